@@ -1,0 +1,1 @@
+"""What runs on a machine: bundles (rendered purely) and the installer that brings them there."""

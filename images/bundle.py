@@ -1,0 +1,152 @@
+"""A bundle: everything one role needs on a machine, as data, without knowing which machine.
+
+A bundle is rendered once for a role and installed on any machine of that role, baked into an image or built into a
+container. What differs between machines is written as a token and resolved when the bundle is placed
+(`images.placement`):
+
+    @ROOT@            the folder that holds all of ours on the machine, e.g. /opt/crossover
+    @BIND@            the address that services listen on (127.0.0.1 on `local`)
+    @PORT:name@       the machine's port for a named service, e.g. @PORT:vllm@
+    @ENV:name@        the folder of a Python environment of the bundle
+    @SECRET:name@     the path (never the content) of a secret's file
+
+Secrets are no part of a bundle. Their *names* are; the contents travel separately, to files of mode 0600.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A rendered text file. `path` is relative to @ROOT@."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file taken as it is from this repository, by reference so that diffs and state stay small.
+
+    `path` is relative to @ROOT@, `source` to the repository's root; `sha256` is of its bytes.
+    """
+
+    path: str
+    source: str
+    sha256: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvironment:
+    """A virtual environment from a hash-locked requirements file, cached on the machine by that file's hash."""
+
+    name: str
+    requirements: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A supervised process. `command` is an argument list, tokens allowed.
+
+    `secret_environment` maps a variable to a secret's name: the launcher reads the file when the process starts, so
+    the value stands in no argument list and no rendered file.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secret_environment: Mapping[str, str] = field(default_factory=dict)
+    stop_timeout_s: int = 30
+    reload_signal: str | None = None
+    """Sent instead of a restart when only files named in `reload_files` changed (e.g. "HUP", "USR2")."""
+    reload_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCheck:
+    """One request that must succeed on the machine before the role counts as ready. Run over SSH with curl."""
+
+    name: str
+    port: str
+    """The port's name, as in @PORT:name@."""
+    path: str
+    method: str = "GET"
+    body: str | None = None
+    bearer_secret: str | None = None
+    """Name of the secret sent as `Authorization: Bearer …`."""
+    tls_ca: str | None = None
+    """Path (tokens allowed) of the CA certificate; None means plain HTTP."""
+    tls_server_name: str | None = None
+    expect_status: int = 200
+    deadline_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """All that one role needs. Equal bundles install nothing twice: see `digest`."""
+
+    role: str
+    files: tuple[File, ...] = ()
+    sources: tuple[Source, ...] = ()
+    environments: tuple[PythonEnvironment, ...] = ()
+    services: tuple[Service, ...] = ()
+    checks: tuple[HttpCheck, ...] = ()
+    secrets: tuple[str, ...] = ()
+    """Names of the secrets that must be delivered with it."""
+    programs: tuple[str, ...] = ()
+    """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
+    directories: tuple[str, ...] = ()
+    """Data folders below @ROOT@ that survive a change of the bundle."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, stable order: what travels as a resource input and shows in a diff."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Bundle:
+        """The inverse of `to_dict`. Raises KeyError or TypeError on a value that is no bundle."""
+        return cls(
+            role=str(value["role"]),
+            files=tuple(File(**{**f, "mode": int(f["mode"])}) for f in value["files"]),
+            sources=tuple(_source(s) for s in value["sources"]),
+            environments=tuple(
+                PythonEnvironment(name=e["name"], requirements=_source(e["requirements"]))
+                for e in value["environments"]
+            ),
+            services=tuple(
+                Service(
+                    **{
+                        **s,
+                        "command": tuple(s["command"]),
+                        "reload_files": tuple(s["reload_files"]),
+                        "stop_timeout_s": int(s["stop_timeout_s"]),
+                    }
+                )
+                for s in value["services"]
+            ),
+            checks=tuple(
+                HttpCheck(**{**c, "expect_status": int(c["expect_status"]), "deadline_s": int(c["deadline_s"])})
+                for c in value["checks"]
+            ),
+            secrets=tuple(value["secrets"]),
+            programs=tuple(value["programs"]),
+            directories=tuple(value["directories"]),
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _source(value: Mapping[str, Any]) -> Source:
+    return Source(**{**value, "mode": int(value["mode"])})

@@ -1,0 +1,150 @@
+"""The vocabulary that every cloud speaks: Offer, NodeSpec, Machine, Capability and the Cloud protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+
+class Capability(StrEnum):
+    """How a cloud differs, by what it can do and never by its name."""
+
+    SSH = "ssh"
+    CLOUD_INIT = "cloud-init"
+    CONTAINER = "container"
+    PRIVATE_NETWORK = "private-network"
+    BILLS_NOTHING = "bills-nothing"
+    """Renting here costs no money (`local`, `existing`): prices of what it stands for only warn when stale."""
+
+
+class MachineState(StrEnum):
+    """A vendor's state string maps to one of these; an unknown string is UNKNOWN and crashes nothing."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One rung of a node's ladder."""
+
+    cloud: str
+    region: str
+    sku: str
+    max_usd_per_hour: Decimal | None = None
+    stands_for: str | None = None
+    """`local` only: the catalogue key (cloud/sku) whose price and throughput the gate reckons with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a cloud would rent now."""
+
+    cloud: str
+    region: str
+    sku: str
+    usd_per_hour: Decimal
+    available: bool
+    gpus: int
+    gpu_memory_gib: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The ownership mark put on every machine: who may adopt it, and who its siblings are."""
+
+    project: str
+    stack: str
+    key: str
+    generation: int
+
+    @property
+    def fleet(self) -> tuple[str, str]:
+        """Siblings share it."""
+        return (self.project, self.stack)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What to rent. `name` is deterministic (`providers.naming`), so that a lost create is found again by it."""
+
+    name: str
+    owner: Owner
+    region: str
+    sku: str
+    ssh_public_key: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Service name → the port it has on a machine that has its network to itself, e.g. {"ssh": 22, "vllm": 8000}."""
+    max_usd_per_hour: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine as the cloud reports it."""
+
+    id: str
+    name: str
+    cloud: str
+    region: str
+    sku: str
+    owner: Owner | None
+    state: MachineState
+    failure_domain: str
+    usd_per_hour: Decimal
+    created_at: str
+    """RFC 3339, UTC."""
+    address: str | None = None
+    """Where the gateway and the installer reach it; None while it boots."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Service name → the port under which it is reached at `address`."""
+    bind: str = "0.0.0.0"
+    """What services on it listen on."""
+    ssh_user: str = ""
+    host_key: str = ""
+    """The one SSH host key that is accepted, "ssh-ed25519 AAAA…"."""
+    root: str = "/opt/crossover"
+    """The folder on the machine that holds all of ours."""
+    cache: str = "/var/cache/crossover"
+    """The folder on the machine that keeps Python environments between installs."""
+    supervision: str = "systemd"
+    """What keeps services alive there: "systemd" or "supervisor"."""
+    status: str = ""
+    """The vendor's own words, for people."""
+
+
+Say = Callable[[str], None]
+"""Shows one line of progress to the person who waits."""
+
+
+class Cloud(Protocol):
+    """What every cloud can do. Calls block; the plugin runs them in threads. No call retries a create by itself."""
+
+    name: str
+    capabilities: frozenset[Capability]
+
+    def offers(self) -> list[Offer]:
+        """Everything rentable, available or not. Raises Unauthorized, RateLimited, Unavailable."""
+
+    def launch(self, spec: NodeSpec) -> Machine:
+        """Rents one machine and returns it, usually PENDING. Raises NoCapacity, QuotaExceeded, InvalidRequest, …;
+        Ambiguous where the answer was lost, and the caller looks it up by name before it tries again."""
+
+    def get(self, machine_id: str) -> Machine:
+        """Raises NotFound only on an authoritative answer; Unavailable where the cloud cannot be asked."""
+
+    def list(self, owner_project: str | None = None) -> list[Machine]:
+        """Every machine that carries our mark, of one project or of all."""
+
+    def start(self, machine_id: str) -> Machine:
+        """Brings a STOPPED machine back where the cloud can; else returns it unchanged."""
+
+    def terminate(self, machine_id: str) -> None:
+        """Ends it and returns when it is confirmed gone; a machine already gone is fine. Raises TerminateFailed."""

@@ -1,0 +1,58 @@
+"""What can go wrong at a cloud, mapped once from the vendor's exact code.
+
+`NoCapacity` alone lets the ladder try its next candidate; everything else ends the attempt.
+"""
+
+from __future__ import annotations
+
+
+class CloudError(Exception):
+    """Base of all. The message says what, where and what to do; it never holds a secret."""
+
+
+class NoCapacity(CloudError):
+    """The cloud has no such machine free here and now. The next candidate is tried."""
+
+
+class QuotaExceeded(CloudError):
+    """The account may not rent more. The cloud is not tried again in this run."""
+
+
+class Unauthorized(CloudError):
+    """The credentials are missing, wrong, or lack a right."""
+
+
+class RateLimited(CloudError):
+    """Still refused after the transport's own waiting."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequest(CloudError):
+    """The request can never succeed as it is: an unknown region or SKU, a malformed name."""
+
+
+class NotFound(CloudError):
+    """An authoritative answer that the thing does not exist. Unreachable is never NotFound."""
+
+
+class Unavailable(CloudError):
+    """The cloud did not answer, or not in a way that can be trusted. State is kept."""
+
+
+class Ambiguous(CloudError):
+    """A request that creates may or may not have taken effect: look it up before trying again."""
+
+
+class Cancelled(CloudError):
+    """The user interrupted; what exists is reported and kept, or was ended."""
+
+
+class DeadlineExceeded(CloudError):
+    """A wait ended without its condition. The message names the machine and its last status."""
+
+
+class TerminateFailed(CloudError):
+    """A machine could not be confirmed gone. Carries what a person needs to end it by hand."""

@@ -1,0 +1,1 @@
+"""The Pulumi program: settings → verdict → fleet → gateway → monitoring → exports."""
