@@ -63,13 +63,15 @@ class Owner:
 
     project: str
     stack: str
+    role: str
+    """"inference" or "gateway": failure domains are counted among machines of one role."""
     key: str
     generation: int
 
     @property
-    def fleet(self) -> tuple[str, str]:
-        """Siblings share it."""
-        return (self.project, self.stack)
+    def fleet(self) -> tuple[str, str, str]:
+        """What siblings share."""
+        return (self.project, self.stack, self.role)
 
 
 @dataclass(frozen=True, slots=True)

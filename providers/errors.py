@@ -56,3 +56,7 @@ class DeadlineExceeded(CloudError):
 
 class TerminateFailed(CloudError):
     """A machine could not be confirmed gone. Carries what a person needs to end it by hand."""
+
+
+class InstallFailed(CloudError):
+    """A bundle could not be brought onto a machine, or is not healthy there. The machine is kept."""

@@ -1,0 +1,22 @@
+"""Names that a lost create is found again by: the same inputs give the same name, on every cloud."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from providers.base import Owner
+
+MAX_LENGTH = 60
+"""The shortest limit among the clouds' (Lambda 64; SkyPilot and dstack keep to 60)."""
+
+
+def machine_name(owner: Owner) -> str:
+    """A name of at most 60 characters of [a-z0-9-], unique per project, stack, role, key and generation.
+
+    The readable part may be cut; the hash of the whole mark never is.
+    """
+    mark = "\0".join((owner.project, owner.stack, owner.role, owner.key, str(owner.generation)))
+    digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^a-z0-9]+", "-", f"{owner.project}-{owner.stack}-{owner.key}-g{owner.generation}".lower())
+    return f"{readable[: MAX_LENGTH - 9].strip('-')}-{digest}"

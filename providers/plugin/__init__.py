@@ -1,0 +1,1 @@
+"""The resource plugin `gpucloud`: what the Pulumi engine talks to."""

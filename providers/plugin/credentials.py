@@ -1,0 +1,126 @@
+"""gpucloud:index:Credentials — SSH keys, a private CA with a certificate per node, and API keys. All made here, once."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from providers.plugin.handler import Handler
+from providers.plugin.values import UNKNOWN, Plain
+from providers.waiting import Waiting
+
+VALIDITY = timedelta(days=3650)
+"""Rotation is a raised `generation`, which a person plans; not a date on which a fleet falls silent."""
+API_KEYS = ("endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword")
+MADE = ("sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates", *API_KEYS)
+
+
+class CredentialsHandler(Handler):
+    """Inputs: nodes (server names that get a certificate), generation (raise it to make everything anew).
+
+    Outputs: sshPublicKey, sshPrivateKey (OpenSSH PEM), caCertificate, caPrivateKey (PEM), nodeCertificates
+    {server name: {certificate, privateKey}}, endpointKey, vllmApiKey, litellmMasterKey, redisPassword. All but the
+    SSH public key and the CA's certificate are secret.
+    """
+
+    inputs = ("nodes", "generation")
+    secret = frozenset({"sshPrivateKey", "caPrivateKey", "nodeCertificates", *API_KEYS})
+
+    def preview(self, olds: Plain, news: Plain) -> Plain:
+        if olds.get("generation") == news["generation"]:
+            made = {key: olds[key] for key in MADE}
+            if set(olds["nodes"]) != set(news["nodes"]):
+                made["nodeCertificates"] = UNKNOWN
+            return {**news, **made}
+        return {**news, **dict.fromkeys(MADE, UNKNOWN)}
+
+    def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
+        return f"credentials-{secrets.token_hex(4)}", {**news, **_made(news["nodes"])}
+
+    def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
+        if not olds:
+            raise ValueError("Credentials live in the state alone and cannot be imported")
+        return {key: olds[key] for key in self.inputs}, olds
+
+    def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
+        if olds["generation"] != news["generation"]:
+            return {**news, **_made(news["nodes"])}
+        kept = {name: pair for name, pair in olds["nodeCertificates"].items() if name in news["nodes"]}
+        ca = x509.load_pem_x509_certificate(olds["caCertificate"].encode())
+        ca_key = serialization.load_pem_private_key(olds["caPrivateKey"].encode(), None)
+        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+        added = {name: _node_certificate(name, ca, ca_key) for name in news["nodes"] if name not in kept}
+        return {**olds, **news, "nodeCertificates": {**kept, **added}}
+
+    def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
+        return None
+
+
+def _made(nodes: list[str]) -> Plain:
+    ssh = ed25519.Ed25519PrivateKey.generate()
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca = _ca_certificate(ca_key)
+    return {
+        "sshPublicKey": ssh.public_key()
+        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        .decode(),
+        "sshPrivateKey": _pem(ssh, serialization.PrivateFormat.OpenSSH),
+        "caCertificate": ca.public_bytes(serialization.Encoding.PEM).decode(),
+        "caPrivateKey": _pem(ca_key, serialization.PrivateFormat.PKCS8),
+        "nodeCertificates": {name: _node_certificate(name, ca, ca_key) for name in nodes},
+        # LiteLLM wants its master key to begin with "sk-".
+        **{key: f"sk-{secrets.token_hex(32)}" for key in API_KEYS},
+    }
+
+
+def _pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, form: serialization.PrivateFormat) -> str:
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def _builder(subject: str, issuer: x509.Name | None, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer or name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))  # machines whose clocks lag
+        .not_valid_after(now + VALIDITY)
+    )
+
+
+def _ca_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    usage = x509.KeyUsage(
+        digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    return (
+        _builder("Crossover fleet CA", None, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _node_certificate(server_name: str, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(server_name, ca.subject, key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(server_name)]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    return {
+        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "privateKey": _pem(key, serialization.PrivateFormat.PKCS8),
+    }

@@ -1,0 +1,114 @@
+"""gpucloud:index:Install — a bundle on a machine. Nothing here ever ends the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from providers.base import MachineState
+from providers.errors import Cancelled, CloudError, InstallFailed, NotFound
+from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.values import Plain
+from providers.rent import Clouds
+from providers.waiting import Locks, Waiting
+
+
+class Installer(Protocol):
+    """What brings bundles onto machines. All raise InstallFailed for what can be expected to go wrong."""
+
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
+        """Afterwards the bundle is there, runs, and passed its checks."""
+
+    def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
+        """What is not as installed; empty when all is well. Changes nothing."""
+
+    def remove(self, olds: Plain, waiting: Waiting) -> None:
+        """Ends the bundle's services. A machine that is gone is fine."""
+
+
+@dataclass(slots=True)
+class RollingChange:
+    """Changes of one fleet go one by one, and the first failure stops the rest of this run."""
+
+    locks: Locks = field(default_factory=Locks)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def run(self, fleet: str, who: str, change: Callable[[], None], waiting: Waiting) -> None:
+        """Raises InstallFailed without changing anything if an earlier change of the fleet failed."""
+        with waiting.turn(self.locks[fleet]):
+            if fleet in self.failed:
+                raise InstallFailed(
+                    f"not changed, because the change failed on {self.failed[fleet]} and one broken node is enough: "
+                    "mend that, then run `up` again"
+                )
+            try:
+                change()
+            except BaseException:
+                self.failed[fleet] = who
+                raise
+
+
+class InstallHandler(Handler):
+    """Inputs: machine (a node's output), role, fleet (name under which changes go one by one), serverName (in the
+    node's certificate), bundle, secrets {name: value}, sshPrivateKey, deadlineS. Outputs: the inputs."""
+
+    inputs = ("machine", "role", "fleet", "serverName", "bundle", "secrets", "sshPrivateKey", "deadlineS")
+    replacing = frozenset({"machine.id"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    secret = frozenset({"secrets", "sshPrivateKey"})
+
+    def __init__(self, installer: Installer, clouds: Clouds) -> None:
+        self.installer = installer
+        self.clouds = clouds
+        self.rolling = RollingChange()
+
+    def preview(self, olds: Plain, news: Plain) -> Plain:
+        return dict(news)
+
+    def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
+        resource_id = f"{news['machine']['id']}/{news['role']}"
+        try:
+            self.installer.install(news, None, waiting)
+        except (InstallFailed, Cancelled) as e:
+            raise InitFailed(resource_id, news, news, [str(e)]) from e
+        return resource_id, dict(news)
+
+    def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
+        if not olds:
+            raise NotFound("an Install cannot be imported: `up` finds what is installed and transfers nothing twice")
+        if self._machine_is_gone(olds):
+            return None
+        try:
+            reasons = self.installer.inspect(olds, waiting)
+        except InstallFailed as e:
+            reasons = [str(e)]
+        inputs = {key: olds[key] for key in self.inputs}
+        if reasons:
+            raise InitFailed(resource_id, olds, inputs, reasons)
+        return inputs, olds
+
+    def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
+        def change() -> None:
+            try:
+                self.installer.install(news, olds.get("sshPrivateKey"), waiting)
+            except (InstallFailed, Cancelled) as e:
+                raise InitFailed(resource_id, news, news, [str(e)]) from e
+
+        self.rolling.run(news["fleet"], news["serverName"], change, waiting)
+        return dict(news)
+
+    def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
+        if self._machine_is_gone(olds):
+            return
+        self.installer.remove(olds, waiting)
+
+    def _machine_is_gone(self, olds: Plain) -> bool:
+        """Told by the cloud alone: a machine that does not answer is not gone."""
+        cloud_name, _, machine_id = str(olds["machine"]["id"]).partition("/")
+        try:
+            return self.clouds(cloud_name).get(machine_id).state is MachineState.TERMINATED
+        except NotFound:
+            return True
+        except CloudError:
+            return False

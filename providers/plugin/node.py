@@ -1,0 +1,198 @@
+"""gpucloud:index:Node — one rented machine. Only `generation` replaces it."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, ClassVar
+
+from pulumi.provider.experimental.provider import CheckFailure
+
+from providers.base import Candidate, Machine, MachineState, Owner
+from providers.contact import answers_ssh
+from providers.errors import CloudError, InvalidRequest, NotFound
+from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.values import UNKNOWN, Plain, contains_unknown
+from providers.rent import Clouds, Kept, Request, contact, rent
+from providers.waiting import Waiting
+
+DEFAULT_DEADLINE_S = 1800
+"""Lambda's 8-GPU machines boot in 10–15 minutes (facts of the vendor): twice that."""
+MADE = ("machine", "failureDomain", "usdPerHour")
+NOT_FOUND_LOOKS = 2
+"""How often a cloud must say "not found" before a machine counts as gone."""
+
+
+class NodeHandler(Handler):
+    """Inputs: key, role, project, stack, generation, candidates [{cloud, region, sku, maxUsdPerHour, standsFor}],
+    ports {service: port}, sshPublicKey, maxPerFailureDomain, deadlineS.
+
+    Outputs: the inputs, and `machine` (all that an install needs), `failureDomain`, `usdPerHour` (decimal string).
+    The id is "cloud/machine id".
+    """
+
+    inputs = (
+        "key",
+        "role",
+        "project",
+        "stack",
+        "generation",
+        "candidates",
+        "ports",
+        "sshPublicKey",
+        "maxPerFailureDomain",
+        "deadlineS",
+    )
+    replacing = frozenset({"generation"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+
+    def __init__(self, clouds: Clouds) -> None:
+        self.clouds = clouds
+
+    def check(self, olds: Plain, news: Plain) -> list[CheckFailure]:
+        failures = super().check(olds, news)
+        for key in ("key", "role", "project", "stack"):
+            if key in olds and key in news and olds[key] != news[key]:
+                failures.append(
+                    CheckFailure(key, f"the {key} of a node never changes: add a new node, then remove this one")
+                )
+        candidates = news.get("candidates")
+        if isinstance(candidates, list) and not contains_unknown(candidates):
+            for index, item in enumerate(candidates):
+                try:
+                    self.clouds(_candidate(item).cloud)
+                except (CloudError, KeyError, InvalidOperation) as e:
+                    failures.append(CheckFailure(f"candidates[{index}]", str(e)))
+        if candidates == []:
+            failures.append(CheckFailure("candidates", "a node needs at least one candidate"))
+        return failures
+
+    def preview(self, olds: Plain, news: Plain) -> Plain:
+        made = {key: olds.get(key, UNKNOWN) for key in MADE}
+        return {**news, **made}
+
+    def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
+        try:
+            machine = rent(_request(news), self.clouds, waiting)
+        except Kept as e:
+            raise InitFailed(_id(e.machine), _outputs(news, e.machine), news, [str(e)]) from e
+        waiting.say(f"in contact with {machine.id} at {machine.address}")
+        return _id(machine), _outputs(news, machine)
+
+    def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
+        machine = self._look(resource_id, waiting)
+        if machine is None:
+            if not olds:
+                raise NotFound(f"there is no machine {resource_id} to import")
+            return None
+        inputs = {key: olds[key] for key in self.inputs} if olds else _imported(machine)
+        outputs = _outputs(inputs, machine)
+        try:
+            if machine.state is not MachineState.RUNNING:
+                raise NotFound(f"machine {machine.id} is {machine.state}: {machine.status}")
+            answers_ssh(machine)
+        except CloudError as e:
+            raise InitFailed(resource_id, outputs, inputs, [str(e)]) from e
+        return inputs, outputs
+
+    def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
+        machine = self._look(resource_id, waiting)
+        if machine is None:
+            raise NotFound(f"machine {resource_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
+        try:
+            machine = contact(machine, self.clouds(machine.cloud), float(news["deadlineS"]), waiting)
+        except CloudError as e:
+            raise InitFailed(resource_id, _outputs(news, machine), news, [str(e)]) from e
+        return _outputs(news, machine)
+
+    def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
+        cloud_name, machine_id = _split(resource_id)
+        waiting.say(f"ending {resource_id}")
+        self.clouds(cloud_name).terminate(machine_id)
+
+    def _look(self, resource_id: str, waiting: Waiting) -> Machine | None:
+        """The machine, or None on a repeated not-found. Everything else a cloud may say is raised, and is no absence."""
+        cloud_name, machine_id = _split(resource_id)
+        for look in range(NOT_FOUND_LOOKS):
+            try:
+                machine = self.clouds(cloud_name).get(machine_id)
+            except NotFound:
+                if look + 1 < NOT_FOUND_LOOKS:
+                    waiting.pause(0.2)
+                continue
+            return None if machine.state is MachineState.TERMINATED else machine
+        return None
+
+
+def _request(news: Plain) -> Request:
+    return Request(
+        owner=Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"])),
+        candidates=[_candidate(item) for item in news["candidates"]],
+        ssh_public_key=news["sshPublicKey"],
+        ports=news["ports"],
+        max_per_failure_domain=int(news["maxPerFailureDomain"]),
+        deadline_s=float(news["deadlineS"]),
+    )
+
+
+def _candidate(item: Plain) -> Candidate:
+    ceiling = item.get("maxUsdPerHour")
+    return Candidate(
+        cloud=item["cloud"],
+        region=item["region"],
+        sku=item["sku"],
+        max_usd_per_hour=None if ceiling is None else Decimal(str(ceiling)),
+        stands_for=item.get("standsFor"),
+    )
+
+
+def _imported(machine: Machine) -> Plain:
+    """The inputs a machine would have been made with, from its mark. What it cannot tell is filled in by `up`."""
+    if machine.owner is None:
+        raise InvalidRequest(f"machine {machine.id} carries no mark of this project and cannot be imported")
+    return {
+        "key": machine.owner.key,
+        "role": machine.owner.role,
+        "project": machine.owner.project,
+        "stack": machine.owner.stack,
+        "generation": machine.owner.generation,
+        "candidates": [{"cloud": machine.cloud, "region": machine.region, "sku": machine.sku}],
+        "ports": dict(machine.ports),
+        "sshPublicKey": "",
+        "maxPerFailureDomain": 1,
+        "deadlineS": DEFAULT_DEADLINE_S,
+    }
+
+
+def _outputs(inputs: Plain, machine: Machine) -> Plain:
+    return {
+        **inputs,
+        "machine": placement(machine),
+        "failureDomain": machine.failure_domain,
+        "usdPerHour": str(machine.usd_per_hour),
+    }
+
+
+def placement(machine: Machine) -> dict[str, Any]:
+    """What an install needs to know of a machine; nothing that changes while it lives."""
+    return {
+        "id": _id(machine),
+        "address": machine.address or "",
+        "ports": dict(machine.ports),
+        "bind": machine.bind,
+        "sshUser": machine.ssh_user,
+        "hostKey": machine.host_key,
+        "root": machine.root,
+        "cache": machine.cache,
+        "supervision": machine.supervision,
+    }
+
+
+def _id(machine: Machine) -> str:
+    return f"{machine.cloud}/{machine.id}"
+
+
+def _split(resource_id: str) -> tuple[str, str]:
+    cloud_name, _, machine_id = resource_id.partition("/")
+    if not machine_id:
+        raise InvalidRequest(f"{resource_id!r} is no id of a node: they look like local/m-1a2b3c4d")
+    return cloud_name, machine_id

@@ -1,0 +1,140 @@
+"""The engine's calls, dispatched to one handler per resource type, in threads so that creates run side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from pulumi.provider.experimental import provider as rpc_provider
+from pulumi.provider.experimental.property_value import PropertyValue
+
+from providers.base import Say
+from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.values import UNKNOWN, contains_unknown, detailed_diff, plain_map, wrapped_map
+from providers.waiting import Waiting
+
+T = TypeVar("T")
+THREADS = 256
+"""The default pool has cores + 4 threads: six nodes at a time on two cores, each of which only waits."""
+
+
+class Gpucloud(rpc_provider.Provider):
+    """`handlers` maps a type token to its handler; `log` shows a line under a resource (URN, message)."""
+
+    def __init__(self, handlers: Mapping[str, Handler], log: Callable[[str, str], None]) -> None:
+        self.handlers = handlers
+        self.log = log
+        self.interrupted = False
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gpucloud")
+
+    async def get_schema(self, request: rpc_provider.GetSchemaRequest) -> rpc_provider.GetSchemaResponse:
+        resources: dict[str, dict[str, Any]] = {
+            token: {"inputProperties": {}, "properties": {}} for token in self.handlers
+        }
+        return rpc_provider.GetSchemaResponse(
+            json.dumps({"name": "gpucloud", "version": "0.1.0", "resources": resources})
+        )
+
+    async def check_config(self, request: rpc_provider.CheckRequest) -> rpc_provider.CheckResponse:
+        return rpc_provider.CheckResponse(request.new_inputs)
+
+    async def diff_config(self, request: rpc_provider.DiffRequest) -> rpc_provider.DiffResponse:
+        return rpc_provider.DiffResponse(changes=False)
+
+    async def configure(self, request: rpc_provider.ConfigureRequest) -> rpc_provider.ConfigureResponse:
+        return rpc_provider.ConfigureResponse(accept_secrets=True, supports_preview=True)
+
+    async def check(self, request: rpc_provider.CheckRequest) -> rpc_provider.CheckResponse:
+        handler = self.handlers[request.type]
+        failures = handler.check(plain_map(request.old_inputs), plain_map(request.new_inputs))
+        inputs = {
+            key: value.with_secret(True) if key in handler.secret else value
+            for key, value in request.new_inputs.items()
+        }
+        return rpc_provider.CheckResponse(inputs, failures)
+
+    async def diff(self, request: rpc_provider.DiffRequest) -> rpc_provider.DiffResponse:
+        handler = self.handlers[request.type]
+        olds, news = plain_map(request.old_state), plain_map(request.new_inputs)
+        keys = [key for key in handler.inputs if key not in request.ignore_changes]
+        detail = detailed_diff(olds, news, keys, handler.replacing)
+        if all(path in handler.silent for path in detail):
+            return rpc_provider.DiffResponse(changes=False)
+        replaces = sorted({path for path, change in detail.items() if change.kind.name.endswith("_REPLACE")})
+        return rpc_provider.DiffResponse(
+            changes=True,
+            replaces=replaces,
+            delete_before_replace=bool(replaces),
+            diffs=sorted({_top(path) for path in detail}),
+            detailed_diff=detail,
+        )
+
+    async def create(self, request: rpc_provider.CreateRequest) -> rpc_provider.CreateResponse:
+        handler = self.handlers[request.type]
+        news = plain_map(request.properties)
+        if request.preview:
+            return rpc_provider.CreateResponse("", self._wrapped(handler, handler.preview({}, news)))
+        waiting = self._waiting(request.urn)
+        resource_id, outputs = await self._thread(lambda: handler.create(request.urn, news, waiting))
+        return rpc_provider.CreateResponse(resource_id, self._wrapped(handler, outputs))
+
+    async def read(self, request: rpc_provider.ReadRequest) -> rpc_provider.ReadResponse:
+        handler = self.handlers[request.type]
+        olds = plain_map(request.properties)
+        waiting = self._waiting(request.urn)
+        state = await self._thread(lambda: handler.read(request.resource_id, olds, waiting))
+        if state is None:
+            return rpc_provider.ReadResponse("")
+        inputs, outputs = state
+        return rpc_provider.ReadResponse(
+            request.resource_id, self._wrapped(handler, outputs), self._wrapped(handler, inputs)
+        )
+
+    async def update(self, request: rpc_provider.UpdateRequest) -> rpc_provider.UpdateResponse:
+        handler = self.handlers[request.type]
+        olds, news = plain_map(request.olds), plain_map(request.news)
+        if request.preview or contains_unknown(news):
+            return rpc_provider.UpdateResponse(self._wrapped(handler, handler.preview(olds, news)))
+        waiting = self._waiting(request.urn)
+        outputs = await self._thread(lambda: handler.update(request.resource_id, olds, news, waiting))
+        return rpc_provider.UpdateResponse(self._wrapped(handler, outputs))
+
+    async def delete(self, request: rpc_provider.DeleteRequest) -> None:
+        handler = self.handlers[request.type]
+        olds = plain_map(request.properties)
+        waiting = self._waiting(request.urn)
+        await self._thread(lambda: handler.delete(request.resource_id, olds, waiting))
+
+    async def cancel(self) -> None:
+        """Comes on SIGINT, SIGTERM and at every normal end: waits hear of it and save what they have."""
+        self.interrupted = True
+
+    async def _thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _waiting(self, urn: str) -> Waiting:
+        say: Say = lambda message: self.log(urn, message)  # noqa: E731
+        return Waiting(say=say, cancelled=lambda: self.interrupted)
+
+    @staticmethod
+    def _wrapped(handler: Handler, values: Mapping[str, Any]) -> dict[str, PropertyValue]:
+        return wrapped_map(values, handler.secret)
+
+
+def failed_state(handlers: Mapping[str, Handler], token: str, e: InitFailed) -> tuple[Any, Any]:
+    """(outputs, inputs) of a resource that exists and is not in order, as protobuf structs with secrets marked."""
+    secret = handlers[token].secret
+    return (
+        PropertyValue.marshal_map(wrapped_map(e.outputs, secret)),
+        PropertyValue.marshal_map(wrapped_map(e.inputs, secret)),
+    )
+
+
+def _top(path: str) -> str:
+    return path.split("[")[0].split(".")[0]
+
+
+__all__ = ["UNKNOWN", "Gpucloud", "failed_state"]

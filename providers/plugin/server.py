@@ -1,0 +1,111 @@
+"""The plugin as a process: gRPC to the engine, clean messages instead of tracebacks, progress while it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import grpc
+from pulumi.provider.experimental import server
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
+
+from providers.errors import CloudError
+from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.provider import Gpucloud, failed_state
+
+VERSION = "0.1.0"
+
+
+class EngineLog:
+    """Shows a line in the Info column of a resource; thread-safe, never fails its caller."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stub: Any = None
+
+    def connect(self) -> None:
+        """Must be called once inside the serving loop, to which grpc.aio channels are bound."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._stub = engine_pb2_grpc.EngineStub(grpc.aio.insecure_channel(self._address))
+
+    def __call__(self, urn: str, message: str) -> None:
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._send(urn, message), self._loop)
+
+    async def _send(self, urn: str, message: str) -> None:
+        request = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.INFO, urn=urn, message=message, ephemeral=True)
+        try:
+            await self._stub.Log(request)
+        except grpc.aio.AioRpcError:
+            return  # the engine is gone: its own end reports that
+
+
+def serve(handlers: Mapping[str, Handler], arguments: list[str]) -> None:
+    """Serves until the engine ends it. The first argument is the engine's address."""
+    log = EngineLog(arguments[0])
+
+    class Servicer(_Servicer):
+        pass
+
+    Servicer.handlers = handlers
+    Servicer.log = log
+    server.ProviderServicer = Servicer  # type: ignore[misc]  # server.main looks it up there
+    server.main(arguments, VERSION, Gpucloud(handlers, log))
+
+
+class _Servicer(server.ProviderServicer):
+    """Exceptions become what the engine understands: see docs/reference/plugin.md."""
+
+    handlers: Mapping[str, Handler]
+    log: EngineLog
+
+    async def _answer(self, call: Awaitable[Any], urn: str, context: Any) -> Any:
+        self.log.connect()
+        try:
+            return await call
+        except InitFailed as e:
+            await context.abort(
+                grpc.StatusCode.UNKNOWN,
+                str(e),
+                (("grpc-status-details-bin", self._init_failed(urn, e).SerializeToString()),),
+            )
+        except CloudError as e:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(e))
+        except Exception as e:
+            frame = traceback.extract_tb(e.__traceback__)[-1]
+            where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+            print(traceback.format_exc(), file=sys.stderr)
+            await context.abort(grpc.StatusCode.UNKNOWN, f"bug in gpucloud at {where}: {type(e).__name__}: {e}")
+
+    def _init_failed(self, urn: str, e: InitFailed) -> status_pb2.Status:
+        properties, inputs = failed_state(self.handlers, urn.split("::")[-2].split("$")[-1], e)
+        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(e))
+        status.details.add().Pack(
+            provider_pb2.ErrorResourceInitFailed(
+                id=e.resource_id, properties=properties, reasons=e.reasons, inputs=inputs
+            )
+        )
+        return status
+
+    async def Check(self, request: Any, context: Any) -> Any:
+        return await self._answer(super().Check(request, context), request.urn, context)
+
+    async def Diff(self, request: Any, context: Any) -> Any:
+        return await self._answer(super().Diff(request, context), request.urn, context)
+
+    async def Create(self, request: Any, context: Any) -> Any:
+        return await self._answer(super().Create(request, context), request.urn, context)
+
+    async def Read(self, request: Any, context: Any) -> Any:
+        return await self._answer(super().Read(request, context), request.urn, context)
+
+    async def Update(self, request: Any, context: Any) -> Any:
+        return await self._answer(super().Update(request, context), request.urn, context)
+
+    async def Delete(self, request: Any, context: Any) -> Any:
+        return await self._answer(super().Delete(request, context), request.urn, context)

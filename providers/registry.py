@@ -1,0 +1,21 @@
+"""Name → cloud. A cloud is added by adding a folder and a line here; the contract suite then fails until it behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from providers.base import Cloud
+from providers.errors import InvalidRequest
+from providers.local.cloud import LocalCloud
+
+CLOUDS: Mapping[str, Callable[[], Cloud]] = {
+    "local": LocalCloud.from_environment,
+}
+
+
+def cloud(name: str) -> Cloud:
+    """The named cloud, configured from the environment. Raises InvalidRequest with the names that exist."""
+    try:
+        return CLOUDS[name]()
+    except KeyError:
+        raise InvalidRequest(f"unknown cloud {name!r}: choose one of {', '.join(sorted(CLOUDS))}") from None

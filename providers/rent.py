@@ -1,0 +1,175 @@
+"""Renting one machine so that none is lost: adopt, else climb the ladder, then wait for first contact.
+
+Before first contact a failed rent is ended and confirmed gone. After it, and for any machine that was there before
+this call, nothing here ends it: the caller is told (`Kept`) and its state keeps the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from providers.base import Candidate, Cloud, Machine, MachineState, NodeSpec, Owner
+from providers.contact import answers_ssh
+from providers.errors import (
+    Ambiguous,
+    Cancelled,
+    CloudError,
+    DeadlineExceeded,
+    InvalidRequest,
+    NoCapacity,
+    NotFound,
+    Unavailable,
+)
+from providers.naming import machine_name
+from providers.waiting import Locks, Waiting
+
+ALIVE = frozenset({MachineState.PENDING, MachineState.RUNNING, MachineState.STOPPED, MachineState.UNKNOWN})
+CONTACT_POLL_S = 1.0
+FLEET_LOCKS = Locks()
+
+Clouds = Callable[[str], Cloud]
+
+
+class Kept(CloudError):
+    """The rent did not end well and the machine exists: it must stay in the state."""
+
+    def __init__(self, machine: Machine, reason: str) -> None:
+        super().__init__(reason)
+        self.machine = machine
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One node to rent."""
+
+    owner: Owner
+    candidates: Sequence[Candidate]
+    ssh_public_key: str
+    ports: Mapping[str, int]
+    max_per_failure_domain: int
+    deadline_s: float
+    """From the launch to first contact."""
+
+
+def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
+    """The node's machine, in contact. Raises Kept where it exists but is not; any other CloudError means that
+    nothing of this call is left behind."""
+    name = machine_name(request.owner)
+    with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
+        found = _siblings(request, clouds)
+        machine = _adopt(name, found, waiting)
+        launched = machine is None
+        if machine is None:
+            domains = [m.failure_domain for m in found if m.name != name]
+            machine = _climb(request, name, domains, clouds, waiting)
+    try:
+        return contact(machine, clouds(machine.cloud), request.deadline_s, waiting)
+    except Cancelled:
+        raise Kept(machine, f"interrupted: machine {machine.id} is kept, and the next `up` goes on with it") from None
+    except CloudError as e:
+        if not launched:
+            raise Kept(machine, str(e)) from e
+        raise _given_back(machine, clouds(machine.cloud), e) from e
+
+
+def contact(machine: Machine, cloud: Cloud, deadline_s: float, waiting: Waiting) -> Machine:
+    """Waits until the machine runs and answers SSH with its own key; starts it if it is stopped.
+
+    Raises DeadlineExceeded with its last status, NotFound if it vanished, Cancelled, WrongHostKey.
+    """
+    end = waiting.clock() + deadline_s
+    last = ""
+    while True:
+        try:
+            machine = cloud.get(machine.id)
+            if machine.state is MachineState.STOPPED:
+                machine = cloud.start(machine.id)
+            if machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
+                raise NotFound(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
+            if machine.state is MachineState.RUNNING:
+                answers_ssh(machine)
+                return machine
+            status = machine.status or machine.state
+        except Unavailable as e:
+            status = str(e)
+        if status != last:
+            waiting.say(f"waiting for {machine.id}: {status}")
+            last = status
+        if waiting.clock() >= end:
+            raise DeadlineExceeded(
+                f"machine {machine.id} at {machine.cloud} was not reached in {deadline_s:g} s: {last}"
+            )
+        waiting.pause(CONTACT_POLL_S)
+
+
+def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
+    """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
+    names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
+    return [
+        machine
+        for name in names
+        for machine in clouds(name).list(request.owner.project)
+        if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
+    ]
+
+
+def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
+    mine = [machine for machine in found if machine.name == name]
+    if len(mine) > 1:
+        listing = ", ".join(f"{m.cloud}/{m.id} at {m.usd_per_hour} USD/h" for m in mine)
+        raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
+    if mine:
+        waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
+        return mine[0]
+    return None
+
+
+def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting) -> Machine:
+    """The first candidate that can be had and keeps failure domains apart."""
+    refusals: list[str] = []
+    for candidate in request.candidates:
+        rung = f"{candidate.cloud}/{candidate.region}/{candidate.sku}"
+        domain = f"{candidate.cloud}/{candidate.region}"
+        if domains.count(domain) >= request.max_per_failure_domain:
+            refusals.append(f"{rung}: failure domain {domain} already holds {domains.count(domain)} node(s)")
+            continue
+        waiting.say(f"renting {rung}")
+        try:
+            return _launch(request, name, candidate, clouds(candidate.cloud))
+        except NoCapacity as e:
+            refusals.append(f"{rung}: {e}")
+            waiting.say(f"no capacity: {refusals[-1]}")
+    raise NoCapacity(f"no candidate of node {request.owner.key} can be had: " + "; ".join(refusals))
+
+
+def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud) -> Machine:
+    spec = NodeSpec(
+        name=name,
+        owner=request.owner,
+        region=candidate.region,
+        sku=candidate.sku,
+        ssh_public_key=request.ssh_public_key,
+        ports=request.ports,
+        max_usd_per_hour=candidate.max_usd_per_hour,
+    )
+    try:
+        return cloud.launch(spec)
+    except Ambiguous as e:
+        # The answer was lost: the machine may exist and bill. Only its name can tell.
+        for machine in cloud.list(request.owner.project):
+            if machine.name == name and machine.state in ALIVE:
+                return machine
+        raise Unavailable(f"{cloud.name} lost the answer to a launch, and no machine {name} came of it: {e}") from e
+
+
+def _given_back(machine: Machine, cloud: Cloud, cause: CloudError) -> CloudError:
+    try:
+        cloud.terminate(machine.id)
+    except CloudError as e:
+        return Kept(
+            machine,
+            f"{cause}. Ending it failed too ({e}): machine {machine.id} at {machine.cloud} goes on costing "
+            f"{machine.usd_per_hour} USD/h; run `pulumi destroy` or end it in the console of {machine.cloud}",
+        )
+    return type(cause)(f"{cause}; the machine was ended and is confirmed gone")

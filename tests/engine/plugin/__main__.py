@@ -1,0 +1,65 @@
+"""The plugin with an installer that only writes down what it was asked to do: for tests of the resources themselves.
+
+The bundle of such a test is a dictionary of orders: {"fail": true} fails, {"slow_s": 5} takes its time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from providers import registry
+from providers.base import Machine, NodeSpec
+from providers.errors import InstallFailed
+from providers.local.cloud import LocalCloud
+from providers.plugin.credentials import CredentialsHandler
+from providers.plugin.install import InstallHandler
+from providers.plugin.node import NodeHandler
+from providers.plugin.server import serve
+from providers.plugin.values import Plain
+from providers.waiting import Waiting
+
+
+class RecordingInstaller:
+    def _write(self, line: str) -> None:
+        with Path(os.environ["INSTALL_LOG"]).open("a") as f:
+            f.write(line + "\n")
+
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
+        self._write(f"begin {news['serverName']} {news['machine']['id']}")
+        if "slow_s" in news["bundle"]:
+            waiting.pause(float(news["bundle"]["slow_s"]))
+        if news["bundle"].get("fail"):
+            raise InstallFailed(f"{news['serverName']} is not healthy; the end of its log: no GPU found")
+        self._write(f"end {news['serverName']} {news['machine']['id']}")
+
+    def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
+        return ["vllm does not run"] if olds["bundle"].get("sick") else []
+
+    def remove(self, olds: Plain, waiting: Waiting) -> None:
+        self._write(f"remove {olds['serverName']} {olds['machine']['id']}")
+
+
+class HoldingCloud(LocalCloud):
+    """Never comes back from a launch, so that the plugin can be killed between the rent and its answer."""
+
+    def launch(self, spec: NodeSpec) -> Machine:
+        machine = super().launch(spec)
+        if os.environ.get("HOLD_AFTER_LAUNCH"):
+            threading.Event().wait()
+        return machine
+
+
+if __name__ == "__main__":
+    clouds = {**registry.CLOUDS, "local": HoldingCloud.from_environment}
+    registry.CLOUDS = clouds
+    serve(
+        {
+            "gpucloud:index:Node": NodeHandler(registry.cloud),
+            "gpucloud:index:Install": InstallHandler(RecordingInstaller(), registry.cloud),
+            "gpucloud:index:Credentials": CredentialsHandler(),
+        },
+        sys.argv[1:],
+    )

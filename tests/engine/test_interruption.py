@@ -1,0 +1,86 @@
+"""Ctrl-C, kill -9, a vanished plugin: nothing is rented twice, nothing is lost, recovery is what the runbook says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.engine.conftest import Project
+from tests.engine.test_node import fleet
+
+SLOW = {"slow_s": 60}
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.1)
+
+
+def test_ctrl_c_saves_what_exists_and_the_next_up_adopts_it(project: Project) -> None:
+    project.program(fleet(bundle=SLOW))
+    up = project.start("up", "--yes", "--skip-preview")
+    wait_for(lambda: len(project.installs) == 2)
+    interrupted_at = time.monotonic()
+    os.kill(up.pid, signal.SIGINT)
+    output, _ = up.communicate(timeout=60)
+    assert time.monotonic() - interrupted_at < 30
+    assert "Traceback" not in output
+    machines = project.machines
+    assert len(machines) == 2
+    assert project.resource("a-install")["initErrors"]
+    project.program(fleet(bundle={"v": 1}))
+    project.up()
+    assert project.machines == machines
+
+
+def test_kill_9_of_the_engine_then_the_documented_recovery(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}, bundle=SLOW))
+    up = project.start("up", "--yes", "--skip-preview")
+    wait_for(lambda: len(project.installs) == 1)
+    os.kill(up.pid, signal.SIGKILL)
+    up.wait(timeout=10)
+    wait_for(lambda: not processes_of(project.folder), 60)  # language host, program and plugin end by themselves
+    machines = project.machines
+    assert len(machines) == 1
+    project.run("cancel", "--yes")
+    project.run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+    project.program(fleet({"a": "bay-1"}, bundle={"v": 1}))
+    project.up()
+    assert project.machines == machines
+
+
+def test_a_killed_plugin_leaves_a_machine_that_the_next_up_adopts(project: Project) -> None:
+    project.env["HOLD_AFTER_LAUNCH"] = "1"
+    project.program(fleet({"a": "bay-1"}))
+    up = project.start("up", "--yes", "--skip-preview")
+    wait_for(lambda: project.machines)
+    for pid in processes_of(project.folder, "engine/plugin"):
+        os.kill(pid, signal.SIGKILL)
+    up.communicate(timeout=120)
+    machines = project.machines
+    assert len(machines) == 1
+    project.env.clear()
+    project.up()
+    assert project.machines == machines
+
+
+def processes_of(folder: Path, *words: str) -> list[int]:
+    """Processes, machines' own apart, whose environment names the project's folder and whose command all words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes().split(b"\0")
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        ours = f"PULUMI_BACKEND_URL=file://{folder}/backend".encode() in environment
+        if ours and "sshd" not in command and all(word in command for word in words):
+            found.append(int(entry.name))
+    return found

@@ -1,0 +1,200 @@
+"""What replaces a node, what updates it, what survives which failure: on the real engine, by machine id."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.engine.conftest import Project
+
+FLEET = """
+    import os
+    import pulumi
+    from providers.resources import Credentials, Install, Node
+
+    generation = {generation}
+    credentials = Credentials("credentials", nodes=["a", "b"], generation={credentials_generation})
+    for key, region in {nodes}.items():
+        node = Node(
+            key, key=key, role="inference", generation=generation.get(key, 1),
+            candidates=[{{"cloud": "local", "region": region, "sku": "sim-8x-a100", "maxUsdPerHour": {ceiling}}}],
+            ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey, deadline_s=20,
+        )
+        Install(
+            key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
+            bundle={bundle}, secrets={{"k": credentials.vllmApiKey}}, ssh_private_key=credentials.sshPrivateKey,
+        )
+        pulumi.export(key, node.machine["id"])
+"""
+
+
+def fleet(
+    nodes: dict[str, str] | None = None,
+    generation: dict[str, int] | None = None,
+    ceiling: float = 30.0,
+    bundle: dict[str, object] | None = None,
+    credentials_generation: int = 1,
+) -> str:
+    return FLEET.format(
+        nodes=nodes or {"a": "bay-1", "b": "bay-2"},
+        generation=generation or {},
+        ceiling=ceiling,
+        bundle=bundle or {"v": 1},
+        credentials_generation=credentials_generation,
+    )
+
+
+def test_a_fleet_comes_up_stays_and_goes(project: Project) -> None:
+    project.program(fleet())
+    project.up()
+    machines = project.machines
+    assert len(machines) == 2
+    assert "unchanged" in (again := project.up())
+    assert not any(word in again for word in ("created", "updated", "replaced", "deleted"))
+    assert project.machines == machines
+    project.run("destroy", "--yes", "--skip-preview")
+    assert project.machines == {}
+    assert project.state() == []
+
+
+def test_a_price_ceiling_shows_one_update_and_keeps_the_machine(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}))
+    project.up()
+    machines = project.machines
+    project.program(fleet({"a": "bay-1"}, ceiling=25.0))
+    preview = project.run("preview", "--diff")
+    assert preview.count("    ~ gpucloud:index:Node: (update)") == 1
+    assert "1 to update" in preview
+    assert "replace" not in preview
+    assert "maxUsdPerHour: 30 => 25" in preview
+    project.up()
+    assert project.machines == machines
+
+
+def test_only_a_raised_generation_replaces_and_it_deletes_before_it_creates(project: Project) -> None:
+    project.program(fleet())
+    project.up()
+    before = project.machines
+    # Another region and a new SSH key apply at the next rent: the machine stays.
+    project.program(fleet({"a": "bay-3", "b": "bay-2"}, credentials_generation=2))
+    project.up()
+    assert project.machines == before
+    project.program(fleet({"a": "bay-3", "b": "bay-2"}, {"a": 2}, credentials_generation=2))
+    preview = project.run("preview")
+    assert "2 to replace" in preview, preview  # the node and what is installed on it
+    project.up()
+    after = project.machines
+    assert len(after) == 2
+    assert len(set(before.values()) & set(after.values())) == 1
+    assert {m.region for m in project.cloud.list()} == {"bay-3", "bay-2"}
+
+
+def test_taint_obeys_delete_before_replace_so_adoption_never_meets_the_old_machine(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}))
+    project.up()
+    (before,) = project.machines.values()
+    project.up("--target-replace", project.resource("a")["urn"], "--target-dependents")
+    (after,) = project.machines.values()
+    assert after != before
+    assert project.resource("a")["id"] == f"local/{after}"
+
+
+def test_a_machine_that_died_is_noticed_by_refresh_and_rented_anew_by_up(project: Project) -> None:
+    project.program(fleet())
+    project.up()
+    before = project.machines
+    dead = project.resource("a")["id"].removeprefix("local/")
+    project.cloud.terminate(dead)
+    project.run("refresh", "--yes", "--skip-preview")
+    assert not any(r["urn"].endswith("::a") for r in project.state())
+    project.up()
+    after = project.machines
+    assert len(after) == 2
+    assert dead not in after.values()
+    assert len(set(before.values()) & set(after.values())) == 1
+
+
+def test_an_unreachable_machine_is_not_taken_for_gone(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}))
+    project.up()
+    (machine,) = project.machines.values()
+    for pid in project.cloud.client.processes(machine):
+        os.kill(pid, signal.SIGKILL)
+    refreshed = project.run("refresh", "--yes", "--skip-preview")
+    assert "stopped" in refreshed
+    assert project.resource("a")["initErrors"]
+    project.up()  # starts it again: the same machine
+    assert list(project.machines.values()) == [machine]
+    assert not project.resource("a").get("initErrors")
+
+
+def test_a_cloud_that_cannot_be_asked_fails_the_refresh_and_keeps_the_state(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}))
+    project.up()
+    (machine,) = project.machines.values()
+    record = project.folder / "local" / machine / "machine.json"
+    body = record.read_text()
+    record.write_text("{")
+    assert "cannot read" in project.run("refresh", "--yes", "--skip-preview", fails=True)
+    record.write_text(body)
+    assert project.resource("a")["id"] == f"local/{machine}"
+
+
+def test_a_machine_can_be_imported_by_its_id(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}))
+    project.up()
+    (machine,) = project.machines.values()
+    project.run("state", "delete", project.resource("a-install")["urn"], "--yes")
+    project.run("state", "delete", project.resource("a")["urn"], "--yes")
+    project.run("import", "gpucloud:index:Node", "a", f"local/{machine}", "--generate-code=false", "--yes",
+                "--protect=false")  # fmt: skip
+    project.up()
+    assert list(project.machines.values()) == [machine]
+    missing = project.run("import", "gpucloud:index:Node", "x", "local/m-00000000", "--generate-code=false", "--yes",
+                          fails=True)  # fmt: skip
+    assert "no machine local/m-00000000 to import" in missing
+
+
+def test_a_failed_install_keeps_the_machine_and_the_next_up_resumes(project: Project) -> None:
+    project.program(fleet({"a": "bay-1"}, bundle={"fail": True}))
+    failed = project.up(fails=True)
+    assert "a is not healthy; the end of its log: no GPU found" in failed
+    assert "Traceback" not in failed
+    machines = project.machines
+    assert len(machines) == 1
+    assert project.resource("a-install")["initErrors"]
+    project.program(fleet({"a": "bay-1"}, bundle={"v": 2}))
+    project.up()
+    assert project.machines == machines
+
+
+def test_changes_go_one_by_one_and_the_first_failure_stops_the_rest(project: Project) -> None:
+    project.program(fleet())
+    project.up()
+    begun = len(project.installs)
+    project.program(fleet(bundle={"v": 2}))
+    project.up()
+    rolled = project.installs[begun:]
+    assert [line.split()[0] for line in rolled] == ["begin", "end", "begin", "end"]
+    project.program(fleet(bundle={"fail": True}))
+    failed = project.up(fails=True)
+    assert "one broken node is enough" in failed
+    assert len([line for line in project.installs[begun + 4 :] if line.startswith("begin")]) == 1
+    project.program(fleet(bundle={"v": 3}))
+    project.up()
+    assert sum(line.startswith("end") for line in project.installs[begun + 4 :]) == 2
+
+
+def test_a_node_is_not_known_by_an_unknown_cloud_or_renamed(project: Project) -> None:
+    project.program(fleet({"a": "nowhere"}))
+    assert "local has no region 'nowhere'" in project.up(fails=True)
+    assert project.machines == {}
+    project.program(fleet({"a": "bay-1"}).replace('"cloud": "local"', '"cloud": "lokal"'))
+    assert "unknown cloud 'lokal': choose one of local" in project.up(fails=True)
+
+
+def test_no_candidate_left_apart_from_the_siblings_rents_nothing(project: Project) -> None:
+    project.program(fleet({"a": "bay-1", "b": "bay-1"}))
+    failed = project.up(fails=True)
+    assert "failure domain local/bay-1 already holds 1 node" in failed
+    assert len(project.machines) == 1

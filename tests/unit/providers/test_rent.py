@@ -1,0 +1,186 @@
+"""Renting loses no machine, whatever the cloud answers and whenever the user interrupts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import providers.rent
+from providers.base import Machine, MachineState
+from providers.errors import (
+    Ambiguous,
+    CloudError,
+    DeadlineExceeded,
+    InvalidRequest,
+    NoCapacity,
+    QuotaExceeded,
+    Unavailable,
+)
+from providers.rent import Kept, rent
+from tests.support.clouds import Clock, FakeCloud, request
+
+
+@pytest.fixture(autouse=True)
+def reachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every machine answers SSH, unless its id is put on the list."""
+    silent: list[str] = []
+
+    def answers(machine: Machine, timeout_s: float = 5.0) -> None:
+        if machine.id in silent:
+            raise Unavailable(f"{machine.id} does not answer SSH")
+
+    monkeypatch.setattr(providers.rent, "answers_ssh", answers)
+    yield silent
+
+
+def test_the_first_candidate_that_can_be_had_is_rented() -> None:
+    cloud = FakeCloud(launch_faults=deque([NoCapacity("none free")]))
+    said: list[str] = []
+    machine = rent(request(), lambda _: cloud, Clock().waiting(said))
+    assert machine.region == "r2"
+    assert any("none free" in line for line in said)
+
+
+def test_no_candidate_means_an_error_that_names_each_refusal() -> None:
+    cloud = FakeCloud(launch_faults=deque([NoCapacity("none free"), NoCapacity("sold out")]))
+    with pytest.raises(NoCapacity, match=r"fake/r1/gpu: none free; fake/r2/gpu: sold out"):
+        rent(request(), lambda _: cloud, Clock().waiting())
+
+
+def test_only_capacity_errors_climb_the_ladder() -> None:
+    cloud = FakeCloud(launch_faults=deque([QuotaExceeded("quota is 0")]))
+    with pytest.raises(QuotaExceeded):
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert cloud.machines == {}
+
+
+def test_a_second_node_of_the_fleet_goes_to_another_failure_domain() -> None:
+    cloud = FakeCloud()
+    first = rent(request("a"), lambda _: cloud, Clock().waiting())
+    second = rent(request("b"), lambda _: cloud, Clock().waiting())
+    assert (first.region, second.region) == ("r1", "r2")
+    with pytest.raises(NoCapacity, match="already holds 1 node"):
+        rent(request("c"), lambda _: cloud, Clock().waiting())
+
+
+def test_a_machine_of_an_earlier_run_is_adopted_and_no_second_one_rented() -> None:
+    cloud = FakeCloud()
+    first = rent(request(), lambda _: cloud, Clock().waiting())
+    again = rent(request(), lambda _: cloud, Clock().waiting())
+    assert again.id == first.id
+    assert cloud.launches == 1
+
+
+def test_another_generation_is_another_machine() -> None:
+    cloud = FakeCloud()
+    rent(request(generation=1), lambda _: cloud, Clock().waiting())
+    second = rent(request(generation=2, max_per_failure_domain=2), lambda _: cloud, Clock().waiting())
+    assert cloud.launches == 2
+    assert second.id == "fake-2"
+
+
+def test_two_machines_of_one_name_are_reported_and_neither_is_touched() -> None:
+    cloud = FakeCloud()
+    first = rent(request(), lambda _: cloud, Clock().waiting())
+    cloud.machines["twin"] = first
+    with pytest.raises(InvalidRequest, match="2 machines carry the name"):
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert len(cloud.machines) == 2
+
+
+def test_a_lost_answer_is_looked_up_before_anything_is_tried_again() -> None:
+    cloud = FakeCloud(launch_faults=deque([Ambiguous("connection reset")]), create_although_failed=True)
+    machine = rent(request(), lambda _: cloud, Clock().waiting())
+    assert machine.id == "fake-1"
+    assert cloud.launches == 1
+
+
+def test_a_lost_answer_without_a_machine_is_an_error() -> None:
+    cloud = FakeCloud(launch_faults=deque([Ambiguous("connection reset")]))
+    with pytest.raises(Unavailable, match="no machine"):
+        rent(request(), lambda _: cloud, Clock().waiting())
+
+
+def test_a_machine_that_is_never_reached_is_ended_and_the_deadline_named(reachable: list[str]) -> None:
+    reachable.append("fake-1")
+    cloud = FakeCloud()
+    with pytest.raises(DeadlineExceeded, match=r"not reached in 60 s.*confirmed gone"):
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert cloud.machines == {}
+
+
+def test_a_machine_that_cannot_be_ended_is_kept_with_its_cost_and_what_to_do(reachable: list[str]) -> None:
+    reachable.append("fake-1")
+    cloud = FakeCloud(terminate_fails=True)
+    with pytest.raises(Kept, match=r"fake-1.*22\.32 USD/h.*pulumi destroy") as caught:
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert caught.value.machine.id == "fake-1"
+
+
+def test_an_adopted_machine_that_does_not_answer_is_kept(reachable: list[str]) -> None:
+    cloud = FakeCloud()
+    rent(request(), lambda _: cloud, Clock().waiting())
+    reachable.append("fake-1")
+    with pytest.raises(Kept):
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert list(cloud.machines) == ["fake-1"]
+
+
+def test_an_interruption_keeps_the_machine_and_the_next_run_adopts_it(reachable: list[str]) -> None:
+    reachable.append("fake-1")
+    cloud, clock, stop = FakeCloud(), Clock(), []
+    clock.on_sleep = lambda: stop.append(True)
+    with pytest.raises(Kept, match="interrupted"):
+        rent(request(), lambda _: cloud, clock.waiting(cancelled=lambda: bool(stop)))
+    reachable.clear()
+    assert rent(request(), lambda _: cloud, Clock().waiting()).id == "fake-1"
+    assert cloud.launches == 1
+
+
+def test_a_stopped_machine_is_started_again() -> None:
+    cloud = FakeCloud()
+    machine = rent(request(), lambda _: cloud, Clock().waiting())
+    cloud.machines[machine.id] = Machine(**{**_fields(machine), "state": MachineState.STOPPED})
+    assert rent(request(), lambda _: cloud, Clock().waiting()).state is MachineState.RUNNING
+
+
+def _fields(machine: Machine) -> dict[str, object]:
+    return {name: getattr(machine, name) for name in Machine.__slots__}
+
+
+FAULTS = st.sampled_from(["none", "capacity", "quota", "lost", "lost-but-created", "silent", "interrupt"])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(FAULTS, max_size=6))
+def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_machine(
+    reachable: list[str], faults: list[str]
+) -> None:
+    cloud = FakeCloud()
+    for fault in [*faults, "none"]:
+        clock, stop = Clock(), []
+        cloud.launch_faults.clear()
+        cloud.create_although_failed = fault == "lost-but-created"
+        reachable[:] = [f"fake-{n}" for n in range(50)] if fault in ("silent", "interrupt") else []
+        if fault == "capacity":
+            cloud.launch_faults.extend([NoCapacity("x"), NoCapacity("y")])
+        elif fault == "quota":
+            cloud.launch_faults.append(QuotaExceeded("x"))
+        elif fault.startswith("lost"):
+            cloud.launch_faults.append(Ambiguous("x"))
+        if fault == "interrupt":
+            clock.on_sleep = lambda stop=stop: stop.append(True)
+        known: str | None = None
+        try:
+            known = rent(request(), lambda _: cloud, clock.waiting(cancelled=lambda stop=stop: bool(stop))).id
+        except Kept as e:
+            known = e.machine.id
+        except CloudError:
+            pass
+        # What the state knows of is what the cloud bills, after every single run.
+        assert list(cloud.machines) == ([known] if known else [])
+    assert len(cloud.machines) == 1
