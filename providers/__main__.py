@@ -6,8 +6,10 @@ import sys
 
 from images.bundle import Bundle
 from images.errors import Cancelled, InstallError
-from images.installer import inspect, install, remove
+from images.health import inspect
+from images.installer import install
 from images.placement import Placement
+from images.removal import remove
 from images.sources import REPOSITORY
 from providers import errors, registry
 from providers.plugin.credentials import CredentialsHandler
@@ -48,15 +50,21 @@ class SshInstaller:
 
     def remove(self, olds: Plain, waiting: Waiting) -> None:
         try:
-            remove(_placement(olds), Bundle.from_dict(olds["bundle"]), olds["sshPrivateKey"])
+            remove(
+                _placement(olds),
+                Bundle.from_dict(olds["bundle"]),
+                olds["sshPrivateKey"],
+                say=waiting.say,
+                cancelled=waiting.cancelled,
+            )
         except InstallError as e:
             raise errors.InstallFailed(str(e)) from e
 
 
 def _placement(values: Plain) -> Placement:
     machine = values["machine"]
-    return Placement.of(
-        machine["supervision"],
+    return Placement(
+        supervision=machine["supervision"],
         address=machine["address"],
         ssh_port=int(machine["ports"]["ssh"]),
         ssh_user=machine["sshUser"],

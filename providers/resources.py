@@ -19,13 +19,14 @@ class Credentials(pulumi.CustomResource):
     vllmApiKey: pulumi.Output[str]
     litellmMasterKey: pulumi.Output[str]
     redisPassword: pulumi.Output[str]
+    standInKey: pulumi.Output[str]
 
     def __init__(
         self, name: str, *, nodes: Sequence[str], generation: int, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         made = (
             "sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates",
-            "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword",
+            "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
         )  # fmt: skip
         props: dict[str, Any] = {"nodes": sorted(nodes), "generation": generation, **dict.fromkeys(made)}
         super().__init__("gpucloud:index:Credentials", name, props, opts)
@@ -77,6 +78,8 @@ class Node(pulumi.CustomResource):
 
 class Install(pulumi.CustomResource):
     """A bundle on a machine, running and checked. Replaced when the machine is another one."""
+
+    machine: pulumi.Output[dict[str, Any]]
 
     def __init__(
         self,

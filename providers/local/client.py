@@ -60,7 +60,7 @@ class LocalClient:
         return machine_id
 
     def start(self, machine_id: str) -> None:
-        """Starts the machine's sshd unless it runs. Raises InvalidRequest where sshd is missing or the port is taken."""
+        """Starts the machine's sshd unless it runs. Raises InvalidRequest where sshd is missing or its port taken."""
         folder = self.folder(machine_id)
         if self.running(machine_id):
             return

@@ -1,4 +1,4 @@
-"""gpucloud:index:Credentials — SSH keys, a private CA with a certificate per node, and API keys. All made here, once."""
+"""gpucloud:index:Credentials — SSH keys, a private CA with a certificate per node, and API keys. Made here, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from providers.waiting import Waiting
 
 VALIDITY = timedelta(days=3650)
 """Rotation is a raised `generation`, which a person plans; not a date on which a fleet falls silent."""
-API_KEYS = ("endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword")
+API_KEYS = ("endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey")
 MADE = ("sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates", *API_KEYS)
 
 
@@ -24,7 +24,7 @@ class CredentialsHandler(Handler):
     """Inputs: nodes (server names that get a certificate), generation (raise it to make everything anew).
 
     Outputs: sshPublicKey, sshPrivateKey (OpenSSH PEM), caCertificate, caPrivateKey (PEM), nodeCertificates
-    {server name: {certificate, privateKey}}, endpointKey, vllmApiKey, litellmMasterKey, redisPassword. All but the
+    {server name: {certificate, privateKey}}, endpointKey, vllmApiKey, litellmMasterKey, redisPassword, standInKey. All but the
     SSH public key and the CA's certificate are secret.
     """
 

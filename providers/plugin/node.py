@@ -110,7 +110,7 @@ class NodeHandler(Handler):
         self.clouds(cloud_name).terminate(machine_id)
 
     def _look(self, resource_id: str, waiting: Waiting) -> Machine | None:
-        """The machine, or None on a repeated not-found. Everything else a cloud may say is raised, and is no absence."""
+        """The machine, or None on a repeated not-found. All else that a cloud may say is raised, and is no absence."""
         cloud_name, machine_id = _split(resource_id)
         for look in range(NOT_FOUND_LOOKS):
             try:

@@ -13,7 +13,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from providers.base import Say
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.values import UNKNOWN, contains_unknown, detailed_diff, plain_map, wrapped_map
+from providers.plugin.values import contains_unknown, detailed_diff, plain_map, wrapped_map
 from providers.waiting import Waiting
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Gpucloud(rpc_provider.Provider):
         return rpc_provider.ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def check(self, request: rpc_provider.CheckRequest) -> rpc_provider.CheckResponse:
-        handler = self.handlers[request.type]
+        handler = self._handler(request.urn)
         failures = handler.check(plain_map(request.old_inputs), plain_map(request.new_inputs))
         inputs = {
             key: value.with_secret(True) if key in handler.secret else value
@@ -57,7 +57,7 @@ class Gpucloud(rpc_provider.Provider):
         return rpc_provider.CheckResponse(inputs, failures)
 
     async def diff(self, request: rpc_provider.DiffRequest) -> rpc_provider.DiffResponse:
-        handler = self.handlers[request.type]
+        handler = self._handler(request.urn)
         olds, news = plain_map(request.old_state), plain_map(request.new_inputs)
         keys = [key for key in handler.inputs if key not in request.ignore_changes]
         detail = detailed_diff(olds, news, keys, handler.replacing)
@@ -73,7 +73,7 @@ class Gpucloud(rpc_provider.Provider):
         )
 
     async def create(self, request: rpc_provider.CreateRequest) -> rpc_provider.CreateResponse:
-        handler = self.handlers[request.type]
+        handler = self._handler(request.urn)
         news = plain_map(request.properties)
         if request.preview:
             return rpc_provider.CreateResponse("", self._wrapped(handler, handler.preview({}, news)))
@@ -82,7 +82,7 @@ class Gpucloud(rpc_provider.Provider):
         return rpc_provider.CreateResponse(resource_id, self._wrapped(handler, outputs))
 
     async def read(self, request: rpc_provider.ReadRequest) -> rpc_provider.ReadResponse:
-        handler = self.handlers[request.type]
+        handler = self._handler(request.urn)
         olds = plain_map(request.properties)
         waiting = self._waiting(request.urn)
         state = await self._thread(lambda: handler.read(request.resource_id, olds, waiting))
@@ -94,7 +94,7 @@ class Gpucloud(rpc_provider.Provider):
         )
 
     async def update(self, request: rpc_provider.UpdateRequest) -> rpc_provider.UpdateResponse:
-        handler = self.handlers[request.type]
+        handler = self._handler(request.urn)
         olds, news = plain_map(request.olds), plain_map(request.news)
         if request.preview or contains_unknown(news):
             return rpc_provider.UpdateResponse(self._wrapped(handler, handler.preview(olds, news)))
@@ -103,7 +103,7 @@ class Gpucloud(rpc_provider.Provider):
         return rpc_provider.UpdateResponse(self._wrapped(handler, outputs))
 
     async def delete(self, request: rpc_provider.DeleteRequest) -> None:
-        handler = self.handlers[request.type]
+        handler = self._handler(request.urn)
         olds = plain_map(request.properties)
         waiting = self._waiting(request.urn)
         await self._thread(lambda: handler.delete(request.resource_id, olds, waiting))
@@ -111,6 +111,9 @@ class Gpucloud(rpc_provider.Provider):
     async def cancel(self) -> None:
         """Comes on SIGINT, SIGTERM and at every normal end: waits hear of it and save what they have."""
         self.interrupted = True
+
+    def _handler(self, urn: str) -> Handler:
+        return self.handlers[resource_type(urn)]
 
     async def _thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -124,9 +127,14 @@ class Gpucloud(rpc_provider.Provider):
         return wrapped_map(values, handler.secret)
 
 
-def failed_state(handlers: Mapping[str, Handler], token: str, e: InitFailed) -> tuple[Any, Any]:
+def resource_type(urn: str) -> str:
+    """The resource's own type. A URN holds its parents' types too: project::parent$type::name."""
+    return urn.split("::")[2].split("$")[-1]
+
+
+def failed_state(handlers: Mapping[str, Handler], urn: str, e: InitFailed) -> tuple[Any, Any]:
     """(outputs, inputs) of a resource that exists and is not in order, as protobuf structs with secrets marked."""
-    secret = handlers[token].secret
+    secret = handlers[resource_type(urn)].secret
     return (
         PropertyValue.marshal_map(wrapped_map(e.outputs, secret)),
         PropertyValue.marshal_map(wrapped_map(e.inputs, secret)),
@@ -135,6 +143,3 @@ def failed_state(handlers: Mapping[str, Handler], token: str, e: InitFailed) -> 
 
 def _top(path: str) -> str:
     return path.split("[")[0].split(".")[0]
-
-
-__all__ = ["UNKNOWN", "Gpucloud", "failed_state"]

@@ -83,7 +83,7 @@ class _Servicer(server.ProviderServicer):
             await context.abort(grpc.StatusCode.UNKNOWN, f"bug in gpucloud at {where}: {type(e).__name__}: {e}")
 
     def _init_failed(self, urn: str, e: InitFailed) -> status_pb2.Status:
-        properties, inputs = failed_state(self.handlers, urn.split("::")[-2].split("$")[-1], e)
+        properties, inputs = failed_state(self.handlers, urn, e)
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(e))
         status.details.add().Pack(
             provider_pb2.ErrorResourceInitFailed(
@@ -99,13 +99,13 @@ class _Servicer(server.ProviderServicer):
         return await self._answer(super().Diff(request, context), request.urn, context)
 
     async def Create(self, request: Any, context: Any) -> Any:
-        return await self._answer(super().Create(request, context), request.urn, context)
+        return await self._answer(super().Create(request, context), request.urn, context)  # type: ignore[no-untyped-call]
 
     async def Read(self, request: Any, context: Any) -> Any:
-        return await self._answer(super().Read(request, context), request.urn, context)
+        return await self._answer(super().Read(request, context), request.urn, context)  # type: ignore[no-untyped-call]
 
     async def Update(self, request: Any, context: Any) -> Any:
-        return await self._answer(super().Update(request, context), request.urn, context)
+        return await self._answer(super().Update(request, context), request.urn, context)  # type: ignore[no-untyped-call]
 
     async def Delete(self, request: Any, context: Any) -> Any:
-        return await self._answer(super().Delete(request, context), request.urn, context)
+        return await self._answer(super().Delete(request, context), request.urn, context)  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ Plain = dict[str, Any]
 
 def plain(value: PropertyValue) -> Any:
     """Without secrecy and dependencies; whole numbers become int, as every number travels as a double."""
-    inner = value.value
+    inner: Any = value.value
     if isinstance(inner, Mapping):
         return {key: plain(item) for key, item in inner.items()}
     if isinstance(inner, str | bool) or inner is None:

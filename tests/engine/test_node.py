@@ -13,16 +13,17 @@ FLEET = """
     from providers.resources import Credentials, Install, Node
 
     generation = {generation}
+    parent = pulumi.ResourceOptions(parent=pulumi.ComponentResource("crossover:index:Fleet", "fleet"))
     credentials = Credentials("credentials", nodes=["a", "b"], generation={credentials_generation})
     for key, region in {nodes}.items():
         node = Node(
             key, key=key, role="inference", generation=generation.get(key, 1),
             candidates=[{{"cloud": "local", "region": region, "sku": "sim-8x-a100", "maxUsdPerHour": {ceiling}}}],
-            ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey, deadline_s=20,
+            ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey, deadline_s=20, opts=parent,
         )
         Install(
             key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
-            bundle={bundle}, secrets={{"k": credentials.vllmApiKey}}, ssh_private_key=credentials.sshPrivateKey,
+            bundle={bundle}, secrets={{"k": credentials.vllmApiKey}}, ssh_private_key=credentials.sshPrivateKey, opts=parent,
         )
         pulumi.export(key, node.machine["id"])
 """

@@ -1,0 +1,55 @@
+"""`crossover`: each command is a module with a function `command`, registered by one line here.
+
+Exit codes: 0 fine, 2 the gate blocks, 3 cannot evaluate, 4 a warning under --strict, 1 a wrong call or a failed tool.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from scripts.crossover import claims, endpoint, nodes, plan, smoke
+
+
+class _Group(TyperGroup):
+    """Usage errors exit 1: the usual 2 would read as BLOCK in a pipeline."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(*args, **kwargs)
+        except typer.TyperException as error:
+            error.exit_code = 1
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as error:
+            error.exit_code = 1
+            raise
+
+
+app = typer.Typer(
+    name="crossover",
+    help="Self-hosted LLM inference that must pay for itself.",
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("claims")(claims.command)
+app.command("plan")(plan.command)
+app.command("endpoint")(endpoint.command)
+app.command("nodes")(nodes.command)
+app.command("smoke")(smoke.command)
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    app(prog_name="crossover")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""`crossover endpoint`: how to reach a running stack, and whether it pays."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from cost_guard import wording
+from rich.text import Text
+
+from scripts.crossover.output import console, emit_json, styled, table
+from scripts.crossover.stack import AsJson, Outputs, Stack, key_file, outputs, reading, verdict
+
+
+def command(stack: Stack = "local", as_json: AsJson = False) -> None:
+    """Endpoint, key file, two curl lines to paste, monitoring, monthly cost and the break-even verdict."""
+    with reading():
+        reached = outputs(stack)
+        judged = verdict(stack)
+        key = key_file(stack, reached.key)
+    lines = [curl(reached, key, stream) for stream in (False, True)]
+    cost = judged.self_hosted_usd_per_month
+    if as_json:
+        emit_json(
+            {
+                "endpoint": reached.endpoint,
+                "keyFile": str(key),
+                "model": reached.model,
+                "curl": lines,
+                "prometheus": reached.prometheus,
+                "alertmanager": reached.alertmanager,
+                "verdict": judged.to_json_dict(),
+            }
+        )
+        return
+    shown = table("", "")
+    shown.show_header = False
+    shown.add_row("endpoint", reached.endpoint)
+    shown.add_row("key", f"{key} (mode 0600)")
+    shown.add_row("models", ", ".join((reached.model, *reached.managed_models)))
+    shown.add_row("Prometheus", reached.prometheus)
+    shown.add_row("Alertmanager", reached.alertmanager)
+    shown.add_row("monthly cost", "unknown" if cost is None else f"{wording.usd(cost)} reckoned, self-hosted")
+    shown.add_row("break-even", Text.assemble(styled(str(judged.level)), f" {judged.headline}"))
+    console().print(shown)
+    print()
+    for line in lines:  # by print: unwrapped and uncoloured, to be pasted
+        print(line)
+
+
+def curl(reached: Outputs, key: Path, stream: bool) -> str:
+    """One line that works from any folder and reads the key from its file."""
+    body: dict[str, Any] = {"model": reached.model, "messages": [{"role": "user", "content": "Say hello."}]}
+    body |= {"max_tokens": 32} | ({"stream": True} if stream else {})
+    return " ".join(
+        [
+            "curl -sS",
+            *(["-N"] if stream else []),
+            f"{reached.endpoint}/v1/chat/completions",
+            f'-H "Authorization: Bearer $(cat {shlex.quote(str(key))})"',
+            "-H 'Content-Type: application/json'",
+            f"-d {shlex.quote(json.dumps(body))}",
+        ]
+    )

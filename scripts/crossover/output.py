@@ -1,0 +1,58 @@
+"""How commands speak: one JSON document, or tables that are coloured on a terminal and readable at 80 columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import typer
+from cost_guard.verdict import CANNOT_EVALUATE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {
+    "PASS": "bold green",
+    "WARN": "bold yellow",
+    "BLOCK": "bold red",
+    "FAIL": "bold red",
+    "reproduces": "green",
+    "reproduces-if": "yellow",
+    "contradicts": "red",
+    "unverifiable": "dim",
+}
+
+
+def console() -> Console:
+    """Standard output: colour only on a terminal, no guessing at numbers."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def styled(word: str) -> Text:
+    """A verdict, level or status in its colour."""
+    return Text(word, style=STYLES.get(word, ""))
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A plain table: a header, no box, nothing cut off."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def emit_json(document: Any) -> None:
+    """The one document on standard output."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def cannot_evaluate(lines: Sequence[str], as_json: bool) -> NoReturn:
+    """Ends with exit code 3; says what is wrong on standard error, or as the JSON document."""
+    if as_json:
+        emit_json({"verdict": None, "reasons": [], "errors": list(lines)})
+    else:
+        for line in lines:
+            print(f"cannot evaluate: {line}", file=sys.stderr)
+    raise typer.Exit(CANNOT_EVALUATE)

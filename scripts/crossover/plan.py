@@ -1,0 +1,143 @@
+"""`crossover plan`: the cost gate on a scenario file, without a stack, a cloud or an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from cost_guard import (
+    Baseline,
+    CatalogueError,
+    ScenarioError,
+    Verdict,
+    evaluate,
+    load_catalogue,
+    parse_baseline,
+    parse_scenario,
+    wording,
+)
+from rich.text import Text
+
+from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table
+
+
+def command(
+    file: Annotated[
+        Path,
+        typer.Option("--file", "-f", exists=True, dir_okay=False, readable=True, help="The scenario, YAML or JSON."),
+    ],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="What is approved and runs; repair passes."),
+    ] = None,
+    today: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="The day to judge ages by; by default today.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+) -> None:
+    """Does it pay? Break-even, capacity and cost of a scenario. Exits 0 pass or warn, 2 block, 3 cannot evaluate."""
+    day = _day(today)
+    try:
+        scenario = parse_scenario(_read(file), prefix="")
+        approved = parse_baseline(_read(baseline), prefix="baseline: ") if baseline else None
+        verdict = evaluate(scenario, load_catalogue(), day, approved, bills_money=False)
+    except ScenarioError as error:
+        cannot_evaluate(error.lines, as_json)
+    except CatalogueError as error:
+        cannot_evaluate([str(error)], as_json)
+    if as_json:
+        emit_json(verdict.to_json_dict())
+    else:
+        _show(verdict, approved)
+    raise typer.Exit(verdict.exit_code(strict))
+
+
+def _day(given: str | None) -> date:
+    if given is None:
+        return date.today()
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: PyYAML would take the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
+            if isinstance(key, Hashable):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> Any:
+    """The data of a YAML (so also JSON) file. Raises ScenarioError where it is none."""
+    try:
+        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+        raise ScenarioError([f"{path.name}{where}: not YAML: {error.problem}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ScenarioError([f"{path.name}: not YAML: {str(error).splitlines()[0]}"]) from None
+
+
+def _show(verdict: Verdict, baseline: Baseline | None) -> None:
+    out = console()
+    out.print(Text.assemble(styled(str(verdict.level)), f"  {verdict.summary}"))
+    if verdict.reasons:
+        reasons = table("level", "code", "reason")
+        for reason in verdict.reasons:
+            reasons.add_row(styled(str(reason.level)), reason.code, Text(reason.message))
+        out.print()
+        out.print(reasons)
+    figures = table("", "")
+    figures.show_header = False
+    for name, value in _figures(verdict).items():
+        figures.add_row(name, Text(value))
+    if baseline is not None:
+        figures.add_row("baseline", Text(_approved(baseline)))
+    out.print()
+    out.print(figures)
+    if verdict.notes:
+        out.print()
+    for note in verdict.notes:
+        out.print(Text(note))
+
+
+def _approved(baseline: Baseline) -> str:
+    money = f"{wording.count(baseline.nodes, 'node')}, {wording.usd(baseline.usd_per_month)}/month"
+    return f"{money}, approved by {baseline.approved_by} on {baseline.date}"
+
+
+def _figures(verdict: Verdict) -> dict[str, str]:
+    capacity, volumes = verdict.capacity, verdict.break_even
+    survives = {True: "yes", False: "no", None: "unknown"}[capacity.survives_one_loss]
+    busy = wording.percent(capacity.utilisation) if capacity.utilisation is not None else "unknown"
+    needed = "unknown" if capacity.nodes_needed is None else str(capacity.nodes_needed)
+    return {
+        "self-hosted": f"{_usd(verdict.self_hosted_usd_per_month)} (fixed {_usd(verdict.fixed_usd_per_month)})",
+        "managed": f"{_usd(verdict.managed_usd_per_month)} at {wording.per_million(verdict.managed_usd_per_million)}",
+        "break-even": f"simple {_volume(volumes.simple)}, first {_volume(volumes.first)}, "
+        f"stable {_volume(volumes.stable)} tokens/month",
+        "capacity": f"{needed} nodes needed, {busy} busy on average, survives the loss of a node: {survives}",
+        "recommendation": verdict.recommendation,
+    }
+
+
+def _usd(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"{wording.usd(amount)}/month"
+
+
+def _volume(volume: Decimal | None) -> str:
+    return "none" if volume is None else wording.tokens(volume)

@@ -1,0 +1,113 @@
+"""What a stack says of itself: its outputs and its nodes, read through scripts/pulumi."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cost_guard import CatalogueError, Verdict, evaluate, load_catalogue
+
+from stacks.settings import NAMESPACE, SettingsError, parse, today
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STATE = REPOSITORY / ".state"
+
+
+class StackError(Exception):
+    """The stack cannot be read, or is not up. The message says what to do."""
+
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack's name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")]
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """A stack that cannot be read ends the command with exit code 1 and the reason, not with a traceback."""
+    try:
+        yield
+    except StackError as e:
+        print(f"crossover: {e}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """A running stack's outputs. `key` is the endpoint's secret."""
+
+    endpoint: str
+    key: str
+    model: str
+    managed_models: tuple[str, ...]
+    prometheus: str
+    alertmanager: str
+
+
+def outputs(stack: str) -> Outputs:
+    """Raises StackError where the stack does not exist or has not come up."""
+    values = json.loads(_pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack))
+    try:
+        return Outputs(
+            endpoint=values["endpoint"],
+            key=values["endpointKey"],
+            model=values["model"],
+            managed_models=tuple(values["managedModels"]),
+            prometheus=values["prometheus"],
+            alertmanager=values["alertmanager"],
+        )
+    except KeyError as e:
+        raise StackError(f"stack {stack} has no output {e}: it is not up; run `make up`") from None
+
+
+def verdict(stack: str) -> Verdict:
+    """The gate on the stack's committed configuration, as of today. Raises StackError."""
+    config = json.loads(_pulumi("config", "--json", "--stack", stack))
+    values = {
+        key.removeprefix(NAMESPACE): item.get("objectValue", item.get("value"))
+        for key, item in config.items()
+        if key.startswith(NAMESPACE)
+    }
+    try:
+        settings = parse(values)
+        return evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
+    except (SettingsError, CatalogueError) as e:
+        raise StackError(str(e)) from None
+
+
+def nodes(stack: str) -> list[dict[str, Any]]:
+    """The outputs of every Node in the stack's state, secrets left encrypted."""
+    exported = json.loads(_pulumi("stack", "export", "--stack", stack))
+    resources = exported["deployment"].get("resources") or []
+    return [
+        {"id": r.get("id", ""), "initErrors": r.get("initErrors") or [], **r.get("outputs", {})}
+        for r in resources
+        if r["type"] == "gpucloud:index:Node" and not r.get("delete")
+    ]
+
+
+def key_file(stack: str, key: str) -> Path:
+    """Writes the endpoint's key where only its owner can read it, and returns the path."""
+    path = STATE / f"{stack}.key"
+    STATE.mkdir(exist_ok=True)
+    if not (path.exists() and path.read_text() == key):
+        draft = path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_text(key)
+        draft.rename(path)
+    return path
+
+
+def _pulumi(*arguments: str) -> str:
+    command = [str(REPOSITORY / "scripts" / "pulumi"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        raise StackError(done.stderr.strip() or done.stdout.strip())
+    return done.stdout

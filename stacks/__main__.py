@@ -1,0 +1,44 @@
+"""The whole path: settings → verdict → fleet → gateway → monitoring → exports."""
+
+from __future__ import annotations
+
+import pulumi
+from cost_guard import evaluate, explain, load_catalogue
+
+from providers.resources import Credentials
+from stacks.fleet import Fleet, server_name
+from stacks.gateway.component import Gateway
+from stacks.monitoring.model import Limits
+from stacks.settings import SettingsError, from_pulumi, today
+
+try:
+    settings = from_pulumi()
+except SettingsError as e:
+    raise pulumi.RunError(str(e)) from None
+
+verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
+if verdict.blocked and not pulumi.runtime.is_dry_run():
+    raise pulumi.RunError(explain(verdict))  # before anything is registered: nothing is created, nothing bills
+(pulumi.log.warn if verdict.reasons else pulumi.log.info)(explain(verdict))
+
+credentials = Credentials(
+    "credentials",
+    nodes=[server_name(key) for key in settings.fleet.nodes],
+    generation=settings.credentials_generation,
+)
+fleet = Fleet("fleet", settings, credentials)
+limits = Limits(
+    minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,
+    break_even_tokens_per_month=None if verdict.break_even.stable is None else float(verdict.break_even.stable),
+)
+gateway = Gateway("gateway", settings, credentials, fleet.nodes, limits)
+
+pulumi.export("endpoint", gateway.endpoint)
+pulumi.export("endpointKey", credentials.endpointKey)
+pulumi.export("model", settings.serving.served_name)
+pulumi.export("managedModels", [model.name for model in settings.gateway.managed])
+pulumi.export("prometheus", gateway.prometheus)
+pulumi.export("alertmanager", gateway.alertmanager)
+
+if verdict.blocked:
+    raise pulumi.RunError(explain(verdict))  # in preview, so that the reader and the pack see the whole plan first

@@ -1,0 +1,207 @@
+"""What a stack is told, parsed once. The sole reader of `pulumi.Config`; typos are refused before anything is made.
+
+The keys of the scenario (`workload`, `managed`, `fleet`, …) and `baseline` mean what they mean in `crossover plan`,
+from the same models; the rest says how the fleet serves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import pulumi
+from cost_guard import Baseline, Scenario, ScenarioError, parse_baseline, parse_scenario
+from cost_guard.scenario import LadderFleet
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+
+from stacks.gateway.model import Frozen, GatewaySettings, ModelName, SecretName
+from stacks.monitoring.model import MonitoringSettings
+
+NAMESPACE = "crossover:"
+SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. The message has one line per problem, each with its key and a remedy."""
+
+
+class Serving(Frozen):
+    """What the nodes serve, and how."""
+
+    engine: Literal["vllm", "simulator"] = "vllm"
+    model: ModelName
+    """Hugging Face name of the weights."""
+    served_name: ModelName
+    """What clients ask for."""
+    max_model_len: int = Field(32_768, ge=256, le=1_048_576)
+    """Longest context, in tokens."""
+    max_num_seqs: int = Field(128, ge=1, le=4096)
+    """Requests that one node batches."""
+    max_num_queued_reqs: int = Field(256, ge=0, le=100_000)
+    """Requests that may wait on one node; beyond, it answers 503."""
+    tensor_parallel_size: int = Field(8, ge=1, le=64)
+    shutdown_timeout_s: int = Field(30, ge=0, le=600)
+    """How long a node that is to stop may finish what it has begun."""
+
+
+class GatewayNode(Frozen):
+    """The machine that carries the gateway (placement `own`)."""
+
+    cloud: str
+    region: str
+    sku: str
+
+
+class Deadlines(Frozen):
+    """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
+
+    rent_s: int = Field(1800, ge=5, le=7200)
+    """From the launch to first contact."""
+    install_s: int = Field(1800, ge=5, le=7200)
+    """From first contact to a node that answers a completion."""
+
+
+class Settings(Frozen):
+    """Everything, in the words of the stack's configuration."""
+
+    scenario: Scenario
+    baseline: Baseline | None = None
+    generations: dict[str, int] = Field(default_factory=dict)
+    """Node key → generation, 1 if absent. Raising it is the only way to replace a node."""
+    serving: Serving
+    gateway: GatewaySettings = GatewaySettings()
+    gateway_node: GatewayNode
+    monitoring: MonitoringSettings = MonitoringSettings()
+    deadlines: Deadlines = Deadlines()
+    credentials_generation: int = Field(1, ge=1)
+    """Raising it renews every key and certificate."""
+    api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
+    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them. Set them as secrets."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if not isinstance(self.scenario.fleet, LadderFleet):
+            raise ValueError(  # noqa: TRY004 - pydantic reports ValueErrors
+                "fleet: a stack needs `nodes` as a map of key to candidates; a count is for `plan` alone"
+            )
+        if unknown := sorted(set(self.generations) - set(self.scenario.fleet.nodes)):
+            raise ValueError(f"generations: the fleet has no node {', '.join(unknown)}")
+        if low := sorted(key for key, generation in self.generations.items() if generation < 1):
+            raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
+        self.gateway.check_served((self.serving.served_name,))
+        played = {model.name for model in self.gateway.stood_in}
+        for model in self.gateway.managed:
+            if model.name not in played and model.api_key_secret not in self.api_keys:
+                raise ValueError(
+                    f"apiKeys: {model.api_key_secret} is missing, which the managed model {model.name} needs: "
+                    f"pulumi config set --secret --path {NAMESPACE}apiKeys.{model.api_key_secret}"
+                )
+        return self
+
+    @property
+    def fleet(self) -> LadderFleet:
+        """The scenario's fleet, whose form was checked."""
+        assert isinstance(self.scenario.fleet, LadderFleet)
+        return self.scenario.fleet
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The scenario (and baseline) as plain values in the schema's own words: what the policy pack judges."""
+        plain = self.scenario.to_inputs()
+        for node in plain["fleet"]["nodes"].values():
+            for candidate in node["candidates"]:
+                # The gate reckons with prices, not ceilings; a changed ceiling is then one change, the node's.
+                candidate.pop("maxUsdPerHour", None)
+        if self.baseline is not None:
+            plain["baseline"] = self.baseline.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return plain
+
+
+def from_pulumi() -> Settings:
+    """The running stack's settings. Raises SettingsError."""
+    config = pulumi.Config(NAMESPACE.rstrip(":"))
+    # Every key of the namespace, so that a misspelt one is seen and not passed over.
+    keys = [key.removeprefix(NAMESPACE) for key in pulumi.runtime.get_config_env() if key.startswith(NAMESPACE)]
+    return parse({key: _value(config.require(key)) for key in keys})
+
+
+def today() -> date:
+    """The day that prices and volumes are judged on: CROSSOVER_TODAY (YYYY-MM-DD), or the real one."""
+    import os
+
+    given = os.environ.get("CROSSOVER_TODAY")
+    return date.fromisoformat(given) if given else date.today()
+
+
+def parse(values: Mapping[str, Any]) -> Settings:
+    """Settings from configuration values by key, without their namespace. Raises SettingsError."""
+    own = [field.alias or name for name, field in Settings.model_fields.items() if name != "scenario"]
+    lines = [
+        f"{NAMESPACE}{key}: {_unknown(key, (*SCENARIO_KEYS, *own))}"
+        for key in values
+        if key not in SCENARIO_KEYS and key not in own
+    ]
+    parsed: dict[str, Any] = {}
+    try:
+        parsed["scenario"] = parse_scenario({k: v for k, v in values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+    except ScenarioError as e:
+        lines += e.lines
+    try:
+        parsed["baseline"] = parse_baseline(values["baseline"]) if values.get("baseline") is not None else None
+    except ScenarioError as e:
+        lines += e.lines
+    rest = {k: v for k, v in values.items() if k in own and k != "baseline"}
+    try:
+        settings = Settings.model_validate({**rest, **parsed})
+    except ValidationError as e:
+        # What is missing because it could not be parsed was said above.
+        lines += [_line(error) for error in e.errors() if error["loc"] != ("scenario",)]
+    else:
+        if not lines:
+            return settings
+    raise SettingsError("the stack's configuration cannot be used:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _value(text: str) -> Any:
+    """Configuration arrives as text: structured values as JSON, others as they were typed."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _line(error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{NAMESPACE}{path}: {_unknown(str(error['loc'][-1]), _keys_beside(error['loc']))}"
+    if error["type"] == "missing":
+        return f"{NAMESPACE}{path}: missing; it has no default, set it"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{NAMESPACE}{path}: {message}" if path else f"{NAMESPACE}{message}"
+
+
+def _unknown(key: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(key, known, n=1)
+    return f"unknown key (did you mean {near[0]}?)" if near else f"unknown key; known are {', '.join(sorted(known))}"
+
+
+def _keys_beside(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys that could stand where `loc` ends."""
+    model: Any = Settings
+    for part in loc[:-1]:
+        if isinstance(part, int):
+            continue
+        field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
+        model = next((t for t in _types(field.annotation) if issubclass(t, BaseModel)), None)
+        if model is None:
+            return ()
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def _types(annotation: Any) -> list[type]:
+    """The classes that an annotation is made of: those of `tuple[X, ...] | None` are tuple's X and NoneType."""
+    inner = [t for argument in getattr(annotation, "__args__", ()) for t in _types(argument)]
+    return [annotation, *inner] if isinstance(annotation, type) and not inner else inner
