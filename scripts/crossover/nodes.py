@@ -27,7 +27,7 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
         return
     shown = table("node", "role", "machine", "failure domain", "state", "serves", "USD/h", "SSH")
     for row in rows:
-        serves = {True: styled("PASS"), False: styled("FAIL"), None: ""}[row["serves"]]
+        serves = styled({True: "PASS", False: "FAIL", None: ""}[row["serves"]])
         words = [str(row[name]) for name in ("key", "role", "id", "failureDomain", "state")]
         shown.add_row(*words, serves, str(row["usdPerHour"]), str(row["ssh"]))
     console().print(shown)

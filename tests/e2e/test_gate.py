@@ -1,0 +1,88 @@
+"""What does not pay is refused by program, preview and `up --skip-preview` alike, and repair never is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.checkout import Checkout
+
+TOO_LITTLE = {"workload.tokensPerMonth": 500e6}
+BASELINE = {"baseline": {"nodes": 2, "usdPerMonth": 19940, "approvedBy": "cto", "date": "2026-11-01"}}
+THIRD = {
+    "fleet.nodes.c": {
+        "candidates": [
+            {"cloud": "local", "region": "bay-4", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
+        ]
+    }
+}
+PACK = ("--policy-pack", "policies")
+
+
+def test_what_goes_through_says_what_it_costs_and_how_far_live_prices_are(clone: Checkout) -> None:
+    preview = clone.pulumi("preview", "-s", "local", *PACK)
+    assert "6B tokens/month cost $19,940/month self-hosted (2 nodes) against $30,000/month managed" in preview
+    assert "table quotation $7,920/month (2026-03-26); live price seen 2026-09-20 is $22.32/h" in preview
+    assert "+105.7 %" in preview
+    assert clone.machines == {}
+
+
+def test_too_little_volume_is_refused_everywhere_and_creates_nothing(clone: Checkout) -> None:
+    clone.configure(TOO_LITTLE)
+    preview = clone.pulumi("preview", "-s", "local", *PACK, fails=True)
+    # Preview shows the whole plan, the program's refusal and the pack's.
+    assert "gpucloud:index:Install" in preview
+    assert preview.count("BLOCK break-even") >= 2
+    for part in ("500M tokens/month", "3.988B", "$2,500"):
+        assert part in preview, preview
+    for arguments in (PACK, ()):
+        refused = clone.up(*arguments, fails=True)
+        assert "BLOCK break-even" in refused
+        assert "gpucloud:index:Node" not in refused
+    refused = clone.pulumi("up", "-s", "local", "--yes", *PACK, fails=True)
+    assert "BLOCK break-even" in refused
+    assert clone.machines == {}
+    assert [r["type"] for r in clone.state()["deployment"].get("resources", [])] in ([], ["pulumi:pulumi:Stack"])
+
+
+def test_repair_goes_through_at_any_volume_and_growth_does_not(clone: Checkout) -> None:
+    clone.configure({**TOO_LITTLE, **BASELINE, "serving.maxNumSeqs": 64})
+    preview = clone.pulumi("preview", "-s", "local", *PACK)
+    assert "WARN break-even" in preview
+    clone.configure(THIRD)
+    assert "BLOCK break-even" in clone.pulumi("preview", "-s", "local", *PACK, fails=True)
+    assert "BLOCK break-even" in clone.up(*PACK, fails=True)
+    assert clone.machines == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"workload.tokenPerMonth": 6e9}, "workload.tokenPerMonth: unknown key (did you mean tokensPerMonth?)"),
+        ({"worklaod": {"kind": "asserted"}}, "crossover:worklaod: unknown key (did you mean workload?)"),
+        ({"serving.maxNumSeq": 1}, "crossover:serving.maxNumSeq: unknown key (did you mean maxNumSeqs?)"),
+        ({"workload.tokensPerMonth": 0}, "crossover:workload.tokensPerMonth"),
+        ({"workload.tokensPerMonth": 1e30}, "crossover:workload.tokensPerMonth"),
+        ({"fleet.spareNodes": 2}, "spareNodes must be less than the number of nodes"),
+        ({"fleet.nodes.b": None}, "BLOCK redundancy"),
+        (
+            {"fleet.nodes.b.candidates": [
+                {"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
+            ]},
+            "BLOCK redundancy",
+        ),
+        (
+            {"fleet.nodes.b.candidates": [
+                {"cloud": "local", "region": "bay-2", "sku": "sim-8x-a100", "standsFor": "quoted/nowhere"}
+            ]},
+            "BLOCK price-known",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_a_clear_message_and_nothing_is_created(
+    clone: Checkout, change: dict[str, object], message: str
+) -> None:
+    clone.configure(change)
+    refused = clone.up(fails=True)
+    assert message in refused
+    assert "Traceback" not in refused
+    assert clone.machines == {}

@@ -1,0 +1,123 @@
+"""A machine dies while clients talk: they do not notice, `refresh` does, `up` replaces it. Then everything is ended."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from tests.support.checkout import Checkout
+from tests.support.processes import alive, open_ports
+
+
+@dataclass
+class Load:
+    """What a few clients saw: `answers` counts by status, `broken` are requests that got no answer at all."""
+
+    answers: dict[int, int] = field(default_factory=dict)
+    cut: int = 0
+    """Streams that had begun and did not end: a dead node's own, which nobody can save."""
+    broken: list[str] = field(default_factory=list)
+    models: set[str] = field(default_factory=set)
+
+    @property
+    def total(self) -> int:
+        return sum(self.answers.values())
+
+
+@contextmanager
+def clients(endpoint: str, key: str, model: str, count: int = 4) -> Iterator[Load]:
+    """`count` clients that ask one thing after another until the block is left."""
+    load, stop, guard = Load(), threading.Event(), threading.Lock()
+
+    def client() -> None:
+        while not stop.is_set():
+            begun = False
+            try:
+                connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=60)
+                body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 8}
+                connection.request("POST", "/v1/chat/completions", json.dumps(body), {
+                    "Authorization": f"Bearer {key}", "Content-Type": "application/json"})  # fmt: skip
+                response = connection.getresponse()
+                begun = True
+                answer = json.loads(response.read())
+                with guard:
+                    load.answers[response.status] = load.answers.get(response.status, 0) + 1
+                    load.models.add(answer.get("model", ""))
+            except (OSError, http.client.HTTPException, ValueError) as e:
+                with guard:
+                    if begun:
+                        load.cut += 1
+                    else:
+                        load.broken.append(f"{type(e).__name__}: {e}")
+
+    threads = [threading.Thread(target=client) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=90)
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.05)
+
+
+def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> None:
+    clone.up("--policy-pack", "policies")
+    reached = clone.outputs()
+    before = clone.machines
+    with clients(reached["endpoint"], reached["endpointKey"], reached["model"]) as load:
+        wait_for(lambda: load.total >= 20)
+        dead = before["a"].id
+        for pid in clone.cloud.client.processes(dead):  # at once, as a power cut would
+            os.kill(pid, signal.SIGKILL)
+        clone.cloud.terminate(dead)
+        seen = load.total
+        wait_for(lambda: load.total >= seen + 20)
+        clone.pulumi("refresh", "-s", "local", "--yes", "--skip-preview")
+        names = [r["urn"].rpartition("::")[2] for r in clone.state()["deployment"]["resources"]]
+        assert "a" not in names
+        clone.up("--policy-pack", "policies")
+        seen = load.total
+        wait_for(lambda: load.total >= seen + 20)
+    assert load.broken == []
+    assert set(load.answers) == {200}, load.answers
+    assert load.models == {"llama-70b"}  # one node carried it: nothing went to the managed model
+    after = clone.machines
+    assert set(after) == {"a", "b", "gateway"}
+    assert after["a"].id != dead
+    assert (after["b"].id, after["gateway"].id) == (before["b"].id, before["gateway"].id)
+    assert "10 unchanged" in clone.up("--refresh")
+
+    # Both nodes dead: the managed stand-in answers, and the endpoint stays where it is.
+    for key in ("a", "b"):
+        clone.cloud.terminate(after[key].id)
+    with clients(reached["endpoint"], reached["endpointKey"], reached["model"], count=2) as load:
+        wait_for(lambda: load.total >= 10)
+    assert load.broken == []
+    assert set(load.answers) == {200}
+    assert load.models <= {"managed-stand-in", "llama-70b"}
+
+    # `make down` ends everything, also what was already dead, and leaves no process and no port.
+    pids = clone.cloud.client.processes(after["gateway"].id)
+    ports = {port for _, port in open_ports(pids)}
+    assert ports
+    clone.run("scripts/down", "local")
+    assert clone.machines == {}
+    assert [pid for pid in pids if alive(pid)] == []
+    assert open_ports(pids) == set()
+    clone.run("scripts/down", "local")  # with nothing up it is done at once

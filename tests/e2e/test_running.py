@@ -1,0 +1,138 @@
+"""A stack that is up: what its users can rely on."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.support.checkout import Checkout
+from tests.support.processes import memory_bytes, open_ports
+
+NO_CHANGE = re.compile(r"Resources:\s+10 unchanged")
+PACK = ("--policy-pack", "policies")
+
+
+def test_the_printed_curl_lines_work_from_any_folder(running: Checkout, tmp_path: Path) -> None:
+    said = running.run(".venv/bin/crossover", "endpoint")
+    plain, stream = [line for line in said.splitlines() if line.startswith("curl")]
+    answer = json.loads(subprocess.check_output(["sh", "-c", plain], cwd=tmp_path))
+    assert answer["choices"][0]["message"]["content"]
+    pieces = subprocess.check_output(["sh", "-c", stream], cwd=tmp_path, text=True)
+    assert pieces.rstrip().endswith("data: [DONE]")
+    assert "$19,940" in said
+    assert "3.988B" in said
+    key = Path(re.search(r"cat ([^)]+)\)", plain)[1])  # type: ignore[index]
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_smoke_passes_completion_stream_cache_and_stand_in(running: Checkout) -> None:
+    results = json.loads(running.run(".venv/bin/crossover", "smoke", "--json"))
+    assert [r["name"] for r in results] == [
+        "completion", "stream", "managed: managed-stand-in", "cache: managed-stand-in",
+    ]  # fmt: skip
+    assert all(r["ok"] for r in results), results
+
+
+def test_nodes_lists_every_machine(running: Checkout) -> None:
+    rows = json.loads(running.run(".venv/bin/crossover", "nodes", "--json"))
+    assert {(r["key"], r["role"], r["state"]) for r in rows} == {
+        ("a", "inference", "running"), ("b", "inference", "running"), ("gateway", "gateway", "running"),
+    }  # fmt: skip
+
+
+def test_no_key_no_answer(running: Checkout) -> None:
+    request = urllib.request.Request(f"{running.outputs()['endpoint']}/v1/models")
+    try:
+        urllib.request.urlopen(request, timeout=10)
+        status = 200
+    except urllib.error.HTTPError as e:
+        status = e.code
+    assert status == 401
+
+
+def test_a_second_up_changes_nothing(running: Checkout) -> None:
+    assert NO_CHANGE.search(running.up(*PACK, "--refresh"))
+
+
+def test_an_edit_under_providers_shows_no_change(running: Checkout) -> None:
+    for name in ("providers/rent.py", "providers/plugin/node.py", "providers/local/cloud.py", "providers/__main__.py"):
+        path = running.folder / name
+        path.write_text(path.read_text() + "\n# an edit\n")
+    assert NO_CHANGE.search(running.pulumi("preview", "-s", "local", *PACK))
+
+
+def test_thirty_days_later_nothing_has_changed(running: Checkout) -> None:
+    assert NO_CHANGE.search(running.pulumi("preview", "-s", "local", *PACK, CROSSOVER_TODAY="2026-12-22"))
+
+
+def test_a_price_ceiling_shows_exactly_one_update(running: Checkout) -> None:
+    running.configure({"fleet.nodes.a.candidates": [
+        {"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb",
+         "maxUsdPerHour": 25.0}
+    ]})  # fmt: skip
+    preview = running.pulumi("preview", "-s", "local", *PACK)
+    running.reset()
+    assert re.search(r"Resources:\s+~ 1 to update\s+9 unchanged", preview), preview
+    assert re.search(r"~ +gpucloud:index:Node a update", preview)
+
+
+def test_a_wrong_passphrase_is_said_and_changes_nothing(running: Checkout) -> None:
+    refused = running.pulumi("preview", "-s", "local", fails=True, PULUMI_CONFIG_PASSPHRASE="wrong")
+    assert "incorrect passphrase" in refused
+
+
+def test_no_secret_is_readable_in_state_diffs_or_logs(running: Checkout) -> None:
+    secrets = _secrets(running)
+    assert len(secrets) >= 9
+    running.configure({"serving.maxNumSeqs": 64})
+    texts = {
+        "state": "".join(p.read_text() for p in (running.folder / ".state" / "pulumi").rglob("*.json")),
+        "up": (running.folder / "up.log").read_text(),
+        "diff": running.pulumi("preview", "-s", "local", "--diff", *PACK),
+        "refresh": running.pulumi("preview", "-s", "local", "--diff", "--refresh"),
+        "export": json.dumps(running.state()),
+    }
+    running.reset()
+    for machine in running.machines.values():
+        for path in Path(machine.root).rglob("*"):
+            if path.is_file() and "/secrets/" not in str(path) and "/data/" not in str(path):
+                texts[str(path)] = path.read_text(errors="replace")
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            texts[str(path)] = path.read_text(errors="replace")
+        except OSError:
+            continue
+    found = [(place, name) for place, text in texts.items() for name, secret in secrets.items() if secret in text]
+    assert found == []
+
+
+def _secrets(checkout: Checkout) -> dict[str, str]:
+    """Every secret, decrypted; of a PEM key the middle line, which diffs could show on its own."""
+    exported = json.loads(checkout.run("scripts/pulumi", "stack", "export", "--show-secrets", "-s", "local"))
+    credentials = next(
+        r["outputs"] for r in exported["deployment"]["resources"] if r["type"] == "gpucloud:index:Credentials"
+    )
+    found: dict[str, str] = {}
+    for name, value in credentials.items():
+        if isinstance(value, dict) and "plaintext" in value:
+            plain = json.loads(value["plaintext"])
+            if isinstance(plain, dict):
+                found |= {f"{name}.{key}": pair["privateKey"].splitlines()[1] for key, pair in plain.items()}
+            else:
+                found[name] = plain.splitlines()[1] if plain.startswith("-----") else plain
+    return found
+
+
+def test_the_stack_takes_less_than_two_gigabytes(running: Checkout) -> None:
+    used = sum(memory_bytes(pid) for m in running.machines.values() for pid in running.cloud.client.processes(m.id))
+    assert 0 < used < 2e9
+
+
+def test_everything_listens_on_loopback_only(running: Checkout) -> None:
+    pids = {pid for m in running.machines.values() for pid in running.cloud.client.processes(m.id)}
+    addresses = {address for address, _ in open_ports(pids)}
+    assert addresses == {"127.0.0.1"}

@@ -1,0 +1,126 @@
+"""A second clone of the project beside this one: its own state, machines and ports, the same environment and engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from providers.base import Machine
+from providers.local.client import LocalClient
+from providers.local.cloud import LocalCloud
+from providers.local.config import LocalConfig
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PREFIX = "crossover:"
+
+
+@dataclass
+class Checkout:
+    """`folder` holds the copy. Its own code runs, because PYTHONPATH comes before the editable install."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls) -> Checkout:
+        """Copies what git would: tracked files, and new ones that it does not ignore."""
+        folder = Path(tempfile.mkdtemp(prefix="xo-"))  # short: machines hold Unix sockets
+        listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(listing, cwd=REPOSITORY, text=True).splitlines():
+            if (REPOSITORY / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, folder / name)
+        (folder / ".venv").symlink_to(REPOSITORY / ".venv")
+        (folder / ".state").mkdir()
+        if (REPOSITORY / ".state" / "bin").is_dir():
+            shutil.copytree(REPOSITORY / ".state" / "bin", folder / ".state" / "bin", symlinks=True)
+        return cls(folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        dropped = ("PULUMI_", "CROSSOVER_")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+        return {**kept, "PYTHONPATH": f"{self.folder}:{self.folder / 'policies'}"}
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """In a process group of its own, with all output on one pipe."""
+        return subprocess.Popen(
+            [str(self.folder / command[0]), *command[1:]],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str, fails: bool = False, **environment: str) -> str:
+        """The output. Asserts that the command succeeded, or failed."""
+        process = self.start(*command, **environment)
+        output, _ = process.communicate(timeout=600)
+        assert (process.returncode != 0) == fails, output
+        return output
+
+    def pulumi(self, *arguments: str, fails: bool = False, **environment: str) -> str:
+        return self.run("scripts/pulumi", *arguments, "--color=never", "--non-interactive", fails=fails, **environment)
+
+    def up(self, *arguments: str, fails: bool = False, **environment: str) -> str:
+        """Straight to work, as CI would that had shown the preview before."""
+        return self.pulumi("up", "-s", "local", "--yes", "--skip-preview", *arguments, fails=fails, **environment)
+
+    def init(self) -> None:
+        self.run("scripts/stack-init", "local")
+
+    def configure(self, change: dict[str, Any]) -> None:
+        """Sets keys of the stack's configuration, "workload.tokensPerMonth": 5e8, below `crossover:`. None removes."""
+        path = self.folder / "stacks" / "config" / "Pulumi.local.yaml"
+        document = yaml.safe_load(path.read_text())
+        for dotted, value in change.items():
+            first, *rest = dotted.split(".")
+            keys = [PREFIX + first, *rest]
+            place = document["config"]
+            for key in keys[:-1]:
+                place = place.setdefault(key, {})
+            if value is None:
+                place.pop(keys[-1], None)
+            else:
+                place[keys[-1]] = value
+        path.write_text(yaml.safe_dump(document))
+
+    def reset(self) -> None:
+        """The committed configuration again."""
+        name = "stacks/config/Pulumi.local.yaml"
+        shutil.copy2(REPOSITORY / name, self.folder / name)
+
+    def outputs(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(
+            self.run("scripts/pulumi", "stack", "output", "--json", "--show-secrets", "-s", "local")
+        )
+        return values
+
+    def state(self) -> dict[str, Any]:
+        exported: dict[str, Any] = json.loads(self.run("scripts/pulumi", "stack", "export", "-s", "local"))
+        return exported
+
+    @property
+    def cloud(self) -> LocalCloud:
+        config = LocalConfig(state=self.folder / ".state" / "local", cache=self.folder / ".state" / "cache")
+        return LocalCloud(LocalClient(config))
+
+    @property
+    def machines(self) -> dict[str, Machine]:
+        """By the node's key."""
+        return {machine.owner.key: machine for machine in self.cloud.list() if machine.owner is not None}
+
+    def discard(self) -> None:
+        """Ends every machine, whatever the state says, and removes the folder."""
+        for machine in self.cloud.list():
+            self.cloud.terminate(machine.id)
+        shutil.rmtree(self.folder, ignore_errors=True)
