@@ -106,33 +106,32 @@ class Bundle:
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
 
+    def __post_init__(self) -> None:
+        # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.
+        object.__setattr__(self, "files", tuple(sorted(self.files, key=lambda f: f.path)))
+        object.__setattr__(self, "sources", tuple(sorted(self.sources, key=lambda s: s.path)))
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, stable order: what travels as a resource input and shows in a diff."""
+        """Plain JSON values: what travels as a resource input. Files and sources are keyed by path, so that a diff
+        names the file that changed and not its position."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for name in ("files", "sources"):
+            plain[name] = {item.pop("path"): item for item in plain[name]}
         return plain
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Bundle:
-        """The inverse of `to_dict`. Raises KeyError or TypeError on a value that is no bundle."""
+        """The inverse of `to_dict`, also after numbers became floats on the way. Raises KeyError or TypeError on a
+        value that is no bundle."""
         return cls(
             role=str(value["role"]),
-            files=tuple(File(**{**f, "mode": int(f["mode"])}) for f in value["files"]),
-            sources=tuple(_source(s) for s in value["sources"]),
+            files=tuple(File(path, f["content"], int(f["mode"])) for path, f in value["files"].items()),
+            sources=tuple(_source({"path": path, **s}) for path, s in value["sources"].items()),
             environments=tuple(
                 PythonEnvironment(name=e["name"], requirements=_source(e["requirements"]))
                 for e in value["environments"]
             ),
-            services=tuple(
-                Service(
-                    **{
-                        **s,
-                        "command": tuple(s["command"]),
-                        "reload_files": tuple(s["reload_files"]),
-                        "stop_timeout_s": int(s["stop_timeout_s"]),
-                    }
-                )
-                for s in value["services"]
-            ),
+            services=tuple(_service(s) for s in value["services"]),
             checks=tuple(
                 HttpCheck(**{**c, "expect_status": int(c["expect_status"]), "deadline_s": int(c["deadline_s"])})
                 for c in value["checks"]
@@ -150,3 +149,8 @@ class Bundle:
 
 def _source(value: Mapping[str, Any]) -> Source:
     return Source(**{**value, "mode": int(value["mode"])})
+
+
+def _service(value: Mapping[str, Any]) -> Service:
+    sequences = {name: tuple(value[name]) for name in ("command", "reload_files")}
+    return Service(**{**value, **sequences, "stop_timeout_s": int(value["stop_timeout_s"])})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +24,7 @@ from tests.support.clouds import Clock, FakeCloud, request
 
 
 @pytest.fixture(autouse=True)
-def reachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def reachable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every machine answers SSH, unless its id is put on the list."""
     silent: list[str] = []
 
@@ -34,7 +33,7 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             raise Unavailable(f"{machine.id} does not answer SSH")
 
     monkeypatch.setattr(providers.rent, "answers_ssh", answers)
-    yield silent
+    return silent
 
 
 def test_the_first_candidate_that_can_be_had_is_rented() -> None:

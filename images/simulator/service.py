@@ -1,0 +1,156 @@
+"""The engines in time: takes requests in, drives each engine's steps, and tells the waiting handlers of new tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from collections.abc import Sequence as Several
+from dataclasses import dataclass
+
+from .engine import Engine, Sequence
+from .faults import Faults
+from .metrics import Metrics
+from .tokens import Output, Prompt
+
+
+class Busy(Exception):
+    """A queue limit refuses the request; `reason` is the limit's name, the message is vLLM's."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Admission, None for no limit. Both count over all engines, as vLLM's API server does."""
+
+    requests: int | None = None
+    """--max-num-queued-reqs: requests in flight, *waiting and running* together."""
+    queued_tokens: int | None = None
+    """--max-num-queued-tokens: prompt tokens of requests without a first token."""
+
+
+class Generation:
+    """One request being served. Its handler awaits `progress` and ends with `Service.release`."""
+
+    def __init__(self, sequence: Sequence, output: Output, engine: int) -> None:
+        self.sequence = sequence
+        self.output = output
+        self.engine = engine
+        self.changed = asyncio.Event()
+
+    async def progress(self, seen: int) -> int:
+        """How many tokens there are, as soon as there are more than `seen`. Never returns on an aborted request."""
+        while self.sequence.generated <= seen:
+            self.changed.clear()
+            await self.changed.wait()
+        return self.sequence.generated
+
+
+class Service:
+    """The engines behind one API. `time_scale` multiplies every duration: 0.1 is ten times as fast."""
+
+    def __init__(
+        self,
+        engines: Several[Engine],
+        metrics: Metrics,
+        faults: Faults,
+        *,
+        limits: Limits = Limits(),
+        time_scale: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.engines = engines
+        self.metrics = metrics
+        self.faults = faults
+        self._limits = limits
+        self._time_scale = time_scale
+        self._clock = clock
+        self._sleep = sleep
+        self._generations: dict[Sequence, Generation] = {}
+        self._work = [asyncio.Event() for _ in engines]
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.tokens_generated = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests whose handler has not released them."""
+        return len(self._generations)
+
+    def submit(self, prompt: Prompt, output: Output) -> Generation:
+        """Queues a request on the engine with the least work, or raises Busy, which is counted."""
+        self._admit()
+        # vLLM's balancing between data-parallel ranks, too, goes by the number of requests each has.
+        index = min(range(len(self.engines)), key=lambda i: self.engines[i].unfinished)
+        sequence = Sequence(prompt, output.tokens, queued_s=self._clock())
+        self.engines[index].add(sequence)
+        generation = self._generations[sequence] = Generation(sequence, output, index)
+        self._work[index].set()
+        self._idle.clear()
+        return generation
+
+    def release(self, generation: Generation) -> None:
+        """The handler is done with it. A request that has not finished is aborted and its blocks are freed."""
+        self.engines[generation.engine].abort(generation.sequence)
+        del self._generations[generation.sequence]
+        if not self._generations:
+            self._idle.set()
+
+    async def wait_idle(self, timeout_s: float) -> bool:
+        """True once no request is in flight, False if `timeout_s` passes before."""
+        if self._idle.is_set():
+            return True
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Drives all engines until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for index in range(len(self.engines)):
+                tasks.create_task(self._drive(index))
+
+    def _admit(self) -> None:
+        unfinished = sum(engine.unfinished for engine in self.engines)
+        if self._limits.requests is not None and unfinished + 1 > self._limits.requests:
+            self.metrics.rejected("max_num_queued_reqs")
+            raise Busy(
+                "max_num_queued_reqs",
+                "The engine is currently busy and cannot accept new requests. "
+                "Please try again later or on a different instance.",
+            )
+        limit = self._limits.queued_tokens
+        if limit is not None and sum(engine.queued_tokens for engine in self.engines) >= limit:
+            self.metrics.rejected("max_num_queued_tokens")
+            raise Busy(
+                "max_num_queued_tokens",
+                "The engine has reached its prefill token backlog limit. "
+                "Please try again later or on a different instance.",
+            )
+
+    async def _drive(self, index: int) -> None:
+        engine, work, metrics = self.engines[index], self._work[index], self.metrics.engines[index]
+        while True:
+            await self.faults.until_moving()
+            step = engine.schedule(self._clock())
+            if step is None:
+                work.clear()
+                await work.wait()
+                continue
+            for sequence in step.started:
+                metrics.started(sequence, prefix_caching=engine.cache.prefix_caching)
+            await self._sleep(step.duration_s * self._time_scale * self.faults.slowdown)
+            await self.faults.until_moving()
+            for token in engine.commit(step, self._clock()):
+                self.tokens_generated += 1
+                metrics.token(token)
+                generation = self._generations[token.sequence]
+                if token.sequence.finished:
+                    metrics.finished(token.sequence, generation.output.finish_reason, token.at_s)
+                generation.changed.set()
