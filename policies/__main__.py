@@ -1,0 +1,7 @@
+"""The pack's entry. It prints nothing (the engine reads the port from stdout) and imports nothing but the gate."""
+
+from cost_guard.rules import policies
+from pulumi_policy import EnforcementLevel, PolicyPack
+
+if __name__ == "__main__":
+    PolicyPack(name="cost-guard", policies=policies(), enforcement_level=EnforcementLevel.MANDATORY)

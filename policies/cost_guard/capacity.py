@@ -1,0 +1,66 @@
+"""Can the nodes serve the volume, and can they be kept apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+SECONDS_PER_MONTH = 730 * 3600
+"""H: a month is 730 hours."""
+
+HOURS_PER_MONTH = 730
+
+HOST_DECIDES = frozenset({"vastai"})
+"""Clouds whose failure domain is the host, chosen at launch: regions there say nothing about being apart."""
+
+
+def tokens_per_node_month(tokens_per_second: Decimal, utilisation: Decimal, peak_to_mean: Decimal) -> Fraction:
+    """per = C·u·H/ρ: what one node serves in a month."""
+    return Fraction(tokens_per_second) * Fraction(utilisation) * SECONDS_PER_MONTH / Fraction(peak_to_mean)
+
+
+def peak_tokens_per_second(volume: Fraction, peak_to_mean: Decimal) -> Fraction:
+    """V·ρ/H."""
+    return volume * Fraction(peak_to_mean) / SECONDS_PER_MONTH
+
+
+def utilisation(volume: Fraction, nodes: int, tokens_per_second: Decimal) -> Fraction:
+    """V/(nodes·C·H): the mean share of all nodes that is busy."""
+    return volume / (nodes * Fraction(tokens_per_second) * SECONDS_PER_MONTH)
+
+
+def placement(ladders: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> dict[str, str] | None:
+    """A failure domain for each node such that none holds more than `limit`, or None where there is no such choice.
+
+    `ladders` has the (cloud, region) of each candidate by node key; a domain is cloud + region, on a cloud where the
+    host decides it is the node's own. Kuhn's augmenting paths, each domain being `limit` places.
+    """
+    options = {
+        key: list(dict.fromkeys(_domain(key, cloud, region) for cloud, region in rungs))
+        for key, rungs in ladders.items()
+    }
+    held: dict[str, list[str]] = {}
+
+    def place(key: str, tried: set[str]) -> bool:
+        for domain in options[key]:
+            if domain in tried:
+                continue
+            tried.add(domain)
+            holders = held.setdefault(domain, [])
+            if len(holders) < limit:
+                holders.append(key)
+                return True
+            for holder in holders:
+                if place(holder, tried):
+                    holders[holders.index(holder)] = key
+                    return True
+        return False
+
+    if not all(place(key, set()) for key in options):
+        return None
+    return {key: domain for domain, holders in held.items() for key in holders}
+
+
+def _domain(key: str, cloud: str, region: str) -> str:
+    return f"{cloud}/{region}/host of {key}" if cloud in HOST_DECIDES else f"{cloud}/{region}"

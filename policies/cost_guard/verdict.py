@@ -1,0 +1,177 @@
+"""The verdict: what the gate says, as data, as JSON and as the text that program, pack and preview show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+CODES = (
+    "break-even",
+    "capacity",
+    "redundancy",
+    "price-known",
+    "price-fresh",
+    "volume-measured",
+    "budget",
+)
+"""Every reason's code, in the order in which they are told. `probability` comes with the Monte Carlo."""
+
+CANNOT_EVALUATE = 3
+"""The exit code for bad or missing data."""
+
+
+class Level(StrEnum):
+    """How bad; the verdict is the worst of its reasons."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    BLOCK = "BLOCK"
+
+    @property
+    def rank(self) -> int:
+        """0 is best."""
+        return list(Level).index(self)
+
+
+def worst(levels: Iterable[Level]) -> Level:
+    """PASS if there are none."""
+    return max(levels, key=lambda level: level.rank, default=Level.PASS)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the verdict is not PASS."""
+
+    code: str
+    level: Level
+    message: str
+
+    def line(self) -> str:
+        """The one line that every place shows."""
+        return f"{self.level} {self.code}: {self.message}"
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """Volumes in tokens per month; None where there is none."""
+
+    simple: Decimal | None
+    first: Decimal | None
+    stable: Decimal | None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """None where the throughput is not known."""
+
+    tokens_per_second_per_node: Decimal | None
+    nodes_needed: int | None
+    survives_one_loss: bool | None
+    utilisation: Decimal | None
+
+
+@dataclass(frozen=True)
+class Input:
+    """A number that went in, and where it came from."""
+
+    value: Decimal | int | str | bool | None
+    source: str
+    """"scenario", "default", or the citation of the catalogue's row."""
+    date: date | None = None
+    """Of the source, where it has one."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says. Money is USD per month; None where a price or throughput is not known."""
+
+    level: Level
+    headline: str
+    reasons: tuple[Reason, ...]
+    notes: tuple[str, ...]
+    """What a reader must know about the figures: how far a quotation is from live prices, what is illustrative."""
+    fixed_usd_per_month: Decimal | None
+    self_hosted_usd_per_month: Decimal | None
+    managed_usd_per_month: Decimal
+    managed_usd_per_million: Decimal
+    break_even: BreakEven
+    capacity: Capacity
+    recommendation: str
+    inputs: dict[str, Input]
+
+    @property
+    def blocked(self) -> bool:
+        """The deployment is refused."""
+        return self.level is Level.BLOCK
+
+    @property
+    def summary(self) -> str:
+        """The headline, unless the reason `break-even` already tells all that it says."""
+        return "" if any(reason.code == "break-even" for reason in self.reasons) else self.headline
+
+    def exit_code(self, strict: bool = False) -> int:
+        """0 PASS or WARN, 4 WARN with strict, 2 BLOCK."""
+        if self.blocked:
+            return 2
+        return 4 if strict and self.level is Level.WARN else 0
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The document of `crossover plan --json`: numbers unrounded, null where there is none.
+
+        p10, p50, p90, probability and tco are null until the Monte Carlo and the cost over time are computed.
+        """
+        return {
+            "verdict": str(self.level),
+            "reasons": [{"code": r.code, "level": str(r.level), "message": r.message} for r in self.reasons],
+            "fixedUsdPerMonth": to_json_number(self.fixed_usd_per_month),
+            "selfHostedUsdPerMonth": to_json_number(self.self_hosted_usd_per_month),
+            "managedUsdPerMonth": to_json_number(self.managed_usd_per_month),
+            "managedUsdPerMillion": to_json_number(self.managed_usd_per_million),
+            "breakEven": {
+                "simple": to_json_number(self.break_even.simple),
+                "first": to_json_number(self.break_even.first),
+                "stable": to_json_number(self.break_even.stable),
+                "p10": None,
+                "p50": None,
+                "p90": None,
+                "probability": None,
+            },
+            "capacity": {
+                "tokensPerSecondPerNode": to_json_number(self.capacity.tokens_per_second_per_node),
+                "nodesNeeded": self.capacity.nodes_needed,
+                "survivesOneLoss": self.capacity.survives_one_loss,
+                "utilisation": to_json_number(self.capacity.utilisation),
+            },
+            "tco": None,
+            "recommendation": self.recommendation,
+            "inputs": {
+                name: {
+                    "value": to_json_number(given.value) if isinstance(given.value, Decimal) else given.value,
+                    "source": given.source,
+                    "date": given.date.isoformat() if given.date else None,
+                }
+                for name, given in self.inputs.items()
+            },
+        }
+
+
+def to_json_number(value: Decimal | None) -> int | float | None:
+    """The nearest number that JSON carries; whole ones without a point."""
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def explain(verdict: Verdict) -> str:
+    """The text that the program's refusal, the pack and the preview show alike. Several lines, no colour.
+
+    The line of a reason is `Reason.line()`, so that the pack's rules, which report one reason each, say the same.
+    """
+    lines = [f"Cost gate: {verdict.level}. {verdict.summary}".rstrip()]
+    lines += [f"  {reason.line()}" for reason in verdict.reasons]
+    lines += [f"  {note}" for note in verdict.notes]
+    return "\n".join(lines)

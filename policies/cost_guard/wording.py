@@ -1,0 +1,54 @@
+"""Money, volumes and dates as people read them. Bounds round to the side on which the statement stays true."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+
+_UNITS = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
+
+NEAREST, UP, DOWN = ROUND_HALF_EVEN, ROUND_CEILING, ROUND_FLOOR
+
+
+def tokens(volume: Decimal, rounding: str = NEAREST) -> str:
+    """A volume to four digits: 3988000000 is "3.988B", 500000000 is "500M"."""
+    rounded = Context(prec=4, rounding=rounding).plus(volume)
+    for size, letter in _UNITS:
+        if rounded >= size:
+            return f"{_trimmed(rounded / size)}{letter}"
+    return _trimmed(rounded)
+
+
+def usd(amount: Decimal, rounding: str = NEAREST) -> str:
+    """Money: whole dollars from 1,000 unless there are cents worth telling; "$19,940", "$16,293.60", "$1.81"."""
+    cents = amount.quantize(Decimal("0.01"), rounding=rounding)
+    if 0 < abs(amount) < Decimal("0.1"):
+        cents = Context(prec=2, rounding=rounding).plus(amount)
+        return f"{'-' if amount < 0 else ''}${abs(cents):f}"
+    text = f"{abs(cents):,.2f}".removesuffix(".00")
+    return f"{'-' if cents < 0 else ''}${text}"
+
+
+def per_million(price: Decimal, rounding: str = NEAREST) -> str:
+    """A price: "$5/M tokens"."""
+    return f"{usd(price, rounding)}/M tokens"
+
+
+def percent(share: Decimal, places: int = 1) -> str:
+    """0.125 is "12.5 %"; ".0" is left out."""
+    value = (share * 100).quantize(Decimal(1).scaleb(-places))
+    return f"{_trimmed(value)} %"
+
+
+def count(number: int, noun: str) -> str:
+    """1 node, 2 nodes."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def rate(tokens_per_second: Decimal, rounding: str = NEAREST) -> str:
+    """ "4,759 tokens/s"."""
+    return f"{tokens_per_second.to_integral_value(rounding=rounding):,} tokens/s"
+
+
+def _trimmed(value: Decimal) -> str:
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

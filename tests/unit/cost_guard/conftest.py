@@ -1,0 +1,80 @@
+"""Scenarios to begin from: the sources' two Lambda nodes, in each of the three forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from cost_guard import Baseline, Catalogue, Scenario, load_catalogue, parse_baseline, parse_scenario
+
+Build = Callable[..., Scenario]
+QUOTED = "quoted/lambda-8x-a100-80gb"
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    """The committed one."""
+    return load_catalogue()
+
+
+@pytest.fixture
+def today() -> date:
+    """A day on which the quotation (2026-03-26) is 66 days old, so fresh, and nothing is dated in the future."""
+    return date(2026, 5, 31)
+
+
+@pytest.fixture
+def plain() -> Callable[..., dict[str, Any]]:
+    """Form 1 as plain data: plain(volume, rho=…, price=…, fleet={…}, workload={…}, other sections)."""
+
+    def build(volume: Any = "6e9", rho: Any = 1.3, price: Any = 5, **sections: Any) -> dict[str, Any]:
+        fleet = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759, **sections.pop("fleet", {})}
+        workload = {"tokensPerMonth": volume, "peakToMean": rho, **sections.pop("workload", {})}
+        return {"workload": workload, "managed": {"usdPerMillionTokens": price}, "fleet": fleet, **sections}
+
+    return build
+
+
+@pytest.fixture
+def quotation(plain: Callable[..., dict[str, Any]]) -> Build:
+    """Form 1, parsed; the volume is measured unless said otherwise, so that only what a test varies is told."""
+
+    def build(*args: Any, **sections: Any) -> Scenario:
+        sections["workload"] = {"kind": "measured", **sections.get("workload", {})}
+        return parse_scenario(plain(*args, **sections))
+
+    return build
+
+
+def candidate(cloud: str = "local", region: str = "bay-1", **more: Any) -> dict[str, Any]:
+    """One rung; a local one stands for the quoted Lambda node."""
+    if cloud == "local" and "standsFor" not in more:
+        more["standsFor"] = QUOTED
+    return {"cloud": cloud, "region": region, "sku": "sim-8x-a100", **more}
+
+
+@pytest.fixture
+def rung() -> Callable[..., dict[str, Any]]:
+    """One candidate as plain data."""
+    return candidate
+
+
+@pytest.fixture
+def ladder(plain: Callable[..., dict[str, Any]]) -> Build:
+    """Form 3, parsed: ladder({"a": [candidate, …]}, volume=…), by default two local nodes in two bays."""
+
+    def build(nodes: dict[str, Any] | int = 2, volume: Any = "6e9", **sections: Any) -> Scenario:
+        if isinstance(nodes, int):
+            nodes = {"abcdef"[i]: [candidate(region=f"bay-{i + 1}")] for i in range(nodes)}
+        fleet = {"nodes": {key: {"candidates": rungs} for key, rungs in nodes.items()}, **sections.pop("fleet", {})}
+        return parse_scenario({**plain(volume, **sections), "fleet": fleet})
+
+    return build
+
+
+@pytest.fixture
+def two_nodes() -> Baseline:
+    """The sources' pair, approved and running."""
+    return parse_baseline({"nodes": 2, "usdPerMonth": 19940, "approvedBy": "a. person", "date": "2026-05-20"})

@@ -1,0 +1,58 @@
+"""Serving capacity, and nodes that can be kept apart."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from itertools import product
+
+import pytest
+from cost_guard.capacity import peak_tokens_per_second, placement, tokens_per_node_month, utilisation
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_a_month_is_730_hours() -> None:
+    """24.925B tokens a month are 9,484 tokens/s sustained, 4,742 on each of two nodes."""
+    assert round(peak_tokens_per_second(Fraction(24_925_000_000), Decimal(1))) == 9484
+    assert round(utilisation(Fraction(24_925_000_000), 2, Decimal(1))) == 4742
+
+
+def test_capacity_per_node() -> None:
+    """per = C·u·H/ρ, exactly: 4759·0.7·2,628,000/2."""
+    assert tokens_per_node_month(Decimal(4759), Decimal("0.7"), Decimal(2)) == Fraction("4377328200")
+
+
+@pytest.mark.parametrize(
+    ("ladders", "limit", "possible"),
+    [
+        ({"a": [("aws", "1")], "b": [("aws", "2")]}, 1, True),
+        ({"a": [("aws", "1")], "b": [("aws", "1")]}, 1, False),
+        ({"a": [("aws", "1")], "b": [("aws", "1")]}, 2, True),
+        ({"a": [("aws", "1")], "b": [("runpod", "1")]}, 1, True),
+        ({"a": [("aws", "1"), ("aws", "2")], "b": [("aws", "1")]}, 1, True),
+        ({"a": [("aws", "1"), ("aws", "2")], "b": [("aws", "1"), ("aws", "2")], "c": [("aws", "2")]}, 1, False),
+        ({"a": [("vastai", "US")], "b": [("vastai", "US")]}, 1, True),
+    ],
+    ids=["two regions", "one region", "limit two", "two clouds", "second rung", "pigeons", "hosts decide"],
+)
+def test_placement(ladders: dict[str, list[tuple[str, str]]], limit: int, possible: bool) -> None:
+    """It is possible exactly if some choice of rungs keeps to the limit; on Vast.ai the host is the domain."""
+    assert (placement(ladders, limit) is not None) is possible
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcde"), st.lists(st.sampled_from("123"), min_size=1, max_size=3), min_size=1, max_size=5
+    ),
+    st.integers(1, 2),
+)
+def test_placement_agrees_with_trying_everything(nodes: dict[str, list[str]], limit: int) -> None:
+    """Augmenting paths find a placement if and only if one exists, and what they find keeps to the limit."""
+    ladders = {key: [("aws", region) for region in regions] for key, regions in nodes.items()}
+    possible = any(all(choice.count(region) <= limit for region in choice) for choice in product(*nodes.values()))
+    found = placement(ladders, limit)
+    assert (found is not None) is possible
+    if found is not None:
+        assert all(found[key] in {f"aws/{region}" for region in regions} for key, regions in nodes.items())
+        assert all(list(found.values()).count(domain) <= limit for domain in found.values())

@@ -1,0 +1,262 @@
+"""The rules as the engine calls them: proxied props, floats, unknowns, urns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cost_guard import Scenario, evaluate, explain, load_catalogue, parse_scenario
+from cost_guard.rules import gate, node_outside_fleet, policies
+from cost_guard.verdict import CODES
+from pulumi_policy import EnforcementLevel, PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy
+from pulumi_policy.policy import PolicyCustomTimeouts
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, unknown_checking_proxy
+
+Build = Callable[..., Scenario]
+Rung = Callable[..., dict[str, Any]]
+STACK = "urn:pulumi:local::crossover::"
+FLEET_URN = f"{STACK}crossover:index:Fleet::fleet"
+RULES = {policy.name: policy for policy in policies()}
+
+
+@pytest.fixture(autouse=True)
+def _day_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fixed day, and no fleet remembered from another test."""
+    monkeypatch.setenv(gate.TODAY_VARIABLE, "2026-11-22")
+    monkeypatch.setattr(node_outside_fleet, "_ladders", {})
+    monkeypatch.setattr(node_outside_fleet, "_nodes", {})
+
+
+def args(props: dict[str, Any], kind: str = gate.FLEET_TYPE, urn: str = FLEET_URN, parent: str | None = None) -> Any:
+    wired = json.loads(json.dumps(props), parse_int=float)
+    opts = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [], parent)
+    return ResourceValidationArgs(kind, unknown_checking_proxy(wired), urn, urn.split("::")[-1], opts, None)
+
+
+def reports(name: str, given: Any) -> list[str]:
+    policy = RULES[name]
+    assert isinstance(policy, ResourceValidationPolicy)
+    found: list[str] = []
+
+    def report(message: str, urn: str | None = None) -> None:
+        found.append(message)
+
+    assert policy.validate(given, report) is None
+    return found
+
+
+def violations(props: dict[str, Any]) -> dict[str, list[str]]:
+    return {code: found for code in CODES if (found := reports(code, args(props)))}
+
+
+def test_every_reason_code_has_a_mandatory_rule() -> None:
+    """WARNs and notes go to one advisory rule, all else blocks."""
+    levels = {name: policy.enforcement_level for name, policy in RULES.items()}
+    assert levels.pop("advisories") is EnforcementLevel.ADVISORY
+    assert set(levels) == {*CODES, "node-outside-fleet"}
+    assert set(levels.values()) == {EnforcementLevel.MANDATORY}
+
+
+def test_a_fleet_that_pays_passes_and_its_warnings_are_shown(ladder: Build) -> None:
+    """6e9 at $5: no violation; the old quotation and its distance from live prices are advisory."""
+    inputs = ladder().to_inputs()
+    assert violations(inputs) == {}
+    (text,) = reports("advisories", args(inputs))
+    assert "WARN price-fresh: " in text
+    assert "+105.7 %" in text
+
+
+def test_a_fleet_that_does_not_pay_is_refused_in_the_programs_words(ladder: Build) -> None:
+    """500e6: one violation, a line of what `explain` says."""
+    scenario = ladder(volume="500e6")
+    found = violations(scenario.to_inputs())
+    assert list(found) == ["break-even"]
+    said = explain(evaluate(scenario, load_catalogue(), gate._today() or pytest.fail("no day")))
+    assert found["break-even"][0] in said
+
+
+def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:
+    """The baseline travels in the inputs."""
+    baseline = {"nodes": 2, "usdPerMonth": 19940, "approvedBy": "a. person", "date": "2026-09-01"}
+    repair = {**ladder(volume="500e6").to_inputs(), "baseline": baseline}
+    assert violations(repair) == {}
+    assert "WARN break-even: " in reports("advisories", args(repair))[0]
+    growth = {**ladder(3, volume="500e6").to_inputs(), "baseline": baseline}
+    assert list(violations(growth)) == ["break-even"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"volume": "60e9"}, "capacity"),
+        ({"fleet": {"maxPerFailureDomain": 1}, "one_bay": True}, "redundancy"),
+        ({"constraints": {"budgetUsdPerMonth": 1000}}, "budget"),
+        ({"cloud": "aws", "sku": "nonsense"}, "price-known"),
+        ({"cloud": "runpod", "sku": "8x-a100-sxm-80gb-secure", "today": "2027-11-22"}, "price-fresh"),
+        ({"cloud": "runpod", "sku": "8x-a100-sxm-80gb-secure", "nodes": 3}, "volume-measured"),
+    ],
+)
+def test_each_code_is_enforced_by_its_rule(
+    ladder: Build, rung: Rung, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], code: str
+) -> None:
+    """One compliant fleet, broken one way at a time."""
+    cloud, sku = change.pop("cloud", "local"), change.pop("sku", "sim-8x-a100")
+    one_bay, count = change.pop("one_bay", False), change.pop("nodes", 2)
+    if day := change.pop("today", None):
+        monkeypatch.setenv(gate.TODAY_VARIABLE, day)
+    nodes = {key: [rung(cloud, region="bay-1" if one_bay else key, sku=sku)] for key in "abc"[:count]}
+    inputs = ladder(nodes, **{"price": 50, **change}).to_inputs()
+    if code == "volume-measured":
+        inputs["baseline"] = {"nodes": 2, "usdPerMonth": 25008, "approvedBy": "a. person", "date": "2026-09-01"}
+    found = violations(inputs)
+    assert list(found) == [code]
+    assert found[code][0].startswith(f"BLOCK {code}: ")
+
+
+@pytest.mark.parametrize("path", ["workload", "workload.tokensPerMonth", "fleet.nodes.a.candidates.0.sku", "overhead"])
+def test_unknown_inputs_fail_closed(ladder: Build, path: str) -> None:
+    """The engine would turn the UnknownValueError into an advisory note: every rule refuses instead."""
+    inputs: Any = ladder().to_inputs()
+    part, keys = inputs, path.split(".")
+    for key in keys[:-1]:
+        part = part[int(key) if key.isdigit() else key]
+    part[keys[-1]] = UNKNOWN_OBJECT_VALUE if path in ("workload", "overhead") else UNKNOWN_NUMBER_VALUE
+    found = violations(inputs)
+    assert list(found) == list(CODES)
+    assert found["break-even"] == [
+        f"cannot evaluate: crossover:{path}: unknown until the update runs; the gate needs it known at preview"
+    ]
+    assert reports("advisories", args(inputs)) == []
+
+
+def test_missing_and_misspelt_inputs_fail_closed(ladder: Build) -> None:
+    """All lines in the first rule, the first line in the others; a foreign value is never shown."""
+    found = violations({})
+    assert list(found) == list(CODES)
+    assert found["break-even"][0].count("\n") == 2
+    assert found["budget"][0].endswith("(and 2 more, see break-even)")
+    leaky = {**ladder().to_inputs(), "sshKey": "hunter2"}
+    assert "hunter2" not in json.dumps(violations(leaky))
+    assert "crossover:sshKey: unknown key" in violations(leaky)["break-even"][0]
+    unapproved = {**ladder().to_inputs(), "baseline": {"nodes": 2, "usdPerMonth": 19940, "date": "2026-09-01"}}
+    assert violations(unapproved)["capacity"] == [
+        "cannot evaluate: crossover:baseline.approvedBy: missing; it has no default, set it"
+    ]
+
+
+def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its text, which might hold an input."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(gate, "evaluate", broken)
+    found = violations(ladder(volume="6.000000001e9").to_inputs())
+    assert list(found) == list(CODES)
+    assert found["redundancy"] == ["cannot evaluate: internal error, RuntimeError: report it"]
+
+
+def test_a_day_that_is_none_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CROSSOVER_TODAY with a typo does not fall back to the clock."""
+    monkeypatch.setenv(gate.TODAY_VARIABLE, "tomorrow")
+    assert list(violations(ladder().to_inputs())) == list(CODES)
+
+
+def test_the_clock_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable."""
+    monkeypatch.delenv(gate.TODAY_VARIABLE)
+    assert gate._today() is not None
+
+
+def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight rules share a verdict: they run at every preview."""
+    calls: list[Any] = []
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return evaluate(*given)
+
+    monkeypatch.setattr(gate, "evaluate", counted)
+    violations(ladder(volume="6.000000002e9").to_inputs())
+    assert len(calls) == 1
+
+
+def test_other_resources_are_left_alone() -> None:
+    """No rule speaks of what is neither Fleet nor Node."""
+    bucket = args({}, "aws:s3/bucket:Bucket", f"{STACK}aws:s3/bucket:Bucket::b")
+    assert [reports(name, bucket) for name in RULES] == [[]] * len(RULES)
+
+
+# --- node-outside-fleet ----------------------------------------------------------------------------------------------
+
+
+def node(candidates: Any, chain: str, name: str = "a", parent: str | None = FLEET_URN) -> list[str]:
+    props = {"candidates": candidates} if candidates is not None else {}
+    urn = f"{STACK}{chain}{node_outside_fleet.NODE_TYPE}::{name}"
+    return reports("node-outside-fleet", args(props, node_outside_fleet.NODE_TYPE, urn, parent))
+
+
+def remember(scenario: Scenario) -> None:
+    assert reports("node-outside-fleet", args(scenario.to_inputs())) == []
+
+
+IN_FLEET, IN_GATEWAY = "crossover:index:Fleet$", "crossover:index:Gateway$"
+
+
+def test_the_fleets_own_nodes_pass(ladder: Build, rung: Rung) -> None:
+    """Also with another ceiling: it may change in place."""
+    remember(ladder())
+    assert node([rung()], IN_FLEET) == []
+    assert node([rung(region="bay-2", maxUsdPerHour=3.5)], IN_FLEET, "b") == []
+    assert node([rung()], IN_FLEET) == []
+
+
+def test_a_node_outside_a_fleet_is_refused(rung: Rung) -> None:
+    """At the top, or in a component of another type; local or not."""
+    for chain in ("", "my:own:Component$"):
+        assert node([rung()], chain) == [
+            "this node is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+        ]
+
+
+def test_a_node_that_the_fleets_inputs_do_not_name_is_refused(ladder: Build, rung: Rung) -> None:
+    """Other candidates, or one node more with the candidates of another."""
+    remember(ladder())
+    assert node([rung("aws", sku="p4de.24xlarge")], IN_FLEET)[0].startswith("its candidates are none of those")
+    assert node([rung()], IN_FLEET, "a") == []
+    assert node([rung(region="bay-2")], IN_FLEET, "b") == []
+    assert node([rung()], IN_FLEET, "c") == ["the Fleet has more nodes than the 2 in crossover:fleet.nodes"]
+
+
+def test_a_fleet_that_was_not_seen_has_no_nodes(rung: Rung) -> None:
+    """A component below a Fleet that makes nodes of its own, or no parent at all."""
+    for parent in (None, f"{STACK}my:own:Component::x"):
+        assert node([rung()], IN_FLEET, parent=parent)[0].startswith("the Fleet of this node was not seen")
+
+
+def test_a_fleet_without_ladders_has_no_nodes(quotation: Build, rung: Rung) -> None:
+    """Its quotation might be cheaper than what its nodes rent."""
+    remember(quotation())
+    assert node([rung()], IN_FLEET)[0].startswith("its candidates are none of those")
+
+
+def test_a_gateways_machine_is_free_only_where_nothing_bills(rung: Rung) -> None:
+    """`local` and `existing` pass, one billing candidate or none at all does not."""
+    assert node([rung(), rung("existing")], IN_GATEWAY) == []
+    assert "a gateway's machine that bills money" in node([rung(), rung("aws")], IN_GATEWAY)[0]
+    assert len(node([], IN_GATEWAY)) == 1
+
+
+@pytest.mark.parametrize("candidates", [None, UNKNOWN_NUMBER_VALUE, [{"cloud": UNKNOWN_NUMBER_VALUE}], "x", [{}], [3]])
+@pytest.mark.parametrize("chain", ["", IN_FLEET, IN_GATEWAY])
+def test_a_node_without_readable_candidates_is_refused(candidates: Any, chain: str) -> None:
+    """Unknown, missing, malformed: fail closed."""
+    assert len(node(candidates, chain)) == 1
+
+
+def test_the_engines_floats_are_the_scenarios_numbers(ladder: Build) -> None:
+    """0.7 and 1.3 come through protobuf as floats and are the same decimals again."""
+    wired = args(ladder().to_inputs()).props
+    assert parse_scenario(gate.plain(wired)) == ladder()

@@ -1,0 +1,95 @@
+"""The verdict's three faces: exit code, JSON, text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from cost_guard import Baseline, Catalogue, Level, Reason, Scenario, evaluate, explain
+from cost_guard.verdict import worst
+
+Build = Callable[..., Scenario]
+NOV = date(2026, 11, 22)
+
+
+def test_the_worst_reason_is_the_verdict() -> None:
+    """PASS without any."""
+    assert worst([]) is Level.PASS
+    assert worst([Level.WARN, Level.PASS]) is Level.WARN
+    assert worst([Level.WARN, Level.BLOCK, Level.PASS]) is Level.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("volume", "kind", "code", "strict"),
+    [("6e9", "measured", 0, 0), ("6e9", "asserted", 0, 4), ("1e9", "measured", 2, 2)],
+    ids=["PASS", "WARN", "BLOCK"],
+)
+def test_exit_codes(
+    quotation: Build, catalogue: Catalogue, today: date, volume: str, kind: str, code: int, strict: int
+) -> None:
+    """0 PASS or WARN, 4 WARN with strict, 2 BLOCK."""
+    verdict = evaluate(quotation(volume, workload={"kind": kind}), catalogue, today)
+    assert (verdict.exit_code(), verdict.exit_code(strict=True)) == (code, strict)
+
+
+def test_json_has_the_documented_shape(quotation: Build, catalogue: Catalogue, today: date) -> None:
+    """Every key, numbers unrounded, null for what this version does not compute; serialisable as it stands."""
+    document = json.loads(json.dumps(evaluate(quotation("4e9", rho=2), catalogue, today).to_json_dict()))
+    inputs = document.pop("inputs")
+    (reason,) = [reason for reason in document.pop("reasons") if reason["code"] == "break-even"]
+    assert set(reason) == {"code", "level", "message"}
+    assert document.pop("capacity") == {
+        "tokensPerSecondPerNode": 4759,
+        "nodesNeeded": 2,
+        "survivesOneLoss": True,
+        "utilisation": pytest.approx(4e9 / (2 * 4759 * 730 * 3600), rel=1e-15),
+    }
+    assert document == {
+        "verdict": "WARN",
+        "fixedUsdPerMonth": 19940,
+        "selfHostedUsdPerMonth": 19940,
+        "managedUsdPerMonth": 20000,
+        "managedUsdPerMillion": 5,
+        "breakEven": {
+            "simple": 3988000000,
+            "first": 3988000000,
+            "stable": 5572000000,
+            "p10": None,
+            "p50": None,
+            "p90": None,
+            "probability": None,
+        },
+        "tco": None,
+        "recommendation": "optimise-routing",
+    }
+    assert all(set(given) == {"value", "source", "date"} for given in inputs.values())
+    assert inputs["tokensPerMonth"] == {"value": 4000000000, "source": "scenario, measured", "date": None}
+    assert inputs["spareNodes"]["source"] == "default"
+
+
+def test_catalogue_inputs_are_cited_and_dated(ladder: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
+    """Price and throughput with their row, the baseline with who approved it."""
+    inputs = evaluate(ladder(), catalogue, NOV, two_nodes).to_json_dict()["inputs"]
+    assert inputs["usdPerNodeMonth"]["date"] == "2026-03-26"
+    assert inputs["usdPerNodeMonth"]["source"].startswith("quoted/lambda-8x-a100-80gb, quoted: NeuralRouting, ")
+    assert "illustrative" in inputs["tokensPerSecond"]["source"]
+    assert inputs["baselineNodes"] == {"value": 2, "source": "baseline, a. person", "date": "2026-05-20"}
+    assert inputs["today"]["value"] == "2026-11-22"
+
+
+def test_the_text_holds_every_reason_and_note(ladder: Build, catalogue: Catalogue) -> None:
+    """What a rule of the pack reports is a line of what the program says."""
+    for volume in ("6e9", "500e6"):
+        verdict = evaluate(ladder(volume=volume), catalogue, NOV)
+        text = explain(verdict)
+        assert text.startswith(f"Cost gate: {verdict.level}.")
+        assert all(reason.line() in text for reason in verdict.reasons)
+        assert all(note in text for note in verdict.notes)
+        assert text.count("Break-even is 3.988B") == 1
+
+
+def test_a_line_has_level_and_code() -> None:
+    """Greppable."""
+    assert Reason("capacity", Level.BLOCK, "too much").line() == "BLOCK capacity: too much"
