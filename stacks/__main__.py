@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pulumi
-from cost_guard import evaluate, explain, load_catalogue
+from cost_guard import CatalogueError, evaluate, explain, load_catalogue
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet, server_name
@@ -13,10 +13,10 @@ from stacks.settings import SettingsError, from_pulumi, today
 
 try:
     settings = from_pulumi()
-except SettingsError as e:
+    verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
+except (SettingsError, CatalogueError) as e:
     raise pulumi.RunError(str(e)) from None
 
-verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
 if verdict.blocked and not pulumi.runtime.is_dry_run():
     raise pulumi.RunError(explain(verdict))  # before anything is registered: nothing is created, nothing bills
 (pulumi.log.warn if verdict.reasons else pulumi.log.info)(explain(verdict))

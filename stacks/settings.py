@@ -7,6 +7,7 @@ from the same models; the rest says how the fleet serves.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import date
 from difflib import get_close_matches
@@ -129,11 +130,15 @@ def from_pulumi() -> Settings:
 
 
 def today() -> date:
-    """The day that prices and volumes are judged on: CROSSOVER_TODAY (YYYY-MM-DD), or the real one."""
-    import os
+    """The day that prices and volumes are judged on: CROSSOVER_TODAY (YYYY-MM-DD), or the real one.
 
+    Raises SettingsError.
+    """
     given = os.environ.get("CROSSOVER_TODAY")
-    return date.fromisoformat(given) if given else date.today()
+    try:
+        return date.fromisoformat(given) if given else date.today()
+    except ValueError:
+        raise SettingsError(f"CROSSOVER_TODAY is {given!r}, which is no date like 2026-11-22") from None
 
 
 def parse(values: Mapping[str, Any]) -> Settings:

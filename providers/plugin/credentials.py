@@ -24,8 +24,8 @@ class CredentialsHandler(Handler):
     """Inputs: nodes (server names that get a certificate), generation (raise it to make everything anew).
 
     Outputs: sshPublicKey, sshPrivateKey (OpenSSH PEM), caCertificate, caPrivateKey (PEM), nodeCertificates
-    {server name: {certificate, privateKey}}, endpointKey, vllmApiKey, litellmMasterKey, redisPassword, standInKey. All but the
-    SSH public key and the CA's certificate are secret.
+    {server name: {certificate, privateKey}}, endpointKey, vllmApiKey, litellmMasterKey, redisPassword,
+    standInKey. All but the SSH public key and the CA's certificate are secret.
     """
 
     inputs = ("nodes", "generation")

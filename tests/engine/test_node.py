@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 
 from tests.engine.conftest import Project
 
@@ -23,7 +24,8 @@ FLEET = """
         )
         Install(
             key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
-            bundle={bundle}, secrets={{"k": credentials.vllmApiKey}}, ssh_private_key=credentials.sshPrivateKey, opts=parent,
+            bundle={bundle}, secrets={{"k": credentials.vllmApiKey}},
+            ssh_private_key=credentials.sshPrivateKey, opts=parent,
         )
         pulumi.export(key, node.machine["id"])
 """
@@ -33,7 +35,7 @@ def fleet(
     nodes: dict[str, str] | None = None,
     generation: dict[str, int] | None = None,
     ceiling: float = 30.0,
-    bundle: dict[str, object] | None = None,
+    bundle: Mapping[str, object] | None = None,
     credentials_generation: int = 1,
 ) -> str:
     return FLEET.format(

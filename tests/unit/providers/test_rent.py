@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -131,10 +133,10 @@ def test_an_adopted_machine_that_does_not_answer_is_kept(reachable: list[str]) -
 
 def test_an_interruption_keeps_the_machine_and_the_next_run_adopts_it(reachable: list[str]) -> None:
     reachable.append("fake-1")
-    cloud, clock, stop = FakeCloud(), Clock(), []
-    clock.on_sleep = lambda: stop.append(True)
+    cloud, clock, stop = FakeCloud(), Clock(), threading.Event()
+    clock.on_sleep = stop.set
     with pytest.raises(Kept, match="interrupted"):
-        rent(request(), lambda _: cloud, clock.waiting(cancelled=lambda: bool(stop)))
+        rent(request(), lambda _: cloud, clock.waiting(cancelled=stop.is_set))
     reachable.clear()
     assert rent(request(), lambda _: cloud, Clock().waiting()).id == "fake-1"
     assert cloud.launches == 1
@@ -143,12 +145,8 @@ def test_an_interruption_keeps_the_machine_and_the_next_run_adopts_it(reachable:
 def test_a_stopped_machine_is_started_again() -> None:
     cloud = FakeCloud()
     machine = rent(request(), lambda _: cloud, Clock().waiting())
-    cloud.machines[machine.id] = Machine(**{**_fields(machine), "state": MachineState.STOPPED})
+    cloud.machines[machine.id] = replace(machine, state=MachineState.STOPPED)
     assert rent(request(), lambda _: cloud, Clock().waiting()).state is MachineState.RUNNING
-
-
-def _fields(machine: Machine) -> dict[str, object]:
-    return {name: getattr(machine, name) for name in Machine.__slots__}
 
 
 FAULTS = st.sampled_from(["none", "capacity", "quota", "lost", "lost-but-created", "silent", "interrupt"])
@@ -161,7 +159,7 @@ def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_mach
 ) -> None:
     cloud = FakeCloud()
     for fault in [*faults, "none"]:
-        clock, stop = Clock(), []
+        clock, stop = Clock(), threading.Event()
         cloud.launch_faults.clear()
         cloud.create_although_failed = fault == "lost-but-created"
         reachable[:] = [f"fake-{n}" for n in range(50)] if fault in ("silent", "interrupt") else []
@@ -172,10 +170,10 @@ def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_mach
         elif fault.startswith("lost"):
             cloud.launch_faults.append(Ambiguous("x"))
         if fault == "interrupt":
-            clock.on_sleep = lambda stop=stop: stop.append(True)
+            clock.on_sleep = stop.set
         known: str | None = None
         try:
-            known = rent(request(), lambda _: cloud, clock.waiting(cancelled=lambda stop=stop: bool(stop))).id
+            known = rent(request(), lambda _: cloud, clock.waiting(cancelled=stop.is_set)).id
         except Kept as e:
             known = e.machine.id
         except CloudError:

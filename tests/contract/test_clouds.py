@@ -1,0 +1,96 @@
+"""What every cloud promises, whatever its API: parametrised by the registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from providers.base import Capability, Machine, MachineState, NodeSpec, Owner
+from providers.contact import WrongHostKey, answers_ssh
+from providers.errors import InvalidRequest, NotFound
+from providers.registry import CLOUDS, cloud
+from providers.rent import contact
+from providers.waiting import Waiting
+from tests.contract.conftest import TRIALS, Trial
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
+
+
+def spec(trial: Trial, name: str = "n", **changes: object) -> NodeSpec:
+    values: dict[str, object] = {
+        "name": name, "owner": Owner("p", "s", "inference", "a", 1), "region": trial.region, "sku": trial.sku,
+        "ssh_public_key": KEY, "ports": {"ssh": 22, "vllm": 8000}, **changes,
+    }  # fmt: skip
+    return NodeSpec(**values)  # type: ignore[arg-type]
+
+
+def ready(trial: Trial, name: str = "n") -> Machine:
+    return contact(trial.cloud.launch(spec(trial, name)), trial.cloud, 30, Waiting())
+
+
+def test_every_cloud_is_tried() -> None:
+    assert set(TRIALS) == set(CLOUDS)
+
+
+def test_an_unknown_cloud_is_named_with_those_that_exist() -> None:
+    with pytest.raises(InvalidRequest, match=r"unknown cloud 'lokal': choose one of .*local"):
+        cloud("lokal")
+
+
+def test_a_launched_machine_is_found_by_name_and_carries_its_mark(trial: Trial) -> None:
+    machine = ready(trial)
+    (listed,) = [m for m in trial.cloud.list("p") if m.name == "n"]
+    assert listed == trial.cloud.get(machine.id)
+    assert listed.owner == Owner("p", "s", "inference", "a", 1)
+    assert listed.state is MachineState.RUNNING
+    assert set(listed.ports) == {"ssh", "vllm"}
+    assert trial.cloud.list("another project") == []
+
+
+def test_two_machines_share_neither_id_nor_port(trial: Trial) -> None:
+    a, b = ready(trial, "a"), ready(trial, "b")
+    assert a.id != b.id
+    assert {(a.address, p) for p in a.ports.values()} & {(b.address, p) for p in b.ports.values()} == set()
+
+
+def test_its_host_key_is_known_before_the_first_contact(trial: Trial) -> None:
+    machine = ready(trial)
+    answers_ssh(machine)
+    other = "ssh-ed25519 " + KEY.split()[1]
+    changed = replace(machine, host_key=other)
+    with pytest.raises(WrongHostKey, match=r"host key of machine .* changed: expected SHA256:.*got SHA256:"):
+        answers_ssh(changed)
+
+
+def test_an_ended_machine_is_gone_for_every_question_and_may_be_ended_again(trial: Trial) -> None:
+    machine = ready(trial)
+    trial.cloud.terminate(machine.id)
+    with pytest.raises(NotFound):
+        trial.cloud.get(machine.id)
+    assert trial.cloud.list() == []
+    trial.cloud.terminate(machine.id)
+
+
+def test_a_vanished_machine_is_not_found(trial: Trial) -> None:
+    machine = ready(trial)
+    trial.kill(machine.id)
+    with pytest.raises(NotFound):
+        trial.cloud.get(machine.id)
+
+
+@pytest.mark.parametrize("change", [{"region": "nowhere"}, {"sku": "nothing"}])
+def test_what_can_never_be_rented_is_an_invalid_request_and_leaves_nothing(
+    trial: Trial, change: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"choose one of"):
+        trial.cloud.launch(spec(trial, **change))
+    assert trial.cloud.list() == []
+
+
+def test_its_offers_are_where_and_what_it_can_launch(trial: Trial) -> None:
+    offers = trial.cloud.offers()
+    assert any((o.region, o.sku) == (trial.region, trial.sku) for o in offers)
+    assert all(o.usd_per_hour >= 0 for o in offers)
+    if Capability.BILLS_NOTHING in trial.cloud.capabilities:
+        assert all(o.usd_per_hour == 0 for o in offers)

@@ -1,0 +1,117 @@
+"""The cloud `local`: what only it can get wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from providers.base import MachineState, NodeSpec, Owner
+from providers.errors import InvalidRequest, Unavailable
+from providers.local.client import LocalClient
+from providers.local.cloud import LocalCloud
+from providers.local.config import LocalConfig
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
+SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "bay-1", "small", KEY, {"ssh": 22, "vllm": 8000})
+
+
+@pytest.fixture
+def client() -> Iterator[LocalClient]:
+    folder = Path(tempfile.mkdtemp(prefix="xo-"))
+    client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
+    yield client
+    for machine_id in client.ids():
+        client.destroy(machine_id)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def power_cut(client: LocalClient, machine_id: str) -> None:
+    """Ends all that runs on the machine, and waits until it has ended."""
+    while pids := client.processes(machine_id):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_killed_sshd_is_a_stopped_machine_that_starts_on_its_old_port(client: LocalClient) -> None:
+    cloud = LocalCloud(client)
+    machine = cloud.launch(SPEC)
+    power_cut(client, machine.id)
+    assert cloud.get(machine.id).state is MachineState.STOPPED
+    again = cloud.start(machine.id)
+    assert again.state is MachineState.RUNNING
+    assert (again.ports, again.host_key) == (machine.ports, machine.host_key)
+
+
+def test_a_port_that_another_program_took_is_named(client: LocalClient) -> None:
+    cloud = LocalCloud(client)
+    machine = cloud.launch(SPEC)
+    power_cut(client, machine.id)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", machine.ports["ssh"]))
+        taken.listen()
+        with pytest.raises(InvalidRequest, match=rf"port {machine.ports['ssh']} .*is in use by another program"):
+            cloud.start(machine.id)
+    assert [m.id for m in cloud.list()] == [machine.id]
+
+
+def test_a_missing_sshd_is_said_and_leaves_no_machine(client: LocalClient) -> None:
+    without = LocalCloud(LocalClient(replace(client.config, sshd="no-such-sshd")))
+    with pytest.raises(InvalidRequest, match=r"sshd is missing.*scripts/bootstrap"):
+        without.launch(SPEC)
+    assert without.list() == []
+
+
+def test_a_path_too_long_for_sockets_is_said_before_anything_is_made(client: LocalClient) -> None:
+    long = LocalCloud(LocalClient(replace(client.config, state=client.config.state / ("x" * 100))))
+    with pytest.raises(InvalidRequest, match=r"too long for Unix sockets \(limit 107"):
+        long.launch(SPEC)
+
+
+def test_a_record_that_cannot_be_read_is_unavailable_and_not_gone(client: LocalClient) -> None:
+    cloud = LocalCloud(client)
+    machine = cloud.launch(SPEC)
+    record = client.folder(machine.id) / "machine.json"
+    body = record.read_text()
+    record.write_text("{")
+    with pytest.raises(Unavailable, match="cannot read"):
+        cloud.get(machine.id)
+    record.write_text(body)
+
+
+@pytest.mark.parametrize("machine_id", ["", "..", "m-../../etc", "x"])
+def test_what_cannot_be_an_id_touches_no_folder(client: LocalClient, machine_id: str) -> None:
+    with pytest.raises(InvalidRequest, match="no id of a local machine"):
+        client.destroy(machine_id)
+
+
+def test_everything_started_on_a_machine_ends_with_it(client: LocalClient) -> None:
+    cloud = LocalCloud(client)
+    machine = cloud.launch(SPEC)
+    marked = {**os.environ, "CROSSOVER_MACHINE": str(client.folder(machine.id))}
+    stubborn = subprocess.Popen(
+        ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"],
+        env=marked, start_new_session=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert stubborn.stdout is not None
+    assert stubborn.stdout.readline() == "deaf\n"
+    client.destroy(machine.id, grace_s=0.3)
+    assert stubborn.wait(timeout=5) == -signal.SIGKILL
+    assert client.processes(machine.id) == []
+
+
+def test_secrets_of_the_environment_do_not_stand_in_a_readable_file(client: LocalClient) -> None:
+    machine = LocalCloud(client).launch(SPEC)
+    folder = client.folder(machine.id)
+    assert (folder / "sshd_config").stat().st_mode & 0o077 == 0
+    assert json.loads((folder / "machine.json").read_text())["name"] == "n"
