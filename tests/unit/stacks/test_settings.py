@@ -1,0 +1,111 @@
+"""Settings: the committed stack parses, and every slip is one line with its key and what to do."""
+
+from __future__ import annotations
+
+import copy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stacks.settings import SettingsError, parse, today
+
+CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config" / "Pulumi.local.yaml"
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """The stack `local`, as the program sees it."""
+    config = yaml.safe_load(CONFIG.read_text())["config"]
+    return {key.removeprefix("crossover:"): copy.deepcopy(value) for key, value in config.items()}
+
+
+def change(values: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
+    *path, last = dotted.split(".")
+    place = values
+    for key in path:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return values
+
+
+def test_the_stack_local_is_what_the_readme_says(values: dict[str, Any]) -> None:
+    settings = parse(values)
+    assert settings.scenario.workload.tokens_per_month == 6_000_000_000
+    assert sorted(settings.fleet.nodes) == ["a", "b"]
+    assert settings.serving.engine == "simulator"
+
+
+def test_numbers_may_be_typed_as_pulumi_config_set_stores_them(values: dict[str, Any]) -> None:
+    assert parse(change(values, "workload.tokensPerMonth", "6e9")) == parse(values)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("worklaod", {}, r"crossover:worklaod: unknown key \(did you mean workload\?\)"),
+        ("workload.peakToMeen", 1, r"crossover:workload.peakToMeen: unknown key \(did you mean peakToMean\?\)"),
+        ("serving.servdName", "x", r"crossover:serving.servdName: unknown key \(did you mean servedName\?\)"),
+        ("gateway.managed", [{"nam": "x", "model": "openai/x"}], r"unknown key \(did you mean name\?\)"),
+        ("monitoring.p99LimitSeconds", 1, r"monitoring.p99LimitSeconds: unknown key \(did you mean p99LimitS"),
+        ("monitoring.webhook", {"ulr": "https://x"}, r"monitoring.webhook.ulr: unknown key \(did you mean url"),
+        ("serving.model", None, r"crossover:serving.model"),
+        ("serving.maxModelLen", 1, r"crossover:serving.maxModelLen: .*greater than or equal to 256"),
+        ("gateway.fallback", "gpt-9", r"fallback: 'gpt-9' is not among the managed models \(managed-stand-in\)"),
+        ("serving.servedName", "managed-stand-in", "is the name of the self-hosted model too"),
+        ("fleet", {"nodes": 2, "usdPerNodeMonth": 1, "tokensPerSecond": 1}, "a stack needs `nodes` as a map of key"),
+        ("generations", {"c": 2}, "generations: the fleet has no node c"),
+        ("generations", {"a": 0}, "generations: a must be 1 or more"),
+        ("workload.tokensPerMonth", float("nan"), "crossover:workload.tokensPerMonth"),
+        ("workload.tokensPerMonth", -1, "crossover:workload.tokensPerMonth"),
+        ("baseline", {"nodes": 2}, "crossover:baseline.usdPerMonth: missing"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_one_line_that_names_its_key(values: dict[str, Any], key: str, value: Any, line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        parse(change(values, key, value))
+
+
+def test_a_managed_model_without_its_key_says_how_to_set_it(values: dict[str, Any]) -> None:
+    values["gateway"] = {"managed": [{"name": "gpt-4o", "model": "openai/gpt-4o"}], "fallback": "gpt-4o"}
+    with pytest.raises(SettingsError, match=r"pulumi config set --secret --path crossover:apiKeys.managed-api-key"):
+        parse(values)
+    values["apiKeys"] = {"managed-api-key": "k"}
+    assert "managed-api-key" in parse(values).api_keys
+
+
+def test_every_problem_is_said_at_once(values: dict[str, Any]) -> None:
+    change(values, "workload.tokensPerMonth", 0)
+    change(values, "serving.maxNumSeqs", 0)
+    values["managde"] = {}
+    with pytest.raises(SettingsError) as caught:
+        parse(values)
+    for key in ("workload.tokensPerMonth", "serving.maxNumSeqs", "managde"):
+        assert f"crossover:{key}" in str(caught.value)
+
+
+def test_a_missing_section_is_named(values: dict[str, Any]) -> None:
+    del values["serving"], values["managed"]
+    with pytest.raises(SettingsError, match=r"crossover:managed: missing[\s\S]*crossover:serving: missing"):
+        parse(values)
+
+
+def test_a_price_ceiling_is_no_matter_for_the_gate(values: dict[str, Any]) -> None:
+    before = parse(values).inputs
+    values["fleet"]["nodes"]["a"]["candidates"][0]["maxUsdPerHour"] = 25.0
+    assert parse(values).inputs == before
+
+
+def test_api_keys_do_not_show_in_a_representation(values: dict[str, Any]) -> None:
+    values["apiKeys"] = {"managed-api-key": "very-secret"}
+    assert "very-secret" not in repr(parse(values))
+
+
+def test_the_day_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSOVER_TODAY", "2026-12-22")
+    assert today() == date(2026, 12, 22)
+    monkeypatch.setenv("CROSSOVER_TODAY", "tomorrow")
+    with pytest.raises(SettingsError, match="'tomorrow', which is no date"):
+        today()
