@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from images.placement import Placement
 
@@ -73,15 +74,17 @@ class Machine:
         assert sshd, "sshd is missing: apt-get install openssh-server"
         config, log = self.folder / "sshd_config", self.folder / "sshd.log"
         subprocess.run([sshd, "-f", str(config), "-E", str(log)], check=True, cwd="/", stdin=subprocess.DEVNULL)
-        wait_for(self._answers, f"sshd: {log.read_text() if log.exists() else ''}")
+        # It listens before it writes its pid, without which it could not be ended.
+        pid = self.folder / "sshd.pid"
+        wait_for(lambda: pid.exists() and self._answers(), f"sshd: {log.read_text() if log.exists() else ''}")
 
     def authorize(self, *keys: str) -> None:
         """Replaces the keys that may log in."""
         (self.folder / "authorized_keys").write_text("".join(f"{key} test\n" for key in keys))
 
-    def placement(self, ports: Mapping[str, int], **changes: object) -> Placement:
+    def placement(self, ports: Mapping[str, int], **changes: Any) -> Placement:
         """The machine as the installer sees it."""
-        values: dict[str, object] = {
+        values: dict[str, Any] = {
             "address": "127.0.0.1",
             "ssh_port": self.ssh_port,
             "ssh_user": getpass.getuser(),
@@ -92,7 +95,7 @@ class Machine:
             "ports": dict(ports),
             "supervision": "supervisor",
         }
-        return Placement(**{**values, **changes})  # type: ignore[arg-type]
+        return Placement(**{**values, **changes})
 
     def processes(self) -> dict[int, list[str]]:
         """Live processes that run on it (but not its sshd) → their argument lists."""
@@ -109,8 +112,14 @@ class Machine:
     def stop_sshd(self) -> None:
         """Ends sshd alone; what it started lives on."""
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int((self.folder / "sshd.pid").read_text()), signal.SIGTERM)
-            wait_for(lambda: not self._answers(), "sshd still listens")
+            pid = int((self.folder / "sshd.pid").read_text())
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            processes = [pid, *map(int, children)]  # a child that serves a connection would still write its log
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGTERM)
+            wait_for(lambda: not any(map(_command_line, processes)), "sshd does not end")
+            (self.folder / "sshd.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Ends sshd and every process of the machine."""
@@ -153,7 +162,7 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(folder: Path, cache: Path, **changes: str) -> Iterator[Machine]:
+def machine(folder: Path, cache: Path, **changes: Any) -> Iterator[Machine]:
     """A running machine in `folder`, ended completely."""
     made = Machine(folder, cache, **changes)
     try:
@@ -163,9 +172,16 @@ def machine(folder: Path, cache: Path, **changes: str) -> Iterator[Machine]:
         made.stop()
 
 
-def wait_for(condition: object, what: str, within_s: float = 20) -> None:
+def _command_line(pid: int) -> bytes:
+    """Empty once the process has ended, also while nobody has asked for its status."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_for(condition: Callable[[], object], what: str, within_s: float = 20) -> None:
     """Returns once `condition()` is true. Fails, saying `what`, if it is not in time."""
-    assert callable(condition)
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"

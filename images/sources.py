@@ -1,0 +1,35 @@
+"""Files of this repository as `Source`s: by reference, with the hash of what they hold now."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from images.bundle import Source
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def repository_source(path_on_machine: str, source: str, mode: int = 0o644, root: Path = REPOSITORY) -> Source:
+    """The file `source` (relative to the repository's root) to be put at `path_on_machine`.
+
+    Raises FileNotFoundError where the repository has no such file.
+    """
+    digest = hashlib.sha256((root / source).read_bytes()).hexdigest()
+    return Source(path=path_on_machine, source=source, sha256=digest, mode=mode)
+
+
+def repository_sources(
+    folder_on_machine: str, folder: str, pattern: str = "**/*.py", root: Path = REPOSITORY
+) -> tuple[Source, ...]:
+    """Every file of `folder` that matches `pattern`, in a stable order, below `folder_on_machine`.
+
+    Raises FileNotFoundError where nothing matches: an empty program is never installed.
+    """
+    found = sorted(p.relative_to(root / folder) for p in (root / folder).glob(pattern) if p.is_file())
+    if not found:
+        raise FileNotFoundError(f"nothing matches {folder}/{pattern}")
+    return tuple(
+        repository_source(f"{folder_on_machine}/{name.as_posix()}", f"{folder}/{name.as_posix()}", root=root)
+        for name in found
+    )

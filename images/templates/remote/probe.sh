@@ -1,0 +1,82 @@
+# Tells what stands on the machine, changes nothing. $1 root, $2 cache, $3 supervision, $4 supervisor's environment.
+# Reads lines "program NAME", "environment FOLDER", "file PATH", "unit NAME"; answers lines of words between tabs.
+root=$1
+cache=$2
+files=
+environments_missing=
+
+answer() {
+    printf '%s' "$1"
+    shift
+    printf '\t%s' "$@"
+    printf '\n'
+}
+
+free_bytes() {
+    folder=$1
+    while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+    df --output=avail -B1 "$folder" | tail -n 1 | tr -d ' '
+}
+
+python_with_venv() {
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        command -v "$name" >/dev/null 2>&1 || continue
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            if "$name" -c 'import venv, ensurepip' 2>/dev/null; then
+                answer python "$(command -v "$name")"
+                return
+            fi
+            problem=venv
+        else
+            problem=${problem:-old}
+        fi
+    done
+    answer python_problem "${problem:-none}"
+}
+
+while read -r kind value; do
+    case $kind in
+    program) answer program "$value" "$(command -v "$value" 2>/dev/null)" ;;
+    environment)
+        if [ -x "$value/bin/python" ] && "$value/bin/python" -c '' 2>/dev/null; then
+            answer environment "$value" there
+        else
+            environments_missing=yes
+        fi
+        ;;
+    unit) answer service "$value" "$(systemctl is-active "$value" 2>/dev/null)" ;;
+    file) files="$files$value
+" ;;
+    esac
+done
+
+answer free "$(free_bytes "$root")" "$(free_bytes "$cache")"
+if [ -n "$environments_missing" ]; then
+    python_with_venv
+    for uv in "$(command -v uv 2>/dev/null)" "$cache/bin/uv"; do
+        if [ -n "$uv" ] && [ -x "$uv" ]; then
+            answer uv "$uv"
+            break
+        fi
+    done
+fi
+
+[ -d "$root" ] && cd "$root" || exit 0
+if [ -n "$files" ]; then
+    printf '%s' "$files" | xargs -d '\n' stat -c 'mode	%n	%a' 2>/dev/null
+    printf '%s' "$files" | xargs -d '\n' sha256sum 2>/dev/null | sed 's/^\([0-9a-f]*\)  \(.*\)$/sha256	\2	\1/'
+fi
+[ -f state/manifest.json ] && answer manifest "$(base64 -w 0 state/manifest.json)"
+for mark in state/pending/*; do
+    [ -f "$mark" ] && answer pending "$(basename "$mark")" "$(cat "$mark")"
+done
+if [ "$3" = supervisor ] && [ -x "$4/bin/supervisorctl" ] && [ -f supervisor/supervisord.conf ]; then
+    states=$("$4/bin/supervisorctl" -c supervisor/supervisord.conf status 2>/dev/null)
+    if [ $? -ne 4 ]; then # 4: nobody listens on the socket
+        answer supervisord running
+        printf '%s\n' "$states" | while read -r name state rest; do
+            [ -n "$state" ] && answer service "$name" "$state"
+        done
+    fi
+fi
+exit 0

@@ -1,0 +1,52 @@
+"""Runs on the gateway's machine: `route.py NODE LIMIT_S` takes a node out of HAProxy's rotation until its stdin ends.
+
+It waits until the node has finished what it had begun, at most LIMIT_S seconds, says so in one line, and then holds the
+node out for as long as whoever called stays connected: a caller that dies gives the node back. Standard library only.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+BACKEND = "vllm"
+SOCKET = "run/haproxy.sock"
+"""Relative to the machine's root, the folder above this file's: the path of a socket ends at 108 bytes."""
+POLL_S = 0.2
+
+
+def ask(command: str) -> str:
+    """HAProxy's answer to one command of its runtime API."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(SOCKET)
+        s.sendall(f"{command}\n".encode())
+        return b"".join(iter(lambda: s.recv(65536), b"")).decode().strip()
+
+
+def requests_on(node: str) -> int:
+    """Requests that the node has not finished."""
+    rows = csv.DictReader(ask(f"show stat {BACKEND} 4 -1").removeprefix("# ").splitlines())
+    return sum(int(row["scur"]) for row in rows if row["svname"] == node)
+
+
+def drain(node: str, limit_s: float) -> str:
+    """Says how it went."""
+    if refused := ask(f"set server {BACKEND}/{node} state drain"):
+        return f"{node} is not in the gateway's rotation ({refused})"
+    began = time.monotonic()
+    while left := requests_on(node):
+        if time.monotonic() - began > limit_s:
+            return f"{node} is out of rotation with {left} requests unfinished after {limit_s:g} s"
+        time.sleep(POLL_S)
+    return f"{node} is out of rotation, all its requests finished"
+
+
+if __name__ == "__main__":
+    os.chdir(Path(__file__).resolve().parents[1])
+    print(drain(sys.argv[1], float(sys.argv[2])), flush=True)
+    sys.stdin.buffer.read()
+    ask(f"set server {BACKEND}/{sys.argv[1]} state ready")

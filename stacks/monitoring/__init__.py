@@ -1,0 +1,1 @@
+"""Monitoring: Prometheus and Alertmanager, rendered as one piece of the gateway's bundle."""

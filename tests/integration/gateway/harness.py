@@ -1,0 +1,351 @@
+"""A gateway machine and its nodes, made of the real programs, on loopback: what the tests of this folder drive."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import ipaddress
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from images.bundle import Bundle, HttpCheck, Service
+from images.placement import Placement, resolve
+from stacks.gateway.model import Peer
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SERVED = "llama-70b"
+MANAGED = "managed-stand-in"
+SECRETS = {
+    "endpoint-keys": "first-client-key\nsecond-client-key\n",
+    "vllm-api-key": "node-key-of-the-tests",
+    "litellm-master-key": "sk-master-key-of-the-tests-0123456789abcdef",
+    "redis.conf": "requirepass redis-password-of-the-tests\n",
+    "redis-password": "redis-password-of-the-tests",
+    "managed-api-key": "managed-key-of-the-tests",
+}
+KEY = "first-client-key"
+T = TypeVar("T")
+
+
+def wait_for(what: str, probe: Callable[[], T | None], deadline_s: float = 20.0) -> T:
+    """The first true value of `probe`, asked again and again; AssertionError with `what` after the deadline."""
+    end = time.monotonic() + deadline_s
+    while True:
+        if value := probe():
+            return value
+        assert time.monotonic() < end, f"not within {deadline_s:g} s: {what}"
+        time.sleep(0.02)
+
+
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """A free loopback port for each name, all different."""
+    sockets = [socket.socket() for _ in names]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return {name: s.getsockname()[1] for name, s in zip(names, sockets, strict=True)}
+    finally:
+        for s in sockets:
+            s.close()
+
+
+# Certificates
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A private CA."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def create(cls) -> Authority:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+        builder = _certificate(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        return cls(key, builder.sign(key, hashes.SHA256()))
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def issue(self, server_name: str, folder: Path) -> tuple[Path, Path]:
+        """Paths of a new key and of its certificate for `server_name`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, server_name)])
+        builder = _certificate(subject, self.certificate.subject, key).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(server_name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            False,
+        )
+        key_file, certificate_file = folder / f"{server_name}.key", folder / f"{server_name}.pem"
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        certificate = builder.sign(self.key, hashes.SHA256())
+        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return key_file, certificate_file
+
+
+def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+    )
+
+
+# Processes
+
+
+@dataclass
+class Process:
+    """One program in a process group of its own, its output in a file."""
+
+    name: str
+    log: Path
+    popen: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                command,
+                env={"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(log.parent), **environment},
+                cwd=log.parent,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(name, log, popen)
+
+    def send(self, number: int) -> None:
+        self.popen.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ends the whole group, and waits for it."""
+        if self.popen.poll() is None:
+            os.killpg(self.popen.pid, number)
+        try:
+            self.popen.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+            self.popen.wait(10)
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Machine:
+    """A folder that a bundle is put into as the installer would, and whose services are started one by one."""
+
+    root: Path
+    bundle: Bundle
+    ports: Mapping[str, int]
+    cache: Path
+    interpreters: Mapping[str, str] = field(default_factory=dict)
+    """@ENV:name@ → the folder used in its place."""
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(
+            address="127.0.0.1",
+            ssh_port=1,
+            ssh_user="nobody",
+            host_key="ssh-ed25519 none",
+            root=str(self.root),
+            cache=str(self.cache),
+            bind="127.0.0.1",
+            ports=self.ports,
+        )
+
+    def resolved(self, text: str) -> str:
+        for name, folder in self.interpreters.items():
+            text = text.replace(f"@ENV:{name}@", folder)
+        return resolve(text, self.placement, self.bundle, where="test")
+
+    def put(self, bundle: Bundle | None = None) -> Machine:
+        """Writes files, sources and secrets."""
+        self.bundle = bundle or self.bundle
+        for name in self.bundle.directories:
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        for file in self.bundle.files:
+            self._write(file.path, self.resolved(file.content), file.mode)
+        for source in self.bundle.sources:
+            self._write(source.path, (REPOSITORY / source.source).read_text(), source.mode)
+        for secret in self.bundle.secrets:
+            self._write(f"secrets/{secret}", SECRETS[secret], 0o600)
+        return self
+
+    def start(self, name: str) -> Process:
+        service = self.service(name)
+        environment = {k: self.resolved(v) for k, v in service.environment.items()}
+        environment |= {k: SECRETS[v].strip() for k, v in service.secret_environment.items()}
+        command = [self.resolved(word) for word in service.command]
+        self.processes[name] = Process.start(name, command, environment, self.root / f"{name}.log")
+        return self.processes[name]
+
+    def service(self, name: str) -> Service:
+        return next(s for s in self.bundle.services if s.name == name)
+
+    def check(self, check: HttpCheck) -> bool:
+        """Whether one of the bundle's own checks passes now. AssertionError where a process has ended meanwhile."""
+        for process in self.processes.values():
+            assert process.popen.poll() is None, process.output()
+        key = None if check.bearer_secret is None else SECRETS[check.bearer_secret]
+        try:
+            return ask(self.ports[check.port], check.method, check.path, key=key).status == check.expect_status
+        except OSError:
+            return False
+
+    def wait_ready(self, *names: str) -> None:
+        for check in self.bundle.checks:
+            if check.name in names:
+                wait_for(f"check {check.name}", lambda c=check: self.check(c), check.deadline_s)  # type: ignore[misc]
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.stop()
+
+    def _write(self, path: str, text: str, mode: int) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+
+
+@dataclass
+class Node:
+    """A vLLM simulator behind TLS, with the certificate of its key."""
+
+    key: str
+    port: int
+    folder: Path
+    authority: Authority
+    flags: Sequence[str] = ()
+    certificate_key: str | None = None
+    process: Process | None = None
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(key=self.key, address="127.0.0.1", port=self.port, server_name=server_name(self.key))
+
+    def start(self) -> Node:
+        key_file, certificate = self.authority.issue(server_name(self.certificate_key or self.key), self.folder)
+        command = [sys.executable, "-m", "images.simulator", "serve", SERVED, "--port", str(self.port)]
+        command += ["--ssl-keyfile", str(key_file), "--ssl-certfile", str(certificate), "--sim-faults", *self.flags]
+        environment = {"VLLM_API_KEY": SECRETS["vllm-api-key"], "PYTHONPATH": str(REPOSITORY)}
+        self.process = Process.start(self.key, command, environment, self.folder / f"node-{self.key}.log")
+        return self
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.stop(signal.SIGKILL)
+
+    def fault(self, kind: str) -> None:
+        """Asked of the node itself, past the gateway."""
+        answer = self.ask("POST", "/sim/faults", {"fault": kind})
+        assert answer.status == 200, answer.body
+
+    def answers(self) -> bool:
+        """Whether its /health is 200."""
+        try:
+            return self.ask("GET", "/health").status == 200
+        except OSError:
+            return False
+
+    def ask(self, method: str, path: str, body: object = None) -> Answer:
+        return ask(self.port, method, path, body, key=SECRETS["vllm-api-key"], tls=True)
+
+
+def server_name(key: str) -> str:
+    return f"{key}.nodes.crossover.internal"
+
+
+# Requests
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client saw. `whole` is False where the connection ended inside the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool = True
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def served_by(self) -> str | None:
+        return self.headers.get("x-served-by")
+
+
+def connect(port: int, tls: bool = False, timeout_s: float = 30.0) -> http.client.HTTPConnection:
+    if not tls:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=context)
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    key: str | None = KEY,
+    headers: Mapping[str, str] | None = None,
+    tls: bool = False,
+    timeout_s: float = 30.0,
+) -> Answer:
+    """One request on a connection of its own. `body` is JSON, or bytes as they are. OSError where nothing answers."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    sent = {} if data is None else {"Content-Type": "application/json"}
+    sent |= {} if key is None else {"Authorization": f"Bearer {key}"}
+    connection = connect(port, tls, timeout_s)
+    try:
+        connection.request(method, path, data, {**sent, **(headers or {})})
+        response = connection.getresponse()
+        lowered = {k.lower(): v for k, v in response.getheaders()}
+        try:
+            return Answer(response.status, lowered, response.read())
+        except http.client.IncompleteRead as e:
+            return Answer(response.status, lowered, e.partial, whole=False)
+        except OSError:
+            return Answer(response.status, lowered, b"", whole=False)
+    except http.client.HTTPException as e:
+        raise OSError(str(e)) from e
+    finally:
+        connection.close()
+
+
+def chat(model: str = SERVED, content: str = "hello", **more: object) -> dict[str, object]:
+    return {"model": model, "messages": [{"role": "user", "content": content}], **more}

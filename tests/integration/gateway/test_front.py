@@ -1,0 +1,144 @@
+"""What a client meets first: the key, the allowed paths, the list of models, errors in OpenAI's shape."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.gateway.conftest import Gateway, GatewayMaker
+from tests.integration.gateway.harness import KEY, MANAGED, SECRETS, SERVED, ask, chat, wait_for
+
+
+@pytest.fixture
+def gateway(make_gateway: GatewayMaker) -> Gateway:
+    return make_gateway()
+
+
+def test_no_key_or_a_wrong_one_is_refused_on_every_path_with_openais_error(gateway: Gateway) -> None:
+    for key in (None, "", "wrong", KEY[:-1], KEY + "x", SECRETS["vllm-api-key"], SECRETS["litellm-master-key"]):
+        for path in ("/v1/chat/completions", "/v1/models", "/metrics"):
+            answer = ask(gateway.port, "POST", path, chat(), key=key)
+            assert answer.status == 401, (key, path)
+            assert answer.json["error"]["code"] == "invalid_api_key"
+            assert set(answer.json["error"]) == {"message", "type", "param", "code"}
+
+
+def test_every_key_of_the_file_is_accepted(gateway: Gateway) -> None:
+    for key in SECRETS["endpoint-keys"].split():
+        assert gateway.ask(chat(), key=key).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/metrics",
+        "/invocations",
+        "/score",
+        "/pooling",
+        "/sim/faults",
+        "/v1",
+        "/v1/models/",
+        "/v1/chat/completions/",
+        "/v1/../invocations",
+        "//v1/chat/completions",
+        "/v1/chat%2fcompletions",
+        "/key/generate",
+        "/v1/responses",
+        "/ui",
+    ],
+)
+def test_a_path_that_is_not_on_the_list_is_not_passed_on(gateway: Gateway, path: str) -> None:
+    answer = ask(gateway.port, "POST", path, chat())
+    assert answer.status == 404
+    assert answer.json["error"]["code"] == "unknown_url"
+    assert answer.served_by is None
+
+
+def test_a_wrong_method_is_405(gateway: Gateway) -> None:
+    assert ask(gateway.port, "GET", "/v1/chat/completions").status == 405
+    assert ask(gateway.port, "POST", "/v1/models", {}).status == 405
+
+
+def test_models_are_the_self_hosted_and_the_managed_ones_though_nothing_stands_behind(
+    make_gateway: GatewayMaker,
+) -> None:
+    answer = ask(make_gateway(nodes={}).port, "GET", "/v1/models")
+    assert answer.status == 200
+    assert [(m["id"], m["object"]) for m in answer.json["data"]] == [(SERVED, "model"), (MANAGED, "model")]
+
+
+def test_health_needs_no_key_and_is_503_when_nothing_can_be_answered(make_gateway: GatewayMaker) -> None:
+    gateway = make_gateway(nodes={"a": ()})
+    assert ask(gateway.port, "GET", "/health", key=None).status == 200
+    gateway.nodes["a"].kill()
+    wait_for("503 of /health", lambda: ask(gateway.port, "GET", "/health", key=None).status == 503)
+
+
+def test_without_a_node_or_a_fallback_the_answer_is_503_with_retry_after(make_gateway: GatewayMaker) -> None:
+    answer = make_gateway(nodes={}).ask(chat())
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json["error"]["code"] == "overloaded"
+
+
+@pytest.fixture
+def echo() -> Iterator[http.server.ThreadingHTTPServer]:
+    """In LiteLLM's place: answers with the headers that it was sent."""
+
+    class Echo(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = json.dumps({"headers": [[k.lower(), v] for k, v in self.headers.items()]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("x-litellm-model-api-base", "http://inside")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_header_of_a_client_speaks_to_what_stands_behind(
+    make_gateway: GatewayMaker, echo: http.server.ThreadingHTTPServer
+) -> None:
+    gateway = make_gateway(ports={"litellm": echo.server_address[1]}, nodes={})
+    wait_for("litellm up", lambda: gateway.metric("haproxy_server_status", proxy="litellm", state="UP") == 1)
+    smuggled = {"X-LiteLLM-Api-Key": "k", "x_litellm_api_key": "k", "X-Forwarded-For": "1.1.1.1", "Cookie": "a=b"}
+    smuggled |= {"X-Request-Id": "chosen", "Api-Key": "k", "Forwarded": "for=1.1.1.1", "X-Served-By": "me"}
+    answer = ask(gateway.port, "POST", "/v1/chat/completions", chat(MANAGED), headers=smuggled)
+    received = [(k, v) for k, v in answer.json["headers"]]
+    names = [k for k, _ in received]
+    assert [v for k, v in received if k == "authorization"] == [f"Bearer {SECRETS['litellm-master-key']}"]
+    assert not {"x-litellm-api-key", "x_litellm_api_key", "x-forwarded-for", "cookie", "api-key", "forwarded"} & {
+        *names
+    }
+    assert names.count("x-request-id") == 1
+    assert dict(received)["x-request-id"] == answer.headers["x-request-id"] != "chosen"
+    assert answer.served_by == "litellm"
+    assert "x-litellm-model-api-base" not in answer.headers
+
+
+def test_logs_hold_neither_keys_nor_prompts(gateway: Gateway) -> None:
+    gateway.ask(chat(content="a very private prompt"))
+    gateway.ask(chat(), key="wrong-client-key")
+    log = wait_for(
+        "two lines of log",
+        lambda: t if (t := gateway.machine.processes["haproxy"].output()).count("POST ") >= 2 else "",
+    )
+    assert "model=llama-70b" in log
+    for secret in ("private prompt", "wrong-client-key", KEY, *(s.strip() for s in SECRETS.values())):
+        assert secret not in log

@@ -1,0 +1,160 @@
+"""The way through LiteLLM: managed models, the cache, the fallback of the self-hosted ones."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.integration.gateway.conftest import FAST_NODE, Backplane, Gateway, GatewayMaker
+from tests.integration.gateway.harness import MANAGED, SERVED, ask, chat, wait_for
+
+
+@pytest.fixture
+def make(make_gateway: GatewayMaker, backplane: Backplane) -> GatewayMaker:
+    """make_gateway in front of the shared LiteLLM, ready."""
+
+    def with_litellm(**more: object) -> Gateway:
+        gateway = make_gateway(ports=backplane.ports, **more)
+        wait_for("litellm up", lambda: gateway.metric("haproxy_server_status", proxy="litellm", state="UP") == 1)
+        return gateway
+
+    return with_litellm
+
+
+def _played(backplane: Backplane) -> float:
+    """Completions that the stand-in has made."""
+    text = ask(backplane.machine.ports["managed"], "GET", "/metrics").body.decode()
+    return sum(float(r.rsplit(" ", 1)[1]) for r in text.splitlines() if r.startswith("vllm:request_success_total"))
+
+
+def test_every_check_of_the_bundle_passes(make: GatewayMaker, backplane: Backplane) -> None:
+    gateway = make()
+    names = {c.name for c in gateway.machine.bundle.checks} - {"prometheus", "alertmanager"}
+    assert names == {"haproxy", "endpoint", "litellm", "cache", "managed"}
+    gateway.machine.wait_ready(*names)
+
+
+def test_a_managed_model_is_answered_by_its_own_name(make: GatewayMaker) -> None:
+    answer = make().ask(chat(MANAGED, max_tokens=4))
+    assert (answer.status, answer.served_by) == (200, "litellm")
+    assert answer.json["object"] == "chat.completion"
+    assert answer.json["usage"]["completion_tokens"] == 4
+
+
+def test_a_managed_model_streams(make: GatewayMaker) -> None:
+    answer = make().ask(chat(MANAGED, content=uuid.uuid4().hex, max_tokens=8, stream=True))
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.body.count(b"data: ") >= 3
+    assert answer.body.rstrip().endswith(b"data: [DONE]")
+
+
+def test_a_repeated_managed_request_comes_from_the_cache(make: GatewayMaker, backplane: Backplane) -> None:
+    gateway, body = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=4)
+    before = _played(backplane)
+    first = gateway.ask(body)
+    assert _played(backplane) == before + 1
+    second = wait_for("the same answer", lambda: a if (a := gateway.ask(body)).json["id"] == first.json["id"] else None)
+    assert second.json["choices"][0]["message"] == first.json["choices"][0]["message"]
+    paid = _played(backplane)
+    assert gateway.ask(body).json["id"] == first.json["id"]
+    assert _played(backplane) == paid
+    assert gateway.ask(chat(MANAGED, content=uuid.uuid4().hex, max_tokens=4)).json["id"] != first.json["id"]
+
+
+def test_an_unknown_model_is_a_client_error_in_openais_shape(make: GatewayMaker) -> None:
+    answer = make().ask(chat("no-such-model"))
+    assert answer.status in (400, 404)
+    assert "no-such-model" in answer.json["error"]["message"]
+
+
+def test_a_body_that_is_no_json_goes_to_litellm_and_is_a_client_error(make: GatewayMaker) -> None:
+    answer = make().ask(b"this is no json")
+    assert answer.served_by == "litellm"
+    assert 400 <= answer.status < 500
+
+
+def test_self_hosted_requests_do_not_pass_litellm_while_a_node_is_up(make: GatewayMaker, backplane: Backplane) -> None:
+    gateway, before = make(fallback=MANAGED), _played(backplane)
+    with ThreadPoolExecutor(8) as pool:
+        served = {a.served_by for a in pool.map(lambda _: gateway.ask(chat(max_tokens=2)), range(32))}
+    assert served == {"a", "b"}
+    assert gateway.metric("haproxy_backend_sessions_total", proxy="litellm") == 0
+    assert _played(backplane) == before
+
+
+def test_a_request_that_finds_the_last_node_dead_is_answered_by_the_fallback(make: GatewayMaker) -> None:
+    gateway = make(fallback=MANAGED, healthIntervalMs=60_000)
+    for node in gateway.nodes.values():
+        node.kill()
+    assert gateway.up("a")
+    assert gateway.up("b")
+    answer = gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=4))
+    assert (answer.status, answer.served_by) == (200, "spill")
+    assert not gateway.up("a")
+    assert not gateway.up("b")
+
+
+def test_killing_both_nodes_under_load_hands_over_to_the_fallback_without_an_error(make: GatewayMaker) -> None:
+    slow = ("--sim-sequence-tokens-per-s", "20")
+    gateway = make(fallback=MANAGED, nodes={"a": slow, "b": slow})
+
+    def client(number: int) -> list[tuple[int, str | None]]:
+        answers = []
+        for turn in range(4):
+            if number == 0 and turn == 1:
+                for node in gateway.nodes.values():
+                    node.kill()
+            answer = gateway.ask(chat(content=f"{number} {turn}", max_tokens=8))
+            answers.append((answer.status, answer.served_by))
+        return answers
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [a for some in pool.map(client, range(8)) for a in some]
+    assert {status for status, _ in answers} == {200}
+    assert answers[0][1] in ("a", "b")
+    assert answers[-1][1] in ("spill", "litellm")
+
+
+def test_with_every_node_dead_or_vacant_the_fallback_answers_streams_too(make: GatewayMaker) -> None:
+    gateway = make(fallback=MANAGED, nodes={})
+    answer = gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=4, stream=True))
+    assert answer.status == 200
+    assert answer.body.rstrip().endswith(b"data: [DONE]")
+
+
+def test_without_a_free_slot_the_fallback_answers_and_the_node_is_used_again_after(make: GatewayMaker) -> None:
+    gateway = make(fallback=MANAGED, nodes={"a": ("--sim-sequence-tokens-per-s", "20")}, maxConnectionsPerNode=1)
+    with ThreadPoolExecutor(1) as pool:
+        occupied = pool.submit(gateway.ask, chat(max_tokens=40))
+        current = "haproxy_backend_current_sessions"
+        wait_for("the node is occupied", lambda: gateway.metric(current, proxy="vllm") == 1)
+        spilled = gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=1))
+        assert (spilled.status, spilled.served_by) == (200, "litellm")
+        assert occupied.result().served_by == "a"
+    assert gateway.ask(chat(max_tokens=1)).served_by == "a"
+
+
+def test_without_a_fallback_dead_nodes_are_an_error_and_managed_models_still_answer(make: GatewayMaker) -> None:
+    gateway = make(nodes={"a": FAST_NODE})
+    gateway.nodes["a"].kill()
+    for _ in range(2):
+        answer = gateway.ask(chat())
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json["error"]["code"] == "overloaded"
+    assert gateway.ask(chat(MANAGED, max_tokens=1)).status == 200
+
+
+def test_the_way_of_the_spill_needs_the_nodes_key(make: GatewayMaker) -> None:
+    gateway = make(fallback=MANAGED, nodes={})
+    port = gateway.machine.ports["haproxy-spill"]
+    assert ask(port, "POST", "/v1/chat/completions", chat(), key=None).status == 401
+    assert ask(port, "POST", "/v1/chat/completions", chat()).status == 401
+
+
+def test_the_names_that_litellm_knows_are_not_the_nodes(make: GatewayMaker, backplane: Backplane) -> None:
+    config = (backplane.machine.root / "litellm/config.yaml").read_text()
+    assert "nodes.crossover.internal" not in config
+    assert f"{SERVED}: {MANAGED}" in config

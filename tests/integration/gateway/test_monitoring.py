@@ -1,0 +1,63 @@
+"""The real Prometheus and Alertmanager of the bundle, on a running gateway."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import quote
+
+from tests.integration.gateway.conftest import Backplane, Gateway, GatewayMaker
+from tests.integration.gateway.harness import REPOSITORY, ask, chat, wait_for
+
+
+def _query(gateway: Gateway, expression: str) -> list[dict[str, object]]:
+    answer = ask(gateway.machine.ports["prometheus"], "GET", f"/api/v1/query?query={quote(expression)}", key=None)
+    assert answer.status == 200, answer.body
+    result: list[dict[str, object]] = answer.json["data"]["result"]
+    return result
+
+
+def _alerts(gateway: Gateway, name: str) -> list[dict[str, object]]:
+    answer = ask(gateway.machine.ports["alertmanager"], "GET", "/api/v2/alerts", key=None)
+    return [a for a in answer.json if a["labels"]["alertname"] == name]
+
+
+def _names_in_rules() -> set[str]:
+    """Every series of the exporters that some rule reads: a misspelt one would never fire."""
+    text = "\n".join(f.read_text() for f in (REPOSITORY / "stacks/monitoring/rules").glob("*.yaml"))
+    return set(re.findall(r"\b(?:haproxy_|vllm:)[a-z0-9_]+", text))
+
+
+def test_nodes_and_gateway_are_scraped_and_a_dead_node_becomes_an_alert(
+    make_gateway: GatewayMaker, backplane: Backplane
+) -> None:
+    gateway = make_gateway(ports=backplane.ports)
+    rules = gateway.machine.root / "prometheus/rules/nodes.yaml"
+    rules.write_text(rules.read_text().replace("for: 1m", "for: 1s"))
+    alertmanager = gateway.machine.root / "alertmanager/alertmanager.yml"
+    alertmanager.write_text(alertmanager.read_text().replace("group_wait: 30s", "group_wait: 1s"))
+    gateway.machine.start("alertmanager")
+    gateway.machine.start("prometheus")
+    gateway.machine.wait_ready("prometheus", "alertmanager")
+
+    def up() -> set[tuple[str, str]]:
+        rows = [json.loads(json.dumps(r["metric"])) for r in _query(gateway, "up == 1")]
+        return {(m["job"], m.get("node", "")) for m in rows}
+
+    everything = {("vllm", "a"), ("vllm", "b")} | {
+        (j, "") for j in ("haproxy", "litellm", "prometheus", "alertmanager")
+    }
+    wait_for(f"scraped: {everything}", lambda: up() == everything)
+    gateway.ask(chat(max_tokens=4))
+    wait_for("tokens counted", lambda: _query(gateway, "sum(vllm:generation_tokens_total) >= 4"))
+    wait_for("serving nodes", lambda: _query(gateway, "crossover:nodes:serving == 2"))
+    assert _query(gateway, "crossover:limit:nodes == 2")
+    for name in _names_in_rules():
+        wait_for(f"a series {name}", lambda n=name: _query(gateway, f"count({n})"))  # type: ignore[misc]
+
+    gateway.nodes["a"].kill()
+    wait_for("the alert at Alertmanager", lambda: _alerts(gateway, "RedundancyLost"), 30)
+    alert = _alerts(gateway, "RedundancyLost")[0]
+    assert alert["labels"]["stack"] == "test"  # type: ignore[index]
+    assert alert["annotations"]["runbook"] == "docs/runbooks/RedundancyLost.md"  # type: ignore[index]
+    assert "Only 1 nodes serve" in alert["annotations"]["summary"]  # type: ignore[index]

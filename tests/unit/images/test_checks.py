@@ -1,0 +1,32 @@
+"""How a check becomes a request on the machine."""
+
+from __future__ import annotations
+
+from images.bundle import HttpCheck
+from images.checks import check_arguments
+from tests.unit.images.samples import BUNDLE, plan
+
+
+def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_listens() -> None:
+    assert check_arguments(BUNDLE.checks[0], plan(), 30) == [
+        "30",
+        "200",
+        "GET",
+        "https://a.nodes.crossover.internal:8000/health",
+        "",
+        "a.nodes.crossover.internal:8000:127.0.0.1",
+        "/opt/crossover/tls/ca.pem",
+        "/opt/crossover/secrets/key",
+    ]
+
+
+def test_without_tls_the_address_is_asked() -> None:
+    check = HttpCheck("c", "web", "/x", method="POST", body='{"at": "@PORT:web@"}', expect_status=204)
+    assert check_arguments(check, plan(), 0) == [
+        "0", "204", "POST", "http://127.0.0.1:8000/x", '{"at": "8000"}', "", "", ""
+    ]  # fmt: skip
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    check = HttpCheck("c", "web", "/x")
+    assert check_arguments(check, plan(bind="::"), 0)[3] == "http://[::1]:8000/x"

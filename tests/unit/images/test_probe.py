@@ -1,0 +1,126 @@
+"""What a machine answers, and what follows from it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from images.bundle import Service
+from images.errors import MissingProgram
+from images.health import differences
+from images.installer import wanted_effects
+from images.plan import PlannedFile, secret_files
+from images.probe import Probe, parse, require_programs
+from images.supervision import longest_stop_s, systemd_orders
+from tests.unit.images.samples import BUNDLE, PLACEMENT, plan
+
+
+def standing(**changes: object) -> Probe:
+    """A machine on which the sample stands as planned."""
+    made = plan()
+    files = (*made.files, made.manifest, *secret_files(BUNDLE, {"key": "value"}))
+    probe = Probe(
+        programs={"curl": "/usr/bin/curl"},
+        environments={e.folder for e in made.environments},
+        hashes={f.path: f.sha256 for f in files},
+        modes={f.path: f"{f.mode:o}" for f in files},
+        manifest=made.manifest.content.decode(),
+        supervisord=True,
+        services={"web": "RUNNING"},
+    )
+    for name, value in changes.items():
+        setattr(probe, name, value)
+    return probe
+
+
+def problems(probe: Probe) -> list[str]:
+    made = plan()
+    return differences(probe, made, (*made.files, *secret_files(BUNDLE, {"key": "value"})))
+
+
+def test_answers_are_read_and_unknown_lines_skipped() -> None:
+    manifest = base64.b64encode(b'{"files": {}}').decode()
+    probe = parse(
+        "program\tcurl\t/usr/bin/curl\nprogram\thaproxy\t\nenvironment\t/c/venvs/a b\tthere\n"
+        "free\t1024\t2048\nmode\tx\t644\nsha256\tx\tab\npending\tweb\treload\nsupervisord\trunning\n"
+        f"service\tweb\tRUNNING\nuv\t/u/uv\npython\t/usr/bin/python3\nmanifest\t{manifest}\nwhat\tis this\n\n"
+    )
+    assert probe.programs == {"curl": "/usr/bin/curl", "haproxy": ""}
+    assert probe.environments == {"/c/venvs/a b"}
+    assert (probe.free_root_bytes, probe.modes, probe.hashes) == (1024, {"x": "644"}, {"x": "ab"})
+    assert (probe.pending, probe.supervisord, probe.services) == ({"web": "reload"}, True, {"web": "RUNNING"})
+    assert (probe.uv, probe.python, probe.python_problem) == ("/u/uv", "/usr/bin/python3", "")
+    assert probe.recorded() == {"files": {}}
+
+
+@pytest.mark.parametrize("manifest", ["", "not json", "[]"])
+def test_a_manifest_that_cannot_be_read_counts_as_none(manifest: str) -> None:
+    assert standing(manifest=manifest).recorded() == {}
+
+
+def test_a_machine_as_planned_has_no_problems() -> None:
+    assert problems(standing()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"programs": {"curl": ""}}, "curl is not installed"),
+        ({"environments": set()}, "the Python environment app is not there"),
+        ({"hashes": {}}, "web/web.conf is missing"),
+        ({"modes": {}}, "secrets/key differs"),
+        ({"manifest": json.dumps({"files": {"old": {}}, "secrets": ["gone"]})}, "secrets/gone is left over"),
+        ({"pending": {"web": "restart"}}, "web waits for its restart"),
+        ({"supervisord": False}, "supervisord does not run"),
+        ({"services": {"web": "FATAL"}}, "web is FATAL"),
+        ({"services": {}}, "web is not there"),
+    ],
+)
+def test_each_difference_is_named(changes: dict[str, object], said: str) -> None:
+    assert said in problems(standing(**changes))
+
+
+def test_a_restart_that_was_interrupted_outweighs_a_reload_and_the_other_way_round() -> None:
+    file = PlannedFile("x", b"", 0o644, {"a": "reload", "b": "restart"})
+    probe = Probe(pending={"a": "restart", "b": "reload", "c": "reload"})
+    assert wanted_effects(probe, [file]) == {"a": "restart", "b": "restart", "c": "reload"}
+
+
+def test_a_missing_package_is_named_where_it_differs_from_its_program() -> None:
+    with pytest.raises(MissingProgram, match=r"promtool is not there \(Debian package prometheus\)"):
+        require_programs(standing(programs={"promtool": ""}), plan(), PLACEMENT)
+
+
+def test_python_is_needed_only_where_an_environment_has_to_be_made() -> None:
+    require_programs(standing(python=""), plan(), PLACEMENT)
+    with pytest.raises(MissingProgram, match="python3"):
+        require_programs(standing(python="", environments=set()), plan(), PLACEMENT)
+
+
+def test_systemd_is_told_to_remove_what_is_gone_and_to_start_what_is_down() -> None:
+    made = plan(supervision="systemd")
+    probe = standing(manifest=json.dumps({"services": ["old", "web"]}), services={})
+    lines, applied = systemd_orders(made, probe, {})
+    assert lines == [
+        "remove crossover-sample-old.service",
+        "unit crossover-sample-web.service",
+        "restart crossover-sample-web.service web",
+    ]
+    assert applied.restarted == ["web"]
+
+
+def test_systemd_is_told_to_signal_and_left_alone_where_nothing_changed() -> None:
+    service = Service("web", ("x",), reload_signal="HUP")
+    made = plan(replace(BUNDLE, services=(service,)), supervision="systemd")
+    probe = standing(services={"crossover-sample-web.service": "active"})
+    lines, applied = systemd_orders(made, probe, {"web": "reload"})
+    assert lines[-1] == "reload crossover-sample-web.service web HUP"
+    assert (applied.restarted, applied.reloaded) == ([], ["web"])
+    assert systemd_orders(made, probe, {})[0] == ["unit crossover-sample-web.service"]
+
+
+def test_services_get_their_own_time_to_stop() -> None:
+    assert longest_stop_s(BUNDLE) == 40 + 10

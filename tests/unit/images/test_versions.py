@@ -1,0 +1,53 @@
+"""The matrix of vLLM, CUDA and driver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from images.versions import Choice, NotAllowed, load, pinned, validate
+
+WHEEL = Choice("wheel", "0.32.0", "13", "580")
+IMAGE = Choice("image", "0.32.0", "13", "580.65.06")
+
+
+def test_the_pins_are_allowed() -> None:
+    assert validate(pinned(load()), load()) is None
+
+
+@pytest.mark.parametrize(
+    ("choice", "tag"),
+    [
+        (WHEEL, None),
+        (replace(WHEEL, vllm="0.29.1", driver="590.1"), None),
+        (IMAGE, "v0.32.0"),
+        (replace(IMAGE, cuda="12.9", driver="535"), "v0.32.0-cu129"),
+    ],
+)
+def test_what_the_matrix_allows_has_its_tag(choice: Choice, tag: str | None) -> None:
+    assert validate(choice, load()) == tag
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (replace(WHEEL, driver="575"), "needs driver 580"),
+        (replace(IMAGE, cuda="12.9", driver="520"), "needs driver 525"),
+        (replace(WHEEL, cuda="12.9"), "not built for CUDA 12.9: known are 13"),
+        (replace(WHEEL, vllm="0.18.1", cuda="12.8"), "max-num-queued-reqs"),
+        (replace(WHEEL, vllm="latest"), "no released version"),
+        (replace(WHEEL, driver="new"), "no released version"),
+        (replace(WHEEL, vehicle="snap"), "known are wheel, image"),
+    ],
+)
+def test_what_is_outside_is_refused_with_what_would_do(choice: Choice, said: str) -> None:
+    with pytest.raises(NotAllowed, match=said):
+        validate(choice, load())
+
+
+def test_old_wheels_are_cuda_12_8_and_a_release_in_no_row_is_refused() -> None:
+    matrix = {**load(), "minimum": {"vllm": "0.11.0"}}
+    assert validate(Choice("wheel", "0.18.1", "12.8", "525"), matrix) is None
+    with pytest.raises(NotAllowed, match="no row"):
+        validate(Choice("wheel", "0.19.0", "12.8", "580"), matrix)
