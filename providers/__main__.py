@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from images.bundle import Bundle
 from images.errors import Cancelled, InstallError
@@ -10,6 +12,7 @@ from images.health import inspect
 from images.installer import install
 from images.placement import Placement
 from images.removal import remove
+from images.routing import out_of_rotation
 from images.sources import REPOSITORY
 from providers import errors, registry
 from providers.plugin.credentials import CredentialsHandler
@@ -18,6 +21,9 @@ from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
 from providers.waiting import Waiting
+
+DRAIN_S = 60
+"""How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
 
 
 class SshInstaller:
@@ -60,9 +66,17 @@ class SshInstaller:
         except InstallError as e:
             raise errors.InstallFailed(str(e)) from e
 
+    def out_of_rotation(
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> AbstractContextManager[None]:
+        return out_of_rotation(_machine_placement(gateway), node, private_keys, DRAIN_S, waiting.say)
+
 
 def _placement(values: Plain) -> Placement:
-    machine = values["machine"]
+    return _machine_placement(values["machine"], values["serverName"])
+
+
+def _machine_placement(machine: Plain, server_name: str = "") -> Placement:
     return Placement(
         supervision=machine["supervision"],
         address=machine["address"],
@@ -73,7 +87,7 @@ def _placement(values: Plain) -> Placement:
         cache=machine["cache"],
         bind=machine["bind"],
         ports={name: int(port) for name, port in machine["ports"].items()},
-        server_name=values["serverName"],
+        server_name=server_name,
     )
 
 
@@ -81,7 +95,7 @@ if __name__ == "__main__":
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),
-            "gpucloud:index:Install": InstallHandler(SshInstaller(), registry.cloud),
+            "gpucloud:index:Install": InstallHandler(SshInstaller(), registry.cloud, tuple(registry.CLOUDS)),
             "gpucloud:index:Credentials": CredentialsHandler(),
         },
         sys.argv[1:],

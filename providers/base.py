@@ -8,6 +8,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+GATEWAY_ROLE = "gateway"
+"""The role of a machine that routes; every other role serves behind one."""
+
 
 class Capability(StrEnum):
     """How a cloud differs, by what it can do and never by its name."""

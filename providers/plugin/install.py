@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from providers.base import MachineState
+from providers.base import GATEWAY_ROLE, Machine, MachineState, Owner
 from providers.errors import Cancelled, CloudError, InstallFailed, NotFound
 from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.node import placement
 from providers.plugin.values import Plain
 from providers.rent import Clouds
 from providers.waiting import Locks, Waiting
@@ -25,6 +27,11 @@ class Installer(Protocol):
 
     def remove(self, olds: Plain, waiting: Waiting) -> None:
         """Ends the bundle's services. A machine that is gone is fine."""
+
+    def out_of_rotation(
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> AbstractContextManager[None]:
+        """Holds the node of that key out of the gateway's rotation; never fails."""
 
 
 @dataclass(slots=True)
@@ -58,9 +65,10 @@ class InstallHandler(Handler):
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
     secret = frozenset({"secrets", "sshPrivateKey"})
 
-    def __init__(self, installer: Installer, clouds: Clouds) -> None:
+    def __init__(self, installer: Installer, clouds: Clouds, cloud_names: Sequence[str]) -> None:
         self.installer = installer
         self.clouds = clouds
+        self.cloud_names = cloud_names
         self.rolling = RollingChange()
 
     def preview(self, olds: Plain, news: Plain) -> Plain:
@@ -91,7 +99,8 @@ class InstallHandler(Handler):
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
         def change() -> None:
             try:
-                self.installer.install(news, olds.get("sshPrivateKey"), waiting)
+                with self._out_of_rotation(olds, news, waiting):
+                    self.installer.install(news, olds.get("sshPrivateKey"), waiting)
             except (InstallFailed, Cancelled) as e:
                 raise InitFailed(resource_id, news, news, [str(e)]) from e
 
@@ -103,11 +112,45 @@ class InstallHandler(Handler):
             return
         self.installer.remove(olds, waiting)
 
+    @contextmanager
+    def _out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
+        """A node's clients go elsewhere while it changes. Its gateways are found by their mark, at run time: the
+        gateway depends on the nodes, so no node's inputs can name it."""
+        keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
+        with ExitStack() as held:
+            owner = None if news["role"] == GATEWAY_ROLE else self._owner(news)
+            if owner is not None:
+                for gateway in self._gateways(owner, waiting):
+                    held.enter_context(self.installer.out_of_rotation(placement(gateway), owner.key, keys, waiting))
+            yield
+
+    def _gateways(self, owner: Owner, waiting: Waiting) -> list[Machine]:
+        found = []
+        for name in self.cloud_names:
+            try:
+                machines = self.clouds(name).list(owner.project)
+            except CloudError as e:
+                waiting.say(f"cannot look for a gateway at {name}: {e}")
+                continue
+            marked = (owner.project, owner.stack, GATEWAY_ROLE)
+            found += [m for m in machines if m.owner and m.owner.fleet == marked and m.state is MachineState.RUNNING]
+        return found
+
+    def _owner(self, values: Plain) -> Owner | None:
+        """The mark on the install's machine; None where its cloud cannot show it, which the install will tell."""
+        try:
+            return self._machine(values).owner
+        except CloudError:
+            return None
+
+    def _machine(self, values: Plain) -> Machine:
+        cloud_name, _, machine_id = str(values["machine"]["id"]).partition("/")
+        return self.clouds(cloud_name).get(machine_id)
+
     def _machine_is_gone(self, olds: Plain) -> bool:
         """Told by the cloud alone: a machine that does not answer is not gone."""
-        cloud_name, _, machine_id = str(olds["machine"]["id"]).partition("/")
         try:
-            return self.clouds(cloud_name).get(machine_id).state is MachineState.TERMINATED
+            return self._machine(olds).state is MachineState.TERMINATED
         except NotFound:
             return True
         except CloudError:

@@ -26,6 +26,7 @@ class Load:
     """Streams that had begun and did not end: a dead node's own, which nobody can save."""
     broken: list[str] = field(default_factory=list)
     models: set[str] = field(default_factory=set)
+    served_by: set[str] = field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -51,6 +52,7 @@ def clients(endpoint: str, key: str, model: str, count: int = 4) -> Iterator[Loa
                 with guard:
                     load.answers[response.status] = load.answers.get(response.status, 0) + 1
                     load.models.add(answer.get("model", ""))
+                    load.served_by.add(response.headers.get("X-Served-By", ""))
             except (OSError, http.client.HTTPException, ValueError) as e:
                 with guard:
                     if begun:
@@ -74,6 +76,22 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not come true"
         time.sleep(0.05)
+
+
+def test_a_changed_bundle_rolls_through_the_fleet_unfelt(clone: Checkout) -> None:
+    clone.up()
+    reached, before = clone.outputs(), clone.machines
+    clone.configure({"serving.maxNumSeqs": 64})
+    with clients(reached["endpoint"], reached["endpointKey"], reached["model"]) as load:
+        wait_for(lambda: load.total >= 20)
+        changed = clone.up("--policy-pack", "policies")
+    for key in ("a", "b"):
+        assert f"{key} is out of rotation, all its requests finished" in changed
+    assert (load.broken, load.cut, set(load.answers)) == ([], 0, {200})
+    assert load.models == {"llama-70b"}
+    assert {key: m.id for key, m in clone.machines.items()} == {key: m.id for key, m in before.items()}
+    with clients(reached["endpoint"], reached["endpointKey"], reached["model"], count=8) as load:
+        wait_for(lambda: load.served_by == {"a", "b"})  # both are back in rotation
 
 
 def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from providers import registry
@@ -38,6 +40,12 @@ class RecordingInstaller:
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         return ["vllm does not run"] if olds["bundle"].get("sick") else []
 
+    def out_of_rotation(
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> AbstractContextManager[None]:
+        self._write(f"drain {node} {gateway['id']}")
+        return nullcontext()
+
     def remove(self, olds: Plain, waiting: Waiting) -> None:
         self._write(f"remove {olds['serverName']} {olds['machine']['id']}")
 
@@ -58,7 +66,7 @@ if __name__ == "__main__":
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),
-            "gpucloud:index:Install": InstallHandler(RecordingInstaller(), registry.cloud),
+            "gpucloud:index:Install": InstallHandler(RecordingInstaller(), registry.cloud, tuple(registry.CLOUDS)),
             "gpucloud:index:Credentials": CredentialsHandler(),
         },
         sys.argv[1:],

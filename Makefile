@@ -1,0 +1,37 @@
+# The first three are all that a newcomer needs. STACK names another stack than `local`: make up STACK=aws.
+STACK ?= local
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint format lock bootstrap recover
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+up: bootstrap ## set everything up, then bring the stack up and say how to reach it
+	@scripts/up $(STACK)
+
+down: ## destroy the stack and leave no process behind
+	@scripts/down $(STACK)
+
+test: bootstrap ## set up what the tests need, then run them all
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: bootstrap ## ruff, mypy --strict, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy .
+	@.venv/bin/lint-imports
+
+format: bootstrap ## what ruff can put right
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+recover: ## after the engine was killed in the middle: end its lock, forget what it had begun
+	@scripts/recover $(STACK)
+
+lock: bootstrap ## compile requirements/*.in to *.txt again
+	@scripts/lock
+
+bootstrap: ## system packages, .venv, engine: only what is missing
+	@scripts/bootstrap
