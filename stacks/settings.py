@@ -41,8 +41,8 @@ class Serving(Frozen):
     """Longest context, in tokens."""
     max_num_seqs: int = Field(128, ge=1, le=4096)
     """Requests that one node batches."""
-    max_num_queued_reqs: int = Field(256, ge=0, le=100_000)
-    """Requests that may wait on one node; beyond, it answers 503."""
+    max_num_queued_reqs: int = Field(256, ge=1, le=100_000)
+    """Requests in flight on one node, running ones included (as vLLM counts); beyond, it answers 503."""
     tensor_parallel_size: int = Field(8, ge=1, le=64)
     shutdown_timeout_s: int = Field(30, ge=0, le=600)
     """How long a node that is to stop may finish what it has begun."""
@@ -93,6 +93,8 @@ class Settings(Frozen):
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         self.gateway.check_served((self.serving.served_name,))
+        if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
+            raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
         played = {model.name for model in self.gateway.stood_in}
         for model in self.gateway.managed:
             if model.name not in played and model.api_key_secret not in self.api_keys:

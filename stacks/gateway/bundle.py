@@ -25,6 +25,7 @@ _HAPROXY = "haproxy/haproxy.cfg"
 _LITELLM = "litellm/config.yaml"
 _REDIS = "redis/redis.conf"
 _CA = "tls/ca.pem"
+_ROUTE = "bin/route.py"
 
 
 def gateway_bundle(
@@ -60,7 +61,7 @@ def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequ
         role="haproxy",
         files=(File(_HAPROXY, render_haproxy(settings, served_names, peers)), File(_CA, ca_pem)),
         # What takes a node out of rotation while it changes: see images/routing.py.
-        sources=(repository_source("bin/route.py", "stacks/gateway/route.py"),),
+        sources=(repository_source(_ROUTE, "stacks/gateway/route.py"),),
         services=(
             Service(
                 name="haproxy",
@@ -68,7 +69,7 @@ def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequ
                 secret_environment=ENVIRONMENT,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(_HAPROXY, _CA),
+                reload_files=(_HAPROXY, _CA, _ROUTE, "secrets/endpoint-keys"),
             ),
         ),
         checks=(

@@ -76,6 +76,7 @@ def _bundle(settings: Settings, machines: Mapping[str, Any], ca_certificate: str
     peers = [
         Peer(key=key, address=machine["address"], port=int(machine["ports"]["vllm"]), server_name=server_name(key))
         for key, machine in sorted(machines.items())
+        if machine["address"]  # a node without a machine is left out, and the rest serves
     ]
     monitoring = monitoring_bundle(settings.monitoring, limits, pulumi.get_stack(), peers)
     bundle: Bundle = gateway_bundle(

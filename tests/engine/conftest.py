@@ -19,6 +19,7 @@ import pytest
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
+from tests.support.checkout import ended
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = Path(__file__).parent / "plugin"
@@ -77,7 +78,7 @@ class Project:
     def run(self, *arguments: str, fails: bool = False) -> str:
         """The command's output. Asserts that it succeeded, or failed."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=300)
+        output = ended(process, timeout_s=120)
         assert (process.returncode != 0) == fails, output
         return output
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +21,20 @@ from providers.local.config import LocalConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "crossover:"
+
+
+def ended(process: subprocess.Popen[str], timeout_s: float) -> str:
+    """All that the process says until it ends. One that does not is ended, and what it said is in the failure."""
+    try:
+        return process.communicate(timeout=timeout_s)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            output = process.communicate(timeout=20)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output = process.communicate()[0]
+        raise AssertionError(f"{process.args!r} did not end in {timeout_s:g} s:\n{output}") from None
 
 
 @dataclass
@@ -64,7 +79,7 @@ class Checkout:
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
         """The output. Asserts that the command succeeded, or failed."""
         process = self.start(*command, **environment)
-        output, _ = process.communicate(timeout=600)
+        output = ended(process, timeout_s=240)
         assert (process.returncode != 0) == fails, output
         return output
 
