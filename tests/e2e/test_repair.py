@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -139,3 +139,17 @@ def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> N
     assert [pid for pid in pids if alive(pid)] == []
     assert open_ports(pids) == set()
     clone.run("scripts/down", "local")  # with nothing up it is done at once
+
+
+def test_after_a_restart_of_the_computer_up_brings_the_same_machines_back(clone: Checkout) -> None:
+    clone.up()
+    before = clone.machines
+    for machine in before.values():
+        while pids := clone.cloud.client.processes(machine.id):
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    clone.run("scripts/up", "local")
+    assert {key: m.id for key, m in clone.machines.items()} == {key: m.id for key, m in before.items()}
+    results = json.loads(clone.run(".venv/bin/crossover", "smoke", "--json"))
+    assert all(r["ok"] for r in results), results
