@@ -3,7 +3,7 @@ STACK ?= local
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format lock bootstrap recover
+.PHONY: help up down test bench lint format lock bootstrap recover
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -16,6 +16,9 @@ down: ## destroy the stack and leave no process behind
 
 test: bootstrap ## set up what the tests need, then run them all
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+bench: bootstrap ## what the path costs: the table of docs/performance.md, measured anew
+	@.venv/bin/python -m tests.bench.spine
 
 lint: bootstrap ## ruff, mypy --strict, import-linter
 	@.venv/bin/ruff check .

@@ -1,0 +1,52 @@
+"""What goes wrong on a machine is said with its log; the machine stays, and the next `up` goes on with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import suppress
+
+from tests.support.checkout import Checkout
+
+
+def test_a_node_that_never_becomes_healthy_is_kept_and_resumed(clone: Checkout) -> None:
+    clone.configure({"serving.engine": "vllm"})  # which this computer does not have
+    failed = clone.up(fails=True)
+    assert "nvidia-smi" in failed
+    assert "Traceback" not in failed
+    before = clone.machines
+    assert set(before) >= {"a", "b"}
+    clone.reset()
+    clone.up()
+    assert {key: clone.machines[key].id for key in before} == {key: m.id for key, m in before.items()}
+    assert "10 unchanged" in clone.up("--refresh")
+
+
+def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: Checkout) -> None:
+    clone.configure({"deadlines": {"rentS": 30, "installS": 30}})
+    clone.up()
+    gateway = clone.machines["gateway"]
+    while pids := clone.cloud.client.processes(gateway.id):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", gateway.ports["endpoint"]))
+        taken.listen()
+        failed = clone.up("--refresh", fails=True)
+    assert f"127.0.0.1:{gateway.ports['endpoint']}" in failed
+    assert "Address already in use" in failed
+    assert clone.machines["gateway"].id == gateway.id
+    clone.up("--refresh")
+    assert clone.machines["gateway"].id == gateway.id
+
+
+def test_two_clones_run_side_by_side(running: Checkout, clone: Checkout) -> None:
+    clone.up()
+    ours = {port for machine in clone.machines.values() for port in machine.ports.values()}
+    theirs = {port for machine in running.machines.values() for port in machine.ports.values()}
+    assert ours & theirs == set()
+    clone.run("scripts/down", "local")
+    assert set(running.machines) == {"a", "b", "gateway"}
