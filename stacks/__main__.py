@@ -19,7 +19,8 @@ except (SettingsError, CatalogueError) as e:
 
 if verdict.blocked and not pulumi.runtime.is_dry_run():
     raise pulumi.RunError(explain(verdict))  # before anything is registered: nothing is created, nothing bills
-(pulumi.log.warn if verdict.reasons else pulumi.log.info)(explain(verdict))
+if not verdict.blocked:
+    (pulumi.log.warn if verdict.reasons else pulumi.log.info)(explain(verdict))
 
 credentials = Credentials(
     "credentials",
