@@ -12,9 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cost_guard import CatalogueError, Verdict, evaluate, load_catalogue
+from cost_guard import (
+    CatalogueError,
+    ScenarioError,
+    Verdict,
+    evaluate,
+    load_catalogue,
+    parse_baseline,
+    parse_scenario,
+)
 
-from stacks.settings import NAMESPACE, SettingsError, parse, today
+from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE = REPOSITORY / ".state"
@@ -74,10 +82,12 @@ def verdict(stack: str) -> Verdict:
         for key, item in config.items()
         if key.startswith(NAMESPACE)
     }
+    given = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
     try:
-        settings = parse(values)
-        return evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
-    except (SettingsError, CatalogueError) as e:
+        # The scenario alone: the values of secret keys are not shown, and the gate needs none.
+        baseline = None if values.get("baseline") is None else parse_baseline(values["baseline"])
+        return evaluate(parse_scenario(given), load_catalogue(), today(), baseline)
+    except (ScenarioError, SettingsError, CatalogueError) as e:
         raise StackError(str(e)) from None
 
 
@@ -94,7 +104,7 @@ def nodes(stack: str) -> list[dict[str, Any]]:
 
 def key_file(stack: str, key: str) -> Path:
     """Writes the endpoint's key where only its owner can read it, and returns the path."""
-    path = STATE / f"{stack}.key"
+    path = STATE / f"{stack.rpartition('/')[2]}.key"  # of organization/project/stack, the stack
     STATE.mkdir(exist_ok=True)
     if not (path.exists() and path.read_text() == key):
         draft = path.with_suffix(".new")
@@ -107,7 +117,10 @@ def key_file(stack: str, key: str) -> Path:
 
 def _pulumi(*arguments: str) -> str:
     command = [str(REPOSITORY / "scripts" / "pulumi"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        raise StackError(f"{' '.join(arguments)} did not answer in 120 s: is the backend reachable?") from None
     if done.returncode != 0:
         raise StackError(done.stderr.strip() or done.stdout.strip())
     return done.stdout

@@ -48,25 +48,35 @@ def interpreter(info: Any) -> Interpreter:
     return resolve(Path(info.root_directory), Path(info.program_directory), options, os.environ)
 
 
+_groups: set[int] = set()
+"""Process groups of children that have not been seen to end."""
+
+
 @asynccontextmanager
 async def child(*command: str, **kwargs: Any) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `command` as the leader of a process group, which is ended when the block is left, however it is left."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, process_group=0, **kwargs
     )
+    _groups.add(process.pid)
     try:
         yield process
     finally:
         await asyncio.shield(_end(process))
+        _groups.discard(process.pid)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
+        _signal(process.pid, sign)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), GRACE_SECONDS)
             return
+
+
+def _signal(group: int, sign: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, sign)
 
 
 async def engine_is_gone(address: str) -> None:
@@ -210,7 +220,13 @@ async def serve(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    asyncio.run(serve(sys.argv[1:]))
+    try:
+        asyncio.run(serve(sys.argv[1:]))
+    finally:
+        # The loop's end cancels whatever still runs in it, `_end` too. A child that outlived this process would hold
+        # its output pipe open, and the engine, which reads that to its end, would wait for ever.
+        for group in _groups:
+            _signal(group, signal.SIGKILL)
 
 
 if __name__ == "__main__":

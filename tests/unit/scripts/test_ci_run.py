@@ -68,7 +68,7 @@ def test_up_makes_the_stack_if_there_is_none_and_tells_the_endpoint_last(sandbox
     sandbox.run("scripts/up", "dev")
     assert log.read_text().splitlines() == [
         "stack-init dev",
-        "pulumi up --stack dev --yes --skip-preview --policy-pack policies",
+        "pulumi up --stack dev --yes --skip-preview --refresh --policy-pack policies",
         "python -m scripts.crossover endpoint --stack dev",
     ]
 

@@ -249,6 +249,19 @@ def test_a_signal_ends_it_with_its_processes_and_without_a_traceback(setup: Setu
     assert (setup.folder / "stderr").read_text() == ""
 
 
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_outlives_it_also_what_ignores_sigterm(setup: Setup, sign: signal.Signals) -> None:
+    """A survivor would hold the host's output pipe open, and the engine, which reads it to its end, would hang."""
+    call = setup.plugin(
+        "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "os.write(1, str(os.getpid()).encode()); time.sleep(600)"
+    )
+    plugin = int(next(call).stdout)
+    os.killpg(setup.host.pid, sign)
+    assert setup.host.wait(DEADLINE_SECONDS) == 0
+    eventually(lambda: not alive(plugin), "the plugin ends")
+
+
 def test_an_interrupt_while_it_starts_prints_nothing(tmp_path: Path) -> None:
     """SIGINT in the middle of the imports ends it as it ends any program, with no KeyboardInterrupt on the screen."""
     process = subprocess.Popen(
