@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from images.waiting import Mask, Progress, Watch
 LOG_LINES = 30
 SETTLING_S = 10.0
 """A service without a check has this long to get through `startsecs`."""
+SETTLING_PAUSE_S = 0.5
+"""Between two looks at a service that is on its way up, as between two tries of check.sh."""
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class Checks:
                     f"{self._where()}: {states}. The machine is kept; the next run resumes. The end of its log:",
                     self._logs(list(down)),
                 )
+            time.sleep(min(SETTLING_PAUSE_S, patience.remaining_s))
 
     def owners(self, check: HttpCheck) -> list[str]:
         """The services that a check speaks to: those that name its port, else all."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from images.bundle import Bundle
 from images.errors import Cancelled, InstallError
@@ -26,13 +26,24 @@ DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
 
 
+@contextmanager
+def in_the_plugins_words() -> Iterator[None]:
+    """The installer's errors as the plugin's."""
+    try:
+        yield
+    except Cancelled as e:
+        raise errors.Cancelled(str(e)) from e
+    except InstallError as e:
+        raise errors.InstallFailed(str(e)) from e
+
+
 class SshInstaller:
-    """`images.installer` in the plugin's words."""
+    """`images.installer` for the plugin."""
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
-        try:
+        with in_the_plugins_words():
             install(
-                _placement(news),
+                _placement(news["machine"], news["serverName"]),
                 Bundle.from_dict(news["bundle"]),
                 news["secrets"],
                 news["sshPrivateKey"],
@@ -42,41 +53,36 @@ class SshInstaller:
                 previous_private_key=previous_private_key,
                 repository=REPOSITORY,
             )
-        except Cancelled as e:
-            raise errors.Cancelled(str(e)) from e
-        except InstallError as e:
-            raise errors.InstallFailed(str(e)) from e
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
+        placement = _placement(olds["machine"], olds["serverName"])
         try:
-            health = inspect(_placement(olds), Bundle.from_dict(olds["bundle"]), olds["secrets"], olds["sshPrivateKey"])
+            health = inspect(placement, Bundle.from_dict(olds["bundle"]), olds["secrets"], olds["sshPrivateKey"])
         except InstallError as e:
             return [str(e)]
         return list(health.problems)
 
     def remove(self, olds: Plain, waiting: Waiting) -> None:
-        try:
+        with in_the_plugins_words():
             remove(
-                _placement(olds),
+                _placement(olds["machine"], olds["serverName"]),
                 Bundle.from_dict(olds["bundle"]),
                 olds["sshPrivateKey"],
                 say=waiting.say,
                 cancelled=waiting.cancelled,
             )
-        except InstallError as e:
-            raise errors.InstallFailed(str(e)) from e
 
+    @contextmanager
     def out_of_rotation(
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
-    ) -> AbstractContextManager[None]:
-        return out_of_rotation(_machine_placement(gateway), node, private_keys, DRAIN_S, waiting.say)
+    ) -> Iterator[None]:
+        placement = _placement(gateway)
+        with in_the_plugins_words():
+            with out_of_rotation(placement, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
+                yield
 
 
-def _placement(values: Plain) -> Placement:
-    return _machine_placement(values["machine"], values["serverName"])
-
-
-def _machine_placement(machine: Plain, server_name: str = "") -> Placement:
+def _placement(machine: Plain, server_name: str = "") -> Placement:
     return Placement(
         supervision=machine["supervision"],
         address=machine["address"],

@@ -11,6 +11,9 @@ import paramiko
 from providers.base import Machine
 from providers.errors import CloudError, Unavailable
 
+KEY_TYPES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+"""An RSA key signs by SHA-2 only (RFC 8332); every other key is asked for by its own name."""
+
 
 class WrongHostKey(CloudError):
     """Something answers, and it is not the machine that was rented."""
@@ -25,18 +28,22 @@ def answers_ssh(machine: Machine, timeout_s: float = 5.0) -> None:
     if machine.address is None or "ssh" not in machine.ports:
         raise Unavailable(f"machine {machine.id} has no address yet")
     try:
+        kind, encoded = machine.host_key.split()[:2]
+        expected = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise WrongHostKey(f"machine {machine.id} reports the host key {machine.host_key!r}, which is none") from None
+    try:
         with socket.create_connection((machine.address, machine.ports["ssh"]), timeout_s) as sock:
             transport = paramiko.Transport(sock)
             # Ask for the pinned key's type only: a server offers several, and the first it prefers need not be ours.
-            transport.get_security_options().key_types = [machine.host_key.split()[0]]
+            transport.get_security_options().key_types = KEY_TYPES.get(kind, (kind,))
             try:
                 transport.start_client(timeout=timeout_s)
                 shown = transport.get_remote_server_key()
             finally:
                 transport.close()
-    except (OSError, EOFError, paramiko.SSHException) as e:
+    except (OSError, EOFError, ValueError, paramiko.SSHException) as e:
         raise Unavailable(f"{machine.address}:{machine.ports['ssh']} does not answer SSH: {e}") from e
-    expected = base64.b64decode(machine.host_key.split()[1])
     if shown.asbytes() != expected:
         raise WrongHostKey(
             f"the host key of machine {machine.id} at {machine.address}:{machine.ports['ssh']} changed: expected "

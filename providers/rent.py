@@ -19,6 +19,7 @@ from providers.errors import (
     InvalidRequest,
     NoCapacity,
     NotFound,
+    RateLimited,
     Unavailable,
 )
 from providers.naming import machine_name
@@ -26,9 +27,15 @@ from providers.waiting import Locks, Waiting
 
 ALIVE = frozenset({MachineState.PENDING, MachineState.RUNNING, MachineState.STOPPED, MachineState.UNKNOWN})
 CONTACT_POLL_S = 1.0
+NOT_FOUND_LOOKS = 5
+"""How often in a row a cloud must not know a machine that it has just rented out, before that is believed."""
 FLEET_LOCKS = Locks()
 
 Clouds = Callable[[str], Cloud]
+
+
+class Ended(CloudError):
+    """The cloud ended the machine while it was waited for."""
 
 
 class Kept(CloudError):
@@ -71,26 +78,37 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
         if not launched:
             raise Kept(machine, str(e)) from e
         raise _given_back(machine, clouds(machine.cloud), e) from e
+    except Exception as e:  # a bug of ours: the machine exists all the same, and the state must know
+        raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
 def contact(machine: Machine, cloud: Cloud, deadline_s: float, waiting: Waiting) -> Machine:
     """Waits until the machine runs and answers SSH with its own key; starts it if it is stopped.
 
-    Raises DeadlineExceeded with its last status, NotFound if it vanished, Cancelled, WrongHostKey.
+    Raises DeadlineExceeded with its last status, NotFound or Ended if it vanished, Cancelled, WrongHostKey.
     """
     end = waiting.clock() + deadline_s
-    last = ""
+    last, missing = "", 0
     while True:
+        pause_s = CONTACT_POLL_S
         try:
             machine = cloud.get(machine.id)
+            missing = 0
             if machine.state is MachineState.STOPPED:
                 machine = cloud.start(machine.id)
             if machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
-                raise NotFound(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
+                raise Ended(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
             if machine.state is MachineState.RUNNING:
                 answers_ssh(machine)
                 return machine
             status = machine.status or machine.state
+        except NotFound as e:
+            missing += 1  # a listing may lag behind a launch: only a repeated answer counts
+            if missing >= NOT_FOUND_LOOKS:
+                raise
+            status = str(e)
+        except RateLimited as e:
+            status, pause_s = str(e), e.retry_after_s or CONTACT_POLL_S
         except Unavailable as e:
             status = str(e)
         if status != last:
@@ -100,7 +118,7 @@ def contact(machine: Machine, cloud: Cloud, deadline_s: float, waiting: Waiting)
             raise DeadlineExceeded(
                 f"machine {machine.id} at {machine.cloud} was not reached in {deadline_s:g} s: {last}"
             )
-        waiting.pause(CONTACT_POLL_S)
+        waiting.pause(pause_s)
 
 
 def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
@@ -129,6 +147,7 @@ def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, 
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
     for candidate in request.candidates:
+        waiting.pause(0)  # nothing more is rented once the user has interrupted
         rung = f"{candidate.cloud}/{candidate.region}/{candidate.sku}"
         domain = f"{candidate.cloud}/{candidate.region}"
         if domains.count(domain) >= request.max_per_failure_domain:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from cost_guard.evaluate import BILLS_NOTHING
 
 from images.inference import InferenceSettings, inference_bundle
 from providers.resources import Credentials, Install, Node
 from stacks.settings import Settings
 
 PORTS = {"ssh": 22, "vllm": 8000}
-BILLS_NOTHING = ("local", "existing")
 
 
 def server_name(key: str) -> str:
@@ -43,7 +43,8 @@ class Fleet(pulumi.ComponentResource):
                 secrets=_secrets(key, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
                 deadline_s=settings.deadlines.install_s,
-                opts=pulumi.ResourceOptions(parent=self),
+                # A machine that goes takes along what is on it: what cannot be tidied up must not keep it billing.
+                opts=pulumi.ResourceOptions(parent=self, deleted_with=node),
             )
         self.register_outputs({})
 

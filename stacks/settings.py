@@ -18,10 +18,12 @@ from cost_guard import Baseline, Scenario, ScenarioError, parse_baseline, parse_
 from cost_guard.scenario import LadderFleet
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
-from stacks.gateway.model import Frozen, GatewaySettings, ModelName, SecretName
+from stacks.gateway.model import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
 from stacks.monitoring.model import MonitoringSettings
 
 NAMESPACE = "crossover:"
+GATEWAY_SECRETS = {"endpoint-keys", "vllm-api-key", "litellm-master-key", "redis.conf", "redis-password"}
+"""Made by Credentials: no key of a user's may take their place."""
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
 
@@ -95,6 +97,17 @@ class Settings(Frozen):
         self.gateway.check_served((self.serving.served_name,))
         if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
             raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
+        if RESERVED_SERVER in self.scenario.fleet.nodes:
+            raise ValueError(
+                f"fleet.nodes: {RESERVED_SERVER!r} is the gateway's own name for its fallback; take another key"
+            )
+        if own := sorted(set(self.api_keys) & GATEWAY_SECRETS):
+            raise ValueError(f"apiKeys: {', '.join(own)} is a secret of the gateway's own; take another name")
+        webhook = self.monitoring.webhook
+        if webhook is not None and webhook.bearer_secret not in (None, *self.api_keys):
+            raise ValueError(
+                f"apiKeys: {webhook.bearer_secret} is missing, which monitoring.webhook.bearerSecret names"
+            )
         played = {model.name for model in self.gateway.stood_in}
         for model in self.gateway.managed:
             if model.name not in played and model.api_key_secret not in self.api_keys:

@@ -15,7 +15,7 @@ from .capacity import tokens_per_node_month, utilisation
 from .prices import Catalogue
 from .reasons import Case, Rung
 from .scenario import Baseline, LadderFleet, QuotationFleet, Scenario, SkuFleet
-from .verdict import CODES, BreakEven, Capacity, Input, Level, Reason, Verdict, worst
+from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Verdict, worst
 
 BILLS_NOTHING = frozenset({"local", "existing"})
 """Clouds whose machines are not rented, so that no bill depends on an old price or a guessed volume."""
@@ -164,7 +164,8 @@ def _merged(judged: list[_Judged]) -> tuple[Reason, ...]:
                 )
                 message = reason.message if alone else f"with every node on {one.rung.name}: {reason.message}"
                 found[reason.code] = replace(reason, message=message)
-    return tuple(found[code] for code in CODES if code in found)
+    order = list(RULES)
+    return tuple(sorted(found.values(), key=lambda reason: order.index(reason.code)))
 
 
 def _verdict(

@@ -347,17 +347,10 @@ class Baseline(Section):
     approved_by: Name
     date: Day
 
-    def to_inputs(self) -> dict[str, Any]:
-        """Plain camelCase values; the date is an ISO string."""
-        plain: dict[str, Any] = _plain(self.model_dump(by_alias=True))
-        return plain
-
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, date):
-        return value.isoformat()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -9,16 +9,19 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-CODES = (
-    "break-even",
-    "capacity",
-    "redundancy",
-    "price-known",
-    "price-fresh",
-    "volume-measured",
-    "budget",
-)
-"""Every reason's code, in the order in which they are told. `probability` comes with the Monte Carlo."""
+RULES = {
+    "break-even": "A fleet must pay for itself at its projected volume.",
+    "capacity": "The nodes must be able to serve the projected peak.",
+    "redundancy": "A fleet needs two nodes, in failure domains of their own.",
+    "price-known": "Every candidate needs a known price and throughput.",
+    "price-fresh": "Prices must not be older than 180 days.",
+    "volume-measured": "A fleet that runs must be judged by a measured volume.",
+    "budget": "Nodes and overhead must stay within the budget.",
+}
+"""Every reason's code, in the order in which they are told → what its mandatory rule in the pack demands.
+`probability` comes with the Monte Carlo."""
+
+CODES = tuple(RULES)
 
 CANNOT_EVALUATE = 3
 """The exit code for bad or missing data."""
@@ -44,11 +47,15 @@ def worst(levels: Iterable[Level]) -> Level:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why the verdict is not PASS."""
+    """Why the verdict is not PASS. Raises ValueError on a code that is not in RULES: no rule would report it."""
 
     code: str
     level: Level
     message: str
+
+    def __post_init__(self) -> None:
+        if self.code not in RULES:
+            raise ValueError(f"the reason code {self.code} has no entry in cost_guard.verdict.RULES")
 
     def line(self) -> str:
         """The one line that every place shows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import random
@@ -21,15 +22,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from providers.errors import InvalidRequest, NotFound, TerminateFailed, Unavailable
+from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unavailable
 from providers.local.config import LocalConfig
 
 MARK = "CROSSOVER_MACHINE"
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "XDG_CACHE_HOME", "HOME=", "LANG", "HTTP_PROXY", "HTTPS_PROXY")
 """A machine of `local` is this computer: it reaches package indexes the way this user does."""
 START_DEADLINE_S = 5.0
-LONGEST_SOCKET_PATH = 107
-"""sun_path in sockaddr_un holds 108 bytes with its terminator (unix(7))."""
 
 
 class LocalClient:
@@ -42,11 +41,7 @@ class LocalClient:
         """Makes the folder of a machine and returns its id. The folder appears whole or not at all."""
         machine_id = f"m-{secrets.token_hex(4)}"
         folder = self.folder(machine_id)
-        if len(str(folder / "root" / "run" / "supervisor.sock")) > LONGEST_SOCKET_PATH:
-            raise InvalidRequest(
-                f"the path of this checkout is too long for Unix sockets (limit {LONGEST_SOCKET_PATH} characters): "
-                f"move the checkout, or set CROSSOVER_LOCAL_STATE to a shorter folder than {self.config.state}"
-            )
+        self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = folder.with_name(f".{machine_id}.new")
         (draft / "root").mkdir(parents=True, mode=0o700)
         _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", machine_id, "-f", str(draft / "host_key")])
@@ -106,8 +101,14 @@ class LocalClient:
         return str(self._sshd_config(machine_id)).encode() in command  # the id may have gone to another process
 
     def record(self, machine_id: str) -> dict[str, Any]:
-        """The machine as it was recorded. Raises NotFound; Unavailable where the state folder itself cannot be read."""
+        """The machine as it was recorded. Raises NotFound, or Unavailable.
+
+        A state folder that is not there says nothing about machines: CROSSOVER_LOCAL_STATE forgotten in one shell
+        must not lose a fleet.
+        """
         path = self.folder(machine_id) / "machine.json"
+        if not self.config.state.is_dir():
+            raise Unavailable(f"{self.config.state}, which holds the machines of `local`, is not there")
         try:
             body: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
@@ -124,7 +125,10 @@ class LocalClient:
 
     def host_key(self, machine_id: str) -> str:
         """The machine's public host key, "ssh-ed25519 AAAA…"."""
-        return " ".join((self.folder(machine_id) / "host_key.pub").read_text().split()[:2])
+        try:
+            return " ".join((self.folder(machine_id) / "host_key.pub").read_text().split()[:2])
+        except FileNotFoundError:
+            raise NotFound(f"local has no machine {machine_id}") from None
 
     def destroy(self, machine_id: str, grace_s: float = 5.0) -> None:
         """Ends every process of the machine and removes its folder. Raises TerminateFailed if a process survives."""
@@ -188,17 +192,21 @@ class LocalClient:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """Two machines that are made at once must not choose the same port."""
-        self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.config.state / ".lock").open("w") as f:
             fcntl.flock(f, fcntl.LOCK_EX)
             yield
 
     def _free_ports(self, services: list[str]) -> dict[str, int]:
-        taken = {int(p) for i in self.ids() for p in self.record(i)["ports"].values()}
+        taken: set[int] = set()
+        for machine_id in self.ids():
+            with contextlib.suppress(NotFound):  # ended meanwhile
+                taken |= {int(port) for port in self.record(machine_id)["ports"].values()}
         candidates = [p for p in range(self.config.first_port, self.config.last_port + 1) if p not in taken]
         random.shuffle(candidates)  # so that two clones of the project rarely meet
-        free = (p for p in candidates if _bindable(p))
-        return {service: next(free) for service in services}
+        free = list(itertools.islice((p for p in candidates if _bindable(p)), len(services)))
+        if len(free) < len(services):
+            raise NoCapacity(f"fewer than {len(services)} ports are free from {self.config.first_port} on")
+        return dict(zip(services, free, strict=True))
 
     def _write_sshd_config(self, draft: Path, folder: Path, port: int) -> None:
         environment = {

@@ -1,4 +1,4 @@
-"""What a kind of resource is to this plugin: seven functions over plain values."""
+"""What a kind of resource is to this plugin: six functions over plain values."""
 
 from __future__ import annotations
 

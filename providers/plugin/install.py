@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 from providers.base import GATEWAY_ROLE, Machine, MachineState, Owner
 from providers.errors import Cancelled, CloudError, InstallFailed, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.node import placement
+from providers.plugin.node import look, placement
 from providers.plugin.values import Plain
 from providers.rent import Clouds
 from providers.waiting import Locks, Waiting
@@ -85,12 +85,9 @@ class InstallHandler(Handler):
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if not olds:
             raise NotFound("an Install cannot be imported: `up` finds what is installed and transfers nothing twice")
-        if self._machine_is_gone(olds):
+        if self._machine_is_gone(olds, waiting):
             return None
-        try:
-            reasons = self.installer.inspect(olds, waiting)
-        except InstallFailed as e:
-            reasons = [str(e)]
+        reasons = self.installer.inspect(olds, waiting)
         inputs = {key: olds[key] for key in self.inputs}
         if reasons:
             raise InitFailed(resource_id, olds, inputs, reasons)
@@ -102,13 +99,15 @@ class InstallHandler(Handler):
                 with self._out_of_rotation(olds, news, waiting):
                     self.installer.install(news, olds.get("sshPrivateKey"), waiting)
             except (InstallFailed, Cancelled) as e:
-                raise InitFailed(resource_id, news, news, [str(e)]) from e
+                # The machine may know the old key only: a new one that is not proved must not displace it.
+                kept = {**news, "sshPrivateKey": olds["sshPrivateKey"]}
+                raise InitFailed(resource_id, kept, news, [str(e)]) from e
 
         self.rolling.run(news["fleet"], news["serverName"], change, waiting)
         return dict(news)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
-        if self._machine_is_gone(olds):
+        if self._machine_is_gone(olds, waiting):
             return
         self.installer.remove(olds, waiting)
 
@@ -118,7 +117,7 @@ class InstallHandler(Handler):
         gateway depends on the nodes, so no node's inputs can name it."""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
         with ExitStack() as held:
-            owner = None if news["role"] == GATEWAY_ROLE else self._owner(news)
+            owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
             if owner is not None:
                 for gateway in self._gateways(owner, waiting):
                     held.enter_context(self.installer.out_of_rotation(placement(gateway), owner.key, keys, waiting))
@@ -136,22 +135,17 @@ class InstallHandler(Handler):
             found += [m for m in machines if m.owner and m.owner.fleet == marked and m.state is MachineState.RUNNING]
         return found
 
-    def _owner(self, values: Plain) -> Owner | None:
+    def _owner(self, values: Plain, waiting: Waiting) -> Owner | None:
         """The mark on the install's machine; None where its cloud cannot show it, which the install will tell."""
         try:
-            return self._machine(values).owner
+            machine = look(str(values["machine"]["id"]), self.clouds, waiting)
         except CloudError:
             return None
+        return None if machine is None else machine.owner
 
-    def _machine(self, values: Plain) -> Machine:
-        cloud_name, _, machine_id = str(values["machine"]["id"]).partition("/")
-        return self.clouds(cloud_name).get(machine_id)
-
-    def _machine_is_gone(self, olds: Plain) -> bool:
+    def _machine_is_gone(self, olds: Plain, waiting: Waiting) -> bool:
         """Told by the cloud alone: a machine that does not answer is not gone."""
         try:
-            return self._machine(olds).state is MachineState.TERMINATED
-        except NotFound:
-            return True
+            return look(str(olds["machine"]["id"]), self.clouds, waiting) is None
         except CloudError:
             return False

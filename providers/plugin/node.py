@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
@@ -55,15 +55,24 @@ class NodeHandler(Handler):
                 failures.append(
                     CheckFailure(key, f"the {key} of a node never changes: add a new node, then remove this one")
                 )
-        candidates = news.get("candidates")
-        if isinstance(candidates, list) and not contains_unknown(candidates):
-            for index, item in enumerate(candidates):
-                try:
-                    self.clouds(_candidate(item).cloud)
-                except (CloudError, KeyError, InvalidOperation) as e:
-                    failures.append(CheckFailure(f"candidates[{index}]", str(e)))
-        if candidates == []:
-            failures.append(CheckFailure("candidates", "a node needs at least one candidate"))
+        for key in ("generation", "maxPerFailureDomain", "deadlineS"):
+            if news.get(key) not in (None, UNKNOWN) and not _at_least_one(news[key]):
+                failures.append(CheckFailure(key, f"{key} must be a number of 1 or more, got {news[key]!r}"))
+        if not isinstance(news.get("ports", {}), dict | type(UNKNOWN)):
+            failures.append(CheckFailure("ports", "ports must map a service to its port"))
+        return failures + self._check_candidates(news.get("candidates"))
+
+    def _check_candidates(self, candidates: Any) -> list[CheckFailure]:
+        if candidates is None or contains_unknown(candidates):
+            return []
+        if not isinstance(candidates, list) or not candidates:
+            return [CheckFailure("candidates", "a node needs a list of at least one candidate")]
+        failures = []
+        for index, item in enumerate(candidates):
+            try:
+                self.clouds(_candidate(item).cloud)
+            except CloudError as e:
+                failures.append(CheckFailure(f"candidates[{index}]", str(e)))
         return failures
 
     def preview(self, olds: Plain, news: Plain) -> Plain:
@@ -79,7 +88,7 @@ class NodeHandler(Handler):
         return _id(machine), _outputs(news, machine)
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
-        machine = self._look(resource_id, waiting)
+        machine = look(resource_id, self.clouds, waiting)
         if machine is None:
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import")
@@ -95,7 +104,7 @@ class NodeHandler(Handler):
         return inputs, outputs
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
-        machine = self._look(resource_id, waiting)
+        machine = look(resource_id, self.clouds, waiting)
         if machine is None:
             raise NotFound(f"machine {resource_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
         try:
@@ -109,18 +118,19 @@ class NodeHandler(Handler):
         waiting.say(f"ending {resource_id}")
         self.clouds(cloud_name).terminate(machine_id)
 
-    def _look(self, resource_id: str, waiting: Waiting) -> Machine | None:
-        """The machine, or None on a repeated not-found. All else that a cloud may say is raised, and is no absence."""
-        cloud_name, machine_id = _split(resource_id)
-        for look in range(NOT_FOUND_LOOKS):
-            try:
-                machine = self.clouds(cloud_name).get(machine_id)
-            except NotFound:
-                if look + 1 < NOT_FOUND_LOOKS:
-                    waiting.pause(0.2)
-                continue
-            return None if machine.state is MachineState.TERMINATED else machine
-        return None
+
+def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
+    """The machine, or None on a repeated not-found. All else that a cloud may say is raised, and is no absence."""
+    cloud_name, machine_id = _split(resource_id)
+    for attempt in range(NOT_FOUND_LOOKS):
+        try:
+            machine = clouds(cloud_name).get(machine_id)
+        except NotFound:
+            if attempt + 1 < NOT_FOUND_LOOKS:
+                waiting.pause(0.2)
+            continue
+        return None if machine.state is MachineState.TERMINATED else machine
+    return None
 
 
 def _request(news: Plain) -> Request:
@@ -134,8 +144,17 @@ def _request(news: Plain) -> Request:
     )
 
 
-def _candidate(item: Plain) -> Candidate:
+def _at_least_one(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
+
+
+def _candidate(item: Any) -> Candidate:
+    """Raises InvalidRequest for what is no candidate."""
+    if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in ("cloud", "region", "sku")):
+        raise InvalidRequest(f"a candidate needs cloud, region and sku, got {item!r}")
     ceiling = item.get("maxUsdPerHour")
+    if ceiling is not None and not (isinstance(ceiling, int | float) and 0 < ceiling < float("inf")):
+        raise InvalidRequest(f"maxUsdPerHour must be a positive number of USD, got {ceiling!r}")
     return Candidate(
         cloud=item["cloud"],
         region=item["region"],

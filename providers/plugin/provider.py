@@ -13,7 +13,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from providers.base import Say
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.values import contains_unknown, detailed_diff, plain_map, wrapped_map
+from providers.plugin.values import detailed_diff, plain_map, wrapped_map
 from providers.waiting import Waiting
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class Gpucloud(rpc_provider.Provider):
     async def update(self, request: rpc_provider.UpdateRequest) -> rpc_provider.UpdateResponse:
         handler = self._handler(request.urn)
         olds, news = plain_map(request.olds), plain_map(request.news)
-        if request.preview or contains_unknown(news):
+        if request.preview:
             return rpc_provider.UpdateResponse(self._wrapped(handler, handler.preview(olds, news)))
         waiting = self._waiting(request.urn)
         outputs = await self._thread(lambda: handler.update(request.resource_id, olds, news, waiting))

@@ -49,12 +49,9 @@ def serve(handlers: Mapping[str, Handler], arguments: list[str]) -> None:
     """Serves until the engine ends it. The first argument is the engine's address."""
     log = EngineLog(arguments[0])
 
-    class Servicer(_Servicer):
-        pass
-
-    Servicer.handlers = handlers
-    Servicer.log = log
-    server.ProviderServicer = Servicer  # type: ignore[misc]  # server.main looks it up there
+    _Servicer.handlers = handlers
+    _Servicer.log = log
+    server.ProviderServicer = _Servicer  # type: ignore[misc]  # server.main looks it up there
     server.main(arguments, VERSION, Gpucloud(handlers, log))
 
 

@@ -35,7 +35,7 @@ class Gateway(pulumi.ComponentResource):
         self, name: str, settings: Settings, credentials: Credentials, nodes: Mapping[str, Node], limits: Limits
     ) -> None:
         super().__init__("crossover:index:Gateway", name)
-        machine = Node(
+        node = Node(
             name,
             key=name,
             role="gateway",
@@ -44,14 +44,14 @@ class Gateway(pulumi.ComponentResource):
             ssh_public_key=credentials.sshPublicKey,
             deadline_s=settings.deadlines.rent_s,
             opts=pulumi.ResourceOptions(parent=self),
-        ).machine
+        )
         machines = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})
         bundle = pulumi.Output.all(machines, credentials.caCertificate).apply(
             lambda known: _bundle(settings, known[0], known[1], limits)
         )
         install = Install(
             f"{name}-router",
-            machine=machine,
+            machine=node.machine,
             role="gateway",
             fleet=name,
             server_name=name,
@@ -59,7 +59,7 @@ class Gateway(pulumi.ComponentResource):
             secrets=_secrets(settings, credentials),
             ssh_private_key=credentials.sshPrivateKey,
             deadline_s=settings.deadlines.install_s,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, deleted_with=node),
         )
         # What the router's own outputs say, so that an address is not shown before something answers there.
         self.endpoint = install.machine.apply(lambda m: _url(m, "endpoint"))
@@ -76,7 +76,7 @@ def _bundle(settings: Settings, machines: Mapping[str, Any], ca_certificate: str
     peers = [
         Peer(key=key, address=machine["address"], port=int(machine["ports"]["vllm"]), server_name=server_name(key))
         for key, machine in sorted(machines.items())
-        if machine["address"]  # a node without a machine is left out, and the rest serves
+        if machine["address"]  # one that has none yet is left out, and the rest serves
     ]
     monitoring = monitoring_bundle(settings.monitoring, limits, pulumi.get_stack(), peers)
     bundle: Bundle = gateway_bundle(
@@ -95,5 +95,5 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,
         **stand_in,
-        **given,
+        **given,  # none of the names above: settings refuse those
     }

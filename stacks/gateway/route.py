@@ -47,6 +47,8 @@ def drain(node: str, limit_s: float) -> str:
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).resolve().parents[1])
-    print(drain(sys.argv[1], float(sys.argv[2])), flush=True)
-    sys.stdin.buffer.read()
-    ask(f"set server {BACKEND}/{sys.argv[1]} state ready")
+    try:
+        print(drain(sys.argv[1], float(sys.argv[2])), flush=True)
+        sys.stdin.buffer.read()
+    finally:  # also where the caller died meanwhile, and its pipe with it
+        ask(f"set server {BACKEND}/{sys.argv[1]} state ready")

@@ -149,8 +149,9 @@ def test_a_machine_can_be_imported_by_its_id(project: Project) -> None:
     (machine,) = project.machines.values()
     project.run("state", "delete", project.resource("a-install")["urn"], "--yes")
     project.run("state", "delete", project.resource("a")["urn"], "--yes")
+    fleet_urn = project.resource("fleet")["urn"]
     project.run("import", "gpucloud:index:Node", "a", f"local/{machine}", "--generate-code=false", "--yes",
-                "--protect=false")  # fmt: skip
+                "--protect=false", "--parent", f"fleet={fleet_urn}")  # fmt: skip
     project.up()
     assert list(project.machines.values()) == [machine]
     missing = project.run("import", "gpucloud:index:Node", "x", "local/m-00000000", "--generate-code=false", "--yes",

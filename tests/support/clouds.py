@@ -43,6 +43,7 @@ class FakeCloud:
     launch_faults: deque[CloudError] = field(default_factory=deque)
     create_although_failed: bool = False
     terminate_fails: bool = False
+    get_faults: deque[Exception] = field(default_factory=deque)
     machines: dict[str, Machine] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
     launches: int = 0
@@ -66,6 +67,8 @@ class FakeCloud:
         return machine
 
     def get(self, machine_id: str) -> Machine:
+        if self.get_faults:
+            raise self.get_faults.popleft()
         if machine_id not in self.machines:
             raise NotFound(f"{self.name} has no machine {machine_id}")
         self.looks[machine_id] = self.looks.get(machine_id, 0) + 1

@@ -1,31 +1,17 @@
-"""The rules of the pack, one a file: BLOCKs are mandatory, WARNs are shown by one advisory rule."""
+"""The rules of the pack: BLOCKs are mandatory, one rule a reason code; WARNs are shown by one advisory rule."""
 
 from pulumi_policy import Policy
 
-from . import (
-    advisories,
-    break_even,
-    budget,
-    capacity,
-    node_outside_fleet,
-    price_fresh,
-    price_known,
-    redundancy,
-    volume_measured,
-)
+from cost_guard.verdict import RULES
+
+from . import advisories, node_outside_fleet
+from .gate import fleet_rule
 
 
 def policies() -> list[Policy]:
     """All of them, in the order of the reason codes."""
-    modules = (
-        break_even,
-        capacity,
-        redundancy,
-        price_known,
-        price_fresh,
-        volume_measured,
-        budget,
-        node_outside_fleet,
-        advisories,
-    )
-    return [module.POLICY for module in modules]
+    return [
+        *(fleet_rule(code, description) for code, description in RULES.items()),
+        node_outside_fleet.POLICY,
+        advisories.POLICY,
+    ]

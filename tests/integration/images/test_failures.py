@@ -134,8 +134,11 @@ class TestRotation:
         assert other in kept
 
     def test_the_same_key_twice_is_no_rotation(self, bench: Bench) -> None:
+        keys = bench.machine.folder / "authorized_keys"
+        before = keys.read_text()
         bench.install(previous_private_key=bench.machine.private_key)
-        bench.install()
+        assert keys.read_text() == before
+        assert bench.install().restarted == ()
 
     def test_neither_key_being_known_is_refused(self, bench: Bench, tmp_path: Path) -> None:
         with pytest.raises(AuthenticationFailed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_a_service_that_was_killed_comes_back(bench: Bench) -> None:
     pid = bench.get("one")["pid"]
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: bench.answers("one") and bench.get("one")["pid"] != pid, "a new process")
+
+
+def test_a_service_that_answers_after_two_seconds_is_healthy(bench: Bench) -> None:
+    """As a busy vLLM does; here it is stopped for as long."""
+    bench.install()
+    pid = bench.get("two")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    resume = threading.Timer(2, os.kill, (pid, signal.SIGCONT))
+    resume.start()
+    assert bench.inspect().healthy, bench.inspect().problems
+    resume.join()
 
 
 def test_services_outlive_the_connection_and_the_sshd(bench: Bench) -> None:

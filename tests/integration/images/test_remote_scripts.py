@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from images.rendering import TEMPLATES, template
+from stacks.gateway.model import GatewaySettings
 
 SCRIPTS = sorted(p.stem for p in (TEMPLATES / "remote").glob("*.sh"))
 
@@ -16,7 +17,29 @@ SCRIPTS = sorted(p.stem for p in (TEMPLATES / "remote").glob("*.sh"))
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_every_script_is_sh(name: str, shell: str) -> None:
-    subprocess.run([shell, "-n"], input=template(f"remote/{name}.sh"), text=True, check=True)
+    script = template(f"remote/{name}.sh")
+    done = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(0, 8), (5, 8), (30, 30), (900, 60)])
+def test_a_busy_service_has_the_canarys_time_for_one_answer(tmp_path: Path, seconds: int, longest: int) -> None:
+    """8 s at least, also for the one try of an inspection (0); no more than 60 s for one of many."""
+    curl = tmp_path / "curl"
+    curl.write_text('#!/bin/sh\necho "$*" >"$0.asked"\nprintf "\\nstatus:200\\n"\n')
+    curl.chmod(0o755)
+    subprocess.run(
+        ["sh", "-c", template("remote/check.sh"), "sh", str(seconds), "200", "GET", "http://127.0.0.1/", *[""] * 4],
+        check=True,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    words = (tmp_path / "curl.asked").read_text().split()
+    assert int(words[words.index("--max-time") + 1]) == longest
+
+
+def test_a_check_waits_at_least_as_long_as_the_gateway() -> None:
+    """Else a node that the gateway keeps is reported as unhealthy."""
+    assert GatewaySettings().canary_timeout_ms <= 8 * 1000
 
 
 class Systemd:

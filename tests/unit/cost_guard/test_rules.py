@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
-from cost_guard import Scenario, evaluate, explain, load_catalogue, parse_scenario
+from cost_guard import Level, Reason, Scenario, evaluate, explain, load_catalogue, parse_scenario, reasons, verdict
 from cost_guard.rules import gate, node_outside_fleet, policies
 from cost_guard.verdict import CODES
 from pulumi_policy import EnforcementLevel, PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy
@@ -75,6 +76,30 @@ def test_a_fleet_that_does_not_pay_is_refused_in_the_programs_words(ladder: Buil
     assert list(found) == ["break-even"]
     said = explain(evaluate(scenario, load_catalogue(), gate._today() or pytest.fail("no day")))
     assert found["break-even"][0] in said
+
+
+def test_a_block_of_a_code_that_was_forgotten_refuses_in_every_rule(
+    ladder: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not lost on the way to the verdict."""
+    monkeypatch.setattr(reasons, "redundancy", lambda _: Reason("new-code", Level.BLOCK, "no"))
+    scenario = ladder(volume="6.000000003e9")
+    with pytest.raises(ValueError, match="new-code"):
+        evaluate(scenario, load_catalogue(), date(2026, 11, 22))
+    assert list(violations(scenario.to_inputs())) == list(CODES)
+
+
+def test_a_block_of_a_new_code_reaches_the_verdict_and_its_rule(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry in RULES is all that it takes to be told, in its place."""
+    monkeypatch.setitem(verdict.RULES, "new-code", "New.")
+    monkeypatch.setattr(reasons, "redundancy", lambda _: Reason("new-code", Level.BLOCK, "no"))
+    scenario = ladder(volume="6.000000004e9")
+    judged = evaluate(scenario, load_catalogue(), date(2026, 11, 22))
+    assert judged.blocked
+    assert judged.reasons[-1].line().startswith("BLOCK new-code: ")
+    (rule,) = [policy for policy in policies() if policy.name == "new-code"]
+    monkeypatch.setitem(RULES, "new-code", rule)
+    assert len(reports("new-code", args(scenario.to_inputs()))) == 1
 
 
 def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:

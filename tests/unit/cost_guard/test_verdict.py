@@ -90,6 +90,12 @@ def test_the_text_holds_every_reason_and_note(ladder: Build, catalogue: Catalogu
         assert text.count("Break-even is 3.988B") == 1
 
 
+def test_a_reason_of_a_code_without_a_rule_cannot_be_made() -> None:
+    """No rule of the pack would report it."""
+    with pytest.raises(ValueError, match=r"reason code new-code has no entry in cost_guard\.verdict\.RULES"):
+        Reason("new-code", Level.BLOCK, "no")
+
+
 def test_a_line_has_level_and_code() -> None:
     """Greppable."""
     assert Reason("capacity", Level.BLOCK, "too much").line() == "BLOCK capacity: too much"

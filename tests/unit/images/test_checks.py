@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import pytest
+
+from images import checks
 from images.bundle import HttpCheck
-from images.checks import check_arguments
+from images.checks import SETTLING_PAUSE_S, Checks, check_arguments
+from images.probe import Probe
+from images.waiting import Mask, Watch
 from tests.unit.images.samples import BUNDLE, plan
 
 
@@ -30,3 +37,15 @@ def test_without_tls_the_address_is_asked() -> None:
 def test_an_ipv6_address_stands_in_brackets() -> None:
     check = HttpCheck("c", "web", "/x")
     assert check_arguments(check, plan(bind="::"), 0)[3] == "http://[::1]:8000/x"
+
+
+def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as often as the machine can answer."""
+    answers = [Probe(services={"web": state}) for state in ("STARTING", "STARTING", "RUNNING")]
+    seen, pauses = iter(answers), list[float]()
+    monkeypatch.setattr(checks, "ask", lambda *_: next(seen))
+    monkeypatch.setattr("images.checks.time.sleep", pauses.append)
+    nothing = cast(Any, None)
+    made = Checks(nothing, plan(), Watch(60), lambda _: None, Mask([]), nothing)
+    assert made.settle() is answers[-1]
+    assert pauses == [SETTLING_PAUSE_S] * 2

@@ -11,17 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import providers.rent
-from providers.base import Machine, MachineState
+from providers.base import Machine, MachineState, NodeSpec
 from providers.errors import (
     Ambiguous,
+    Cancelled,
     CloudError,
     DeadlineExceeded,
     InvalidRequest,
     NoCapacity,
+    NotFound,
     QuotaExceeded,
+    RateLimited,
     Unavailable,
 )
-from providers.rent import Kept, rent
+from providers.rent import NOT_FOUND_LOOKS, Kept, rent
 from tests.support.clouds import Clock, FakeCloud, request
 
 
@@ -140,6 +143,45 @@ def test_an_interruption_keeps_the_machine_and_the_next_run_adopts_it(reachable:
     reachable.clear()
     assert rent(request(), lambda _: cloud, Clock().waiting()).id == "fake-1"
     assert cloud.launches == 1
+
+
+def test_a_cloud_that_asks_to_slow_down_or_lags_behind_loses_no_machine() -> None:
+    cloud, clock = FakeCloud(), Clock()
+    cloud.get_faults.extend(
+        [RateLimited("slow down", retry_after_s=12), NotFound("not listed yet"), Unavailable("502")]
+    )
+    assert rent(request(), lambda _: cloud, clock.waiting()).id == "fake-1"
+    assert clock.now >= 12
+    assert list(cloud.machines) == ["fake-1"]
+
+
+def test_a_machine_that_stays_unknown_is_ended_to_be_sure() -> None:
+    cloud = FakeCloud()
+    cloud.get_faults.extend([NotFound("who?")] * NOT_FOUND_LOOKS)
+    with pytest.raises(NotFound, match="confirmed gone"):
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert cloud.machines == {}
+
+
+def test_a_bug_of_ours_keeps_the_machine_in_the_state() -> None:
+    cloud = FakeCloud(get_faults=deque([IndexError("list index out of range")]))
+    with pytest.raises(Kept, match="bug in gpucloud: IndexError"):
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert list(cloud.machines) == ["fake-1"]
+
+
+def test_nothing_more_is_rented_once_the_user_interrupted() -> None:
+    stop = threading.Event()
+
+    class Interrupted(FakeCloud):
+        def launch(self, spec: NodeSpec) -> Machine:
+            stop.set()
+            return super().launch(spec)
+
+    cloud = Interrupted(launch_faults=deque([NoCapacity("none free")]))
+    with pytest.raises(Cancelled):
+        rent(request(), lambda _: cloud, Clock().waiting(cancelled=stop.is_set))
+    assert cloud.launches == 0
 
 
 def test_a_stopped_machine_is_started_again() -> None:

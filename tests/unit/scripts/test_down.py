@@ -15,14 +15,15 @@ from tests.unit.scripts.support import Sandbox
 
 @pytest.fixture
 def stack(sandbox: Sandbox) -> Sandbox:
-    """A stack `local`, with an engine and a Python that log what they are asked for."""
+    """Stacks `local` and `dev`, with an engine and a Python that log what they are asked for."""
     log = sandbox.folder / "log"
+    listed(sandbox, "local", "dev")
     sandbox.write(
         sandbox.root / ".state/bin/pulumi",
         f"""
         echo "pulumi $*" >>{log}
         case "$*" in
-            *--show-name*) [[ ! -f {sandbox.folder}/no-stack ]] ;;
+            "stack ls --json") cat {sandbox.folder}/stacks || {{ echo "error: $PULUMI_ERROR" >&2; exit 255; }} ;;
             destroy*) [[ ! -f {sandbox.folder}/fail ]] ;;
         esac
         """,
@@ -31,9 +32,15 @@ def stack(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
+def listed(sandbox: Sandbox, *names: str) -> None:
+    """What `pulumi stack ls --json` then tells, in the engine's own layout."""
+    stacks = [{"name": name, "current": False, "resourceCount": 0} for name in names]
+    (sandbox.folder / "stacks").write_text(json.dumps(stacks, indent=2))
+
+
 def called(sandbox: Sandbox) -> list[str]:
     lines = (sandbox.folder / "log").read_text().splitlines()
-    return [line for line in lines if "--show-name" not in line]
+    return [line for line in lines if "stack ls" not in line]
 
 
 def lock(sandbox: Sandbox, pid: int, hostname: str | None = None) -> None:
@@ -64,10 +71,28 @@ def test_another_stack_can_be_named(stack: Sandbox) -> None:
     assert called(stack) == [DESTROY.replace("local", "dev"), LEFTOVERS.replace("local", "dev")]
 
 
-def test_without_a_stack_it_only_looks_for_leftovers(stack: Sandbox) -> None:
-    (stack.folder / "no-stack").touch()
+@pytest.mark.parametrize("others", [[], ["dev"], ["local2", "my-local", "acme/probe/dev"]])
+def test_without_a_stack_it_only_looks_for_leftovers(stack: Sandbox, others: list[str]) -> None:
+    listed(stack, *others)
     assert "there is no stack local" in stack.run("scripts/down")
     assert called(stack) == [LEFTOVERS]
+
+
+@pytest.mark.parametrize("name", ["acme/local", "acme/crossover/local"])
+def test_a_stack_whose_name_the_backend_qualifies_is_destroyed(stack: Sandbox, name: str) -> None:
+    listed(stack, "acme/dev", name)
+    stack.run("scripts/down")
+    assert called(stack) == [DESTROY, LEFTOVERS]
+
+
+def test_a_backend_that_does_not_answer_is_a_failure_and_no_empty_one(stack: Sandbox) -> None:
+    """Machines may be up and bill: it ends with the engine's own message and touches nothing."""
+    (stack.folder / "stacks").unlink()
+    stack.env["PULUMI_ERROR"] = "unable to open the state: expired token"
+    said = stack.run("scripts/down", status=1)
+    assert "error: unable to open the state: expired token" in said
+    assert "cannot tell whether there is a stack local" in said
+    assert called(stack) == []
 
 
 def test_in_a_checkout_that_was_never_set_up_nothing_is_up(sandbox: Sandbox) -> None:

@@ -1,0 +1,105 @@
+"""Install: what a failure leaves in the state, and how a fleet changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from providers.base import NodeSpec, Owner
+from providers.errors import InstallFailed
+from providers.naming import machine_name
+from providers.plugin.handler import InitFailed
+from providers.plugin.install import InstallHandler
+from providers.plugin.values import Plain
+from providers.waiting import Waiting
+from tests.support.clouds import FakeCloud
+
+
+class Installer:
+    """Fails while `broken`; remembers what it was called with."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.calls: list[str] = []
+
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
+        self.calls.append(f"install {previous_private_key}->{news['sshPrivateKey']}")
+        if self.broken:
+            raise InstallFailed("the machine does not answer")
+
+    def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
+        return []
+
+    def remove(self, olds: Plain, waiting: Waiting) -> None:
+        self.calls.append("remove")
+
+    @contextmanager
+    def out_of_rotation(
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> Iterator[None]:
+        self.calls.append(f"drain {node} at {gateway['id']}")
+        yield
+        self.calls.append(f"back {node}")
+
+
+def launched(cloud: FakeCloud, role: str, key: str) -> str:
+    owner = Owner("p", "s", role, key, 1)
+    machine = cloud.launch(NodeSpec(machine_name(owner), owner, key, "gpu", "k", {"ssh": 22}))
+    cloud.get(machine.id)
+    return f"fake/{machine.id}"
+
+
+def inputs(machine_id: str, key: str = "OLD", role: str = "inference") -> Plain:
+    return {
+        "machine": {"id": machine_id}, "role": role, "fleet": "f", "serverName": "a", "bundle": {}, "secrets": {},
+        "sshPrivateKey": key, "deadlineS": 1,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def cloud() -> FakeCloud:
+    return FakeCloud()
+
+
+def test_a_rotation_that_failed_still_knows_the_key_that_the_machine_knows(cloud: FakeCloud) -> None:
+    installer, machine = Installer(), launched(cloud, "inference", "a")
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    installer.broken = True
+    with pytest.raises(InitFailed) as caught:
+        handler.update("id", inputs(machine, "OLD"), inputs(machine, "NEW"), Waiting())
+    installer.broken = False
+    state = caught.value.outputs
+    InstallHandler(installer, lambda _: cloud, ("fake",)).update("id", state, inputs(machine, "NEW"), Waiting())
+    assert installer.calls == ["install OLD->NEW", "install OLD->NEW"]
+
+
+def test_a_node_is_out_of_its_gateways_rotation_while_it_changes(cloud: FakeCloud) -> None:
+    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    handler.update("id", inputs(machine), inputs(machine), Waiting())
+    assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "back a"]
+    handler.update("id", inputs(gateway, role="gateway"), inputs(gateway, role="gateway"), Waiting())
+    assert installer.calls[3:] == ["install OLD->OLD"]
+
+
+def test_after_a_failure_the_rest_of_the_fleet_is_left_alone(cloud: FakeCloud) -> None:
+    installer, machine = Installer(), launched(cloud, "inference", "a")
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    installer.broken = True
+    with pytest.raises(InitFailed):
+        handler.update("id", inputs(machine), inputs(machine), Waiting())
+    with pytest.raises(InstallFailed, match="one broken node is enough"):
+        handler.update("id", inputs(machine), inputs(machine), Waiting())
+    assert len(installer.calls) == 1
+
+
+def test_what_was_on_a_machine_that_is_gone_is_gone_with_it(cloud: FakeCloud) -> None:
+    installer, machine = Installer(), launched(cloud, "inference", "a")
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    assert handler.read("id", inputs(machine), Waiting()) is not None
+    cloud.machines.clear()
+    assert handler.read("id", inputs(machine), Waiting()) is None
+    handler.delete("id", inputs(machine), Waiting())
+    assert installer.calls == []
