@@ -25,11 +25,11 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
     if as_json:
         emit_json(rows)
         return
-    shown = table("node", "role", "machine", "failure domain", "state", "serves", "USD/h", "SSH")
+    shown = table("node", "machine", "failure domain", "state", "serves", "USD/h", "SSH")
     for row in rows:
         serves = styled({True: "PASS", False: "FAIL", None: ""}[row["serves"]])
-        words = [str(row[name]) for name in ("key", "role", "id", "failureDomain", "state")]
-        shown.add_row(*words, serves, str(row["usdPerHour"]), str(row["ssh"]))
+        machine, address = row["id"].partition("/")[2], row["ssh"].partition("@")[2]
+        shown.add_row(row["key"], machine, row["failureDomain"], row["state"], serves, row["usdPerHour"], address)
     console().print(shown)
 
 

@@ -25,7 +25,8 @@ FLEET = """
         Install(
             key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
             bundle={bundle}, secrets={{"k": credentials.vllmApiKey}},
-            ssh_private_key=credentials.sshPrivateKey, opts=parent,
+            ssh_private_key=credentials.sshPrivateKey,
+            opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(deleted_with=node)),
         )
         pulumi.export(key, node.machine["id"])
 """
