@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
@@ -152,16 +152,26 @@ def _candidate(item: Any) -> Candidate:
     """Raises InvalidRequest for what is no candidate."""
     if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in ("cloud", "region", "sku")):
         raise InvalidRequest(f"a candidate needs cloud, region and sku, got {item!r}")
-    ceiling = item.get("maxUsdPerHour")
-    if ceiling is not None and not (isinstance(ceiling, int | float) and 0 < ceiling < float("inf")):
-        raise InvalidRequest(f"maxUsdPerHour must be a positive number of USD, got {ceiling!r}")
     return Candidate(
         cloud=item["cloud"],
         region=item["region"],
         sku=item["sku"],
-        max_usd_per_hour=None if ceiling is None else Decimal(str(ceiling)),
+        max_usd_per_hour=_ceiling(item.get("maxUsdPerHour")),
         stands_for=item.get("standsFor"),
     )
+
+
+def _ceiling(given: Any) -> Decimal | None:
+    """A number, or a decimal string, as money travels."""
+    if given is None:
+        return None
+    try:
+        usd_per_hour = Decimal(str(given))
+    except InvalidOperation:
+        usd_per_hour = Decimal("NaN")
+    if isinstance(given, bool) or not usd_per_hour.is_finite() or usd_per_hour <= 0:
+        raise InvalidRequest(f"maxUsdPerHour must be a positive number of USD, got {given!r}")
+    return usd_per_hour
 
 
 def _imported(machine: Machine) -> Plain:

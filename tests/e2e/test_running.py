@@ -74,8 +74,10 @@ def test_a_price_ceiling_shows_exactly_one_update(running: Checkout) -> None:
         {"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb",
          "maxUsdPerHour": 25.0}
     ]})  # fmt: skip
-    preview = running.pulumi("preview", "-s", "local", *PACK)
-    running.reset()
+    try:
+        preview = running.pulumi("preview", "-s", "local", *PACK)
+    finally:
+        running.reset()
     assert re.search(r"Resources:\s+~ 1 to update\s+9 unchanged", preview), preview
     assert re.search(r"~ +gpucloud:index:Node a update", preview)
 
@@ -89,14 +91,15 @@ def test_no_secret_is_readable_in_state_diffs_or_logs(running: Checkout) -> None
     secrets = _secrets(running)
     assert len(secrets) >= 9
     running.configure({"serving.maxNumSeqs": 64})
+    changed = running.pulumi("preview", "-s", "local", "--diff", *PACK)
+    running.reset()
     texts = {
         "state": "".join(p.read_text() for p in (running.folder / ".state" / "pulumi").rglob("*.json")),
         "up": (running.folder / "up.log").read_text(),
-        "diff": running.pulumi("preview", "-s", "local", "--diff", *PACK),
+        "diff": changed,
         "refresh": running.pulumi("preview", "-s", "local", "--diff", "--refresh"),
         "export": json.dumps(running.state()),
     }
-    running.reset()
     for machine in running.machines.values():
         for path in Path(machine.root).rglob("*"):
             if path.is_file() and "/secrets/" not in str(path) and "/data/" not in str(path):
