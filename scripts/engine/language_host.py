@@ -11,6 +11,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import sys
@@ -215,6 +216,8 @@ async def serve(arguments: list[str]) -> None:
 
     watcher = asyncio.create_task(watch())
     await stopped.wait()
+    # Calls that the end cuts short are no news; gRPC and asyncio would log a traceback for some of them.
+    logging.disable(logging.CRITICAL)
     watcher.cancel()
     await server.stop(grace=None)
 
