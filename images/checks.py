@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
-from images.errors import CheckFailed
+from images.errors import CheckFailed, DeadlineExceeded
 from images.placement import resolve, secret_path
 from images.plan import Plan
 from images.probe import Probe, ask
@@ -33,28 +33,33 @@ class Checks:
     say: Callable[[str], None]
     mask: Mask
     supervision: Supervisor | Systemd
+    answers: dict[str, str] = field(default_factory=dict)
+    """Check → its newest answer that was not the expected one, masked."""
 
     def wait(self) -> tuple[str, ...]:
         """Runs all checks in order, each until it passes, and returns their names. Raises CheckFailed."""
         for check in self.plan.bundle.checks:
-            passed, answer = self.attempt(check, min(check.deadline_s, int(self.watch.remaining_s)))
+            seconds = min(check.deadline_s, int(self.watch.remaining_s))
+            try:
+                passed = self.attempt(check, seconds)
+            except DeadlineExceeded:  # a try may outlast its seconds; what it waited for is the news, and its log
+                passed = False
             if not passed:
                 raise CheckFailed(
-                    f"{self._where()}: {check.name} was not ready within {check.deadline_s} s, its last answer: "
-                    f"{answer or 'none'}. The machine is kept; the next run resumes. The end of its log:",
+                    f"{self._where()}: {check.name} was not ready within {seconds} s, its last answer: "
+                    f"{self.answers.get(check.name) or 'none'}. The machine is kept; the next run resumes. The end of its log:",
                     self._logs(self.owners(check)),
                 )
             self.say(f"{check.name} is ready")
         return tuple(c.name for c in self.plan.bundle.checks)
 
-    def attempt(self, check: HttpCheck, seconds: int) -> tuple[bool, str]:
-        """Whether it passes within `seconds` (0: one try), and the last answer if not, masked."""
-        last = [""]
+    def attempt(self, check: HttpCheck, seconds: int) -> bool:
+        """Whether it passes within `seconds` (0: one try)."""
         progress = Progress(self.say, prefix=f"waiting for {check.name}: ")
 
         def heard(line: str) -> None:
-            last[0] = self.mask(line).strip()
-            progress(last[0])
+            self.answers[check.name] = self.mask(line).strip()
+            progress(self.answers[check.name])
 
         result = self.connection.script(
             "check",
@@ -63,7 +68,7 @@ class Checks:
             step=f"waiting for {check.name}",
             on_line=heard,
         )
-        return result.status == 0, last[0]
+        return result.status == 0
 
     def settle(self) -> Probe:
         """Waits until every service is up, and returns the probe that saw it. Raises CheckFailed."""

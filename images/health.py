@@ -75,9 +75,8 @@ def failures(checks: Checks) -> list[str]:
     """The checks that fail now."""
     problems = []
     for check in checks.plan.bundle.checks:
-        passed, answer = checks.attempt(check, 0)
-        if not passed:
-            problems.append(f"{check.name} fails: {answer or 'no answer'}")
+        if not checks.attempt(check, 0):
+            problems.append(f"{check.name} fails: {checks.answers.get(check.name, 'no answer')}")
     return problems
 
 

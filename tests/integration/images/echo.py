@@ -39,4 +39,7 @@ if "refuse" in text:
     sys.exit(f"refusing to start; my key is {os.environ['API_KEY']}")
 signal.signal(signal.SIGHUP, reload)
 print("started", flush=True)
-http.server.ThreadingHTTPServer((host, int(port)), Echo).serve_forever()
+with http.server.ThreadingHTTPServer((host, int(port)), Echo) as server:
+    while "mute" in text:
+        signal.pause()  # it listens, so that clients connect and wait
+    server.serve_forever()

@@ -272,6 +272,13 @@ class TestChecks:
         assert any(p.startswith("one fails: ") for p in problems)
         assert bench.install(tiny_bundle(one="better")).checks == ("one", "two")
 
+    def test_time_that_runs_out_during_a_try_still_shows_the_log(self, bench: Bench) -> None:
+        """What listens and never answers holds one try for longer than the whole install has."""
+        bench.install()
+        with pytest.raises(CheckFailed, match=r"one was not ready within \d s, its last answer: none") as caught:
+            bench.install(tiny_bundle(one="mute"), deadline_s=6)
+        assert "started" in caught.value.log_tail
+
     def test_the_same_bundle_again_after_its_cause_is_gone_transfers_nothing(self, bench: Bench) -> None:
         marker = bench.machine.folder / "may-start"
         waits = echo(
