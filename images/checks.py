@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
-from images.errors import CheckFailed, DeadlineExceeded
+from images.errors import CheckFailed, DeadlineExceeded, InstallError
 from images.placement import resolve, secret_path
 from images.plan import Plan
 from images.probe import Probe, ask
@@ -17,6 +17,8 @@ from images.supervision import Supervisor, Systemd
 from images.waiting import Mask, Progress, Watch
 
 LOG_LINES = 30
+LOOK_S = 15.0
+"""For a look at what failed, after the install's own time."""
 SETTLING_S = 10.0
 """A service without a check has this long to get through `startsecs`."""
 SETTLING_PAUSE_S = 0.5
@@ -47,8 +49,9 @@ class Checks:
             if not passed:
                 raise CheckFailed(
                     f"{self._where()}: {check.name} was not ready within {seconds} s, its last answer: "
-                    f"{self.answers.get(check.name) or 'none'}. The machine is kept; the next run resumes. The end of its log:",
-                    self._logs(self.owners(check)),
+                    f"{self.answers.get(check.name) or 'none'}. The machine is kept; the next run resumes. The end of "
+                    "its log:",
+                    self._logs(self.suspects(check)),
                 )
             self.say(f"{check.name} is ready")
         return tuple(c.name for c in self.plan.bundle.checks)
@@ -86,6 +89,14 @@ class Checks:
                 )
             time.sleep(min(SETTLING_PAUSE_S, patience.remaining_s))
 
+    def suspects(self, check: HttpCheck) -> list[str]:
+        """The services whose logs may tell why it fails: those that it speaks to, and those that are down."""
+        try:
+            down = down_services(ask(self.connection, self.plan, (), Watch(LOOK_S)), self.plan)
+        except InstallError:  # the machine is in a bad way, which the log that is asked for next will say
+            down = {}
+        return list(dict.fromkeys((*self.owners(check), *down)))
+
     def owners(self, check: HttpCheck) -> list[str]:
         """The services that a check speaks to: those that name its port, else all."""
         token = f"@PORT:{check.port}@"
@@ -98,7 +109,7 @@ class Checks:
         for service in services:
             log, unit = self.supervision.log_file(service)
             result = self.connection.script(
-                "log", args=[log, unit, str(LOG_LINES)], watch=Watch(15), step=f"reading the log of {service}"
+                "log", args=[log, unit, str(LOG_LINES)], watch=Watch(LOOK_S), step=f"reading the log of {service}"
             )
             text = self.mask(result.stdout).rstrip() or "(empty)"
             tails.append(f"--- {service} ---\n{text}" if len(services) > 1 else text)

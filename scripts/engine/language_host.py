@@ -49,8 +49,8 @@ def interpreter(info: Any) -> Interpreter:
     return resolve(Path(info.root_directory), Path(info.program_directory), options, os.environ)
 
 
-_groups: set[int] = set()
-"""Process groups of children that have not been seen to end."""
+_children: set[asyncio.subprocess.Process] = set()
+"""Those that have not been seen to end, each the leader of its process group."""
 
 
 @asynccontextmanager
@@ -59,12 +59,12 @@ async def child(*command: str, **kwargs: Any) -> AsyncIterator[asyncio.subproces
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, process_group=0, **kwargs
     )
-    _groups.add(process.pid)
+    _children.add(process)
     try:
         yield process
     finally:
         await asyncio.shield(_end(process))
-        _groups.discard(process.pid)
+        _children.discard(process)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -219,17 +219,23 @@ async def serve(arguments: list[str]) -> None:
     # Calls that the end cuts short are no news; gRPC and asyncio would log a traceback for some of them.
     logging.disable(logging.CRITICAL)
     watcher.cancel()
-    await server.stop(grace=None)
+    await end_children()
+
+
+async def end_children() -> None:
+    """A child that outlived this process would hold its output pipe open, and the engine, which reads that to its end,
+    would wait for ever."""
+    children = tuple(_children)
+    await asyncio.gather(*(_end(process) for process in children))
+    for process in children:  # what a child started and left behind
+        _signal(process.pid, signal.SIGKILL)
 
 
 def main() -> None:
-    try:
-        asyncio.run(serve(sys.argv[1:]))
-    finally:
-        # The loop's end cancels whatever still runs in it, `_end` too. A child that outlived this process would hold
-        # its output pipe open, and the engine, which reads that to its end, would wait for ever.
-        for group in _groups:
-            _signal(group, signal.SIGKILL)
+    asyncio.new_event_loop().run_until_complete(serve(sys.argv[1:]))
+    # asyncio.run and the interpreter's end would cancel gRPC's own tasks, and those print a traceback each, whatever
+    # is logged (`_schedule_rpc_coro` in grpc's aio/server.pyx.pxi).
+    os._exit(0)
 
 
 if __name__ == "__main__":

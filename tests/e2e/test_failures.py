@@ -28,7 +28,6 @@ def test_a_node_that_never_becomes_healthy_is_kept_and_resumed(clone: Checkout) 
 
 
 def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: Checkout) -> None:
-    clone.configure({"deadlines": {"rentS": 30, "installS": 30}})
     clone.up()
     gateway = clone.machines["gateway"]
     while pids := clone.cloud.client.processes(gateway.id):
@@ -39,10 +38,12 @@ def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: C
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", gateway.ports["endpoint"]))
         taken.listen()
+        clone.configure({"deadlines": {"rentS": 30, "installS": 30}})
         failed = clone.up("--refresh", fails=True)
     assert f"127.0.0.1:{gateway.ports['endpoint']}" in failed
     assert "Address already in use" in failed
     assert clone.machines["gateway"].id == gateway.id
+    clone.reset()
     clone.up("--refresh")
     assert clone.machines["gateway"].id == gateway.id
 

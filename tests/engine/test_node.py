@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from typing import IO
 
 from tests.engine.conftest import Project
 
@@ -46,6 +47,16 @@ def fleet(
         bundle=bundle or {"v": 1},
         credentials_generation=credentials_generation,
     )
+
+
+def until_said(output: IO[str], *words: str) -> str:
+    """What is said until all of the words have come."""
+    said = ""
+    while not all(word in said for word in words):
+        line = output.readline()
+        assert line, f"it ended without having said {words}:\n{said}"
+        said += line
+    return said
 
 
 def test_a_fleet_comes_up_stays_and_goes(project: Project) -> None:
@@ -181,8 +192,15 @@ def test_changes_go_one_by_one_and_the_first_failure_stops_the_rest(project: Pro
     project.up()
     rolled = project.installs[begun:]
     assert [line.split()[0] for line in rolled] == ["begin", "end", "begin", "end"]
-    project.program(fleet(bundle={"fail": True}))
-    failed = project.up(fails=True)
+    # The first to come fails only once the engine has begun both: it begins nothing after a failure.
+    may_fail = project.folder / "may-fail"
+    project.program(fleet(bundle={"fail": True, "when": str(may_fail)}))
+    up = project.start("up", "--yes", "--skip-preview")
+    assert up.stdout is not None
+    failed = until_said(up.stdout, "a-install updating", "b-install updating")
+    may_fail.touch()
+    failed += up.stdout.read()
+    assert up.wait(timeout=60) != 0
     assert "one broken node is enough" in failed
     assert len([line for line in project.installs[begun + 4 :] if line.startswith("begin")]) == 1
     project.program(fleet(bundle={"v": 3}))

@@ -1,6 +1,7 @@
 """The plugin with an installer that only writes down what it was asked to do: for tests of the resources themselves.
 
-The bundle of such a test is a dictionary of orders: {"fail": true} fails, {"slow_s": 5} takes its time.
+The bundle of such a test is a dictionary of orders: {"fail": true} fails, {"slow_s": 5} takes its time,
+{"when": path} waits until that file is there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class RecordingInstaller:
         self._write(f"begin {news['serverName']} {news['machine']['id']}")
         if "slow_s" in news["bundle"]:
             waiting.pause(float(news["bundle"]["slow_s"]))
+        while "when" in news["bundle"] and not Path(news["bundle"]["when"]).exists():
+            waiting.pause(0.05)
         if news["bundle"].get("fail"):
             raise InstallFailed(f"{news['serverName']} is not healthy; the end of its log: no GPU found")
         self._write(f"end {news['serverName']} {news['machine']['id']}")

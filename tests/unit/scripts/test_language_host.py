@@ -232,8 +232,8 @@ def test_it_ends_with_all_its_processes_when_the_engine_is_killed(setup: Setup) 
 def test_it_ends_when_the_engine_was_never_there(tmp_path: Path) -> None:
     """An engine that died before the first connection: the host gives up after CONNECT_SECONDS, shortened here."""
     source = (
-        "import asyncio; from scripts.engine import language_host as h; h.CONNECT_SECONDS = 0.2; "
-        "asyncio.run(h.serve(['127.0.0.1:9']))"
+        "from scripts.engine import language_host as h; h.CONNECT_SECONDS = 0.2; "
+        "import sys; sys.argv = ['h', '127.0.0.1:9']; h.main()"
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
@@ -246,6 +246,22 @@ def test_a_signal_ends_it_with_its_processes_and_without_a_traceback(setup: Setu
     os.killpg(setup.host.pid, sign)
     assert setup.host.wait(DEADLINE_SECONDS) == 0
     eventually(lambda: not alive(plugin) and not alive(child), "the plugin and its child end")
+    assert (setup.folder / "stderr").read_text() == ""
+
+
+def test_a_signal_while_a_cancelled_call_still_ends_its_plugin_prints_nothing(setup: Setup) -> None:
+    """After Ctrl-C the engine cancels its calls and then ends the host: gRPC's own tasks must not be cut short."""
+    call = setup.plugin(
+        "import os, pathlib, signal, time; signal.signal(signal.SIGTERM, lambda *_: pathlib.Path('asked').touch())\n"
+        "os.write(1, str(os.getpid()).encode())\n"
+        "while True: time.sleep(600)"
+    )
+    plugin = int(next(call).stdout)
+    call.cancel()
+    eventually(lambda: (setup.folder / "asked").exists(), "the plugin is asked to end")
+    os.killpg(setup.host.pid, signal.SIGINT)
+    assert setup.host.wait(DEADLINE_SECONDS) == 0
+    eventually(lambda: not alive(plugin), "the plugin ends")
     assert (setup.folder / "stderr").read_text() == ""
 
 
