@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from providers.hostkeys import HostKey
 
 GATEWAY_ROLE = "gateway"
 """The role of a machine that routes; every other role serves behind one."""
@@ -89,6 +91,11 @@ class NodeSpec:
     ports: Mapping[str, int] = field(default_factory=dict)
     """Service name → the port it has on a machine that has its network to itself, e.g. {"ssh": 22, "vllm": 8000}."""
     max_usd_per_hour: Decimal | None = None
+    """Above it the cloud must not rent: NoCapacity, so that the next candidate is tried."""
+    host_key: HostKey | None = None
+    """The one-use SSH host key that the machine must boot with, where the cloud cannot report the machine's own."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The stack's `clouds.<cloud>` section, camelCase, as the cloud's `check_settings` accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +121,15 @@ class Machine:
     """What services on it listen on."""
     ssh_user: str = ""
     host_key: str = ""
-    """The one SSH host key that is accepted, "ssh-ed25519 AAAA…"."""
+    """The one SSH host key that is accepted, "ssh-ed25519 AAAA…"; empty where the cloud cannot tell: it was launched
+    with `NodeSpec.host_key`, and first contact settles it."""
     root: str = "/opt/crossover"
     """The folder on the machine that holds all of ours."""
     cache: str = "/var/cache/crossover"
     """The folder on the machine that keeps Python environments between installs."""
-    supervision: str = "systemd"
-    """What keeps services alive there: "systemd" or "supervisor"."""
+    supervision: str = ""
+    """What keeps services alive there: "systemd" or "supervisor"; empty until first contact where the cloud cannot
+    tell."""
     status: str = ""
     """The vendor's own words, for people."""
 
@@ -134,6 +143,10 @@ class Cloud(Protocol):
 
     name: str
     capabilities: frozenset[Capability]
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Refuses a `clouds.<cloud>` section that it cannot use, with a message that names the key. Raises
+        InvalidRequest. Asks nobody."""
 
     def offers(self) -> list[Offer]:
         """Everything rentable, available or not. Raises Unauthorized, RateLimited, Unavailable."""

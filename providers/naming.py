@@ -20,3 +20,16 @@ def machine_name(owner: Owner) -> str:
     digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", f"{owner.project}-{owner.stack}-{owner.key}-g{owner.generation}".lower())
     return f"{readable[: MAX_LENGTH - 9].strip('-')}-{digest}"
+
+
+def mark(owner: Owner) -> str:
+    """The ownership mark as one line of [A-Za-z0-9_.:/-], for clouds that keep a text and no tags."""
+    return ":".join(("crossover", owner.project, owner.stack, owner.role, owner.key, str(owner.generation)))
+
+
+def owner_of(text: str) -> Owner | None:
+    """The inverse of `mark`; None for what is no mark of ours."""
+    match text.split(":"):
+        case ["crossover", project, stack, role, key, generation] if generation.isdigit():
+            return Owner(project, stack, role, key, int(generation))
+    return None

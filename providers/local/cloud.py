@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
 from providers.errors import InvalidRequest, NotFound
@@ -24,6 +26,11 @@ class LocalCloud:
     def from_environment(cls) -> LocalCloud:
         """Configured by the environment: see LocalConfig."""
         return cls(LocalClient(LocalConfig.from_environment()))
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """There is nothing to set. Raises InvalidRequest."""
+        if settings:
+            raise InvalidRequest(f"clouds.local: there is nothing to set, got {', '.join(sorted(settings))}")
 
     def offers(self) -> list[Offer]:
         """Every SKU in every region, always available, at no cost."""

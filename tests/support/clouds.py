@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from providers.base import Candidate, Capability, Machine, MachineState, NodeSpec, Offer, Owner
 from providers.errors import CloudError, NotFound, TerminateFailed
@@ -47,6 +48,9 @@ class FakeCloud:
     machines: dict[str, Machine] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
     launches: int = 0
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Takes anything."""
 
     def offers(self) -> list[Offer]:
         return []

@@ -1,0 +1,253 @@
+"""What the emulated vendors share: a strict JSON server on loopback, faults on demand, and machines that are booted."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+
+class Fault(StrEnum):
+    """What a vendor or the way to it can do wrong. Each is used up by the next request (or machine) it fits."""
+
+    CREATED_BUT_500 = "created, then 500"
+    CREATED_BUT_RESET = "created, then the connection is reset"
+    REFUSED_500 = "500, and nothing happened"
+    RATE_LIMITED = "429 with Retry-After"
+    RATE_LIMITED_SILENT = "429 without Retry-After"
+    NO_CAPACITY = "no capacity for the next create"
+    SLOW_BOOT = "the next machine boots ten times slower"
+    STUCK = "the next machine never leaves its first state"
+    VANISHED = "the next machine that is looked at is gone"
+    UNKNOWN_STATE = "the next look at a machine shows a state that no documentation has"
+    EXPIRED_KEY = "the API key is refused"
+    TRUNCATED_JSON = "the next answer breaks off in the middle"
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What the vendor was asked to boot. A VM has `user_data`; a container has `command` and `environment`."""
+
+    machine_id: str
+    authorized_keys: tuple[str, ...] = ()
+    user_data: str | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = (22,)
+    """Ports inside that are reached from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """Where it is reached: inner port → outer port at `address`. A VM is reached under its own ports."""
+
+    address: str
+    ports: Mapping[int, int]
+
+
+class Host(Protocol):
+    """Where emulated machines run: `Nowhere`, or tests/support/sandbox.py, which really runs them."""
+
+    def boot(self, order: Boot) -> Booted:
+        """Starts it; returns at once."""
+
+    def end(self, machine_id: str) -> None:
+        """Ends it with all its processes; fine if there is none."""
+
+
+class Nowhere:
+    """Machines that only exist on paper, for tests of the API alone."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Boot] = {}
+
+    def boot(self, order: Boot) -> Booted:
+        self.orders[order.machine_id] = order
+        return Booted("192.0.2.1", {port: port for port in order.ports})
+
+    def end(self, machine_id: str) -> None:
+        self.orders.pop(machine_id, None)
+
+
+class Refusal(Exception):
+    """An error answer of the vendor's: `body` is JSON, or a text as some vendors send."""
+
+    def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, parsed. `found` holds the named groups of the route's pattern."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Any
+    authorization: str
+    found: Mapping[str, str]
+
+
+Route = tuple[str, str, Callable[[Request], tuple[int, Any]]]
+"""Method, pattern of the whole path, handler → (status, body; None for none)."""
+
+
+@dataclass
+class Emulator:
+    """Subclasses give `routes`, `authorize` and the vendor's error envelopes. All state is guarded by `lock`.
+
+    `clock` is seconds; machines take `boot_s` of it to boot. `creates` are the paths whose requests make machines.
+    """
+
+    host: Host
+    clock: Callable[[], float] = time.monotonic
+    boot_s: float = 0.0
+    faults: Counter[Fault] = field(default_factory=Counter)
+    seen: list[Request] = field(default_factory=list)
+    """Every request that was let in, for validation against the vendor's description."""
+    answers: list[tuple[Request, int, Any]] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    creates: ClassVar[re.Pattern[str]]
+
+    def routes(self) -> list[Route]:
+        raise NotImplementedError
+
+    def authorize(self, authorization: str) -> None:
+        """Raises Refusal for a wrong key."""
+        raise NotImplementedError
+
+    def unauthorized(self) -> Refusal:
+        """How the vendor refuses a key."""
+        raise NotImplementedError
+
+    def failure(self, status: int) -> Refusal:
+        """How the vendor says 404 for no route, 405, 429 and 500."""
+        raise NotImplementedError
+
+    def inject(self, fault: Fault, times: int = 1) -> None:
+        """Makes the next `times` fitting requests or machines go wrong."""
+        with self.lock:
+            self.faults[fault] += times
+
+    def take(self, fault: Fault) -> bool:
+        """Whether the fault is due; it is used up."""
+        with self.lock:
+            due = self.faults[fault] > 0
+            self.faults[fault] -= due
+            return due
+
+    def answer(self, request: Request) -> tuple[int, Any]:
+        """Raises Refusal."""
+        if self.take(Fault.EXPIRED_KEY):
+            raise self.unauthorized()
+        self.authorize(request.authorization)
+        for fault, headers in ((Fault.RATE_LIMITED, {"Retry-After": "1"}), (Fault.RATE_LIMITED_SILENT, {})):
+            if self.take(fault):
+                refusal = self.failure(429)
+                raise Refusal(429, refusal.body, headers)
+        if self.take(Fault.REFUSED_500):
+            raise self.failure(500)
+        methods = set()
+        for method, pattern, handler in self.routes():
+            if match := re.fullmatch(pattern, request.path):
+                methods.add(method)
+                if method == request.method:
+                    known = Request(**{**_fields(request), "found": match.groupdict()})
+                    self.seen.append(known)
+                    status, body = handler(known)
+                    self.answers.append((known, status, body))
+                    return status, body
+        raise self.failure(405 if methods else 404)
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Its address, "http://127.0.0.1:PORT", while the block lasts."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def only(body: Any, required: set[str], optional: set[str], refuse: Callable[[str], Refusal]) -> dict[str, Any]:
+    """The body if it is an object with those fields; unknown and missing ones are refused, as the vendors do."""
+    if not isinstance(body, dict):
+        raise refuse("the body must be an object")
+    if unknown := sorted(set(body) - required - optional):
+        raise refuse(f"unknown field {unknown[0]}")
+    if missing := sorted(required - set(body)):
+        raise refuse(f"missing field {missing[0]}")
+    return body
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in Request.__dataclass_fields__}
+
+
+def _handler(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay silent."""
+
+        def _serve(self) -> None:
+            url = urlsplit(self.path)
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            try:
+                body = json.loads(raw) if raw else None
+            except ValueError:
+                return self._send(400, emulator.failure(400).body, {})
+            query = {key: values[-1] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
+            request = Request(self.command, url.path, query, body, self.headers.get("Authorization", ""), {})
+            creates = self.command in ("POST", "PUT") and emulator.creates.fullmatch(url.path)
+            try:
+                with emulator.lock:
+                    status, answer = emulator.answer(request)
+            except Refusal as e:
+                return self._send(e.status, e.body, e.headers)
+            if creates and emulator.take(Fault.CREATED_BUT_500):
+                return self._send(500, emulator.failure(500).body, {})
+            if creates and emulator.take(Fault.CREATED_BUT_RESET):
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                self.close_connection = True
+                return None
+            return self._send(status, answer, {})
+
+        def _send(self, status: int, body: Any, headers: Mapping[str, str]) -> None:
+            text = isinstance(body, str)
+            content = b"" if body is None else (body if text else json.dumps(body)).encode()
+            if status < 300 and content and emulator.take(Fault.TRUNCATED_JSON):
+                content = content[: len(content) // 2]
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "text/plain" if text else "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    return Handler
