@@ -7,10 +7,13 @@ this call, nothing here ends it: the caller is told (`Kept`) and its state keeps
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from providers import hostkeys
 from providers.base import Candidate, Cloud, Machine, MachineState, NodeSpec, Owner
-from providers.contact import answers_ssh
+from providers.blocklist import Blocklist
+from providers.contact import NotSettled, first_contact
 from providers.errors import (
     Ambiguous,
     Cancelled,
@@ -19,6 +22,7 @@ from providers.errors import (
     InvalidRequest,
     NoCapacity,
     NotFound,
+    QuotaExceeded,
     RateLimited,
     Unavailable,
 )
@@ -30,6 +34,7 @@ CONTACT_POLL_S = 1.0
 NOT_FOUND_LOOKS = 5
 """How often in a row a cloud must not know a machine that it has just rented out, before that is believed."""
 FLEET_LOCKS = Locks()
+BLOCKLIST = Blocklist()
 
 Clouds = Callable[[str], Cloud]
 
@@ -53,15 +58,18 @@ class Request:
     owner: Owner
     candidates: Sequence[Candidate]
     ssh_public_key: str
+    ssh_private_key: str
     ports: Mapping[str, int]
     max_per_failure_domain: int
     deadline_s: float
     """From the launch to first contact."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Cloud → its section of the stack's `clouds`."""
 
 
 def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
     """The node's machine, in contact. Raises Kept where it exists but is not; any other CloudError means that
-    nothing of this call is left behind."""
+    nothing of this call is left behind; NoCapacity names every candidate with its reason."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
         found = _siblings(request, clouds)
@@ -71,7 +79,9 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
             domains = [m.failure_domain for m in found if m.name != name]
             machine = _climb(request, name, domains, clouds, waiting)
     try:
-        return contact(machine, clouds(machine.cloud), request.deadline_s, waiting)
+        return contact(machine, clouds(machine.cloud), request.ssh_private_key, request.deadline_s, waiting)
+    except Kept:
+        raise
     except Cancelled:
         raise Kept(machine, f"interrupted: machine {machine.id} is kept, and the next `up` goes on with it") from None
     except CloudError as e:
@@ -82,26 +92,28 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
-def contact(machine: Machine, cloud: Cloud, deadline_s: float, waiting: Waiting) -> Machine:
+def contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting) -> Machine:
     """Waits until the machine runs and answers SSH with its own key; starts it if it is stopped.
 
-    Raises DeadlineExceeded with its last status, NotFound or Ended if it vanished, Cancelled, WrongHostKey.
+    What `machine` knows and its cloud does not (host key, supervision) is kept. Raises DeadlineExceeded with its last
+    status, NotFound or Ended if it vanished, Cancelled, WrongHostKey; Kept where it was reached and cannot be settled.
     """
     end = waiting.clock() + deadline_s
-    last, missing = "", 0
+    last, missing, reached = "", 0, False
     while True:
         pause_s = CONTACT_POLL_S
         try:
-            machine = cloud.get(machine.id)
+            machine = remembered(cloud.get(machine.id), machine)
             missing = 0
             if machine.state is MachineState.STOPPED:
-                machine = cloud.start(machine.id)
+                machine = remembered(cloud.start(machine.id), machine)
             if machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
                 raise Ended(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
             if machine.state is MachineState.RUNNING:
-                answers_ssh(machine)
-                return machine
+                return first_contact(machine, ssh_private_key)
             status = machine.status or machine.state
+        except NotSettled as e:
+            reached, status = True, str(e)
         except NotFound as e:
             missing += 1  # a listing may lag behind a launch: only a repeated answer counts
             if missing >= NOT_FOUND_LOOKS:
@@ -115,10 +127,21 @@ def contact(machine: Machine, cloud: Cloud, deadline_s: float, waiting: Waiting)
             waiting.say(f"waiting for {machine.id}: {status}")
             last = status
         if waiting.clock() >= end:
+            if reached:
+                raise Kept(machine, f"machine {machine.id} at {machine.cloud} is kept: {last}")
             raise DeadlineExceeded(
                 f"machine {machine.id} at {machine.cloud} was not reached in {deadline_s:g} s: {last}"
             )
         waiting.pause(pause_s)
+
+
+def remembered(machine: Machine, before: Machine) -> Machine:
+    """The machine as its cloud reports it, with what only first contact could tell."""
+    return replace(
+        machine,
+        host_key=machine.host_key or before.host_key,
+        supervision=machine.supervision or before.supervision,
+    )
 
 
 def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
@@ -143,23 +166,38 @@ def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | N
     return None
 
 
-def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting) -> Machine:
+def _climb(
+    request: Request,
+    name: str,
+    domains: Sequence[str],
+    clouds: Clouds,
+    waiting: Waiting,
+) -> Machine:
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
     for candidate in request.candidates:
         waiting.pause(0)  # nothing more is rented once the user has interrupted
         rung = f"{candidate.cloud}/{candidate.region}/{candidate.sku}"
-        domain = f"{candidate.cloud}/{candidate.region}"
-        if domains.count(domain) >= request.max_per_failure_domain:
-            refusals.append(f"{rung}: failure domain {domain} already holds {domains.count(domain)} node(s)")
-            continue
-        waiting.say(f"renting {rung}")
-        try:
-            return _launch(request, name, candidate, clouds(candidate.cloud))
-        except NoCapacity as e:
-            refusals.append(f"{rung}: {e}")
-            waiting.say(f"no capacity: {refusals[-1]}")
+        reason = _full(candidate, domains, request.max_per_failure_domain) or BLOCKLIST.reason(candidate)
+        if reason is None:
+            waiting.say(f"renting {rung}")
+            try:
+                return _launch(request, name, candidate, clouds(candidate.cloud))
+            except (NoCapacity, QuotaExceeded) as e:
+                BLOCKLIST.add(candidate, e)
+                reason = str(e)
+        refusals.append(f"{rung}: {reason}")
+        waiting.say(f"no capacity: {refusals[-1]}")
     raise NoCapacity(f"no candidate of node {request.owner.key} can be had: " + "; ".join(refusals))
+
+
+def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | None:
+    """Why the candidate's failure domain takes no more nodes; None if it does. Clouds whose domains are smaller than a
+    region keep siblings apart themselves."""
+    domain = f"{candidate.cloud}/{candidate.region}"
+    if domains.count(domain) < limit:
+        return None
+    return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
 
 
 def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud) -> Machine:
@@ -171,6 +209,8 @@ def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud) -> 
         ssh_public_key=request.ssh_public_key,
         ports=request.ports,
         max_usd_per_hour=candidate.max_usd_per_hour,
+        host_key=hostkeys.one_use(request.ssh_private_key, name),
+        settings=request.settings.get(candidate.cloud, {}),
     )
     try:
         return cloud.launch(spec)

@@ -19,6 +19,8 @@ class Waiting:
     """Given to everything that can take long. All times are seconds of `clock`."""
 
     say: Say = lambda message: None
+    warn: Say = lambda message: None
+    """Shows a line that stays in the report of the run."""
     cancelled: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

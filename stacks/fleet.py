@@ -61,8 +61,11 @@ class Fleet(pulumi.ComponentResource):
             generation=settings.generations.get(key, 1),
             ports=PORTS,
             ssh_public_key=credentials.sshPublicKey,
+            ssh_private_key=credentials.sshPrivateKey,
             max_per_failure_domain=settings.fleet.max_per_failure_domain,
             deadline_s=settings.deadlines.rent_s,
+            on_no_capacity=settings.on_no_capacity,
+            settings=settings.clouds,
             opts=pulumi.ResourceOptions(parent=self, protect=_bills(candidates)),
         )
 

@@ -79,6 +79,10 @@ class Settings(Frozen):
     gateway_node: GatewayNode
     monitoring: MonitoringSettings = MonitoringSettings()
     deadlines: Deadlines = Deadlines()
+    on_no_capacity: Literal["fail", "degrade"] = "fail"
+    """Where no candidate of a node can be had: fail the `up`, or leave the node vacant and let the rest serve."""
+    clouds: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Cloud → its own settings: docs/reference/clouds. Each cloud checks its section before anything is rented."""
     credentials_generation: int = Field(1, ge=1)
     """Raising it renews every key and certificate."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)

@@ -41,6 +41,10 @@ class Handler(ABC):
         failures += [CheckFailure(key, f"{key} is required") for key in self.inputs if news.get(key) is None]
         return failures
 
+    def unfinished(self, olds: Plain) -> tuple[str, ...]:
+        """Outputs that the next `up` must try for again although no input changed."""
+        return ()
+
     @abstractmethod
     def preview(self, olds: Plain, news: Plain) -> Plain:
         """Outputs as far as a preview can know them. `olds` is empty for a create. Touches nothing."""

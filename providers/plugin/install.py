@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from providers.base import GATEWAY_ROLE, Machine, MachineState, Owner
+from providers.contact import identified
 from providers.errors import Cancelled, CloudError, InstallFailed, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.node import look, placement
+from providers.plugin.node import is_vacant, look, placement
 from providers.plugin.values import Plain
 from providers.rent import Clouds
 from providers.waiting import Locks, Waiting
@@ -76,6 +77,8 @@ class InstallHandler(Handler):
 
     def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
         resource_id = f"{news['machine']['id']}/{news['role']}"
+        if is_vacant(news["machine"]):
+            return resource_id, dict(news)
         try:
             self.installer.install(news, None, waiting)
         except (InstallFailed, Cancelled) as e:
@@ -85,6 +88,8 @@ class InstallHandler(Handler):
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if not olds:
             raise NotFound("an Install cannot be imported: `up` finds what is installed and transfers nothing twice")
+        if is_vacant(olds["machine"]):
+            return {key: olds[key] for key in self.inputs}, olds
         if self._machine_is_gone(olds, waiting):
             return None
         reasons = self.installer.inspect(olds, waiting)
@@ -103,11 +108,12 @@ class InstallHandler(Handler):
                 kept = {**news, "sshPrivateKey": olds["sshPrivateKey"]}
                 raise InitFailed(resource_id, kept, news, [str(e)]) from e
 
-        self.rolling.run(news["fleet"], news["serverName"], change, waiting)
+        if not is_vacant(news["machine"]):
+            self.rolling.run(news["fleet"], news["serverName"], change, waiting)
         return dict(news)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
-        if self._machine_is_gone(olds, waiting):
+        if is_vacant(olds["machine"]) or self._machine_is_gone(olds, waiting):
             return
         self.installer.remove(olds, waiting)
 
@@ -120,7 +126,8 @@ class InstallHandler(Handler):
             owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
             if owner is not None:
                 for gateway in self._gateways(owner, waiting):
-                    held.enter_context(self.installer.out_of_rotation(placement(gateway), owner.key, keys, waiting))
+                    known = identified(gateway, keys)
+                    held.enter_context(self.installer.out_of_rotation(placement(known), owner.key, keys, waiting))
             yield
 
     def _gateways(self, owner: Owner, waiting: Waiting) -> list[Machine]:

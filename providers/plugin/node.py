@@ -1,7 +1,13 @@
-"""gpucloud:index:Node — one rented machine. Only `generation` replaces it."""
+"""gpucloud:index:Node — one rented machine. Only `generation` replaces it.
+
+A node may be *vacant*: with `onNoCapacity: degrade`, where no candidate can be had, it exists without a machine, the
+rest of the fleet serves, and every `up` tries again. Its id was given before it had a machine, so the machine's id is
+always taken from the outputs.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
@@ -9,25 +15,30 @@ from pulumi.provider.experimental.provider import CheckFailure
 
 from providers.base import Candidate, Machine, MachineState, Owner
 from providers.contact import answers_ssh
-from providers.errors import CloudError, InvalidRequest, NotFound
+from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound
+from providers.naming import machine_name
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
-from providers.rent import Clouds, Kept, Request, contact, rent
+from providers.rent import Clouds, Kept, Request, contact, remembered, rent
 from providers.waiting import Waiting
 
 DEFAULT_DEADLINE_S = 1800
 """Lambda's 8-GPU machines boot in 10–15 minutes (facts of the vendor): twice that."""
 MADE = ("machine", "failureDomain", "usdPerHour")
+VACANT = "vacant"
+"""Stands in place of a cloud's name in the id of a node without a machine."""
+NO_CAPACITY = ("fail", "degrade")
 NOT_FOUND_LOOKS = 2
 """How often a cloud must say "not found" before a machine counts as gone."""
 
 
 class NodeHandler(Handler):
     """Inputs: key, role, project, stack, generation, candidates [{cloud, region, sku, maxUsdPerHour, standsFor}],
-    ports {service: port}, sshPublicKey, maxPerFailureDomain, deadlineS.
+    ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS, onNoCapacity ("fail" or
+    "degrade"), settings {cloud: its section of the stack's `clouds`}.
 
     Outputs: the inputs, and `machine` (all that an install needs), `failureDomain`, `usdPerHour` (decimal string).
-    The id is "cloud/machine id".
+    The id is "cloud/machine id", or "vacant/machine name" where the first `up` found no machine.
     """
 
     inputs = (
@@ -39,11 +50,15 @@ class NodeHandler(Handler):
         "candidates",
         "ports",
         "sshPublicKey",
+        "sshPrivateKey",
         "maxPerFailureDomain",
         "deadlineS",
+        "onNoCapacity",
+        "settings",
     )
     replacing = frozenset({"generation"})
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    secret = frozenset({"sshPrivateKey"})
 
     def __init__(self, clouds: Clouds) -> None:
         self.clouds = clouds
@@ -60,7 +75,20 @@ class NodeHandler(Handler):
                 failures.append(CheckFailure(key, f"{key} must be a number of 1 or more, got {news[key]!r}"))
         if not isinstance(news.get("ports", {}), dict | type(UNKNOWN)):
             failures.append(CheckFailure("ports", "ports must map a service to its port"))
-        return failures + self._check_candidates(news.get("candidates"))
+        if news.get("onNoCapacity") not in (None, UNKNOWN, *NO_CAPACITY):
+            failures.append(CheckFailure("onNoCapacity", f"onNoCapacity must be one of {', '.join(NO_CAPACITY)}"))
+        return failures + self._check_candidates(news.get("candidates")) + self._check_settings(news.get("settings"))
+
+    def _check_settings(self, settings: Any) -> list[CheckFailure]:
+        if settings is None or contains_unknown(settings):
+            return []
+        failures = []
+        for name, section in settings.items():
+            try:
+                self.clouds(name).check_settings(section)
+            except CloudError as e:
+                failures.append(CheckFailure(f"settings.{name}", str(e)))
+        return failures
 
     def _check_candidates(self, candidates: Any) -> list[CheckFailure]:
         if candidates is None or contains_unknown(candidates):
@@ -75,25 +103,43 @@ class NodeHandler(Handler):
                 failures.append(CheckFailure(f"candidates[{index}]", str(e)))
         return failures
 
+    def unfinished(self, olds: Plain) -> tuple[str, ...]:
+        return ("machine",) if is_vacant(olds["machine"]) else ()
+
     def preview(self, olds: Plain, news: Plain) -> Plain:
-        made = {key: olds.get(key, UNKNOWN) for key in MADE}
-        return {**news, **made}
+        known = {} if not olds or is_vacant(olds["machine"]) else olds
+        return {**news, **{key: known.get(key, UNKNOWN) for key in MADE}}
 
     def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
         try:
-            machine = rent(_request(news), self.clouds, waiting)
+            outputs = self._rented(news, waiting)
         except Kept as e:
             raise InitFailed(_id(e.machine), _outputs(news, e.machine), news, [str(e)]) from e
+        return outputs["machine"]["id"], outputs
+
+    def _rented(self, news: Plain, waiting: Waiting) -> Plain:
+        """Outputs of a node in contact, or vacant where that is allowed. Raises what `rent` raises."""
+        try:
+            machine = rent(_request(news), self.clouds, waiting)
+        except NoCapacity as e:
+            if news["onNoCapacity"] != "degrade":
+                raise
+            waiting.warn(f"{news['key']} is vacant, and the rest of the fleet serves: {e}. The next `up` tries again")
+            return _vacant(news)
         waiting.say(f"in contact with {machine.id} at {machine.address}")
-        return _id(machine), _outputs(news, machine)
+        return _outputs(news, machine)
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
-        machine = look(resource_id, self.clouds, waiting)
+        if olds and is_vacant(olds["machine"]):
+            return {key: olds[key] for key in self.inputs}, olds
+        machine_id = olds["machine"]["id"] if olds else resource_id
+        machine = look(machine_id, self.clouds, waiting)
         if machine is None:
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import")
             return None
         inputs = {key: olds[key] for key in self.inputs} if olds else _imported(machine)
+        machine = _as_known(machine, olds)
         outputs = _outputs(inputs, machine)
         try:
             if machine.state is not MachineState.RUNNING:
@@ -104,19 +150,35 @@ class NodeHandler(Handler):
         return inputs, outputs
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
-        machine = look(resource_id, self.clouds, waiting)
+        if is_vacant(olds["machine"]):
+            try:
+                return self._rented(news, waiting)
+            except Kept as e:
+                raise InitFailed(resource_id, _outputs(news, e.machine), news, [str(e)]) from e
+        machine_id = olds["machine"]["id"]
+        machine = look(machine_id, self.clouds, waiting)
         if machine is None:
-            raise NotFound(f"machine {resource_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
+            raise NotFound(f"machine {machine_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
+        machine = _as_known(machine, olds)
+        cloud = self.clouds(machine.cloud)
         try:
-            machine = contact(machine, self.clouds(machine.cloud), float(news["deadlineS"]), waiting)
+            machine = contact(machine, cloud, news["sshPrivateKey"], float(news["deadlineS"]), waiting)
         except CloudError as e:
             raise InitFailed(resource_id, _outputs(news, machine), news, [str(e)]) from e
         return _outputs(news, machine)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
-        cloud_name, machine_id = _split(resource_id)
-        waiting.say(f"ending {resource_id}")
-        self.clouds(cloud_name).terminate(machine_id)
+        if is_vacant(olds["machine"]):
+            return
+        machine_id = olds["machine"]["id"]
+        cloud_name, name = _split(machine_id)
+        waiting.say(f"ending {machine_id}")
+        self.clouds(cloud_name).terminate(name)
+
+
+def is_vacant(machine: Plain) -> bool:
+    """Whether the output `machine` of a node stands for none."""
+    return str(machine["id"]).startswith(f"{VACANT}/")
 
 
 def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
@@ -135,13 +197,27 @@ def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
 
 def _request(news: Plain) -> Request:
     return Request(
-        owner=Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"])),
+        owner=_owner(news),
         candidates=[_candidate(item) for item in news["candidates"]],
         ssh_public_key=news["sshPublicKey"],
+        ssh_private_key=news["sshPrivateKey"],
         ports=news["ports"],
+        settings=news["settings"],
         max_per_failure_domain=int(news["maxPerFailureDomain"]),
         deadline_s=float(news["deadlineS"]),
     )
+
+
+def _owner(news: Plain) -> Owner:
+    return Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
+
+
+def _as_known(machine: Machine, olds: Plain) -> Machine:
+    """The machine with what its first contact told, which the state keeps."""
+    if not olds:
+        return machine
+    before = olds["machine"]
+    return remembered(machine, replace(machine, host_key=before["hostKey"], supervision=before["supervision"]))
 
 
 def _at_least_one(value: Any) -> bool:
@@ -187,8 +263,11 @@ def _imported(machine: Machine) -> Plain:
         "candidates": [{"cloud": machine.cloud, "region": machine.region, "sku": machine.sku}],
         "ports": dict(machine.ports),
         "sshPublicKey": "",
+        "sshPrivateKey": "",
         "maxPerFailureDomain": 1,
         "deadlineS": DEFAULT_DEADLINE_S,
+        "onNoCapacity": "fail",
+        "settings": {},
     }
 
 
@@ -199,6 +278,14 @@ def _outputs(inputs: Plain, machine: Machine) -> Plain:
         "failureDomain": machine.failure_domain,
         "usdPerHour": str(machine.usd_per_hour),
     }
+
+
+def _vacant(inputs: Plain) -> Plain:
+    """Outputs without a machine. It has every port, so that nobody who reads one needs to know of vacancy."""
+    owner = _owner(inputs)
+    nothing = dict.fromkeys(("address", "bind", "sshUser", "hostKey", "root", "cache", "supervision"), "")
+    machine = {"id": f"{VACANT}/{machine_name(owner)}", "ports": dict(inputs["ports"]), **nothing}
+    return {**inputs, "machine": machine, "failureDomain": "", "usdPerHour": "0"}
 
 
 def placement(machine: Machine) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pulumi.provider.experimental import provider as rpc_provider
 from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.provider import PropertyDiff, PropertyDiffKind
 
 from providers.base import Say
 from providers.plugin.handler import Handler, InitFailed
@@ -22,9 +23,10 @@ THREADS = 256
 
 
 class Gpucloud(rpc_provider.Provider):
-    """`handlers` maps a type token to its handler; `log` shows a line under a resource (URN, message)."""
+    """`handlers` maps a type token to its handler; `log` shows a line under a resource (URN, message, whether it is a
+    warning that stays)."""
 
-    def __init__(self, handlers: Mapping[str, Handler], log: Callable[[str, str], None]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], log: Callable[[str, str, bool], None]) -> None:
         self.handlers = handlers
         self.log = log
         self.interrupted = False
@@ -61,15 +63,17 @@ class Gpucloud(rpc_provider.Provider):
         olds, news = plain_map(request.old_state), plain_map(request.new_inputs)
         keys = [key for key in handler.inputs if key not in request.ignore_changes]
         detail = detailed_diff(olds, news, keys, handler.replacing)
-        if all(path in handler.silent for path in detail):
+        unfinished = handler.unfinished(olds)
+        if not unfinished and all(path in handler.silent for path in detail):
             return rpc_provider.DiffResponse(changes=False)
         replaces = sorted({path for path, change in detail.items() if change.kind.name.endswith("_REPLACE")})
+        again = dict.fromkeys(unfinished, PropertyDiff(PropertyDiffKind.UPDATE, input_diff=False))
         return rpc_provider.DiffResponse(
             changes=True,
             replaces=replaces,
             delete_before_replace=bool(replaces),
-            diffs=sorted({_top(path) for path in detail}),
-            detailed_diff=detail,
+            diffs=sorted({*(_top(path) for path in detail), *unfinished}),
+            detailed_diff={**detail, **again},
         )
 
     async def create(self, request: rpc_provider.CreateRequest) -> rpc_provider.CreateResponse:
@@ -119,8 +123,9 @@ class Gpucloud(rpc_provider.Provider):
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _waiting(self, urn: str) -> Waiting:
-        say: Say = lambda message: self.log(urn, message)  # noqa: E731
-        return Waiting(say=say, cancelled=lambda: self.interrupted)
+        say: Say = lambda message: self.log(urn, message, False)  # noqa: E731
+        warn: Say = lambda message: self.log(urn, message, True)  # noqa: E731
+        return Waiting(say=say, warn=warn, cancelled=lambda: self.interrupted)
 
     @staticmethod
     def _wrapped(handler: Handler, values: Mapping[str, Any]) -> dict[str, PropertyValue]:

@@ -20,7 +20,7 @@ VERSION = "0.1.0"
 
 
 class EngineLog:
-    """Shows a line in the Info column of a resource; thread-safe, never fails its caller."""
+    """Shows a line in the Info column of a resource, or a warning that stays; thread-safe, never fails its caller."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -33,12 +33,13 @@ class EngineLog:
             self._loop = asyncio.get_running_loop()
             self._stub = engine_pb2_grpc.EngineStub(grpc.aio.insecure_channel(self._address))
 
-    def __call__(self, urn: str, message: str) -> None:
+    def __call__(self, urn: str, message: str, warning: bool = False) -> None:
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._send(urn, message), self._loop)
+            asyncio.run_coroutine_threadsafe(self._send(urn, message, warning), self._loop)
 
-    async def _send(self, urn: str, message: str) -> None:
-        request = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.INFO, urn=urn, message=message, ephemeral=True)
+    async def _send(self, urn: str, message: str, warning: bool) -> None:
+        severity = engine_pb2.LogSeverity.WARNING if warning else engine_pb2.LogSeverity.INFO
+        request = engine_pb2.LogRequest(severity=severity, urn=urn, message=message, ephemeral=not warning)
         try:
             await self._stub.Log(request)
         except grpc.aio.AioRpcError:

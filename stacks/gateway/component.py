@@ -42,7 +42,9 @@ class Gateway(pulumi.ComponentResource):
             candidates=[settings.gateway_node.model_dump(by_alias=True)],
             ports=PORTS,
             ssh_public_key=credentials.sshPublicKey,
+            ssh_private_key=credentials.sshPrivateKey,
             deadline_s=settings.deadlines.rent_s,
+            settings=settings.clouds,
             opts=pulumi.ResourceOptions(parent=self),
         )
         machines = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})

@@ -26,7 +26,7 @@ def spec(trial: Trial, name: str = "n", **changes: object) -> NodeSpec:
 
 
 def ready(trial: Trial, name: str = "n") -> Machine:
-    return contact(trial.cloud.launch(spec(trial, name)), trial.cloud, 30, Waiting())
+    return contact(trial.cloud.launch(spec(trial, name)), trial.cloud, "", 30, Waiting())
 
 
 def test_every_cloud_is_tried() -> None:

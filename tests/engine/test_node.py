@@ -20,8 +20,14 @@ FLEET = """
     for key, region in {nodes}.items():
         node = Node(
             key, key=key, role="inference", generation=generation.get(key, 1),
-            candidates=[{{"cloud": "local", "region": region, "sku": "sim-8x-a100", "maxUsdPerHour": {ceiling}}}],
-            ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey, deadline_s=20, opts=parent,
+            candidates=[
+                {{"cloud": "local", "region": rung, "sku": "sim-8x-a100", "maxUsdPerHour": {ceiling}}}
+                for rung in region.split()
+            ],
+            on_no_capacity="{on_no_capacity}",
+            ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
+            ssh_private_key=credentials.sshPrivateKey, deadline_s=20,
+            opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(protect={protect})),
         )
         Install(
             key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
@@ -39,8 +45,13 @@ def fleet(
     ceiling: float = 30.0,
     bundle: Mapping[str, object] | None = None,
     credentials_generation: int = 1,
+    on_no_capacity: str = "fail",
+    protect: bool = False,
 ) -> str:
+    """`nodes` maps a key to the regions of its candidates, in order."""
     return FLEET.format(
+        on_no_capacity=on_no_capacity,
+        protect=protect,
         nodes=nodes or {"a": "bay-1", "b": "bay-2"},
         generation=generation or {},
         ceiling=ceiling,
@@ -206,6 +217,37 @@ def test_changes_go_one_by_one_and_the_first_failure_stops_the_rest(project: Pro
     project.program(fleet(bundle={"v": 3}))
     project.up()
     assert sum(line.startswith("end") for line in project.installs[begun + 4 :]) == 2
+
+
+def test_a_sold_out_first_rung_lands_on_the_second_and_says_why(project: Project) -> None:
+    project.env["SOLD_OUT"] = "bay-1"
+    project.program(fleet({"a": "bay-1 bay-2"}))
+    assert "no capacity: local/bay-1/sim-8x-a100: bay-1 is sold out" in project.up()
+    assert [m.region for m in project.cloud.list()] == ["bay-2"]
+    project.env.clear()
+    assert "unchanged" in (again := project.up())  # it does not move back: the machine is there
+    assert "updated" not in again
+
+
+def test_a_degraded_fleet_serves_with_a_vacant_node_that_the_next_up_rents(project: Project) -> None:
+    project.env["SOLD_OUT"] = "bay-1"
+    program = fleet({"a": "bay-1", "b": "bay-2"}, on_no_capacity="degrade", protect=True)
+    project.program(program)
+    first = project.up()
+    assert "warning: a is vacant, and the rest of the fleet serves" in first
+    (kept,) = project.machines.values()
+    assert {line.split()[1] for line in project.installs} == {"b"}
+    assert "vacant" in project.up()  # still sold out: tried again, and still no error
+    assert list(project.machines.values()) == [kept]
+    project.env.clear()
+    project.up()
+    assert len(project.machines) == 2
+    assert kept in project.machines.values()
+    assert [line.split()[:2] for line in project.installs if line.startswith("end")] == [["end", "b"], ["end", "a"]]
+    assert not any(word in project.up() for word in ("created", "updated", "replaced"))
+    project.run("state", "unprotect", "--all", "--yes")
+    project.run("destroy", "--yes", "--skip-preview")
+    assert project.machines == {}
 
 
 def test_a_node_is_not_known_by_an_unknown_cloud_or_renamed(project: Project) -> None:

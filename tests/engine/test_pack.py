@@ -20,7 +20,7 @@ PROGRAM = """
     fleet = pulumi.ComponentResource("crossover:index:Fleet", "fleet", scenario)
     for key, rungs in ladders.items():
         Node(key, key=key, role="inference", candidates=rungs, ports={{"ssh": 22}}, ssh_public_key="ssh-ed25519 AAAA",
-             deadline_s=20, opts=pulumi.ResourceOptions(parent=fleet))
+             ssh_private_key="none", deadline_s=20, opts=pulumi.ResourceOptions(parent=fleet))
     {more}
 """
 
@@ -52,7 +52,7 @@ def test_an_unknown_volume_fails_closed(project: Project) -> None:
 def test_a_node_outside_the_fleet_is_stopped(project: Project) -> None:
     stray = (
         'Node("stray", key="c", role="inference", candidates=[{**rung, "region": "bay-3"}], ports={"ssh": 22},'
-        ' ssh_public_key="ssh-ed25519 AAAA", deadline_s=20)'
+        ' ssh_public_key="ssh-ed25519 AAAA", ssh_private_key="none", deadline_s=20)'
     )
     project.program(program(more=stray))
     output = project.up(*PACK, fails=True)

@@ -100,6 +100,7 @@ def request(key: str = "a", generation: int = 1, **changes: object) -> Request:
         "owner": Owner("p", "s", "inference", key, generation),
         "candidates": (Candidate("fake", "r1", "gpu"), Candidate("fake", "r2", "gpu")),
         "ssh_public_key": "ssh-ed25519 AAAA",
+        "ssh_private_key": "the key",
         "ports": {"ssh": 22},
         "max_per_failure_domain": 1,
         "deadline_s": 60.0,

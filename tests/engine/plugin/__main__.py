@@ -15,7 +15,7 @@ from pathlib import Path
 
 from providers import registry
 from providers.base import Machine, NodeSpec
-from providers.errors import InstallFailed
+from providers.errors import InstallFailed, NoCapacity
 from providers.local.cloud import LocalCloud
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.install import InstallHandler
@@ -53,10 +53,13 @@ class RecordingInstaller:
         self._write(f"remove {olds['serverName']} {olds['machine']['id']}")
 
 
-class HoldingCloud(LocalCloud):
-    """Never comes back from a launch, so that the plugin can be killed between the rent and its answer."""
+class ScriptedCloud(LocalCloud):
+    """`local` with two orders in the environment: SOLD_OUT names regions that have nothing free; HOLD_AFTER_LAUNCH
+    never comes back from a launch, so that the plugin can be killed between the rent and its answer."""
 
     def launch(self, spec: NodeSpec) -> Machine:
+        if spec.region in os.environ.get("SOLD_OUT", "").split():
+            raise NoCapacity(f"{spec.region} is sold out")
         machine = super().launch(spec)
         if os.environ.get("HOLD_AFTER_LAUNCH"):
             threading.Event().wait()
@@ -64,7 +67,7 @@ class HoldingCloud(LocalCloud):
 
 
 if __name__ == "__main__":
-    clouds = {**registry.CLOUDS, "local": HoldingCloud.from_environment}
+    clouds = {**registry.CLOUDS, "local": ScriptedCloud.from_environment}
     registry.CLOUDS = clouds
     serve(
         {

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from providers.errors import InvalidRequest
+import providers.rent
+from providers.blocklist import Blocklist
+from providers.errors import InvalidRequest, NoCapacity
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import UNKNOWN
+from providers.waiting import Waiting
 from tests.support.clouds import FakeCloud
 
 GOOD: dict[str, Any] = {
     "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "ports": {"ssh": 22},
     "candidates": [{"cloud": "fake", "region": "r", "sku": "gpu"}], "sshPublicKey": UNKNOWN,
-    "maxPerFailureDomain": 1, "deadlineS": 60,
+    "sshPrivateKey": UNKNOWN, "maxPerFailureDomain": 1, "deadlineS": 60, "onNoCapacity": "fail", "settings": {},
 }  # fmt: skip
 
 
@@ -69,3 +74,57 @@ def test_what_a_machine_is_named_after_never_changes(key: str) -> None:
 
 def test_what_is_not_known_yet_is_not_judged() -> None:
     assert complaints(candidates=UNKNOWN, generation=UNKNOWN, ports=UNKNOWN) == []
+
+
+def test_what_to_do_without_capacity_is_one_of_two_words() -> None:
+    assert complaints(onNoCapacity="retry") == ["onNoCapacity must be one of fail, degrade"]
+
+
+def test_a_section_that_its_cloud_refuses_is_a_complaint_in_the_clouds_words() -> None:
+    class Choosy(FakeCloud):
+        def check_settings(self, settings: Mapping[str, Any]) -> None:
+            raise InvalidRequest("clouds.fake: unknown key imge (did you mean image?)")
+
+    (failure,) = NodeHandler(lambda _: Choosy()).check({}, {**GOOD, "settings": {"fake": {"imge": "x"}}})
+    assert (failure.property, failure.reason) == (
+        "settings.fake",
+        "clouds.fake: unknown key imge (did you mean image?)",
+    )
+
+
+def rented(handler: NodeHandler, waiting: Waiting, **changes: Any) -> tuple[str, dict[str, Any]]:
+    known = {"sshPublicKey": "ssh-ed25519 AAAA", "sshPrivateKey": "the key", "onNoCapacity": "degrade", **changes}
+    return handler.create("urn", {**GOOD, **known}, waiting)
+
+
+@pytest.fixture
+def empty_cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
+    """A cloud with nothing free for one launch, whose machines then answer at once."""
+    monkeypatch.setattr(providers.rent, "first_contact", lambda machine, key: machine)
+    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())
+    return FakeCloud(launch_faults=deque([NoCapacity("sold out")]))
+
+
+def test_a_degraded_node_is_vacant_says_so_and_is_rented_by_a_later_update(empty_cloud: FakeCloud) -> None:
+    warnings: list[str] = []
+    handler = NodeHandler(lambda _: empty_cloud)
+    resource_id, outputs = rented(handler, Waiting(warn=warnings.append))
+    assert resource_id == outputs["machine"]["id"] == "vacant/p-s-a-g1-" + resource_id[-8:]
+    assert outputs["machine"]["address"] == ""
+    assert len(warnings) == 1
+    assert "sold out" in warnings[0]
+    assert handler.unfinished(outputs) == ("machine",)
+    assert handler.read(resource_id, outputs, Waiting()) == ({k: outputs[k] for k in handler.inputs}, outputs)
+    handler.delete(resource_id, outputs, Waiting())  # nothing to end, and no error
+    providers.rent.BLOCKLIST = Blocklist()  # as in the next run, which is another process
+    later = handler.update(resource_id, outputs, {key: outputs[key] for key in handler.inputs}, Waiting())
+    assert later["machine"]["id"] == "fake/fake-1"
+    assert handler.unfinished(later) == ()
+    handler.delete(resource_id, later, Waiting())
+    assert empty_cloud.machines == {}
+
+
+def test_without_leave_to_degrade_no_capacity_fails_and_leaves_nothing(empty_cloud: FakeCloud) -> None:
+    with pytest.raises(NoCapacity, match="fake/r/gpu: sold out"):
+        rented(NodeHandler(lambda _: empty_cloud), Waiting(), onNoCapacity="fail")
+    assert empty_cloud.machines == {}

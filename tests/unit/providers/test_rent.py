@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import providers.rent
-from providers.base import Machine, MachineState, NodeSpec
+from providers.base import Candidate, Machine, MachineState, NodeSpec
+from providers.blocklist import CAPACITY_S, Blocklist
+from providers.contact import NotSettled
 from providers.errors import (
     Ambiguous,
     Cancelled,
@@ -22,6 +24,7 @@ from providers.errors import (
     NotFound,
     QuotaExceeded,
     RateLimited,
+    Unauthorized,
     Unavailable,
 )
 from providers.rent import NOT_FOUND_LOOKS, Kept, rent
@@ -33,11 +36,13 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every machine answers SSH, unless its id is put on the list."""
     silent: list[str] = []
 
-    def answers(machine: Machine, timeout_s: float = 5.0) -> None:
+    def answers(machine: Machine, ssh_private_key: str) -> Machine:
         if machine.id in silent:
             raise Unavailable(f"{machine.id} does not answer SSH")
+        return machine
 
-    monkeypatch.setattr(providers.rent, "answers_ssh", answers)
+    monkeypatch.setattr(providers.rent, "first_contact", answers)
+    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())
     return silent
 
 
@@ -55,11 +60,47 @@ def test_no_candidate_means_an_error_that_names_each_refusal() -> None:
         rent(request(), lambda _: cloud, Clock().waiting())
 
 
-def test_only_capacity_errors_climb_the_ladder() -> None:
-    cloud = FakeCloud(launch_faults=deque([QuotaExceeded("quota is 0")]))
-    with pytest.raises(QuotaExceeded):
+@pytest.mark.parametrize("error", [InvalidRequest("no such SKU"), Unauthorized("bad key"), Unavailable("down")])
+def test_only_capacity_errors_climb_the_ladder(error: CloudError) -> None:
+    cloud = FakeCloud(launch_faults=deque([error]))
+    with pytest.raises(type(error)):
         rent(request(), lambda _: cloud, Clock().waiting())
     assert cloud.machines == {}
+
+
+def test_an_exhausted_account_is_left_for_the_next_cloud_without_a_second_try() -> None:
+    full, other = FakeCloud("full", launch_faults=deque([QuotaExceeded("0 of 8 GPUs left")])), FakeCloud("other")
+    ladder = [Candidate("full", "r1", "gpu"), Candidate("full", "r2", "gpu"), Candidate("other", "r1", "gpu")]
+    said: list[str] = []
+    machine = rent(request(candidates=ladder), {"full": full, "other": other}.__getitem__, Clock().waiting(said))
+    assert machine.cloud == "other"
+    assert (full.launches, len(full.launch_faults)) == (0, 0)
+    assert [line for line in said if "0 of 8" in line] == [
+        "no capacity: full/r1/gpu: 0 of 8 GPUs left", "no capacity: full/r2/gpu: 0 of 8 GPUs left"
+    ]  # fmt: skip
+
+
+def test_what_was_refused_a_moment_ago_is_not_asked_for_again_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist(clock))
+    cloud = FakeCloud(launch_faults=deque([NoCapacity("none free"), NoCapacity("none free")]))
+    with pytest.raises(NoCapacity):
+        rent(request("a"), lambda _: cloud, clock.waiting())
+    with pytest.raises(NoCapacity, match="none free"):
+        rent(request("b"), lambda _: cloud, clock.waiting())
+    clock.now += CAPACITY_S
+    assert rent(request("b"), lambda _: cloud, clock.waiting()).region == "r1"
+
+
+def test_a_machine_that_answered_and_cannot_be_settled_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(machine: Machine, ssh_private_key: str) -> Machine:
+        raise NotSettled("sudo asks for a password")
+
+    monkeypatch.setattr(providers.rent, "first_contact", refuses)
+    cloud = FakeCloud()
+    with pytest.raises(Kept, match="is kept: sudo asks for a password") as caught:
+        rent(request(), lambda _: cloud, Clock().waiting())
+    assert list(cloud.machines) == [caught.value.machine.id]
 
 
 def test_a_second_node_of_the_fleet_goes_to_another_failure_domain() -> None:
@@ -201,6 +242,7 @@ def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_mach
 ) -> None:
     cloud = FakeCloud()
     for fault in [*faults, "none"]:
+        providers.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
         clock, stop = Clock(), threading.Event()
         cloud.launch_faults.clear()
         cloud.create_although_failed = fault == "lost-but-created"
