@@ -13,6 +13,13 @@ from providers.hostkeys import HostKey
 GATEWAY_ROLE = "gateway"
 """The role of a machine that routes; every other role serves behind one."""
 
+GATEWAY_PORT = "endpoint"
+"""The port of a machine that carries a gateway, whatever its role."""
+GATEWAY_SUFFIX = "-gateway"
+"""Follows a serving machine's root where that machine carries a gateway too."""
+EXPOSED = ("ssh", "vllm", GATEWAY_PORT)
+"""Services that listen to the outside; every other one listens on loopback, and no firewall needs to know it."""
+
 
 class Capability(StrEnum):
     """How a cloud differs, by what it can do and never by its name."""

@@ -17,9 +17,9 @@ command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || {{
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssh-server
 }}
 umask 077
-mkdir -p /run/sshd /root/.ssh /etc/ssh
-grep -qxF "${AUTHORIZED_KEY}" /root/.ssh/authorized_keys 2>/dev/null ||
-    printf '%s\\n' "${AUTHORIZED_KEY}" >>/root/.ssh/authorized_keys
+authorized=~root/.ssh/authorized_keys
+mkdir -p /run/sshd ~root/.ssh /etc/ssh
+grep -qxF "${AUTHORIZED_KEY}" "$authorized" 2>/dev/null || printf '%s\\n' "${AUTHORIZED_KEY}" >>"$authorized"
 # A restarted container keeps the key that first contact gave it.
 [ -f /etc/ssh/crossover_host_key ] || printf '%s' "${HOST_KEY}" | base64 -d >/etc/ssh/crossover_host_key
 unset {AUTHORIZED_KEY} {HOST_KEY}

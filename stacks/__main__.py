@@ -6,10 +6,10 @@ import pulumi
 from cost_guard import CatalogueError, evaluate, explain, load_catalogue
 
 from providers.resources import Credentials
-from stacks.fleet import Fleet, server_name
-from stacks.gateway.component import Gateway
+from stacks.fleet import Fleet
+from stacks.gateway.component import Gateway, certificate_names, ports_on_nodes
 from stacks.monitoring.model import Limits
-from stacks.settings import SettingsError, from_pulumi, today
+from stacks.settings import GATEWAY, SettingsError, from_pulumi, today
 
 try:
     settings = from_pulumi()
@@ -24,18 +24,20 @@ if not verdict.blocked:
 
 credentials = Credentials(
     "credentials",
-    nodes=[server_name(key) for key in settings.fleet.nodes],
+    nodes=certificate_names(settings),
     generation=settings.credentials_generation,
 )
-fleet = Fleet("fleet", settings, credentials)
+fleet = Fleet("fleet", settings, credentials, ports_on_nodes(settings))
 limits = Limits(
     minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,
     break_even_tokens_per_month=None if verdict.break_even.stable is None else float(verdict.break_even.stable),
 )
-gateway = Gateway("gateway", settings, credentials, fleet.nodes, limits)
+gateway = Gateway(GATEWAY, settings, credentials, fleet.nodes, limits)
 
 pulumi.export("endpoint", gateway.endpoint)
+pulumi.export("endpointAddresses", gateway.addresses)
 pulumi.export("endpointKey", credentials.endpointKey)
+pulumi.export("caCertificate", credentials.caCertificate)
 pulumi.export("model", settings.serving.served_name)
 pulumi.export("managedModels", [model.name for model in settings.gateway.managed])
 pulumi.export("prometheus", gateway.prometheus)

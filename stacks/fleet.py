@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -13,6 +13,7 @@ from providers.resources import Credentials, Install, Node
 from stacks.settings import Settings
 
 PORTS = {"ssh": 22, "vllm": 8000}
+"""Those of a node that only serves."""
 
 
 def server_name(key: str) -> str:
@@ -23,15 +24,29 @@ def server_name(key: str) -> str:
 class Fleet(pulumi.ComponentResource):
     """One Node and one Install per key. Its inputs are the whole scenario, in plain values, for the pack to judge.
 
-    `nodes` maps a key to its Node: the gateway needs their addresses and nothing else.
+    `nodes` maps a key to its Node: the gateway needs their addresses and nothing else. `gateway_ports` are those that
+    every node has besides its own, because it carries a gateway.
     """
 
     nodes: Mapping[str, Node]
 
-    def __init__(self, name: str, settings: Settings, credentials: Credentials) -> None:
+    def __init__(
+        self, name: str, settings: Settings, credentials: Credentials, gateway_ports: Mapping[str, int]
+    ) -> None:
         super().__init__("crossover:index:Fleet", name, settings.inputs)
         bundle = credentials.caCertificate.apply(lambda ca: _bundle(settings, ca))
-        self.nodes = {key: self._node(key, settings, credentials) for key in settings.fleet.nodes}
+        self.nodes = {
+            key: rented_node(
+                key,
+                settings,
+                credentials,
+                role="inference",
+                candidates=[c.model_dump(mode="json", by_alias=True, exclude_none=True) for c in node.candidates],
+                ports={**PORTS, **gateway_ports},
+                parent=self,
+            )
+            for key, node in settings.fleet.nodes.items()
+        }
         for key, node in self.nodes.items():
             Install(
                 f"{key}-inference",
@@ -48,29 +63,37 @@ class Fleet(pulumi.ComponentResource):
             )
         self.register_outputs({})
 
-    def _node(self, key: str, settings: Settings, credentials: Credentials) -> Node:
-        candidates = [
-            candidate.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for candidate in settings.fleet.nodes[key].candidates
-        ]
-        return Node(
-            key,
-            key=key,
-            role="inference",
-            candidates=candidates,
-            generation=settings.generations.get(key, 1),
-            ports=PORTS,
-            ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey,
-            max_per_failure_domain=settings.fleet.max_per_failure_domain,
-            deadline_s=settings.deadlines.rent_s,
-            on_no_capacity=settings.on_no_capacity,
-            settings=settings.clouds,
-            opts=pulumi.ResourceOptions(parent=self, protect=_bills(candidates)),
-        )
+
+def rented_node(
+    name: str,
+    settings: Settings,
+    credentials: Credentials,
+    *,
+    role: str,
+    candidates: Sequence[Mapping[str, Any]],
+    ports: Mapping[str, int],
+    parent: pulumi.Resource,
+) -> Node:
+    """A Node whose key is `name`, as the settings want every machine of the stack."""
+    clouds = {candidate["cloud"] for candidate in candidates}
+    return Node(
+        name,
+        key=name,
+        role=role,
+        candidates=candidates,
+        generation=settings.generations.get(name, 1),
+        ports=ports,
+        ssh_public_key=credentials.sshPublicKey,
+        ssh_private_key=credentials.sshPrivateKey,
+        max_per_failure_domain=settings.fleet.max_per_failure_domain,
+        deadline_s=settings.deadlines.rent_s,
+        on_no_capacity=settings.on_no_capacity,
+        settings={cloud: section for cloud, section in settings.clouds.items() if cloud in clouds},
+        opts=pulumi.ResourceOptions(parent=parent, protect=_bills(candidates)),
+    )
 
 
-def _bills(candidates: list[dict[str, Any]]) -> bool:
+def _bills(candidates: Sequence[Mapping[str, Any]]) -> bool:
     """What costs money, and may not be had again, is protected from deletion and replacement."""
     return any(candidate["cloud"] not in BILLS_NOTHING for candidate in candidates)
 

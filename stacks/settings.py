@@ -18,11 +18,21 @@ from cost_guard import Baseline, Scenario, ScenarioError, parse_baseline, parse_
 from cost_guard.scenario import LadderFleet
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
+from providers.registry import CLOUDS
 from stacks.gateway.model import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
 from stacks.monitoring.model import MonitoringSettings
 
 NAMESPACE = "crossover:"
-GATEWAY_SECRETS = {"endpoint-keys", "vllm-api-key", "litellm-master-key", "redis.conf", "redis-password"}
+GATEWAY = "gateway"
+"""The key of the gateway's own machine."""
+GATEWAY_SECRETS = {
+    "endpoint-keys",
+    "endpoint.pem",
+    "litellm-master-key",
+    "redis-password",
+    "redis.conf",
+    "vllm-api-key",
+}
 """Made by Credentials: no key of a user's may take their place."""
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
@@ -76,7 +86,8 @@ class Settings(Frozen):
     """Node key → generation, 1 if absent. Raising it is the only way to replace a node."""
     serving: Serving
     gateway: GatewaySettings = GatewaySettings()
-    gateway_node: GatewayNode
+    gateway_node: GatewayNode | None = None
+    """Only with `gateway.placement: own`."""
     monitoring: MonitoringSettings = MonitoringSettings()
     deadlines: Deadlines = Deadlines()
     on_no_capacity: Literal["fail", "degrade"] = "fail"
@@ -94,17 +105,18 @@ class Settings(Frozen):
             raise ValueError(  # noqa: TRY004 - pydantic reports ValueErrors
                 "fleet: a stack needs `nodes` as a map of key to candidates; a count is for `plan` alone"
             )
-        if unknown := sorted(set(self.generations) - set(self.scenario.fleet.nodes)):
+        if unknown := sorted(set(self.generations) - {*self.scenario.fleet.nodes, GATEWAY}):
             raise ValueError(f"generations: the fleet has no node {', '.join(unknown)}")
+        if unknown := sorted(set(self.clouds) - set(CLOUDS)):
+            raise ValueError(f"clouds: unknown cloud {', '.join(unknown)}; known are {', '.join(sorted(CLOUDS))}")
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
+        self._check_gateway_placement(self.scenario.fleet)
         self.gateway.check_served((self.serving.served_name,))
         if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
             raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
-        if RESERVED_SERVER in self.scenario.fleet.nodes:
-            raise ValueError(
-                f"fleet.nodes: {RESERVED_SERVER!r} is the gateway's own name for its fallback; take another key"
-            )
+        if taken := sorted({RESERVED_SERVER, GATEWAY} & set(self.scenario.fleet.nodes)):
+            raise ValueError(f"fleet.nodes: {taken[0]!r} is a name of the gateway's own; take another key")
         if own := sorted(set(self.api_keys) & GATEWAY_SECRETS):
             raise ValueError(f"apiKeys: {', '.join(own)} is a secret of the gateway's own; take another name")
         webhook = self.monitoring.webhook
@@ -120,6 +132,19 @@ class Settings(Frozen):
                     f"pulumi config set --secret --path {NAMESPACE}apiKeys.{model.api_key_secret}"
                 )
         return self
+
+    def _check_gateway_placement(self, fleet: LadderFleet) -> None:
+        """Raises ValueError where the gateway has no machine, or would take the key in clear over a network."""
+        if (self.gateway.placement == "own") != (self.gateway_node is not None):
+            raise ValueError(
+                "gatewayNode: gateway.placement own needs it, {cloud, region, sku}; placement nodes must not have it"
+            )
+        hosts = [self.gateway_node] if self.gateway_node else fleet.candidates
+        if self.gateway.tls_server_name is None and any(host.cloud != "local" for host in hosts):
+            raise ValueError(
+                "gateway.tlsServerName is missing: away from this computer the endpoint needs TLS, or its key travels "
+                "in clear. Name the host that clients will ask for, like llm.example.com"
+            )
 
     @property
     def fleet(self) -> LadderFleet:

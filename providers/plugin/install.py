@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-from providers.base import GATEWAY_ROLE, Machine, MachineState, Owner
+from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX, Machine, MachineState, Owner
 from providers.contact import identified
 from providers.errors import Cancelled, CloudError, InstallFailed, NotFound
 from providers.plugin.handler import Handler, InitFailed
@@ -126,7 +126,7 @@ class InstallHandler(Handler):
             owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
             if owner is not None:
                 for gateway in self._gateways(owner, waiting):
-                    known = identified(gateway, keys)
+                    known = identified(_gateway_on(gateway), keys)
                     held.enter_context(self.installer.out_of_rotation(placement(known), owner.key, keys, waiting))
             yield
 
@@ -138,8 +138,12 @@ class InstallHandler(Handler):
             except CloudError as e:
                 waiting.say(f"cannot look for a gateway at {name}: {e}")
                 continue
-            marked = (owner.project, owner.stack, GATEWAY_ROLE)
-            found += [m for m in machines if m.owner and m.owner.fleet == marked and m.state is MachineState.RUNNING]
+            found += [
+                m
+                for m in machines
+                if m.owner and (m.owner.project, m.owner.stack) == (owner.project, owner.stack)
+                and GATEWAY_PORT in m.ports and m.state is MachineState.RUNNING
+            ]  # fmt: skip
         return found
 
     def _owner(self, values: Plain, waiting: Waiting) -> Owner | None:
@@ -156,3 +160,9 @@ class InstallHandler(Handler):
             return look(str(olds["machine"]["id"]), self.clouds, waiting) is None
         except CloudError:
             return False
+
+
+def _gateway_on(machine: Machine) -> Machine:
+    """The machine with the root of its gateway: a machine that serves has another bundle in its own."""
+    serves = machine.owner is not None and machine.owner.role != GATEWAY_ROLE
+    return replace(machine, root=f"{machine.root}{GATEWAY_SUFFIX}") if serves else machine

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cost_guard import wording
 from rich.text import Text
 
 from scripts.crossover.output import console, emit_json, styled, table
-from scripts.crossover.stack import AsJson, Outputs, Stack, key_file, outputs, reading, verdict
+from scripts.crossover.stack import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading, verdict
 
 
 def command(stack: Stack = "local", as_json: AsJson = False) -> None:
@@ -20,12 +22,14 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
         reached = outputs(stack)
         judged = verdict(stack)
         key = key_file(stack, reached.key)
-    lines = [curl(reached, key, stream) for stream in (False, True)]
+        trust = trusting(reached, stack)
+    lines = [curl(reached, key, streamed, trust) for streamed in (False, True)]
     cost = judged.self_hosted_usd_per_month
     if as_json:
         emit_json(
             {
                 "endpoint": reached.endpoint,
+                "addresses": reached.addresses,
                 "keyFile": str(key),
                 "model": reached.model,
                 "curl": lines,
@@ -50,7 +54,17 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
         print(line)
 
 
-def curl(reached: Outputs, key: Path, stream: bool) -> str:
+def trusting(reached: Outputs, stack: str) -> tuple[str, ...]:
+    """What curl needs to find and to trust an endpoint whose certificate the stack's own CA signed."""
+    url = urlsplit(reached.endpoint)
+    if url.scheme != "https":
+        return ()
+    ca = shlex.quote(str(ca_file(stack, reached.ca_certificate)))
+    address = reached.addresses[0].rpartition(":")[0]
+    return (f"--cacert {ca}", f"--resolve {url.hostname}:{url.port}:{address}")
+
+
+def curl(reached: Outputs, key: Path, stream: bool, trust: Sequence[str] = ()) -> str:
     """One line that works from any folder and reads the key from its file."""
     body: dict[str, Any] = {"model": reached.model, "messages": [{"role": "user", "content": "Say hello."}]}
     body |= {"max_tokens": 32} | ({"stream": True} if stream else {})
@@ -58,6 +72,7 @@ def curl(reached: Outputs, key: Path, stream: bool) -> str:
         [
             "curl -sS",
             *(["-N"] if stream else []),
+            *trust,
             f"{reached.endpoint}/v1/chat/completions",
             f'-H "Authorization: Bearer $(cat {shlex.quote(str(key))})"',
             "-H 'Content-Type: application/json'",

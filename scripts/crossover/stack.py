@@ -51,6 +51,10 @@ class Outputs:
     """A running stack's outputs. `key` is the endpoint's secret."""
 
     endpoint: str
+    addresses: tuple[str, ...]
+    """"host:port" of every gateway."""
+    ca_certificate: str
+    """PEM; signs the endpoint's certificate where its URL is https."""
     key: str
     model: str
     managed_models: tuple[str, ...]
@@ -64,6 +68,8 @@ def outputs(stack: str) -> Outputs:
     try:
         return Outputs(
             endpoint=values["endpoint"],
+            addresses=tuple(values["endpointAddresses"]),
+            ca_certificate=values["caCertificate"],
             key=values["endpointKey"],
             model=values["model"],
             managed_models=tuple(values["managedModels"]),
@@ -104,13 +110,22 @@ def nodes(stack: str) -> list[dict[str, Any]]:
 
 def key_file(stack: str, key: str) -> Path:
     """Writes the endpoint's key where only its owner can read it, and returns the path."""
-    path = STATE / f"{stack.rpartition('/')[2]}.key"  # of organization/project/stack, the stack
+    return _kept(stack, "key", key)
+
+
+def ca_file(stack: str, certificate: str) -> Path:
+    """Writes the certificate of the stack's CA, and returns the path."""
+    return _kept(stack, "ca.pem", certificate)
+
+
+def _kept(stack: str, suffix: str, text: str) -> Path:
+    path = STATE / f"{stack.rpartition('/')[2]}.{suffix}"  # of organization/project/stack, the stack
     STATE.mkdir(exist_ok=True)
-    if not (path.exists() and path.read_text() == key):
-        draft = path.with_suffix(".new")
+    if not (path.exists() and path.read_text() == text):
+        draft = path.with_name(f"{path.name}.new")
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o600)
-        draft.write_text(key)
+        draft.write_text(text)
         draft.rename(path)
     return path
 

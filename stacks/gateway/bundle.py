@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.sources import repository_source, repository_sources
 from stacks.gateway.cache import render_redis_conf
-from stacks.gateway.haproxy import ENVIRONMENT, HEALTH_PATH, render_haproxy
+from stacks.gateway.haproxy import CERTIFICATE, ENVIRONMENT, HEALTH_PATH, render_haproxy
 from stacks.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment
 from stacks.gateway.model import GatewaySettings, Peer
 
@@ -57,6 +57,16 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
 
 
 def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequence[Peer], ca_pem: str) -> Bundle:
+    name = settings.tls_server_name
+    certificate = () if name is None else (CERTIFICATE,)
+    ready = HttpCheck(
+        "endpoint",
+        "endpoint",
+        HEALTH_PATH,
+        tls_ca=None if name is None else f"@ROOT@/{_CA}",
+        tls_server_name=name,
+        deadline_s=180,
+    )
     return Bundle(
         role="haproxy",
         files=(File(_HAPROXY, render_haproxy(settings, served_names, peers)), File(_CA, ca_pem)),
@@ -69,15 +79,15 @@ def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequ
                 secret_environment=ENVIRONMENT,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(_HAPROXY, _CA, _ROUTE, "secrets/endpoint-keys"),
+                reload_files=(_HAPROXY, _CA, _ROUTE, *(f"secrets/{s}" for s in ("endpoint-keys", *certificate))),
             ),
         ),
         checks=(
             HttpCheck("haproxy", "haproxy-stats", "/metrics"),
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
-            HttpCheck("endpoint", "endpoint", HEALTH_PATH, deadline_s=180),
+            ready,
         ),
-        secrets=("endpoint-keys", *ENVIRONMENT.values()),
+        secrets=("endpoint-keys", *certificate, *ENVIRONMENT.values()),
         programs=("haproxy",),
         directories=("run",),
     )

@@ -1,33 +1,48 @@
-"""The gateway as resources: one machine, and the bundle that needs the nodes' addresses but none of them ready."""
+"""The gateway as resources: where it runs, and the bundle that needs the nodes' addresses but none of them ready."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from images.bundle import Bundle
+from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX
 from providers.resources import Credentials, Install, Node
-from stacks.fleet import server_name
+from stacks.fleet import rented_node, server_name
 from stacks.gateway.bundle import PORTS as GATEWAY_PORTS
 from stacks.gateway.bundle import gateway_bundle
+from stacks.gateway.haproxy import CERTIFICATE
 from stacks.gateway.model import Peer
 from stacks.monitoring.bundle import PORTS as MONITORING_PORTS
 from stacks.monitoring.bundle import monitoring_bundle
 from stacks.monitoring.model import Limits
 from stacks.settings import Settings
 
-PORTS = {"ssh": 22, **GATEWAY_PORTS, **MONITORING_PORTS}
+PORTS = {**GATEWAY_PORTS, **MONITORING_PORTS}
+
+
+def certificate_names(settings: Settings) -> list[str]:
+    """Every name that the stack needs a certificate for."""
+    endpoint = [settings.gateway.tls_server_name] if settings.gateway.tls_server_name else []
+    return [server_name(key) for key in settings.fleet.nodes] + endpoint
+
+
+def ports_on_nodes(settings: Settings) -> Mapping[str, int]:
+    """The ports that every node of the fleet has besides its own, because it carries a gateway."""
+    return PORTS if settings.gateway.placement == "nodes" else {}
 
 
 class Gateway(pulumi.ComponentResource):
-    """HAProxy, LiteLLM, Redis, Prometheus and Alertmanager on a machine of their own.
+    """HAProxy, LiteLLM, Redis, Prometheus and Alertmanager, on a machine of their own or on every node.
 
-    Outputs: `endpoint`, `prometheus`, `alertmanager`, each a URL.
+    Outputs: `endpoint`, `prometheus`, `alertmanager`, each a URL; `addresses`, "host:port" of every gateway. Where the
+    endpoint speaks TLS, its URL holds the certificate's name, and clients resolve that to the addresses.
     """
 
     endpoint: pulumi.Output[str]
+    addresses: pulumi.Output[list[str]]
     prometheus: pulumi.Output[str]
     alertmanager: pulumi.Output[str]
 
@@ -35,43 +50,76 @@ class Gateway(pulumi.ComponentResource):
         self, name: str, settings: Settings, credentials: Credentials, nodes: Mapping[str, Node], limits: Limits
     ) -> None:
         super().__init__("crossover:index:Gateway", name)
-        node = Node(
-            name,
-            key=name,
-            role="gateway",
-            candidates=[settings.gateway_node.model_dump(by_alias=True)],
-            ports=PORTS,
-            ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey,
-            deadline_s=settings.deadlines.rent_s,
-            settings=settings.clouds,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
         machines = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})
         bundle = pulumi.Output.all(machines, credentials.caCertificate).apply(
             lambda known: _bundle(settings, known[0], known[1], limits)
         )
-        install = Install(
-            f"{name}-router",
-            machine=node.machine,
-            role="gateway",
-            fleet=name,
-            server_name=name,
-            bundle=bundle,
-            secrets=_secrets(settings, credentials),
-            ssh_private_key=credentials.sshPrivateKey,
-            deadline_s=settings.deadlines.install_s,
-            opts=pulumi.ResourceOptions(parent=self, deleted_with=node),
-        )
-        # What the router's own outputs say, so that an address is not shown before something answers there.
-        self.endpoint = install.machine.apply(lambda m: _url(m, "endpoint"))
-        self.prometheus = install.machine.apply(lambda m: _url(m, "prometheus"))
-        self.alertmanager = install.machine.apply(lambda m: _url(m, "alertmanager"))
+        installs = [
+            Install(
+                f"{key}-router",
+                machine=machine,
+                role=GATEWAY_ROLE,
+                fleet=name,
+                server_name=key,
+                bundle=bundle,
+                secrets=_secrets(settings, credentials),
+                ssh_private_key=credentials.sshPrivateKey,
+                deadline_s=settings.deadlines.install_s,
+                opts=pulumi.ResourceOptions(parent=self, deleted_with=node),
+            )
+            for key, node, machine in self._hosts(name, settings, credentials, nodes)
+        ]
+        # What the routers' own outputs say, so that an address is not shown before something answers there.
+        routers = pulumi.Output.all(*(install.machine for install in installs)).apply(_reachable)
+        self.addresses = routers.apply(lambda found: [_address(m, GATEWAY_PORT) for m in found])
+        self.endpoint = routers.apply(lambda found: _endpoint(settings, found))
+        self.prometheus = routers.apply(lambda found: _first(found, "prometheus"))
+        self.alertmanager = routers.apply(lambda found: _first(found, "alertmanager"))
         self.register_outputs({"endpoint": self.endpoint})
 
+    def _hosts(
+        self, name: str, settings: Settings, credentials: Credentials, nodes: Mapping[str, Node]
+    ) -> list[tuple[str, Node, pulumi.Output[dict[str, Any]]]]:
+        """(key, node, the machine as the gateway sees it) of everything that carries a gateway."""
+        if settings.gateway_node is None:
+            return [(key, node, node.machine.apply(_beside_its_server)) for key, node in nodes.items()]
+        node = rented_node(
+            name,
+            settings,
+            credentials,
+            role=GATEWAY_ROLE,
+            candidates=[settings.gateway_node.model_dump(by_alias=True)],
+            ports={"ssh": 22, **PORTS},
+            parent=self,
+        )
+        return [(name, node, node.machine)]
 
-def _url(machine: Mapping[str, Any], port: str) -> str:
-    return f"http://{machine['address']}:{int(machine['ports'][port])}"
+
+def _beside_its_server(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Two bundles on one machine have a root each."""
+    return {**machine, "root": f"{machine['root']}{GATEWAY_SUFFIX}"}
+
+
+def _reachable(machines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that exist: a vacant node has no address."""
+    return [machine for machine in machines if machine["address"]]
+
+
+def _address(machine: Mapping[str, Any], port: str) -> str:
+    host = machine["address"]
+    return f"{f'[{host}]' if ':' in host else host}:{int(machine['ports'][port])}"
+
+
+def _endpoint(settings: Settings, machines: Sequence[Mapping[str, Any]]) -> str:
+    name = settings.gateway.tls_server_name
+    if name is None or not machines:
+        return _first(machines, GATEWAY_PORT)
+    return f"https://{name}:{int(machines[0]['ports'][GATEWAY_PORT])}"
+
+
+def _first(machines: Sequence[Mapping[str, Any]], port: str) -> str:
+    """The URL at the first machine; empty where there is none."""
+    return f"http://{_address(machines[0], port)}" if machines else ""
 
 
 def _bundle(settings: Settings, machines: Mapping[str, Any], ca_certificate: str, limits: Limits) -> dict[str, Any]:
@@ -89,6 +137,8 @@ def _bundle(settings: Settings, machines: Mapping[str, Any], ca_certificate: str
 
 def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.Input[str]]:
     stand_in = {model.api_key_secret: credentials.standInKey for model in settings.gateway.stood_in}
+    name = settings.gateway.tls_server_name
+    tls = {} if name is None else {CERTIFICATE: credentials.nodeCertificates.apply(lambda made: _pem(made[name]))}
     given = {name: pulumi.Output.secret(value.get_secret_value()) for name, value in settings.api_keys.items()}
     return {
         "endpoint-keys": credentials.endpointKey.apply(lambda key: f"{key}\n"),
@@ -96,6 +146,12 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
         "litellm-master-key": credentials.litellmMasterKey,
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,
+        **tls,
         **stand_in,
         **given,  # none of the names above: settings refuse those
     }
+
+
+def _pem(pair: Mapping[str, str]) -> str:
+    """Certificate and key in one file, as HAProxy reads them."""
+    return f"{pair['certificate']}{pair['privateKey']}"

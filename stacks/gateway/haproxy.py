@@ -23,6 +23,8 @@ MODELS_PATH = "/v1/models"
 HEALTH_PATH = "/health"
 SOCKET = "run/haproxy.sock"
 """HAProxy's runtime API, relative to the machine's root, which must be the working directory of the process."""
+CERTIFICATE = "endpoint.pem"
+"""Secret: the endpoint's certificate and its private key, one after the other, where it speaks TLS."""
 ENVIRONMENT = {"VLLM_API_KEY": "vllm-api-key", "LITELLM_MASTER_KEY": "litellm-master-key"}
 """The variables that the file needs, and the secrets they come from."""
 
@@ -99,6 +101,7 @@ def _global(settings: GatewaySettings) -> str:
             "# After a reload the old process ends its streams, but not for ever.",
             f"hard-stop-after {settings.request_timeout_seconds + 300}s",
             "ssl-default-server-options ssl-min-ver TLSv1.2",
+            "ssl-default-bind-options ssl-min-ver TLSv1.2",
         ],
     )
 
@@ -135,7 +138,7 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str]) -> str:
     models = [{"id": n, "object": "model", "created": 0, "owned_by": owned[n]} for n in names]
     log = "%ci:%cp %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq"
     lines = [
-        "bind @BIND@:@PORT:endpoint@",
+        "bind @BIND@:@PORT:endpoint@" + (f" ssl crt @SECRET:{CERTIFICATE}@" if settings.tls_server_name else ""),
         "option http-buffer-request",
         f'log-format "{log} id=%[var(txn.id)] model=%[var(txn.model)] %{{+Q}}r"',
         "http-request set-var(txn.id) uuid()",

@@ -64,8 +64,11 @@ class ManagedModel(Frozen):
 class GatewaySettings(Frozen):
     """The gateway, all of it. The defaults serve self-hosted models alone, by least connections."""
 
-    placement: Literal["own"] = "own"
-    """Where it runs: `own` is a machine of its own."""
+    placement: Literal["own", "nodes"] = "own"
+    """Where it runs: `own` is a machine of its own, `gatewayNode`; with `nodes` every node carries one."""
+    tls_server_name: Annotated[str, Field(pattern=f"^{_HOST_NAME.pattern}$")] | None = None
+    """Name in the endpoint's certificate, which the fleet's own CA signs. None serves plain HTTP, which is only for a
+    gateway on this computer: the key would travel in clear."""
     managed: tuple[ManagedModel, ...] = ()
     fallback: str | None = None
     """Name of the managed model that answers when no node can; None means a 503 that says so."""

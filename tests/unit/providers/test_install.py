@@ -23,6 +23,7 @@ class Installer:
     def __init__(self) -> None:
         self.broken = False
         self.calls: list[str] = []
+        self.roots: list[str] = []
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         self.calls.append(f"install {previous_private_key}->{news['sshPrivateKey']}")
@@ -40,13 +41,15 @@ class Installer:
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
     ) -> Iterator[None]:
         self.calls.append(f"drain {node} at {gateway['id']}")
+        self.roots.append(gateway["root"])
         yield
         self.calls.append(f"back {node}")
 
 
-def launched(cloud: FakeCloud, role: str, key: str) -> str:
+def launched(cloud: FakeCloud, role: str, key: str, carries_gateway: bool = False) -> str:
     owner = Owner("p", "s", role, key, 1)
-    machine = cloud.launch(NodeSpec(machine_name(owner), owner, key, "gpu", "k", {"ssh": 22}))
+    ports = {"ssh": 22, **({"endpoint": 8080} if carries_gateway or role == "gateway" else {})}
+    machine = cloud.launch(NodeSpec(machine_name(owner), owner, key, "gpu", "k", ports))
     cloud.get(machine.id)
     return f"fake/{machine.id}"
 
@@ -102,4 +105,22 @@ def test_what_was_on_a_machine_that_is_gone_is_gone_with_it(cloud: FakeCloud) ->
     cloud.machines.clear()
     assert handler.read("id", inputs(machine), Waiting()) is None
     handler.delete("id", inputs(machine), Waiting())
+    assert installer.calls == []
+
+
+def test_a_gateway_on_a_serving_machine_is_told_too_at_its_own_root(cloud: FakeCloud) -> None:
+    installer = Installer()
+    machines = [launched(cloud, "inference", key, carries_gateway=True) for key in "ab"]
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    handler.update("id", inputs(machines[0]), inputs(machines[0]), Waiting())
+    assert installer.calls[:2] == [f"drain a at {machine}" for machine in machines]
+    assert installer.roots == ["/opt/crossover-gateway"] * 2
+
+
+def test_nothing_is_installed_on_a_vacant_node_and_nothing_removed(cloud: FakeCloud) -> None:
+    installer, vacant = Installer(), inputs("vacant/p-s-a-g1-0123abcd")
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    assert handler.create("urn", vacant, Waiting()) == ("vacant/p-s-a-g1-0123abcd/inference", vacant)
+    handler.update("id", vacant, vacant, Waiting())
+    handler.delete("id", vacant, Waiting())
     assert installer.calls == []
