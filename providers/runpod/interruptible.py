@@ -9,6 +9,7 @@ even as the cause of ours, and nothing here logs.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -133,6 +134,7 @@ def _never_connected(error: Exception) -> bool:
     return type(reason).__name__ in ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")
 
 
+@functools.cache
 def _sdk() -> Any:
     """The PyPI package. A process that was started as `python providers` has this folder's parent first on its path,
     where `runpod` means this folder: that entry is left out while importing."""
