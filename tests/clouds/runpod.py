@@ -76,7 +76,7 @@ class RunpodEmulator(Emulator):
     undying: bool = False
     """DELETE is answered, and nothing ends."""
     echo: bool = False
-    """GraphQL's refusals repeat the query, as a careless server's would."""
+    """GraphQL's refusals repeat the query's end, as a careless server's would."""
     pods: dict[str, Pod] = field(default_factory=dict)
     _count: int = 0
     _made: threading.local = field(default_factory=threading.local)
@@ -315,7 +315,7 @@ class RunpodEmulator(Emulator):
             message = str(e.body["detail"])
         except QueryRefused as e:
             message = str(e)
-        return 200, {"errors": [{"message": message + (query if self.echo else "")}], "data": None}
+        return 200, {"errors": [{"message": message + (query[-150:] if self.echo else "")}], "data": None}
 
     def _gpu_types(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         if arguments.get("input") != {"id": GPU}:
