@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from providers.base import Cloud
 from providers.errors import InvalidRequest
 from providers.local.cloud import LocalCloud
+from providers.runpod.cloud import RunpodCloud
 
 CLOUDS: Mapping[str, Callable[[], Cloud]] = {
     "local": LocalCloud.from_environment,
+    "runpod": RunpodCloud.from_environment,
 }
 
 

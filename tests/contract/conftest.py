@@ -5,25 +5,67 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from providers.base import Cloud
+import providers.rent
+from providers.base import Cloud, Machine, NodeSpec, Owner
+from providers.blocklist import Blocklist
+from providers.hostkeys import one_use
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
+from providers.rent import contact
+from providers.runpod.client import RunpodClient
+from providers.runpod.cloud import RunpodCloud
+from providers.runpod.config import RunpodConfig
+from providers.waiting import Waiting
+from tests.clouds.runpod import RunpodEmulator
+from tests.clouds.server import Emulator, Nowhere
+from tests.support.clouds import Clock
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
+PRIVATE = "the stack's SSH key"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A cloud to be tried, where it can be launched, and how to make a machine vanish behind its back."""
+    """A cloud to be tried, where it can be launched, and how to look at it and to harm it behind its back."""
 
     cloud: Cloud
     region: str
     sku: str
     kill: Callable[[str], None]
+    """Makes a machine vanish."""
+    billed: Callable[[], list[str]]
+    """Ids of what costs money now, asked of the vendor and not of our client."""
+    emulator: Emulator | None = None
+    """Takes faults; None for a cloud without a transport of its own."""
+    clock: Clock | None = None
+    """The emulator's, on which nobody really waits."""
+    regions: tuple[str, ...] = ()
+    """More regions, for a second node."""
+    max_usd_per_hour: str | None = field(default=None)
+
+    def spec(self, name: str = "n", **changes: object) -> NodeSpec:
+        """A node to launch there."""
+        values: dict[str, object] = {
+            "name": name, "owner": Owner("p", "s", "inference", "a", 1), "region": self.region, "sku": self.sku,
+            "ssh_public_key": KEY, "ports": {"ssh": 22, "vllm": 8000}, "host_key": one_use(PRIVATE, name),
+            **changes,
+        }  # fmt: skip
+        return NodeSpec(**values)  # type: ignore[arg-type]
+
+    def ready(self, name: str = "n") -> Machine:
+        """A machine in contact."""
+        return contact(self.cloud.launch(self.spec(name)), self.cloud, PRIVATE, 60, self.waiting())
+
+    def waiting(self) -> Waiting:
+        """What long work is given here."""
+        return Waiting() if self.clock is None else self.clock.waiting()
 
 
 @pytest.fixture
@@ -31,18 +73,50 @@ def local() -> Iterator[Trial]:
     folder = Path(tempfile.mkdtemp(prefix="xo-"))
     client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
     try:
-        yield Trial(LocalCloud(client), "bay-1", "small", client.destroy)
+        yield Trial(LocalCloud(client), "bay-1", "small", client.destroy, client.ids)
     finally:
         for machine_id in client.ids():
             client.destroy(machine_id)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-TRIALS = ("local",)
+@pytest.fixture
+def runpod() -> Iterator[Trial]:
+    clock = Clock()
+    emulator = RunpodEmulator(Nowhere(), clock)
+    with emulator.serving() as url:
+        client = RunpodClient(RunpodConfig(emulator.key, url), clock=clock, sleep=clock.sleep, paces=())
+        yield Trial(
+            RunpodCloud(client), "US-KS-2", "8x-a100-sxm-80gb-secure", emulator.vanish, lambda: emulator.machines,
+            emulator, clock, ("EU-RO-1",),
+        )  # fmt: skip
+
+
+EMULATED = ("runpod",)
+TRIALS = ("local", *EMULATED)
 
 
 @pytest.fixture(params=TRIALS)
-def trial(request: pytest.FixtureRequest) -> Trial:
+def trial(request: pytest.FixtureRequest, on_paper: None) -> Trial:
     """Each cloud in turn."""
     found: Trial = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=EMULATED)
+def emulated(request: pytest.FixtureRequest, on_paper: None) -> Trial:
+    """Each cloud whose API is emulated."""
+    found: Trial = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines that only exist on paper answer at once; the others answer for themselves."""
+    real = providers.rent.first_contact
+
+    def first_contact(machine: Machine, ssh_private_key: str) -> Machine:
+        return machine if machine.address == "192.0.2.1" else real(machine, ssh_private_key)
+
+    monkeypatch.setattr(providers.rent, "first_contact", first_contact)
+    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())
