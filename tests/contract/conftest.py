@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from providers.base import Cloud
+from providers.existing.cloud import ExistingCloud
+from providers.existing.config import ExistingConfig
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
+from tests.support import sshd
+from tests.support.owned import owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,19 @@ def local() -> Iterator[Trial]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-TRIALS = ("local",)
+@pytest.fixture
+def existing() -> Iterator[Trial]:
+    """Two machines that are there already: two sshd of this computer."""
+    folder = Path(tempfile.mkdtemp(prefix="xo-"))
+    with sshd.machine(folder / "a", folder / "c") as a, sshd.machine(folder / "b", folder / "c") as b:
+        entries = [owned(m, name, ports={"vllm": port}) for m, name, port in ((a, "a", 8001), (b, "b", 8002))]
+        (folder / "machines.yaml").write_text(yaml.safe_dump({"machines": entries}))
+        cloud = ExistingCloud(ExistingConfig(folder / "machines.yaml", folder / "claims"))
+        yield Trial(cloud, "hall-1/rack-1", "small", lambda claim: cloud.claims._path(claim).unlink())
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+TRIALS = ("local", "existing")
 
 
 @pytest.fixture(params=TRIALS)
