@@ -237,8 +237,9 @@ def _plain(found: Survey, failures: Mapping[str, str]) -> dict[str, Any]:
     rows = []
     for f in found.findings:
         m, owner = f.machine, f.machine.owner
-        row = {
+        row: dict[str, Any] = {
             "id": f.resource_id,
+            "cloud": m.cloud,
             "name": m.name,
             "standing": str(f.standing),
             "stack": owner.stack if owner else "",
