@@ -52,7 +52,9 @@ def reconcile(stack: str) -> str:
         if changed:
             pulumi("up", "--stack", stack, *UNATTENDED, *aimed, *pack, timeout_s=None)
     except StackError as e:
-        raise StackError(f"{e}\nreconcile rents nothing: where a machine is gone, run scripts/up {stack}") from None
+        raise StackError(
+            f"{errors(str(e))}\nreconcile rents nothing: where a machine is gone, run scripts/up {stack}"
+        ) from None
     if unrefreshed:
         raise StackError(f"the gateway is as it should be, but not all could be refreshed:\n{unrefreshed}")
     return f"the gateway was changed: {', '.join(changed)}" if changed else "nothing changed"
@@ -67,6 +69,15 @@ def gateway_urns(found: Sequence[dict[str, Any]]) -> list[str]:
 def changes(plan: dict[str, Any]) -> list[str]:
     """Names of the resources that a preview would change."""
     return [step["urn"].rpartition("::")[2] for step in plan.get("steps") or [] if step["op"] not in ("same", "read")]
+
+
+def errors(said: str) -> str:
+    """The errors of a failed preview, which tells them within its plan; anything else as it is."""
+    try:
+        found = json.loads(said)["diagnostics"]
+    except (ValueError, KeyError, TypeError):
+        return said
+    return "\n".join(d["message"].strip() for d in found if d.get("severity") == "error")
 
 
 @contextmanager

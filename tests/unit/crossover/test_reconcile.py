@@ -100,6 +100,12 @@ def test_what_the_engine_refuses_is_told_and_what_to_run_instead(engine: Engine,
     assert "scripts/up prod" in done.stderr
 
 
+def test_of_a_plan_that_fails_only_the_errors_are_told(engine: Engine) -> None:
+    said = [{"severity": "warning", "message": "Cost gate: WARN"}, {"severity": "error", "message": "error: depends\n"}]
+    engine.fails["preview"] = json.dumps({"config": {"x": "y"}, "diagnostics": said})
+    assert run().stderr.startswith("crossover: reconcile of prod: error: depends\nreconcile rents nothing: ")
+
+
 def test_a_stack_without_a_gateway_is_not_up(engine: Engine) -> None:
     engine.resources = RESOURCES[:1]
     assert "it is not up" in run().stderr

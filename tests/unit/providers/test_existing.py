@@ -250,3 +250,13 @@ def test_there_is_nothing_to_set(team: Team) -> None:
     team.cloud.check_settings({})
     with pytest.raises(InvalidRequest, match=r"clouds\.existing: there is nothing to set, got image"):
         team.cloud.check_settings({"image": "x"})
+
+
+def test_the_example_in_the_docs_is_one(team: Team) -> None:
+    """It shows every key, and costs what the text says."""
+    page = Path(__file__).parents[3] / "docs" / "reference" / "clouds" / "existing.md"
+    text = page.read_text().partition("```yaml\n")[2].partition("```")[0]
+    team.cloud.config.machines.write_text(text)
+    [machine] = load(team.cloud.config.machines)
+    assert machine.usd_per_hour == Decimal("7.6593")
+    assert machine.model_fields_set == set(OwnedMachine.model_fields)
