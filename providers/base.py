@@ -29,7 +29,7 @@ class Capability(StrEnum):
     CONTAINER = "container"
     PRIVATE_NETWORK = "private-network"
     BILLS_NOTHING = "bills-nothing"
-    """Renting here costs no money (`local`, `existing`): prices of what it stands for only warn when stale."""
+    """An hour here costs nothing at all (`local`): every price is zero, and prices of what it stands for only warn."""
 
 
 class MachineState(StrEnum):

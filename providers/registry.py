@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 from providers.base import Cloud
 from providers.errors import InvalidRequest
+from providers.existing.cloud import ExistingCloud
 from providers.local.cloud import LocalCloud
 from providers.runpod.cloud import RunpodCloud
 
 CLOUDS: Mapping[str, Callable[[], Cloud]] = {
+    "existing": ExistingCloud.from_environment,
     "local": LocalCloud.from_environment,
     "runpod": RunpodCloud.from_environment,
 }

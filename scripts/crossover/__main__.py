@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, endpoint, nodes, plan, smoke
+from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke
 
 
 class _Group(TyperGroup):
@@ -41,8 +41,12 @@ app = typer.Typer(
 )
 app.command("claims")(claims.command)
 app.command("plan")(plan.command)
+app.command("doctor")(doctor.command)
 app.command("endpoint")(endpoint.command)
 app.command("nodes")(nodes.command)
+app.command("offers")(offers.command)
+app.command("orphans")(orphans.command)
+app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
 
 

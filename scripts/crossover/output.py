@@ -18,6 +18,9 @@ STYLES = {
     "WARN": "bold yellow",
     "BLOCK": "bold red",
     "FAIL": "bold red",
+    "ok": "green",
+    "warn": "bold yellow",
+    "fail": "bold red",
     "reproduces": "green",
     "reproduces-if": "yellow",
     "contradicts": "red",
@@ -30,9 +33,9 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-def styled(word: str) -> Text:
-    """A verdict, level or status in its colour."""
-    return Text(word, style=STYLES.get(word, ""))
+def styled(word: str, shown: str | None = None) -> Text:
+    """A verdict, level or status in its colour; or another word in that colour."""
+    return Text(word if shown is None else shown, style=STYLES.get(word, ""))
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -41,6 +44,13 @@ def table(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def right_aligned(made: Table, *columns: str) -> None:
+    """Numbers stand under one another."""
+    for column in made.columns:
+        if column.header in columns:
+            column.justify = "right"
 
 
 def emit_json(document: Any) -> None:

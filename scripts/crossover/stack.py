@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 from cost_guard import (
     CatalogueError,
     ScenarioError,
@@ -26,6 +27,7 @@ from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE = REPOSITORY / ".state"
+NODE = "gpucloud:index:Node"
 
 
 class StackError(Exception):
@@ -64,7 +66,7 @@ class Outputs:
 
 def outputs(stack: str) -> Outputs:
     """Raises StackError where the stack does not exist or has not come up."""
-    values = json.loads(_pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack))
+    values = json.loads(pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack))
     try:
         return Outputs(
             endpoint=values["endpoint"],
@@ -82,7 +84,7 @@ def outputs(stack: str) -> Outputs:
 
 def verdict(stack: str) -> Verdict:
     """The gate on the stack's committed configuration, as of today. Raises StackError."""
-    config = json.loads(_pulumi("config", "--json", "--stack", stack))
+    config = json.loads(pulumi("config", "--json", "--stack", stack))
     values = {
         key.removeprefix(NAMESPACE): item.get("objectValue", item.get("value"))
         for key, item in config.items()
@@ -99,13 +101,48 @@ def verdict(stack: str) -> Verdict:
 
 def nodes(stack: str) -> list[dict[str, Any]]:
     """The outputs of every Node in the stack's state, secrets left encrypted."""
-    exported = json.loads(_pulumi("stack", "export", "--stack", stack))
-    resources = exported["deployment"].get("resources") or []
     return [
         {"id": r.get("id", ""), "initErrors": r.get("initErrors") or [], **r.get("outputs", {})}
-        for r in resources
-        if r["type"] == "gpucloud:index:Node" and not r.get("delete")
+        for r in resources(stack)
+        if r["type"] == NODE and not r.get("delete")
     ]
+
+
+def resources(stack: str) -> list[dict[str, Any]]:
+    """All resources of the stack's state, secrets left encrypted. Raises StackError."""
+    return list(_deployment(stack).get("resources") or [])
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What one state knows of machines."""
+
+    machines: frozenset[str]
+    """Ids "cloud/machine id", of those that are to be deleted too."""
+    busy: bool
+    """An operation on a machine has begun and not ended: it runs, or was killed."""
+
+
+def known_machines(stack: str) -> Known:
+    """Raises StackError where the state cannot be read."""
+    deployment = _deployment(stack)
+    nodes = [r for r in deployment.get("resources") or [] if r["type"] == NODE]
+    pending = deployment.get("pending_operations") or []
+    return Known(
+        machines=frozenset(r["id"] for r in nodes if r.get("id")),
+        busy=any(operation["resource"]["type"] == NODE for operation in pending),
+    )
+
+
+def stacks() -> list[str]:
+    """All stacks of the project in this backend. Raises StackError."""
+    return [stack["name"] for stack in json.loads(pulumi("stack", "ls", "--json"))]
+
+
+def project() -> str:
+    """The project's name, as machines carry it in their mark."""
+    name: str = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["name"]
+    return name
 
 
 def key_file(stack: str, key: str) -> Path:
@@ -130,12 +167,20 @@ def _kept(stack: str, suffix: str, text: str) -> Path:
     return path
 
 
-def _pulumi(*arguments: str) -> str:
+def _deployment(stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack)).get("deployment") or {}
+    return found
+
+
+def pulumi(*arguments: str, timeout_s: float | None = 120.0) -> str:
+    """What scripts/pulumi says on standard output. Raises StackError with its own words where it fails."""
     command = [str(REPOSITORY / "scripts" / "pulumi"), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
-        raise StackError(f"{' '.join(arguments)} did not answer in 120 s: is the backend reachable?") from None
+        raise StackError(
+            f"{' '.join(arguments)} did not answer in {timeout_s:g} s: is the backend reachable?"
+        ) from None
     if done.returncode != 0:
         raise StackError(done.stderr.strip() or done.stdout.strip())
     return done.stdout

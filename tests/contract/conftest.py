@@ -6,14 +6,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
 import providers.rent
 from providers.base import Cloud, Machine, NodeSpec, Owner
 from providers.blocklist import Blocklist
+from providers.existing.cloud import ExistingCloud
+from providers.existing.config import ExistingConfig
 from providers.hostkeys import one_use
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
@@ -22,10 +26,16 @@ from providers.rent import contact
 from providers.runpod.client import RunpodClient
 from providers.runpod.cloud import RunpodCloud
 from providers.runpod.config import RunpodConfig
+from providers.vastai.client import VastaiClient
+from providers.vastai.cloud import VastaiCloud
+from providers.vastai.config import VastaiConfig
 from providers.waiting import Waiting
 from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Emulator, Nowhere
+from tests.clouds.vastai import VastaiEmulator
+from tests.support import sshd
 from tests.support.clouds import Clock
+from tests.support.owned import owned
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 PRIVATE = "the stack's SSH key"
@@ -48,13 +58,13 @@ class Trial:
     """The emulator's, on which nobody really waits."""
     regions: tuple[str, ...] = ()
     """More regions, for a second node."""
-    max_usd_per_hour: str | None = field(default=None)
 
     def spec(self, name: str = "n", **changes: object) -> NodeSpec:
         """A node to launch there."""
         values: dict[str, object] = {
             "name": name, "owner": Owner("p", "s", "inference", "a", 1), "region": self.region, "sku": self.sku,
             "ssh_public_key": KEY, "ports": {"ssh": 22, "vllm": 8000}, "host_key": one_use(PRIVATE, name),
+            "max_usd_per_hour": Decimal(30),
             **changes,
         }  # fmt: skip
         return NodeSpec(**values)  # type: ignore[arg-type]
@@ -92,8 +102,33 @@ def runpod() -> Iterator[Trial]:
         )  # fmt: skip
 
 
-EMULATED = ("runpod",)
-TRIALS = ("local", *EMULATED)
+@pytest.fixture
+def existing() -> Iterator[Trial]:
+    """Two machines that are there already: two sshd of this computer."""
+    folder = Path(tempfile.mkdtemp(prefix="xo-"))
+    with sshd.machine(folder / "a", folder / "c") as a, sshd.machine(folder / "b", folder / "c") as b:
+        entries = [owned(m, name, ports={"vllm": port}) for m, name, port in ((a, "a", 8001), (b, "b", 8002))]
+        (folder / "machines.yaml").write_text(yaml.safe_dump({"machines": entries}))
+        cloud = ExistingCloud(ExistingConfig(folder / "machines.yaml", folder / "claims"))
+        forget = lambda claim: cloud.claims._path(claim).unlink()  # noqa: E731
+        yield Trial(cloud, "hall-1/rack-1", "small", forget, lambda: [m.id for m in cloud.list()])
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def vastai() -> Iterator[Trial]:
+    clock = Clock()
+    emulator = VastaiEmulator(Nowhere(), clock)
+    with emulator.serving() as url:
+        client = VastaiClient(VastaiConfig(emulator.key, url), clock=clock, sleep=clock.sleep)
+        yield Trial(
+            VastaiCloud(client), "any", "8x-a100-sxm4-80gb", emulator.vanish, lambda: emulator.machines,
+            emulator, clock, ("any",),
+        )  # fmt: skip
+
+
+EMULATED = ("runpod", "vastai")
+TRIALS = ("local", "existing", *EMULATED)
 
 
 @pytest.fixture(params=TRIALS)

@@ -12,22 +12,7 @@ from providers.errors import InvalidRequest, NotFound
 from providers.registry import CLOUDS, cloud
 from providers.rent import contact
 from providers.waiting import Waiting
-from tests.contract.conftest import TRIALS, Trial
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
-
-
-def spec(trial: Trial, name: str = "n", **changes: object) -> NodeSpec:
-    values: dict[str, object] = {
-        "name": name, "owner": Owner("p", "s", "inference", "a", 1), "region": trial.region, "sku": trial.sku,
-        "ssh_public_key": KEY, "ports": {"ssh": 22, "vllm": 8000}, **changes,
-    }  # fmt: skip
-    return NodeSpec(**values)  # type: ignore[arg-type]
-
-
-def ready(trial: Trial, name: str = "n") -> Machine:
-    return contact(trial.cloud.launch(spec(trial, name)), trial.cloud, "", 30, Waiting())
-
+from tests.contract.conftest import KEY, TRIALS, Trial
 
 def test_every_cloud_is_tried() -> None:
     assert set(TRIALS) == set(CLOUDS)
@@ -39,7 +24,7 @@ def test_an_unknown_cloud_is_named_with_those_that_exist() -> None:
 
 
 def test_a_launched_machine_is_found_by_name_and_carries_its_mark(trial: Trial) -> None:
-    machine = ready(trial)
+    machine = trial.ready()
     (listed,) = [m for m in trial.cloud.list("p") if m.name == "n"]
     assert listed == trial.cloud.get(machine.id)
     assert listed.owner == Owner("p", "s", "inference", "a", 1)
@@ -49,13 +34,13 @@ def test_a_launched_machine_is_found_by_name_and_carries_its_mark(trial: Trial) 
 
 
 def test_two_machines_share_neither_id_nor_port(trial: Trial) -> None:
-    a, b = ready(trial, "a"), ready(trial, "b")
+    a, b = trial.ready("a"), trial.ready("b")
     assert a.id != b.id
     assert {(a.address, p) for p in a.ports.values()} & {(b.address, p) for p in b.ports.values()} == set()
 
 
 def test_its_host_key_is_known_before_the_first_contact(trial: Trial) -> None:
-    machine = ready(trial)
+    machine = trial.ready()
     answers_ssh(machine)
     other = "ssh-ed25519 " + KEY.split()[1]
     changed = replace(machine, host_key=other)
@@ -64,7 +49,7 @@ def test_its_host_key_is_known_before_the_first_contact(trial: Trial) -> None:
 
 
 def test_an_ended_machine_is_gone_for_every_question_and_may_be_ended_again(trial: Trial) -> None:
-    machine = ready(trial)
+    machine = trial.ready()
     trial.cloud.terminate(machine.id)
     with pytest.raises(NotFound):
         trial.cloud.get(machine.id)
@@ -73,7 +58,7 @@ def test_an_ended_machine_is_gone_for_every_question_and_may_be_ended_again(tria
 
 
 def test_a_vanished_machine_is_not_found(trial: Trial) -> None:
-    machine = ready(trial)
+    machine = trial.ready()
     trial.kill(machine.id)
     with pytest.raises(NotFound):
         trial.cloud.get(machine.id)
@@ -84,7 +69,7 @@ def test_what_can_never_be_rented_is_an_invalid_request_and_leaves_nothing(
     trial: Trial, change: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidRequest, match=r"choose one of"):
-        trial.cloud.launch(spec(trial, **change))
+        trial.cloud.launch(trial.spec(**change))
     assert trial.cloud.list() == []
 
 

@@ -17,7 +17,7 @@ def test_the_verdict_needs_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """`pulumi config --json` leaves out the values of secret keys."""
     config = {key: {"objectValue": value, "secret": False} for key, value in _config().items()}
     config["crossover:apiKeys"] = {"secret": True}
-    monkeypatch.setattr(stack, "_pulumi", lambda *arguments: json.dumps(config))
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps(config))
     assert stack.verdict("prod").fixed_usd_per_month == 19940
 
 
@@ -27,7 +27,7 @@ def _config() -> dict[str, object]:
 
 
 def test_a_bad_configuration_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack, "_pulumi", lambda *arguments: "{}")
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: "{}")
     with pytest.raises(stack.StackError, match="crossover:workload: missing"):
         stack.verdict("prod")
 
@@ -41,6 +41,6 @@ def test_the_key_is_readable_by_its_owner_alone(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_stack_that_is_not_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack, "_pulumi", lambda *arguments: json.dumps({"model": "m"}))
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps({"model": "m"}))
     with pytest.raises(stack.StackError, match="it is not up; run `make up`"):
         stack.outputs("local")

@@ -1,0 +1,1 @@
+"""Machines that a team already owns, reached over SSH."""

@@ -1,0 +1,48 @@
+"""Asks all clouds of the registry at once; one that cannot answer does not keep the others from answering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from providers import registry
+from providers.base import Cloud
+from providers.errors import CloudError, Unauthorized
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Found]):
+    """What one cloud said. At most one of `missing` and `failed` is not empty, and then nothing was found."""
+
+    cloud: str
+    found: tuple[Found, ...] = ()
+    missing: str = ""
+    """Which credentials are missing or refused, in the cloud's words."""
+    failed: str = ""
+    """Why a cloud that has credentials could not be asked."""
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """As JSON; empty where the cloud answered."""
+        return {key: value for key in ("missing", "failed") if (value := getattr(self, key))}
+
+
+def ask(question: Callable[[Cloud], Iterable[Found]], names: Iterable[str] | None = None) -> list[Answer[Found]]:
+    """One answer for each cloud (of the registry, unless named), in alphabetical order. Raises InvalidRequest for a
+    name that is no cloud's."""
+    clouds = {name: registry.cloud(name) for name in sorted(registry.CLOUDS if names is None else names)}
+
+    def answer(name: str) -> Answer[Found]:
+        try:
+            return Answer(name, tuple(question(clouds[name])))
+        except Unauthorized as e:
+            return Answer(name, missing=str(e))
+        except CloudError as e:
+            return Answer(name, failed=str(e))
+
+    with ThreadPoolExecutor(max(1, len(clouds))) as pool:
+        return list(pool.map(answer, clouds))

@@ -1,0 +1,162 @@
+"""`crossover doctor`: before money is spent, can this computer bring the stack up, and is it what the gate judged?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import typer
+import yaml
+from cost_guard import ScenarioError, load_catalogue, parse_scenario
+from cost_guard.scenario import LadderFleet
+
+from providers import registry
+from providers.base import Offer
+from scripts.crossover import checks
+from scripts.crossover.checks import Check, Level, Wanted
+from scripts.crossover.clouds import Answer, ask
+from scripts.crossover.output import console, emit_json, styled, table
+from scripts.crossover.stack import REPOSITORY, AsJson, Stack, StackError, nodes, pulumi
+from stacks.settings import NAMESPACE, SCENARIO_KEYS
+
+PROGRAMS = (
+    "sshd", "ssh-keygen", "haproxy", "redis-server", "curl", "prometheus", "promtool", "prometheus-alertmanager",
+    "amtool",
+)  # fmt: skip
+"""As scripts/bootstrap installs them."""
+CONNECT_S = 5.0
+
+
+def command(stack: Stack = "local", as_json: AsJson = False) -> None:
+    """Engine, system programs, credentials, capacity, live prices and the way to the clouds. Exits 1 if any fails."""
+    found = run(stack)
+    if as_json:
+        emit_json([asdict(check) for check in found])
+    else:
+        shown = table("", "check", "what was found")
+        for check in found:
+            detail = check.detail + (f"\n→ {check.remedy}" if check.remedy else "")
+            shown.add_row(styled(check.level), check.name, detail)
+        console().print(shown)
+    raise typer.Exit(1 if any(check.level is Level.FAIL for check in found) else 0)
+
+
+def run(stack: str) -> list[Check]:
+    """All checks, each on its own: one that fails does not hide the rest."""
+    found = [
+        _engine(),
+        checks.version("Python", platform.python_version(), checks.LEAST_PYTHON, "run scripts/bootstrap"),
+    ]
+    try:
+        rungs = wanted(stack)
+    except StackError as e:
+        rungs = []
+        found.append(Check(f"stack {stack}", Level.FAIL, str(e), "nothing of the stack could be checked"))
+    used = {rung.cloud for rung in rungs}
+    if "local" in used:
+        found.append(checks.programs(_missing_programs()))
+    # `aws` is no cloud of the registry: its nodes are resources of the vendor's own Pulumi provider.
+    foreign = sorted(used - set(registry.CLOUDS))
+    found += [Check(f"cloud {name}", Level.WARN, "not looked at", "known are: " + _names()) for name in foreign]
+    answers: list[Answer[Offer]] = ask(lambda cloud: cloud.offers())
+    for answer in answers:
+        found.append(checks.credentials(answer, answer.cloud in used))
+        if answer.cloud in used or answer.failed:
+            found += _way_out(answer.cloud)
+    known = [rung for rung in rungs if rung.cloud not in foreign]
+    return found + checks.candidates(known, answers, load_catalogue(), _standing(stack))
+
+
+def wanted(stack: str) -> list[Wanted]:
+    """All rungs of the stack's committed configuration, the gateway's own machine included. Raises StackError.
+
+    Read from the file: the stack itself need not exist yet, and no secret is needed.
+    """
+    path = REPOSITORY / "stacks" / "config" / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    try:
+        config: dict[str, Any] = (yaml.safe_load(path.read_text("utf-8")) or {}).get("config") or {}
+    except FileNotFoundError:
+        raise StackError(f"there is no {path.relative_to(REPOSITORY)}") from None
+    except (OSError, yaml.YAMLError, AttributeError) as e:
+        raise StackError(f"cannot read {path.relative_to(REPOSITORY)}: {' '.join(str(e).split())}") from None
+    values = {key.removeprefix(NAMESPACE): value for key, value in config.items() if key.startswith(NAMESPACE)}
+    try:
+        scenario = parse_scenario({k: v for k, v in values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+    except ScenarioError as e:
+        raise StackError("; ".join(e.lines)) from None
+    if not isinstance(scenario.fleet, LadderFleet):
+        raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
+    rungs = [
+        Wanted(key, c.cloud, c.region, c.sku, c.max_usd_per_hour, None if c.stands_for else c.catalogue_key)
+        for key, node in scenario.fleet.nodes.items()
+        for c in node.candidates
+    ]
+    gateway = values.get("gatewayNode")
+    if isinstance(gateway, dict) and {"cloud", "region", "sku"} <= gateway.keys():
+        rungs.append(Wanted("gateway", gateway["cloud"], gateway["region"], gateway["sku"]))
+    return rungs
+
+
+def _standing(stack: str) -> frozenset[str]:
+    """Keys of nodes that have their machine; none where the stack does not exist yet."""
+    try:
+        return frozenset(node.get("key", "") for node in nodes(stack))
+    except StackError:
+        return frozenset()
+
+
+def _engine() -> Check:
+    try:
+        found = pulumi("version").strip()
+    except StackError as e:
+        return Check("engine", Level.FAIL, str(e), "run scripts/bootstrap")
+    return checks.version("engine", found, checks.LEAST_ENGINE, "run scripts/bootstrap")
+
+
+def _missing_programs() -> list[str]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+
+
+def _way_out(cloud: str) -> Iterable[Check]:
+    """Whether the host of the cloud's API, or the proxy before it, takes connections. Nothing for a cloud that tells
+    no `api_url`: there is nothing to reach."""
+    url = getattr(registry.cloud(cloud), "api_url", "")
+    if url:
+        yield way_out(cloud, url)
+
+
+def way_out(cloud: str, url: str) -> Check:
+    """DNS and TCP to where requests to `url` go from here."""
+    there = urlsplit(url)
+    host, port = there.hostname or "", there.port or (443 if there.scheme == "https" else 80)
+    proxy = getproxies().get(there.scheme)
+    through = ""
+    if proxy and not proxy_bypass(host):
+        through = f"the proxy before {host}, "
+        there = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        host, port = there.hostname or "", there.port or 80
+    name, where = f"way out to {cloud}", f"{through}{host}:{port}"
+    begun = time.monotonic()
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.create_connection((host, port), CONNECT_S):
+            return Check(name, Level.OK, f"{where} answers in {(time.monotonic() - begun) * 1000:.0f} ms")
+    except socket.gaierror as e:
+        remedy = "is there a DNS server? Behind a proxy set HTTPS_PROXY"
+        return Check(name, Level.FAIL, f"{where}: the name cannot be resolved: {e.strerror}", remedy)
+    except OSError as e:
+        remedy = "let the firewall of this computer's network pass it, or set HTTPS_PROXY"
+        return Check(name, Level.FAIL, f"{where} does not take connections: {e}", remedy)
+
+
+def _names() -> str:
+    return ", ".join(sorted(registry.CLOUDS))

@@ -1,0 +1,251 @@
+"""`crossover doctor`: what `up` would run into, told before money is spent, each line with a remedy."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cost_guard import load_catalogue
+from typer.testing import CliRunner
+
+from providers.errors import Unauthorized, Unavailable
+from scripts.crossover import checks, doctor
+from scripts.crossover.__main__ import app
+from scripts.crossover.checks import Check, Level, Wanted
+from scripts.crossover.clouds import Answer
+from scripts.crossover.stack import REPOSITORY, StackError
+from tests.support.market import MISSING, Market, offer, registered
+
+LAMBDA = "gpu_8x_a100_80gb_sxm4"
+KEY = f"lambda/{LAMBDA}"
+"""22.32 USD/h in the catalogue (live-seen 2026-09-20)."""
+
+
+def rung(node: str = "a", region: str = "r1", ceiling: str | None = None, key: str | None = KEY) -> Wanted:
+    return Wanted(node, "lambda", region, LAMBDA, None if ceiling is None else Decimal(ceiling), key)
+
+
+def judged(wanted: list[Wanted], *offers: Any, standing: tuple[str, ...] = ()) -> list[Check]:
+    return checks.candidates(wanted, [Answer("lambda", tuple(offers))], load_catalogue(), standing)
+
+
+def on_sale(price: str = "22.32", region: str = "r1", available: bool = True, sku: str = LAMBDA) -> Any:
+    return offer("lambda", price, region, sku, available)
+
+
+def test_a_rung_at_the_catalogues_price_and_below_its_ceiling_is_well() -> None:
+    [check] = judged([rung(ceiling="25")], on_sale())
+    assert check == Check(
+        f"lambda/r1/{LAMBDA}", Level.OK,
+        "free at 22.32 USD/h, ceiling 25; the gate reckons 22.32 of 2026-09-20: +0 %",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("price", "level", "told"),
+    [("23.43", Level.OK, "+5 %"), ("24.552", Level.WARN, "+10 %"), ("20.088", Level.WARN, "-10 %")],
+)
+def test_a_live_price_far_from_the_catalogues_warns(price: str, level: Level, told: str) -> None:
+    """22.32 × 1.1 = 24.552; × 0.9 = 20.088; 23.43 is 4.97 % above."""
+    [check] = judged([rung()], on_sale(price))
+    assert (check.level, check.detail.endswith(told), bool(check.remedy)) == (level, True, level is Level.WARN)
+
+
+@pytest.mark.parametrize(
+    ("sold", "ceiling", "told", "remedy"),
+    [
+        (on_sale(available=False), None, "none is free now", "none is free elsewhere in this cloud"),
+        (on_sale("30"), "25", "30 USD/h, above the ceiling of 25", "raise maxUsdPerHour"),
+        (on_sale(region="r2"), None, "lambda has no region r1", "choose one of r2"),
+        (on_sale(sku="gpu_8x_a100"), None, f"lambda has no {LAMBDA} in r1", "did you mean gpu_8x_a100?"),
+    ],
+)
+def test_what_cannot_be_had_fails_and_says_what_to_do(sold: Any, ceiling: str | None, told: str, remedy: str) -> None:
+    [check] = judged([rung(ceiling=ceiling)], sold)
+    assert check.level is Level.FAIL
+    assert told in check.detail
+    assert check.detail.endswith("nothing else can be had for node a")
+    assert remedy in check.remedy
+
+
+def test_where_it_is_free_instead_is_told() -> None:
+    [check] = judged([rung()], on_sale(available=False), on_sale(region="r7"), on_sale(region="r3"))
+    assert check.remedy.startswith("it is free in r3, r7")
+
+
+def test_a_rung_that_cannot_be_had_only_warns_while_its_nodes_have_another() -> None:
+    wanted = [rung("a", "r1"), rung("a", "r2"), rung("b", "r2")]
+    first, second = judged(wanted, on_sale(available=False), on_sale(region="r2"))
+    assert (first.level, second.level) == (Level.WARN, Level.OK)
+    first, second = judged([rung("a", "r1"), rung("b", "r2")], on_sale(available=False), on_sale(region="r2"))
+    assert (first.level, second.level) == (Level.FAIL, Level.OK)
+
+
+def test_a_node_that_has_its_machine_needs_no_capacity() -> None:
+    [check] = judged([rung()], on_sale(available=False), standing=("a",))
+    assert check.level is Level.WARN
+
+
+def test_a_sku_that_the_gate_knows_no_price_of_fails() -> None:
+    [check] = judged([rung(key="lambda/gpu_8x_a100_80gb")], on_sale())
+    assert check.level is Level.FAIL
+    assert "add a row lambda/gpu_8x_a100_80gb" in check.remedy
+    assert KEY in check.remedy
+
+
+def test_the_cheapest_that_is_free_counts() -> None:
+    [check] = judged([rung(ceiling="25", key=None)], on_sale("9", available=False), on_sale("24"), on_sale("30"))
+    assert (check.level, check.detail) == (Level.OK, "free at 24 USD/h, ceiling 25")
+
+
+def test_a_rung_at_a_cloud_that_did_not_answer_fails() -> None:
+    [check] = checks.candidates([rung()], [Answer("lambda", failed="503")], load_catalogue())
+    assert (check.level, "lambda could not be asked" in check.detail) == (Level.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "used", "level"),
+    [
+        (Answer("a", (on_sale(), on_sale(available=False))), True, Level.OK),
+        (Answer("a", missing=MISSING), True, Level.FAIL),
+        (Answer("a", missing=MISSING), False, Level.OK),
+        (Answer("a", failed="503"), True, Level.FAIL),
+        (Answer("a", failed="503"), False, Level.WARN),
+    ],
+)
+def test_only_what_the_stack_uses_can_fail_it(answer: Answer[Any], used: bool, level: Level) -> None:
+    assert checks.credentials(answer, used).level is level
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [("v3.259.0", "ok"), ("3.260.1", "ok"), ("v3.259.0-dev.1", "ok"), ("v3.258.9", "fail"), (None, "fail")],
+)
+def test_an_engine_that_is_too_old_fails(found: str | None, level: str) -> None:
+    assert checks.version("engine", found, checks.LEAST_ENGINE, "run scripts/bootstrap").level == level
+
+
+def test_what_is_demanded_is_what_the_bootstrap_installs() -> None:
+    script = (REPOSITORY / "scripts" / "bootstrap").read_text()
+    assert f"least_engine={checks.LEAST_ENGINE}\n" in script
+    assert f"least_python={checks.LEAST_PYTHON}\n" in script
+    listed = re.search(r"system_programs=\((.*?)\)", script, re.DOTALL)
+    assert listed is not None
+    assert [pair.partition(":")[0] for pair in listed[1].split()] == list(doctor.PROGRAMS)
+
+
+def test_the_rungs_come_from_the_committed_configuration() -> None:
+    """Of Pulumi.local.yaml: nodes a and b, and the gateway's machine; what stands for another has no price."""
+    found = [(w.node, *w.place, w.catalogue_key) for w in doctor.wanted("organization/crossover/local")]
+    assert found == [
+        ("a", "local", "bay-1", "sim-8x-a100", None),
+        ("b", "local", "bay-2", "sim-8x-a100", None),
+        ("gateway", "local", "bay-3", "small", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "crossover:workload"),
+        ("[", "cannot read stacks/config/Pulumi.x.yaml"),
+        (None, "there is no stacks/config/Pulumi.x.yaml"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, told: str
+) -> None:
+    folder = tmp_path / "stacks" / "config"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(doctor, "REPOSITORY", tmp_path)
+    if text is not None:
+        (folder / "Pulumi.x.yaml").write_text(text)
+    with pytest.raises(StackError, match=re.escape(told)) as e:
+        doctor.wanted("x")
+    assert "\n" not in str(e.value)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine of the right version, and no stack yet."""
+
+    def absent(stack: str) -> Any:
+        raise StackError("no stack")
+
+    monkeypatch.setattr(doctor, "pulumi", lambda *arguments: "v3.259.0\n")
+    monkeypatch.setattr(doctor, "nodes", absent)
+    monkeypatch.setattr(doctor, "_missing_programs", list)
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["doctor", *arguments])
+
+
+def local_market() -> Market:
+    sold = [offer("local", "0", f"bay-{bay}", sku) for bay in (1, 2, 3) for sku in ("sim-8x-a100", "small")]
+    return Market("local", on_sale=sold)
+
+
+@pytest.mark.usefixtures("engine")
+def test_all_well_exits_0_and_one_failure_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = local_market()
+    registered(monkeypatch, market, Market("other", refuses=Unauthorized(MISSING)))
+    done = run("--json")
+    assert (done.exit_code, {check["level"] for check in json.loads(done.stdout)}) == (0, {"ok"})
+    market.refuses = Unavailable("503")
+    done = run("--json")
+    failed = [check["name"] for check in json.loads(done.stdout) if check["level"] == "fail"]
+    assert done.exit_code == 1
+    assert failed[0] == "cloud local"
+    assert "→ see the check of the way out" in run().stdout
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_cloud_that_is_no_renting_cloud_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, Market("other"))
+    checked = {check["name"]: check["level"] for check in json.loads(run("--json").stdout)}
+    assert checked["cloud local"] == "warn"
+
+
+def test_the_way_out_is_tried_by_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert doctor.way_out("a", f"http://127.0.0.1:{port}/v1").level is Level.OK
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        through = doctor.way_out("a", "https://cloud.example/v1")
+        assert (through.level, through.detail.startswith("the proxy before cloud.example")) == (Level.OK, True)
+    monkeypatch.delenv("https_proxy")
+    closed = doctor.way_out("a", f"http://127.0.0.1:{port}")
+    assert (closed.level, "does not take connections" in closed.detail) == (Level.FAIL, True)
+
+
+def test_a_name_that_cannot_be_resolved_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any, **named: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(doctor, "getproxies", dict)
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    check = doctor.way_out("a", "https://cloud.example/v1")
+    assert (check.level, "cloud.example:443: the name cannot be resolved" in check.detail) == (Level.FAIL, True)
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_committed_configuration_needs_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "stacks" / "config"
+    folder.mkdir(parents=True)
+    document = yaml.safe_load((REPOSITORY / "stacks" / "config" / "Pulumi.local.yaml").read_text())
+    document["config"]["crossover:apiKeys"] = {"openai": {"secure": "v1:ciphertext"}}
+    (folder / "Pulumi.x.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(doctor, "REPOSITORY", tmp_path)
+    registered(monkeypatch, local_market())
+    done = run("--stack", "x")
+    assert done.exit_code == 0
+    assert "ciphertext" not in done.output
