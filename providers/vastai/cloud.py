@@ -21,6 +21,8 @@ ATTEMPTS = 25
 """Offers tried in one launch."""
 TERMINATE_S = 900.0
 TERMINATE_POLL_S = 5.0
+PRICE_NOISE_USD = Decimal("0.01")
+"""Vast's prices are floats, of many parts."""
 LIVING = frozenset({MachineState.PENDING, MachineState.RUNNING, MachineState.STOPPED, MachineState.UNKNOWN})
 
 
@@ -161,10 +163,24 @@ class VastaiCloud:
             raise NoCapacity(f"offer {offer['id']} takes no bid below {offer['min_bid']} USD/h")
         label = str(Label.of(spec))
         contract = self.client.create(offer["id"], order(spec, settings, label, price))
-        # Built from what is known, because an instance may not be visible yet and nothing may fail from here on.
+        # Built from what is known, because an instance may not be visible yet.
         known = {**offer, "id": contract, "label": label, "actual_status": None, "public_ipaddr": None, "ports": None}
         machine = instances.machine({**known, "start_date": None, "status_msg": None})
-        return machine if price is None else replace(machine, usd_per_hour=price + market.beside_gpus(offer))
+        if price is not None:
+            machine = replace(machine, usd_per_hour=price + market.beside_gpus(offer))
+        self._hold_to(ceiling, machine.id)
+        return machine
+
+    def _hold_to(self, ceiling: Decimal, machine_id: str) -> None:
+        """A create takes no ceiling: where the price has jumped since the search, the machine is ended again. Raises
+        NoCapacity, TerminateFailed. What cannot be seen yet is left to stand."""
+        try:
+            usd_per_hour = self.get(machine_id).usd_per_hour
+        except CloudError:
+            return
+        if usd_per_hour > ceiling + PRICE_NOISE_USD:
+            self.terminate(machine_id)
+            raise NoCapacity(f"its price jumped to {usd_per_hour:.2f} USD/h, above {ceiling}; it was ended again")
 
 
 def order(spec: NodeSpec, settings: VastaiSettings, label: str, price: Decimal | None) -> dict[str, Any]:

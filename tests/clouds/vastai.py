@@ -91,6 +91,8 @@ class VastaiEmulator(Emulator):
     sloppy: bool = False
     failing_bids: int = 0
     undying: bool = False
+    price_jump: float = 0.0
+    """USD/h by which the next contract costs more than its offer did; used up."""
     page: int = 25
     """The most that the listing answers at once; the vendor's own limit, and smaller for a test of pages."""
 
@@ -229,6 +231,8 @@ class VastaiEmulator(Emulator):
         contract = Contract(next(self._ids), offer, order, self.clock(), self.boot_s * slow, None)
         if "price" in order:
             contract.offer["dph_total"] += order["price"] - offer["dph_base"]
+        contract.offer["dph_total"] += self.price_jump
+        self.price_jump = 0.0
         contract.stuck = self.take(Fault.STUCK)
         self.contracts[contract.id] = contract
         if runs:

@@ -210,6 +210,13 @@ def test_where_there_is_none_the_message_tells_where_there_is(world: World) -> N
         world.cloud.launch(spec())
 
 
+def test_a_price_that_jumps_above_the_ceiling_during_the_create_is_not_paid(world: World) -> None:
+    world.vendor.price_jump = 6.0
+    machine = world.cloud.launch(spec())
+    assert machine.usd_per_hour == pytest.approx(Decimal("10.4") + DISK)
+    assert world.vendor.machines == [machine.id]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
