@@ -64,7 +64,7 @@ for number in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${number%:*}" "
 mount -t sysfs -o ro sandbox "$root/sys"
 mount -t proc sandbox "$root/proc"
 mount --bind -o ro "$root/proc/sys" "$root/proc/sys"
-if [ "$kind" = machine ]; then cp -a "$folder/seed/." "$root/"; fi
+cp -a "$folder/seed/." "$root/"
 
 cd "$root"
 mkdir -p mnt/.computer
