@@ -183,8 +183,8 @@ def _try() -> str:
     return ""
 
 
-def prepare_cache(folder: Path | None = None) -> Path:
-    """The cache with the environments of REQUIREMENTS, built where they are not there yet, by the very script that
+def prepare_cache(folder: Path | None = None, requirements: Sequence[str] = REQUIREMENTS) -> Path:
+    """The cache with the environments of those files, built where they are not there yet, by the very script that
     builds them on machines: it sees the cache at /var/cache/crossover and this computer's network, and waits for
     whoever builds the same. `folder` is crossover/sandbox in the user's cache directory unless given.
 
@@ -196,11 +196,11 @@ def prepare_cache(folder: Path | None = None) -> Path:
     folder = folder or base / "crossover" / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
     nowhere = Placement("", 0, "", "", root="/opt/crossover", cache=CACHE, bind="")
-    for requirements in REQUIREMENTS:
-        name = environment_folder(repository_source("requirements.txt", requirements), nowhere)
+    for path in requirements:
+        name = environment_folder(repository_source("requirements.txt", path), nowhere)
         # Python is where it is in machines, so that the link can be followed from here.
         if not os.access(folder / Path(name).relative_to(CACHE) / "bin" / "python", os.X_OK):
-            _build(folder, name, REPOSITORY / requirements)
+            _build(folder, name, REPOSITORY / path)
     return folder
 
 
@@ -301,7 +301,8 @@ def _start(
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             ["unshare", *spaces, "--fork", "--kill-child", *init, *command],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=environment, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=environment,
+            start_new_session=True,  # what interrupts the tests is not for the machines
         )  # fmt: skip
     assert process.stdout is not None
     with process.stdout:
@@ -336,5 +337,7 @@ def processes_in(namespace: str) -> dict[int, list[str]]:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if os.readlink(entry / "ns" / "pid") == namespace:
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+                argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+                if argv:  # a zombie has none
+                    found[int(entry.name)] = argv
     return found
