@@ -87,15 +87,18 @@ class Sandboxes:
         command = order.command or SSHD
         environment = {"PATH": PATH, "HOME": "/root", **order.environment}
         with self._lock:
-            if order.machine_id in self._machines:
-                raise ValueError(f"machine {order.machine_id} is there already")
             if self._network is None:
                 network = Network()
                 network.start()
                 self._network = network
-            folder = self.folder / order.machine_id
-            _write_seed(folder / "seed", seed)
-            process = _start(folder, self.cache, "machine", command, environment)
+        folder = self.folder / order.machine_id
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            raise ValueError(f"machine {order.machine_id} is there already") from None
+        _write_seed(folder / "seed", seed)
+        process = _start(folder, self.cache, "machine", command, environment)
+        with self._lock:
             self._machines[order.machine_id] = _Sandbox(process, folder)
         try:
             address, ports = self._network.wire(process.pid, order.ports, own_ports=not order.command)

@@ -1,9 +1,9 @@
 """The network of sandboxes: which outer addresses lead to which machine, for this computer and for the machines.
 
 Each machine has a network namespace of its own. A relay in this process listens at a machine's outer address (one of
-127.64.0.0/10) and connects to 127.0.0.1 inside: a socket belongs to the namespace in which its thread made it, so
-that nothing of ours runs in the machine. A port is open outside exactly while something inside listens on all
-addresses; what listens on the inside's loopback alone is not reached, as it is not at a vendor's.
+127.64.0.0/10) and connects to the machine's interface inside: a socket belongs to the namespace in which its thread
+made it, so that nothing of ours runs in the machine. A port is open outside exactly while something inside listens on
+that interface; what listens on the inside's loopback alone is not reached, as it is not at a vendor's.
 
 Machines reach one another, and themselves, at the same outer addresses: a further namespace, the hub, is joined to
 every machine by a pair of virtual interfaces, and the relay listens there too. This computer's own interfaces, routes
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import random
 import socket
@@ -24,12 +25,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 
-LISTEN = "0A"
 POLL_S = 0.03
 """How much later than the inside the outside opens and closes a port."""
 _NEWNET = 0x40000000
+_SOCK_DIAG, _BY_FAMILY, _REQUEST, _ERROR, _ANY = 4, 20, 1, 2, 0xFFFFFFFF
+"""Of linux/netlink.h, linux/sock_diag.h and linux/inet_diag.h: protocol, message type, flag, type, "no cookie"."""
 _TRIES = 50
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,7 +54,10 @@ class _Wired:
     """A machine's ends outside. `doors` stand in pairs: on this computer and in the hub."""
 
     namespace: int
-    pid: int
+    address: str
+    """Of its interface, inside."""
+    diagnosis: socket.socket
+    """Tells which sockets the inside has."""
     doors: list[_Door]
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     watch: asyncio.Task[None] | None = None
@@ -93,8 +97,8 @@ class Network:
         """Joins the namespace of process `pid` to the hub and gives it an outer address: that, and inner → outer
         port, which are the same if `own_ports`. Raises Impossible."""
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        doors: list[_Door] = []
         try:
+            diagnosis = socket_in(namespace, socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
             number = next(self._numbers)
             here, there = (f"10.{number >> 15 & 255}.{number >> 7 & 255}.{(number << 1 & 255) + end}" for end in (0, 1))
             _configure(
@@ -117,7 +121,7 @@ class Network:
         except BaseException:
             os.close(namespace)
             raise
-        wired = _Wired(namespace, pid, doors)
+        wired = _Wired(namespace, there, diagnosis, doors)
         self._wired[pid] = wired
         self._run(self._begin(wired))
         return address, {door.inner: door.sock.getsockname()[1] for door in doors}
@@ -175,12 +179,15 @@ class Network:
             if door.open:
                 self._loop.remove_reader(door.sock)
             door.sock.close()
+        wired.diagnosis.close()
         os.close(wired.namespace)
+        if not wired.watch.cancelled():
+            wired.watch.result()  # raises what ended it
 
     async def _watch(self, wired: _Wired) -> None:
         """Opens and closes ports as the inside does."""
         while True:
-            listening = _listening(wired.pid)
+            listening = {port for port in {door.inner for door in wired.doors} if _listens(wired, port)}
             for door in wired.doors:
                 if door.open != (door.inner in listening):
                     door.open = not door.open
@@ -195,21 +202,23 @@ class Network:
     def _accept(self, wired: _Wired, door: _Door) -> None:
         with contextlib.suppress(OSError):  # the caller may have gone again
             outer, _ = door.sock.accept()
-            task = self._loop.create_task(_relay(outer, wired.namespace, door.inner))
+            task = self._loop.create_task(_relay(outer, wired.namespace, (wired.address, door.inner)))
             wired.connections.add(task)
             task.add_done_callback(wired.connections.discard)
 
 
-def socket_in(namespace: int | None) -> socket.socket:
-    """A non-blocking TCP socket of that network namespace, or of this process's own."""
+def socket_in(
+    namespace: int | None, family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM, protocol: int = 0
+) -> socket.socket:
+    """A non-blocking socket of that network namespace, or of this process's own; TCP unless told otherwise."""
     if namespace is None:
-        sock = socket.socket()
+        sock = socket.socket(family, kind, protocol)
     else:
         own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             _call(_libc.setns, namespace, _NEWNET)
             try:
-                sock = socket.socket()
+                sock = socket.socket(family, kind, protocol)
             finally:
                 _call(_libc.setns, own, _NEWNET)
         finally:
@@ -218,7 +227,7 @@ def socket_in(namespace: int | None) -> socket.socket:
     return sock
 
 
-async def _relay(outer: socket.socket, namespace: int, port: int) -> None:
+async def _relay(outer: socket.socket, namespace: int, service: tuple[str, int]) -> None:
     """Until both sides have ended; what ends in any other way resets both."""
     inner = socket_in(namespace)
     outer.setblocking(False)
@@ -226,7 +235,7 @@ async def _relay(outer: socket.socket, namespace: int, port: int) -> None:
     copies: list[asyncio.Task[None]] = []
     clean = False
     try:
-        await asyncio.get_running_loop().sock_connect(inner, ("127.0.0.1", port))
+        await asyncio.get_running_loop().sock_connect(inner, service)
         (outer_reader, outer_writer), (inner_reader, inner_writer) = [
             await asyncio.open_connection(sock=sock) for sock in (outer, inner)
         ]
@@ -257,17 +266,18 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.write_eof()
 
 
-def _listening(pid: int) -> set[int]:
-    """Ports of the process's namespace on which something listens for all addresses."""
-    found = set()
-    for name in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
-                words = line.split()
-                address, port = words[1].split(":")
-                if words[3] == LISTEN and not int(address, 16):
-                    found.add(int(port, 16))
-    return found
+def _listens(wired: _Wired, port: int) -> bool:
+    """Whether a connection to the machine's interface would be taken, asked by sock_diag(7): to read /proc/net/tcp is
+    to walk the kernel's whole table of connections, a millisecond each time."""
+    address = socket.inet_aton(wired.address)
+    about = struct.pack("!HH16s16s", port, 0, address, b"") + struct.pack("=III", 0, _ANY, _ANY)
+    query = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0) + about
+    wired.diagnosis.send(struct.pack("=IHHII", 16 + len(query), _BY_FAMILY, _REQUEST, 0, 0) + query)
+    answer = wired.diagnosis.recv(4096)
+    kind, error = struct.unpack_from("=H", answer, 4)[0], struct.unpack_from("=i", answer, 16)[0]
+    if kind == _ERROR and error != -errno.ENOENT:
+        raise OSError(-error, os.strerror(-error))
+    return bool(kind == _BY_FAMILY)
 
 
 def _configure(namespace: int, *orders: str) -> None:
