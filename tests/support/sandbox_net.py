@@ -155,6 +155,8 @@ class Network:
                         sock = socket_in(namespace)
                         doors.append(_Door(sock, port))
                         sock.bind((address, outer))
+                        # Now that nobody else has the port: listening again must not mind connections of before.
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 return address, doors
             except OSError as e:
                 problem = f"port {outer} of loopback's address {address} cannot be bound: {e}"
