@@ -152,6 +152,7 @@ def test_a_vm_takes_a_new_host_key_when_its_sshd_is_told_to_read_it(host: Sandbo
     ("text", "complaint"),
     [
         ("#!/bin/sh\nreboot\n", "not with #cloud-config"),
+        ("#cloud-config\n- reboot\n", "no object"),
         ("#cloud-config\nruncmd: [reboot]\n", "runcmd"),
         ("#cloud-config\nssh_keys: {rsa_private: x}\n", "ed25519_private and ed25519_public"),
     ],

@@ -256,8 +256,10 @@ def _host_key(user_data: str | None) -> dict[str, str]:
     if head.rstrip() != "#cloud-config":
         raise ValueError(f"user_data begins with {head[:40]!r} and not with #cloud-config")
     document = yaml.safe_load(rest) or {}
-    if not isinstance(document, dict) or (unknown := sorted(set(document) - {"ssh_deletekeys", "ssh_keys"})):
-        raise ValueError(f"user_data has keys that sandboxes do not know: {unknown if document else document}")
+    if not isinstance(document, dict):
+        raise ValueError("user_data holds no object behind #cloud-config")
+    if unknown := sorted(set(document) - {"ssh_deletekeys", "ssh_keys"}):
+        raise ValueError(f"user_data has keys that sandboxes do not know: {', '.join(unknown)}")
     keys = document.get("ssh_keys")
     if keys is None:  # every machine has a key; cloud-init makes it
         with tempfile.TemporaryDirectory() as folder:

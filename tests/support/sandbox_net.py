@@ -22,7 +22,7 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -164,8 +164,7 @@ class Network:
                     door.sock.close()
         raise Impossible(f"{problem}; is it taken on 0.0.0.0?")
 
-    def _run(self, work: object) -> None:
-        assert asyncio.iscoroutine(work)
+    def _run(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
 
     async def _begin(self, wired: _Wired) -> None:
