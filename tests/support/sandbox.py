@@ -1,0 +1,348 @@
+"""Machines that really run what emulated vendors are asked to boot: light Linux sandboxes, made of namespaces.
+
+A machine is a process 1 (sandbox_init.sh) in mount, process, network, host name and IPC namespaces of its own:
+
+- Its root is this computer's file system under an overlay whose upper layer is a tmpfs of the mount namespace: it may
+  write anywhere, nothing of it reaches the computer, and it is gone with the machine. /root, /home, /etc/ssh, /run,
+  /tmp and /dev begin fresh; /usr/local/bin/python3 is the Python of the tests. This guards against accidents alone.
+- /var/cache/crossover is such an overlay over the cache that `prepare_cache` fills once per user, for a machine has no
+  way to a package index.
+- Its network is that of tests/support/sandbox_net.py: an outer address in 127.64.0.0/10, for a VM with its own ports,
+  for a container with random ones. Machines reach one another there. Nothing else is reached from inside.
+- A VM (`Boot` without a command) gets its `user_data` as cloud-init would read it and the authorized keys for `root`
+  and for `ubuntu`, another name of root, and runs sshd. A container runs its command, and ends with it.
+- Process 1 also ends when its stdin does, whose other end only this process holds: with the process that booted it, in
+  whatever way that ended, the kernel ends all that runs in the machine, its mounts and its network.
+
+It needs root and Linux; `sandboxes` skips the test, and says why, where that cannot be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from images.placement import Placement, environment_folder
+from images.rendering import template
+from images.sources import REPOSITORY, repository_source
+from tests.clouds.server import Boot, Booted
+from tests.support.sandbox_net import Impossible, Network
+
+CACHE = "/var/cache/crossover"
+REQUIREMENTS = ("requirements/supervisor.txt", "requirements/simulator.txt")
+PROGRAMS = ("unshare", "nsenter", "findmnt", "setpriv", "pivot_root", "ip", "sshd", "ssh-keygen")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SSHD = ("/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config")
+SSHD_CONFIG = """HostKey /etc/ssh/ssh_host_ed25519_key
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+UsePAM no
+PidFile /run/sshd.pid
+"""
+BUILD_S = 600.0
+END_S = 20.0
+INIT = Path(__file__).with_name("sandbox_init.sh")
+
+_Seed = dict[str, tuple[str, int]]
+"""Files put on a machine before it starts: path below its root → text and mode."""
+
+
+@dataclass
+class _Sandbox:
+    """`process` is unshare(1), whose only child is the machine's process 1."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+
+@dataclass
+class Sandboxes:
+    """The `Host` of emulated vendors. Each machine has a folder below `folder`, with its `log`. `close` it."""
+
+    folder: Path
+    cache: Path
+    """From `prepare_cache`, or an empty folder."""
+    _machines: dict[str, _Sandbox] = field(default_factory=dict)
+    _network: Network | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def boot(self, order: Boot) -> Booted:
+        """Starts it; returns when its ports are reserved, which takes a fraction of a second, and not when they
+        answer. Raises ValueError for what cannot be booted, Impossible where this computer does not allow it."""
+        seed = _common_seed(order.machine_id) if order.command else _vm_seed(order)
+        command = order.command or SSHD
+        environment = {"PATH": PATH, "HOME": "/root", **order.environment}
+        with self._lock:
+            if self._network is None:
+                network = Network()
+                network.start()
+                self._network = network
+        folder = self.folder / order.machine_id
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            raise ValueError(f"machine {order.machine_id} is there already") from None
+        _write_seed(folder / "seed", seed)
+        process = _start(folder, self.cache, "machine", command, environment)
+        with self._lock:
+            self._machines[order.machine_id] = _Sandbox(process, folder)
+        try:
+            address, ports = self._network.wire(process.pid, order.ports, own_ports=not order.command)
+            _go(process)
+        except BaseException:
+            self.end(order.machine_id)
+            raise
+        return Booted(address, ports)
+
+    def end(self, machine_id: str) -> None:
+        """Returns when none of its processes is left; fine if there is none."""
+        with self._lock:
+            machine = self._machines.pop(machine_id, None)
+        if machine is None:
+            return
+        assert self._network is not None
+        self._network.cut(machine.process.pid)
+        _stop(machine.process)
+        shutil.rmtree(machine.folder)
+
+    def close(self) -> None:
+        """Ends every machine."""
+        for machine_id in list(self._machines):
+            self.end(machine_id)
+        if self._network is not None:
+            self._network.close()
+            self._network = None
+
+    def processes(self, machine_id: str) -> dict[int, list[str]]:
+        """Live processes of the machine, by this computer's numbers → their argument lists; empty once it ended."""
+        machine = self._machines.get(machine_id)
+        if machine is None or machine.process.poll() is not None:
+            return {}
+        with contextlib.suppress(FileNotFoundError):
+            return processes_in(os.readlink(f"/proc/{machine.process.pid}/ns/pid_for_children"))
+        return {}
+
+    def log(self, machine_id: str) -> str:
+        """What the machine's process 1 and its command have said so far."""
+        machine = self._machines.get(machine_id)
+        return (machine.folder / "log").read_text(errors="replace") if machine else ""
+
+
+@contextlib.contextmanager
+def sandboxes(cache: Path | None = None) -> Iterator[Sandboxes]:
+    """A Host while the block lasts, with no machine left afterwards. Skips the test where it cannot be had."""
+    if reason := missing():
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="xo-sandbox-") as name:
+        folder = Path(name)
+        (folder / "no-cache").mkdir()
+        host = Sandboxes(folder, cache or folder / "no-cache")
+        try:
+            yield host
+        finally:
+            host.close()
+
+
+_missing: list[str] = []
+
+
+def missing() -> str:
+    """What this computer lacks for sandboxes, "" if nothing: asked once, by booting a machine that ends at once."""
+    if not _missing:
+        _missing.append(_try())
+    return _missing[0]
+
+
+def _try() -> str:
+    if sys.platform != "linux":
+        return "sandboxes are made of Linux namespaces"
+    if absent := [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:{PATH}") is None]:
+        return f"sandboxes need {', '.join(absent)}: apt-get install util-linux iproute2 openssh-server"
+    if os.geteuid() != 0:  # and in a user namespace sshd could not drop its rights
+        return "sandboxes need root: for overlays of the file system, for port 22, and for what sshd does"
+    with tempfile.TemporaryDirectory(prefix="xo-sandbox-") as name:
+        (cache := Path(name) / "cache").mkdir()
+        host = Sandboxes(Path(name), cache)
+        try:
+            host.boot(Boot("trial"))
+        except Impossible as e:
+            return f"no sandbox can be made here: {e}"
+        finally:
+            host.close()
+    return ""
+
+
+def prepare_cache(folder: Path | None = None, requirements: Sequence[str] = REQUIREMENTS) -> Path:
+    """The cache with the environments of those files, built where they are not there yet, by the very script that
+    builds them on machines: it sees the cache at /var/cache/crossover and this computer's network, and waits for
+    whoever builds the same. `folder` is crossover/sandbox in the user's cache directory unless given.
+
+    Skips the test where there can be no sandbox; raises RuntimeError with the script's output if it fails.
+    """
+    if reason := missing():
+        pytest.skip(reason)
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = folder or base / "crossover" / "sandbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    nowhere = Placement("", 0, "", "", root="/opt/crossover", cache=CACHE, bind="")
+    for path in requirements:
+        name = environment_folder(repository_source("requirements.txt", path), nowhere)
+        # Python is where it is in machines, so that the link can be followed from here.
+        if not os.access(folder / Path(name).relative_to(CACHE) / "bin" / "python", os.X_OK):
+            _build(folder, name, REPOSITORY / path)
+    return folder
+
+
+def _build(cache: Path, name: str, requirements: Path) -> None:
+    script = f"exec </requirements.txt\n{template('remote/environment.sh')}"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    with tempfile.TemporaryDirectory(prefix="xo-sandbox-") as work:
+        _write_seed(Path(work) / "seed", {"requirements.txt": (requirements.read_text(), 0o644)})
+        command = ("sh", "-c", script, "crossover", name, _python(), "")
+        process = _start(Path(work), cache, "builder", command, environment)
+        try:
+            _go(process)
+            if process.wait(BUILD_S):
+                said = (Path(work) / "log").read_text(errors="replace")
+                raise RuntimeError(f"the environment of {requirements.name} cannot be built:\n{said}")
+        finally:
+            _stop(process)
+
+
+def _vm_seed(order: Boot) -> _Seed:
+    """What cloud-init leaves on the disk."""
+    seed = _common_seed(order.machine_id)
+    for path, text in _host_key(order.user_data).items():
+        seed[f"etc/ssh/{path}"] = (text, 0o644 if path.endswith(".pub") else 0o600)
+    passwd = [line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("ubuntu:")]
+    ubuntu = "ubuntu:x:0:0:root by another name:/home/ubuntu:/bin/bash"
+    keys = "".join(f"{key.strip()}\n" for key in order.authorized_keys)
+    return seed | {
+        "etc/passwd": ("\n".join([*passwd, ubuntu, ""]), 0o644),
+        "etc/ssh/sshd_config": (SSHD_CONFIG, 0o644),
+        "root/.ssh/authorized_keys": (keys, 0o600),
+        "home/ubuntu/.ssh/authorized_keys": (keys, 0o600),
+        "run/sshd/.keep": ("", 0o644),
+    }
+
+
+def _common_seed(machine_id: str) -> _Seed:
+    name = re.sub(r"[^a-z0-9-]+", "-", machine_id.lower()).strip("-")[:60] or "machine"
+    return {
+        "etc/hostname": (f"{name}\n", 0o644),
+        "etc/hosts": (f"127.0.0.1 localhost {name}\n::1 localhost\n", 0o644),
+        "usr/local/bin/python3": (f'#!/bin/sh\nexec {shlex.quote(_python())} "$@"\n', 0o755),
+    }
+
+
+def _host_key(user_data: str | None) -> dict[str, str]:
+    """Host key files by name, as cloud-init's module `ssh` makes them of this user data. Raises ValueError for user
+    data that is no #cloud-config or holds anything but host keys: what is not done here must not be taken for done."""
+    head, _, rest = (user_data or "#cloud-config\n{}").partition("\n")
+    if head.rstrip() != "#cloud-config":
+        raise ValueError(f"user_data begins with {head[:40]!r} and not with #cloud-config")
+    document = yaml.safe_load(rest) or {}
+    if not isinstance(document, dict):
+        raise ValueError("user_data holds no object behind #cloud-config")  # noqa: TRY004 - a value from outside
+    if unknown := sorted(set(document) - {"ssh_deletekeys", "ssh_keys"}):
+        raise ValueError(f"user_data has keys that sandboxes do not know: {', '.join(unknown)}")
+    keys = document.get("ssh_keys")
+    if keys is None:  # every machine has a key; cloud-init makes it
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "key"
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
+            keys = {"ed25519_private": path.read_text(), "ed25519_public": path.with_suffix(".pub").read_text()}
+    if not isinstance(keys, dict) or set(keys) != {"ed25519_private", "ed25519_public"}:
+        raise ValueError("user_data: ssh_keys must be an object of ed25519_private and ed25519_public")
+    texts = {name: f"{str(text).rstrip()}\n" for name, text in keys.items()}
+    return {
+        "ssh_host_ed25519_key": texts["ed25519_private"],
+        "ssh_host_ed25519_key.pub": texts["ed25519_public"],
+    }
+
+
+def _write_seed(folder: Path, seed: _Seed) -> None:
+    """The files that are put over the machine's root, in folders with the modes that they have there."""
+    for name, (text, mode) in seed.items():
+        path = folder / name
+        for parent in [*reversed(path.relative_to(folder).parents)]:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+            (folder / parent).chmod(0o755)
+        path.touch(mode)
+        path.chmod(mode)
+        path.write_text(text)
+    for private in ("root", "root/.ssh", "home/ubuntu/.ssh"):
+        if (folder / private).is_dir():
+            (folder / private).chmod(0o700)
+
+
+def _python() -> str:
+    """The interpreter under the tests' virtual environment."""
+    return os.path.realpath(sys.executable)
+
+
+def _start(
+    folder: Path, cache: Path, kind: str, command: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    """A machine whose file system is there and whose command waits for `_go`. Raises Impossible."""
+    for name in ("root", "layers"):
+        (folder / name).mkdir(parents=True)
+    spaces = ["--mount", "--pid", "--uts", "--ipc", *(["--net"] if kind == "machine" else [])]
+    init = ["bash", str(INIT), str(folder), str(cache), kind, sys.base_prefix]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["unshare", *spaces, "--fork", "--kill-child", *init, *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=environment,
+            start_new_session=True,  # what interrupts the tests is not for the machines
+        )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout:
+        if process.stdout.readline() == "ready\n":
+            return process
+    _stop(process)
+    raise Impossible((folder / "log").read_text(errors="replace").strip() or "its process 1 ends without a word")
+
+
+def _go(process: subprocess.Popen[str]) -> None:
+    """Lets the command begin."""
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ends process 1; unshare(1), its parent, ends when the kernel has ended all others of its namespace."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:  # its death signal goes to process 1
+        process.kill()
+        process.wait()
+
+
+def processes_in(namespace: str) -> dict[int, list[str]]:
+    """Live processes of a namespace, "pid:[…]" → their argument lists."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(entry / "ns" / "pid") == namespace:
+                argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+                if argv:  # a zombie has none
+                    found[int(entry.name)] = argv
+    return found

@@ -1,0 +1,86 @@
+# Process 1 of a sandbox: makes its file system, waits for a line on stdin, then runs a command until the command or
+# stdin ends; the kernel then kills all that is left. $1 its folder, $2 the cache, $3 "machine" or "builder" (which has
+# this computer's network and home and writes the cache itself), $4 Python's prefix; the rest: the command.
+set -eu
+folder=$1 cache=$2 kind=$3 python=$4
+shift 4
+path=$PATH
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+umask 022
+exec 3<&0 </dev/null
+root=$folder/root
+mount -t tmpfs -o mode=755 sandbox "$folder/layers"
+
+private() { # $1 a folder of this computer, $2 where it is seen, with all writes kept in the tmpfs
+    layer=$(mktemp -d "$folder/layers/XXXXXX")
+    mkdir "$layer/upper" "$layer/work"
+    chmod --reference="$1" "$layer/upper"
+    mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" sandbox "$2"
+}
+
+fresh() { # $1 mode, then folders that begin empty
+    mode=$1
+    shift
+    for name; do
+        mkdir -p "$root$name"
+        mount -t tmpfs -o "mode=$mode" sandbox "$root$name"
+    done
+}
+
+private / "$root"
+for disk in $(findmnt --real --raw --noheadings --output TARGET); do
+    if [ "$disk" != / ] && [ -d "$root$disk" ]; then
+        # What cannot lie under an overlay is only read.
+        private "$disk" "$root$disk" 2>/dev/null || mount --bind -o ro "$disk" "$root$disk"
+    fi
+done
+mkdir -p "$root/var/cache/crossover"
+if [ "$kind" = machine ]; then
+    private "$cache" "$root/var/cache/crossover"
+    fresh 755 /run /home /etc/ssh
+    fresh 700 /root
+    fresh 1777 /tmp
+    if [ ! -d "$root$python" ]; then
+        mkdir -p "$root$python"
+        mount --bind "$python" "$root$python"
+        mount -o remount,bind,ro "$root$python"
+    fi
+else
+    mount --bind "$cache" "$root/var/cache/crossover"
+    mount --rbind /run "$root/run"
+fi
+
+fresh 755 /dev
+for name in null zero full random urandom tty; do
+    touch "$root/dev/$name"
+    mount --bind "/dev/$name" "$root/dev/$name"
+done
+fresh 1777 /dev/shm
+mkdir "$root/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 sandbox "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+for number in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${number%:*}" "$root/dev/${number#*:}"; done
+mount -t sysfs -o ro sandbox "$root/sys"
+mount -t proc sandbox "$root/proc"
+mount --bind -o ro "$root/proc/sys" "$root/proc/sys"
+cp -a "$folder/seed/." "$root/"
+
+cd "$root"
+mkdir -p mnt/.computer
+pivot_root . mnt/.computer
+cd /
+umount -l /mnt/.computer
+rmdir /mnt/.computer
+if [ "$kind" = machine ]; then hostname "$(cat /etc/hostname)"; fi
+
+echo ready
+exec >&2
+read -r _ <&3
+PATH=$path
+unset OLDPWD SHLVL
+# An accident inside must not reach the kernel that all share.
+/usr/bin/setpriv --bounding-set=-mknod,-sys_boot,-sys_module,-sys_rawio,-sys_time "$@" 3<&- &
+cat <&3 >/dev/null 2>&1 &
+exec 3<&-
+wait -n
