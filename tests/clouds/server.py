@@ -67,14 +67,16 @@ class Host(Protocol):
 
 
 class Nowhere:
-    """Machines that only exist on paper, for tests of the API alone."""
+    """Machines that only exist on paper, for tests of the API alone. Their addresses are documentation's (RFC 5737)."""
 
     def __init__(self) -> None:
         self.orders: dict[str, Boot] = {}
+        self._booted = 0
 
     def boot(self, order: Boot) -> Booted:
         self.orders[order.machine_id] = order
-        return Booted("192.0.2.1", {port: port for port in order.ports})
+        self._booted += 1
+        return Booted(f"192.0.2.{(self._booted - 1) % 254 + 1}", {port: port for port in order.ports})
 
     def end(self, machine_id: str) -> None:
         self.orders.pop(machine_id, None)

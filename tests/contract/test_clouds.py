@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 from dataclasses import replace
 
 import pytest
+from paramiko import Ed25519Key
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Owner
+from providers.base import Capability, MachineState, Owner
 from providers.contact import WrongHostKey, answers_ssh
 from providers.errors import InvalidRequest, NotFound
+from providers.hostkeys import one_use
 from providers.registry import CLOUDS, cloud
-from providers.rent import contact
-from providers.waiting import Waiting
-from tests.contract.conftest import KEY, TRIALS, Trial
+from tests.contract.conftest import KEY, PRIVATE, TRIALS, Trial
+
 
 def test_every_cloud_is_tried() -> None:
     assert set(TRIALS) == set(CLOUDS)
@@ -39,8 +43,25 @@ def test_two_machines_share_neither_id_nor_port(trial: Trial) -> None:
     assert {(a.address, p) for p in a.ports.values()} & {(b.address, p) for p in b.ports.values()} == set()
 
 
-def test_its_host_key_is_known_before_the_first_contact(trial: Trial) -> None:
+def decoded(value: str) -> str:
+    """The text, where it is base64 of one."""
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return ""
+
+
+def test_its_host_key_is_known_or_was_given_to_it(trial: Trial) -> None:
     machine = trial.ready()
+    if trial.emulator is not None:
+        order = trial.emulator.host.orders[machine.id]
+        texts = [order.user_data or "", *(decoded(value) for value in order.environment.values())]
+        given = next(text for text in texts if "PRIVATE KEY" in text)
+        pem = json.loads(given.partition("\n")[2])["ssh_keys"]["ed25519_private"] if given.startswith("#") else given
+        public = Ed25519Key.from_private_key(io.StringIO(pem)).get_base64()
+        assert public == one_use(PRIVATE, "n").public.split()[1]
+        assert machine.host_key == ""
+        return
     answers_ssh(machine)
     other = "ssh-ed25519 " + KEY.split()[1]
     changed = replace(machine, host_key=other)

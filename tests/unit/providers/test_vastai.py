@@ -423,7 +423,7 @@ def test_a_stopped_machine_is_started_once_and_one_that_already_should_run_is_le
 
 def renting(world: World, **changes: Any) -> Request:
     candidate = Candidate("vastai", "any", changes.pop("sku", SKU), Decimal(15))
-    return Request(owner(), (candidate,), KEY, {"ssh": 22}, 1, 300.0, **changes)
+    return Request(owner(), (candidate,), KEY, "the SSH key", {"ssh": 22}, 1, 300.0, **changes)
 
 
 @pytest.fixture
@@ -431,7 +431,7 @@ def with_host_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Renting gives the cloud a one-use host key, whatever the state of providers.rent."""
     launch = world.cloud.launch
     monkeypatch.setattr(world.cloud, "launch", lambda spec: launch(replace(spec, host_key=spec.host_key or HOST)))
-    monkeypatch.setattr(providers.rent, "answers_ssh", lambda machine, *more: None)
+    monkeypatch.setattr(providers.rent, "first_contact", lambda machine, key: machine)
 
 
 @pytest.mark.usefixtures("with_host_key")
