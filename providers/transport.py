@@ -113,7 +113,7 @@ class Transport:
         ambiguous: bool = False,
     ) -> Any:
         what = f"{method} {path}"
-        for pace in (*self.paces, *paces):
+        for pace in (*paces, *self.paces):  # the longest wait first: what follows it is still spaced
             pace.wait()
         try:
             response = self._http().request(method, path, json=json, params=query)
