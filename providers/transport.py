@@ -60,7 +60,8 @@ class Transport:
 
     cloud: str
     base_url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    """They hold the API key."""
     classify: Classify
     paces: tuple[Pace, ...] = ()
     """Every request waits for all of these."""

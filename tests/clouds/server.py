@@ -207,6 +207,7 @@ def _fields(request: Request) -> dict[str, Any]:
 def _handler(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes: without it each answer waits for an ACK
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent."""
