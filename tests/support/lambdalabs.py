@@ -53,11 +53,13 @@ class Stage:
 def stage(paced: bool = False, **changes: Any) -> Iterator[Stage]:
     """`paced`: the client keeps Lambda's rate limits and the emulator insists on them."""
     clock, host = Clock(), Nowhere()
-    limits = {"interval_s": 1.0, "launch_interval_s": 12.0} if paced else {}
+    interval_s, launch_interval_s = (1.0, 12.0) if paced else (0.0, 0.0)
+    limits: dict[str, Any] = {"interval_s": interval_s, "launch_interval_s": launch_interval_s}
     emulator = LambdaEmulator(host, clock=clock, **limits, **changes)
-    paces = (Pace(1.0, clock, clock.sleep), Pace(12.0, clock, clock.sleep)) if paced else (None, None)
+    pace, launch_pace = (Pace(s, clock, clock.sleep) for s in (interval_s, launch_interval_s))
     with emulator.serving() as url:
-        client = LambdaClient(LambdaConfig(emulator.key, url), *paces, clock=clock, sleep=clock.sleep)
+        config = LambdaConfig(emulator.key, url)
+        client = LambdaClient(config, pace, launch_pace, clock=clock, sleep=clock.sleep)
         now = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
         yield Stage(emulator, LambdaCloud(client, lambda: now), clock, host, url)
 

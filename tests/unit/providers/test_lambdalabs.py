@@ -332,7 +332,7 @@ def test_threads_that_look_at_the_same_time_share_one_request(monkeypatch: pytes
 
 
 def test_a_shared_look_that_fails_fails_for_everybody_and_the_next_is_new() -> None:
-    answers = iter([NotFound("gone"), "there"])
+    answers: Iterator[NotFound | str] = iter([NotFound("gone"), "there"])
 
     def ask() -> str:
         answer = next(answers)

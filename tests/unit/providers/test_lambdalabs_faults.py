@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import Candidate, MachineState, Owner
+from providers.base import Candidate, MachineState
 from providers.errors import (
     Ambiguous,
     CloudError,
@@ -23,10 +23,10 @@ from providers.errors import (
 from providers.lambdalabs.client import API, ERRORS, LAUNCH, classify
 from providers.lambdalabs.cloud import LambdaCloud
 from providers.lambdalabs.config import LambdaConfig, parse
-from providers.rent import Request as Rent
 from providers.rent import rent
 from providers.transport import Answer
 from tests.clouds.server import Fault, Refusal, Request
+from tests.support.clouds import request
 from tests.support.lambdalabs import PUBLIC_KEY, REGION, SKU, Stage, stage
 
 LAUNCHING = f"POST {LAUNCH}"
@@ -76,7 +76,8 @@ def test_each_code_is_one_error_and_one_line_that_says_what_where_and_what_to_do
 
 def test_a_404_that_is_not_lambdas_word_about_the_machine_is_no_absence() -> None:
     """A wrong CROSSOVER_LAMBDA_URL, or a proxy in between, must not lose a fleet."""
-    for body in ("<html>Not Found</html>", None, {"message": "no Route matched"}, {"error": "not found"}, []):
+    bodies: list[Any] = ["<html>Not Found</html>", None, {"message": "no Route matched"}, {"error": "not found"}, []]
+    for body in bodies:
         assert type(classify(Answer(404, body), LOOKING)) is Unavailable
         assert type(classify(Answer(404, body), LAUNCHING)) is Ambiguous
     assert type(classify(answer("global/not-found", 404), LOOKING)) is InvalidRequest
@@ -364,8 +365,7 @@ def test_rent_finds_a_machine_whose_launch_was_lost(lab: Stage) -> None:
     """It gets as far as the wait for SSH, with one machine, which it ends as nobody answers."""
     candidate = Candidate("lambda", REGION, SKU)
     lab.emulator.inject(Fault.CREATED_BUT_RESET)
-    request = Rent(Owner("p", "s", "inference", "a", 1), [candidate], PUBLIC_KEY, {"ssh": 22}, 1, deadline_s=5)
-    said: list[str] = []
+    rung = request(candidates=(candidate,), ssh_public_key=PUBLIC_KEY, deadline_s=5)
     with pytest.raises(CloudError, match="confirmed gone"):
-        rent(request, lambda _: lab.cloud, lab.clock.waiting(said))
+        rent(rung, lambda _: lab.cloud, lab.clock.waiting())
     assert (lab.emulator.launches, lab.emulator.machines) == (1, [])
