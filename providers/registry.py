@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from providers.base import Cloud
 from providers.errors import InvalidRequest
 from providers.existing.cloud import ExistingCloud
+from providers.lambdalabs.cloud import LambdaCloud
 from providers.local.cloud import LocalCloud
 from providers.runpod.cloud import RunpodCloud
 from providers.vastai.cloud import VastaiCloud
 
 CLOUDS: Mapping[str, Callable[[], Cloud]] = {
     "existing": ExistingCloud.from_environment,
+    "lambda": LambdaCloud.from_environment,
     "local": LocalCloud.from_environment,
     "runpod": RunpodCloud.from_environment,
     "vastai": VastaiCloud.from_environment,

@@ -60,7 +60,8 @@ class Transport:
 
     cloud: str
     base_url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    """They hold the API key."""
     classify: Classify
     paces: tuple[Pace, ...] = ()
     """Every request waits for all of these."""
@@ -113,7 +114,7 @@ class Transport:
         ambiguous: bool = False,
     ) -> Any:
         what = f"{method} {path}"
-        for pace in (*self.paces, *paces):
+        for pace in (*paces, *self.paces):  # the longest wait first: what follows it is still spaced
             pace.wait()
         try:
             response = self._http().request(method, path, json=json, params=query)

@@ -13,12 +13,16 @@ import pytest
 import yaml
 
 import providers.contact
+import providers.plugin.node
 import providers.rent
 from providers.base import Cloud, Machine, NodeSpec, Owner
 from providers.blocklist import Blocklist
 from providers.existing.cloud import ExistingCloud
 from providers.existing.config import ExistingConfig
 from providers.hostkeys import one_use
+from providers.lambdalabs.client import LambdaClient
+from providers.lambdalabs.cloud import LambdaCloud
+from providers.lambdalabs.config import LambdaConfig
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
@@ -30,6 +34,7 @@ from providers.vastai.client import VastaiClient
 from providers.vastai.cloud import VastaiCloud
 from providers.vastai.config import VastaiConfig
 from providers.waiting import Waiting
+from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Emulator, Nowhere
 from tests.clouds.vastai import VastaiEmulator
@@ -91,6 +96,18 @@ def local() -> Iterator[Trial]:
 
 
 @pytest.fixture
+def lambdalabs() -> Iterator[Trial]:
+    clock = Clock()
+    emulator = LambdaEmulator(Nowhere(), clock)
+    with emulator.serving() as url:
+        client = LambdaClient(LambdaConfig(emulator.key, url), clock=clock, sleep=clock.sleep)
+        yield Trial(
+            LambdaCloud(client), "us-east-1", "gpu_8x_a100_80gb_sxm4", emulator.vanish, lambda: emulator.machines,
+            emulator, clock, ("us-west-1",),
+        )  # fmt: skip
+
+
+@pytest.fixture
 def runpod() -> Iterator[Trial]:
     clock = Clock()
     emulator = RunpodEmulator(Nowhere(), clock)
@@ -123,22 +140,23 @@ def vastai() -> Iterator[Trial]:
         client = VastaiClient(VastaiConfig(emulator.key, url), clock=clock, sleep=clock.sleep)
         yield Trial(
             VastaiCloud(client), "any", "8x-a100-sxm4-80gb", emulator.vanish, lambda: emulator.machines,
-            emulator, clock, ("any",),
+            emulator, clock, ("FR",),
         )  # fmt: skip
 
 
-EMULATED = ("runpod", "vastai")
-TRIALS = ("local", "existing", *EMULATED)
+EMULATED = {"lambda": "lambdalabs", "runpod": "runpod", "vastai": "vastai"}
+"""Cloud → its fixture."""
+TRIALS = {"local": "local", "existing": "existing", **EMULATED}
 
 
-@pytest.fixture(params=TRIALS)
+@pytest.fixture(params=TRIALS.values(), ids=TRIALS)
 def trial(request: pytest.FixtureRequest, on_paper: None) -> Trial:
     """Each cloud in turn."""
     found: Trial = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(params=EMULATED)
+@pytest.fixture(params=EMULATED.values(), ids=EMULATED)
 def emulated(request: pytest.FixtureRequest, on_paper: None) -> Trial:
     """Each cloud whose API is emulated."""
     found: Trial = request.getfixturevalue(request.param)
@@ -148,10 +166,13 @@ def emulated(request: pytest.FixtureRequest, on_paper: None) -> Trial:
 @pytest.fixture
 def on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines that only exist on paper answer at once; the others answer for themselves."""
-    real = providers.contact.first_contact
+    first_contact, answers_ssh = providers.contact.first_contact, providers.contact.answers_ssh
 
-    def first_contact(machine: Machine, ssh_private_key: str) -> Machine:
-        return machine if str(machine.address).startswith("192.0.2.") else real(machine, ssh_private_key)
+    def exists_on_paper(machine: Machine) -> bool:
+        return str(machine.address).startswith("192.0.2.")
 
-    monkeypatch.setattr(providers.rent, "first_contact", first_contact)
+    monkeypatch.setattr(
+        providers.rent, "first_contact", lambda m, key: m if exists_on_paper(m) else first_contact(m, key)
+    )
+    monkeypatch.setattr(providers.plugin.node, "answers_ssh", lambda m: None if exists_on_paper(m) else answers_ssh(m))
     monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())

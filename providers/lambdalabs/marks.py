@@ -1,0 +1,83 @@
+"""What is written at Lambda so that our things are known again: tags, names, rules. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from providers.base import NodeSpec, Owner
+from providers.errors import InvalidRequest
+
+PREFIX = "crossover:"
+PORT = f"{PREFIX}port:"
+KEY_PREFIX = "crossover-"
+TAG_KEY = re.compile(r"[a-z][a-z0-9:-]{1,54}")
+"""Lambda's rule for a tag's key; a value has at most 128 characters, so an owner is one tag a field."""
+OWNER_FIELDS = ("project", "stack", "role", "key", "generation")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a machine's tags tell. `owner` is None where they are not ours."""
+
+    owner: Owner | None
+    ports: Mapping[str, int]
+    created_at: str
+
+
+def tags(spec: NodeSpec, created_at: str) -> list[dict[str, str]]:
+    """The owner, each service's port, and the time, which the API itself does not tell. Raises InvalidRequest."""
+    values = {f"{PREFIX}{name}": str(getattr(spec.owner, name)) for name in OWNER_FIELDS}
+    values |= {f"{PORT}{service}": str(port) for service, port in spec.ports.items()}
+    values[f"{PREFIX}created-at"] = created_at
+    for key, value in values.items():
+        if not TAG_KEY.fullmatch(key) or len(value) > 128:
+            raise InvalidRequest(
+                f"lambda takes no tag {key}={value}: a service's name is of [a-z0-9-] and at most 40 characters long, "
+                "any other value has at most 128"
+            )
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+def mark(tags: Mapping[str, str]) -> Mark:
+    """The inverse of `tags`; tags that somebody edited lose what cannot be read, and nothing else."""
+    project, stack, role, key, generation = (tags.get(f"{PREFIX}{name}", "") for name in OWNER_FIELDS)
+    ours = project and stack and generation.isdecimal()
+    return Mark(
+        owner=Owner(project, stack, role, key, int(generation)) if ours else None,
+        ports={k.removeprefix(PORT): int(v) for k, v in tags.items() if k.startswith(PORT) and v.isdecimal()},
+        created_at=tags.get(f"{PREFIX}created-at", ""),
+    )
+
+
+def ssh_key_name(public_key: str) -> str:
+    """The same for the same key whatever its comment, so that adding it again adds nothing."""
+    kind_and_key = " ".join(public_key.split()[:2])
+    return KEY_PREFIX + hashlib.sha256(kind_and_key.encode()).hexdigest()[:24]
+
+
+def ruleset_name(owner: Owner, region: str) -> str:
+    """One a stack and region, at most 64 characters."""
+    digest = hashlib.sha256(f"{owner.project}\0{owner.stack}".encode()).hexdigest()[:8]
+    readable = re.sub(r"[^a-z0-9]+", "-", f"{owner.project}-{owner.stack}".lower())[:24].strip("-")
+    return f"crossover-{readable}-{digest}-{region}"[:64]
+
+
+def rules(services: Iterable[tuple[str, int]], networks: Sequence[str]) -> list[dict[str, Any]]:
+    """Inbound TCP to each of the services' ports from each of the networks."""
+    names: dict[int, set[str]] = {}
+    for service, port in services:
+        names.setdefault(port, set()).add(service)
+    return [
+        {
+            "protocol": "tcp",
+            "port_range": [port, port],
+            "source_network": network,
+            "description": f"crossover: {', '.join(sorted(names[port]))}"[:128],
+        }
+        for port in sorted(names)
+        for network in dict.fromkeys(networks)
+    ]
