@@ -36,7 +36,7 @@ from providers.vastai.config import VastaiConfig
 from providers.waiting import Waiting
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.runpod import RunpodEmulator
-from tests.clouds.server import Emulator, Nowhere
+from tests.clouds.server import Boot, Emulator, Nowhere
 from tests.clouds.vastai import VastaiEmulator
 from tests.support import sshd
 from tests.support.clouds import Clock
@@ -63,6 +63,13 @@ class Trial:
     """The emulator's, on which nobody really waits."""
     regions: tuple[str, ...] = ()
     """More regions, for a second node."""
+
+    @property
+    def orders(self) -> dict[str, Boot]:
+        """What the vendor was asked to boot, by machine id."""
+        assert self.emulator is not None
+        assert isinstance(self.emulator.host, Nowhere)
+        return self.emulator.host.orders
 
     def spec(self, name: str = "n", **changes: object) -> NodeSpec:
         """A node to launch there."""
@@ -149,14 +156,14 @@ EMULATED = {"lambda": "lambdalabs", "runpod": "runpod", "vastai": "vastai"}
 TRIALS = {"local": "local", "existing": "existing", **EMULATED}
 
 
-@pytest.fixture(params=TRIALS.values(), ids=TRIALS)
+@pytest.fixture(params=list(TRIALS.values()), ids=list(TRIALS))
 def trial(request: pytest.FixtureRequest, on_paper: None) -> Trial:
     """Each cloud in turn."""
     found: Trial = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(params=EMULATED.values(), ids=EMULATED)
+@pytest.fixture(params=list(EMULATED.values()), ids=list(EMULATED))
 def emulated(request: pytest.FixtureRequest, on_paper: None) -> Trial:
     """Each cloud whose API is emulated."""
     found: Trial = request.getfixturevalue(request.param)

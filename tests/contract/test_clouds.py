@@ -54,7 +54,7 @@ def decoded(value: str) -> str:
 def test_its_host_key_is_known_or_was_given_to_it(trial: Trial) -> None:
     machine = trial.ready()
     if trial.emulator is not None:
-        order = trial.emulator.host.orders[machine.id]
+        order = trial.orders[machine.id]
         texts = [order.user_data or "", *(decoded(value) for value in order.environment.values())]
         given = next(text for text in texts if "PRIVATE KEY" in text)
         pem = json.loads(given.partition("\n")[2])["ssh_keys"]["ed25519_private"] if given.startswith("#") else given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -68,7 +69,7 @@ def test_a_refused_key_is_no_capacity_error_and_rents_nothing_elsewhere(emulated
 
 
 def test_a_ceiling_below_every_price_is_no_capacity_and_names_the_price(emulated: Trial) -> None:
-    cheap = Candidate(emulated.cloud.name, emulated.region, emulated.sku, emulated.spec().max_usd_per_hour / 1000)  # type: ignore[operator]
+    cheap = Candidate(emulated.cloud.name, emulated.region, emulated.sku, Decimal("0.03"))
     asked = request(emulated)
     with pytest.raises(NoCapacity, match=r"\d"):
         rent(

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 from providers import hostkeys
 from providers.base import NodeSpec, Owner
