@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -35,6 +36,8 @@ class AwsNetwork(pulumi.ComponentResource):
     groups: Mapping[str, pulumi.Output[str]]
     profiles: Mapping[str, pulumi.Output[str]]
     key_name: pulumi.Output[str]
+    way_out: list[pulumi.Resource]
+    """What a machine needs before it can reach the Internet, and what must not go before it."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class AwsNetwork(pulumi.ComponentResource):
         super().__init__("crossover:aws:Network", name, None, pulumi.ResourceOptions.merge(opts, own))
         self.survey = survey
         self._child = pulumi.ResourceOptions(parent=self)
+        self.way_out = []
         vpc_id: pulumi.Input[str]
         if survey.settings.vpc_id:
             vpc_id, self.subnets = survey.settings.vpc_id, survey.subnet_ids
@@ -66,9 +70,13 @@ class AwsNetwork(pulumi.ComponentResource):
             key_name=public_key.apply(lambda key: key_pair_name(project, stack, key)),
             public_key=public_key,
             tags=self._tags("key"),
-            opts=self._child,
+            # A pair that goes first would take the machines launched with it along.
+            opts=self._options(delete_before_replace=False),
         ).key_name
         self.register_outputs({})
+
+    def _options(self, **options: Any) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, **options)
 
     def _tags(self, name: str) -> dict[str, str]:
         return shared_tags(pulumi.get_project(), pulumi.get_stack(), name)
@@ -76,18 +84,19 @@ class AwsNetwork(pulumi.ComponentResource):
     def _vpc(self) -> pulumi.Output[str]:
         vpc = aws.ec2.Vpc(
             "vpc",
-            cidr_block=self.survey.settings.vpc_cidr,
+            cidr_block=self.survey.settings.vpc_cidr,  # as it was when the VPC was made
             enable_dns_support=True,
             # A machine's public name is its private address inside the VPC: installer and gateway share one address.
             enable_dns_hostnames=True,
             tags=self._tags("vpc"),
-            opts=self._child,
+            opts=self._options(ignore_changes=["cidrBlock"]),
         )
         internet = aws.ec2.InternetGateway("internet", vpc_id=vpc.id, tags=self._tags("internet"), opts=self._child)
         table = aws.ec2.RouteTable("routes", vpc_id=vpc.id, tags=self._tags("routes"), opts=self._child)
-        aws.ec2.Route(
+        route = aws.ec2.Route(
             "out", route_table_id=table.id, destination_cidr_block="0.0.0.0/0", gateway_id=internet.id, opts=self._child
         )
+        self.way_out.append(route)
         subnets = {}
         for zone in self.survey.zones:
             subnet = aws.ec2.Subnet(
@@ -96,12 +105,13 @@ class AwsNetwork(pulumi.ComponentResource):
                 availability_zone=zone,
                 cidr_block=subnet_cidr(self.survey.settings.vpc_cidr, zone),
                 tags=self._tags(zone),
-                opts=self._child,
+                opts=self._options(ignore_changes=["cidrBlock"]),
             )
-            aws.ec2.RouteTableAssociation(
+            association = aws.ec2.RouteTableAssociation(
                 f"routes-{zone}", subnet_id=subnet.id, route_table_id=table.id, opts=self._child
             )
             subnets[zone] = subnet.id
+            self.way_out.append(association)
         self.subnets = subnets
         return vpc.id
 

@@ -85,6 +85,7 @@ class AwsNode(pulumi.ComponentResource):
             tags={**tags, HOST_KEY: pulumi.Output.unsecret(host_key.apply(lambda key: key.public))},
             opts=pulumi.ResourceOptions(
                 parent=self,
+                depends_on=network.way_out,
                 ignore_changes=list(KEPT),
                 # Only a raised generation replaces, and the old machine goes first: capacity and quota are for one.
                 replacement_trigger=owner.generation,

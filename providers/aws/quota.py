@@ -51,7 +51,8 @@ def shortfall(quota: Quota, needed_vcpus: int, limit_vcpus: float, region: str) 
     return (
         f"the account's quota for {quota.name} in {region} is {limit_vcpus:g} vCPU and the stack needs {needed_vcpus}. "
         f"Nothing was created. Raise it, which AWS may take days over: aws service-quotas "
-        f"request-service-quota-increase --region {region} --service-code ec2 --quota-code {quota.code} --desired-value {needed_vcpus}"
+        f"request-service-quota-increase --region {region} --service-code ec2 --quota-code {quota.code} "
+        f"--desired-value {needed_vcpus}"
     )
 
 
