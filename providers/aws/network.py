@@ -103,6 +103,7 @@ class AwsNetwork(pulumi.ComponentResource):
                 f"subnet-{zone}",
                 vpc_id=vpc.id,
                 availability_zone=zone,
+                map_public_ip_on_launch=True,
                 cidr_block=subnet_cidr(self.survey.settings.vpc_cidr, zone),
                 tags=self._tags(zone),
                 opts=self._options(ignore_changes=["cidrBlock"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ SSH_USER = "ubuntu"
 """Of Ubuntu's images and of the Deep Learning AMIs made from them."""
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
 STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
-KEPT = (*REPLACING, *STOPPING, f'tags["{HOST_KEY}"]', f'rootBlockDevice.tags["{HOST_KEY}"]')
+KEPT = (*REPLACING, *STOPPING, f'tags["{HOST_KEY}"]')
 """Inputs whose edit would replace or stop a machine that may not be had again (aws_instance of provider 5.100): they
 apply to the next machine, which a raised generation brings."""
 
@@ -63,11 +64,13 @@ class AwsNode(pulumi.ComponentResource):
             ami=survey.images[owner.role],
             availability_zone=zone,
             subnet_id=network.subnets[zone],
-            associate_public_ip_address=settings.public_addresses,
+            # Our own subnets give public addresses by themselves; of others it is not known.
+            associate_public_ip_address=settings.public_addresses if settings.vpc_id else None,
             vpc_security_group_ids=[network.groups[owner.role]],
             iam_instance_profile=network.profiles[owner.role],
             key_name=network.key_name,
-            user_data=host_key.apply(user_data),
+            # Not `user_data`, which version 6 keeps as a hash and version 7 as it is.
+            user_data_base64=host_key.apply(lambda key: base64.b64encode(user_data(key).encode()).decode()),
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",  # IMDSv2 alone

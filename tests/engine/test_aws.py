@@ -36,7 +36,7 @@ PROGRAM = """
 
     gpu = Candidate("aws", "us-east-1", "{sku}")
     small = Candidate("aws", "us-east-1", "m7i.large")
-    found = survey(parse({settings}), Demand({{key: gpu for key in {keys}}}, small))
+    found = survey(parse({settings}), Demand({{key: gpu for key in {keys}}}, small, {max_per_zone}))
     credentials = Credentials("credentials", nodes=["a"], generation={credentials_generation})
     ports = {{"ssh": 22, "vllm": 8000}}
     gateway_ports = {{"ssh": 22, "endpoint": 8080, "redis": 6379}}
@@ -63,6 +63,7 @@ def program(
     generation: int = 1,
     credentials_generation: int = 1,
     sku: str = "p4de.24xlarge",
+    max_per_zone: int = 1,
     **settings: Any,
 ) -> str:
     return PROGRAM.format(
@@ -70,6 +71,7 @@ def program(
         generation=generation,
         credentials_generation=credentials_generation,
         sku=sku,
+        max_per_zone=max_per_zone,
         settings={**SETTINGS, **settings},
     )
 
@@ -216,27 +218,26 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.up()
     before = {key: i["InstanceId"] for key, i in account.instances().items()}
     images = account.images()
-    edits = {
-        "image": program(ami=images[2]),
-        "zone and subnet": program(zones=["us-east-1c"], access={"ssh": {"cidrs": ["203.0.113.7/32"]}}).replace(
-            "small))", "small, 2))"
-        ),
-        "instance type": program(sku="p4d.24xlarge"),
-        "user data and key pair": program(credentials_generation=2),
-        "public address of the VPC": program(vpcCidr="10.99.0.0/16"),
+    zones = {"zones": ["us-east-1c"], "max_per_zone": 2}
+    edits: dict[str, dict[str, Any]] = {
+        "image": {"ami": images[2], "gatewayAmi": images[2]},
+        "zone and subnet": zones,
+        "instance type": {"sku": "p4d.24xlarge"},
+        "user data, host key and key pair": {"credentials_generation": 2},
+        "range of the VPC": {"vpcCidr": "10.99.0.0/16"},
+        "reservation": {**zones, "capacityReservationId": "cr-0123456789abcdef0"},
+        "block": {**zones, "capacityBlockId": "cr-0123456789abcdef0"},
     }
-    for what, edited in edits.items():
-        account.project.program(edited)
-        previewed = account.project.run("preview", "--json")
-        steps = {
-            step["urn"].split("::")[-1]: step["op"]
-            for step in json.loads(previewed[previewed.index("{") :])["steps"]
-            if step["urn"].split("$")[-1].startswith("aws:ec2/instance:Instance")
-        }
-        assert set(steps.values()) <= {"same"}, (what, steps)
-        account.project.up()
-        assert {key: i["InstanceId"] for key, i in account.instances().items()} == before, what
-        assert {i["State"]["Name"] for i in account.instances().values()} == {"running"}
+    for what, edit in edits.items():
+        account.project.program(program(**edit))
+        said = account.project.run("preview", "--json")
+        steps = json.loads(said[said.index("{") :])["steps"]
+        touched = [s["urn"] for s in steps if "aws:ec2/instance:Instance::" in s["urn"] and s["op"] != "same"]
+        assert touched == [], what
+    account.project.program(program(ami=images[2], credentials_generation=2, sku="p4d.24xlarge", **zones))
+    account.project.up()
+    assert {key: i["InstanceId"] for key, i in account.instances().items()} == before
+    assert {i["State"]["Name"] for i in account.instances().values()} == {"running"}
     # The host key that the machine booted with stays pinned, although the credentials are others by now.
     pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
     assert pinned == {key: _tags(account.instances()[key])["crossover:host-key"] for key in ("a", "b")}

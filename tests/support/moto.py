@@ -24,6 +24,23 @@ INSTALL = """
     VIRTUAL_ENV=$1 "$venv/bin/uv" pip sync --python "$1/bin/python" --require-hashes "$2"
 """
 
+SERVE = """
+from moto.ec2.responses.instances import InstanceResponse
+from moto.server import main
+
+launch = InstanceResponse.run_instances
+
+def protect(self):
+    # moto 5.2.5 drops this argument of RunInstances, which AWS heeds.
+    answer = launch(self)
+    for instance in answer.result.instances:
+        instance.disable_api_termination = bool(self._get_param("DisableApiTermination"))
+    return answer
+
+InstanceResponse.run_instances = protect
+main(["-H", "127.0.0.1", "-p", "0"])
+"""
+
 
 def environment() -> Path:
     """The environment of requirements/testbed.txt below the user's cache, made once for each content of that file."""
@@ -104,7 +121,7 @@ def running() -> Iterator[Moto]:
     """An empty account, whose API ends with the block. Free ports on loopback."""
     folder = environment()
     process = subprocess.Popen(
-        [str(folder / "bin" / "moto_server"), "-H", "127.0.0.1", "-p", "0"],
+        [str(folder / "bin" / "python"), "-c", SERVE],
         # Without it, moto knows none of AWS's own policies.
         env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
