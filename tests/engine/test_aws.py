@@ -229,7 +229,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
         "block": {**zones, "capacityBlockId": "cr-0123456789abcdef0"},
     }
     for what, edit in edits.items():
-        account.project.program(program(**edit))
+        account.project.program(program(**edit))  # type: ignore[arg-type]
         said = account.project.run("preview", "--json")
         steps = json.loads(said[said.index("{") :])["steps"]
         touched = [s["urn"] for s in steps if "aws:ec2/instance:Instance::" in s["urn"] and s["op"] != "same"]
