@@ -218,7 +218,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.up()
     before = {key: i["InstanceId"] for key, i in account.instances().items()}
     images = account.images()
-    zones = {"zones": ["us-east-1c"], "max_per_zone": 2}
+    zones: dict[str, Any] = {"zones": ["us-east-1c"], "max_per_zone": 2}
     edits: dict[str, dict[str, Any]] = {
         "image": {"ami": images[2], "gatewayAmi": images[2]},
         "zone and subnet": zones,
@@ -229,7 +229,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
         "block": {**zones, "capacityBlockId": "cr-0123456789abcdef0"},
     }
     for what, edit in edits.items():
-        account.project.program(program(**edit))  # type: ignore[arg-type]
+        account.project.program(program(**edit))
         said = account.project.run("preview", "--json")
         steps = json.loads(said[said.index("{") :])["steps"]
         touched = [s["urn"] for s in steps if "aws:ec2/instance:Instance::" in s["urn"] and s["op"] != "same"]

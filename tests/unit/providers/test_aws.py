@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
 }
 NODE_PORTS = {"ssh": 22, "vllm": 8000}
 GATEWAY_PORTS = {"ssh": 22, "endpoint": 8080, "redis": 6379}
-EXISTING = {"vpcId": "vpc-0123456789abcdef0", "subnetIds": ["subnet-0123456789abcdefb"]}
+EXISTING: dict[str, Any] = {"vpcId": "vpc-0123456789abcdef0", "subnetIds": ["subnet-0123456789abcdefb"]}
 INSTANCE = "aws:ec2/instance:Instance"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 
@@ -62,7 +62,7 @@ class Aws(mocks.Mocks):
         self.asked.append(name)
         if name == self.refuses:
             return {}, [("", "AccessDeniedException: not authorized\nat line 1")]
-        return self._answer(name, given), None
+        return self._answer(name, given), []
 
     def _answer(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         match name:
@@ -108,7 +108,7 @@ class Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:
         self.requests[f"{request.type} {request.name}"] = request
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def run(aws: Aws, program: Callable[[], Any]) -> tuple[Monitor, Any]:
     monitor = Monitor(aws)
     mocks.set_mocks(aws, project="p", stack="s", monitor=monitor)
     results: list[Any] = []
-    mocks.test(lambda: pulumi.Output.from_input(program()).apply(results.append))()
+    mocks.test(lambda: pulumi.Output.from_input(program()).apply(results.append))()  # type: ignore[no-untyped-call]
     return monitor, results[0]
 
 
@@ -179,7 +179,7 @@ def test_two_nodes_and_a_gateway_are_what_was_asked_for(aws: Aws) -> None:
         "id": "aws/a-id", "address": "a.public", "ports": NODE_PORTS, "bind": "0.0.0.0", "sshUser": "ubuntu",
         "hostKey": key.public, "root": "/opt/crossover", "cache": "/var/cache/crossover", "supervision": "systemd",
     }  # fmt: skip
-    assert key.public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]).decode()
+    assert key.public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()
     assert aws.of(INSTANCE)["a"]["tags"]["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
 
 
@@ -275,7 +275,7 @@ def test_a_quota_too_low_refuses_before_anything_is_registered(aws: Aws) -> None
 def test_a_capacity_block_is_outside_the_nodes_quota(aws: Aws) -> None:
     """It is paid and set apart; only the gateway counts."""
     aws.quota_vcpus = 2
-    change = {"capacityBlockId": "cr-0123456789abcdef0", "zones": ["us-east-1b"]}
+    change: dict[str, Any] = {"capacityBlockId": "cr-0123456789abcdef0", "zones": ["us-east-1b"]}
     run(aws, stack({"a": GPU}, **change))
     assert aws.of(INSTANCE)["a"]["instanceMarketOptions"] == {"marketType": "capacity-block"}
     assert "instanceMarketOptions" not in aws.of(INSTANCE)["gateway"]
