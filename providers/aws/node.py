@@ -1,0 +1,162 @@
+"""A machine at AWS with the outputs of a gpucloud Node, so that an Install can put a bundle onto it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from providers.aws.config import AwsSettings
+from providers.aws.network import AwsNetwork
+from providers.aws.tags import HOST_KEY, machine_tags
+from providers.base import GATEWAY_ROLE, Candidate, Owner
+from providers.cloudinit import user_data
+from providers.hostkeys import one_use
+from providers.naming import machine_name
+
+SSH_USER = "ubuntu"
+"""Of Ubuntu's images and of the Deep Learning AMIs made from them."""
+REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
+STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
+KEPT = (*REPLACING, *STOPPING, f'tags["{HOST_KEY}"]')
+"""Inputs whose edit would replace or stop a machine that may not be had again (aws_instance of provider 5.100): they
+apply to the next machine, which a raised generation brings."""
+
+
+class AwsNode(pulumi.ComponentResource):
+    """One EC2 instance. `machine`, `failureDomain` and `usdPerHour` are those of `providers.resources.Node`.
+
+    `instance` is what an Install's `deleted_with` names.
+    """
+
+    instance: aws.ec2.Instance
+    machine: pulumi.Output[dict[str, Any]]
+    failureDomain: pulumi.Output[str]
+    usdPerHour: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        network: AwsNetwork,
+        *,
+        owner: Owner,
+        candidate: Candidate,
+        ports: Mapping[str, int],
+        usd_per_hour: Decimal,
+        ssh_private_key: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        own = pulumi.ResourceOptions(providers=[network.survey.provider])
+        super().__init__("crossover:aws:Node", name, None, pulumi.ResourceOptions.merge(opts, own))
+        settings, survey = network.survey.settings, network.survey
+        gateway = owner.role == GATEWAY_ROLE
+        zone = survey.gateway_zone if gateway else survey.node_zones[owner.key]
+        assert zone is not None
+        host_key = pulumi.Output.secret(ssh_private_key).apply(lambda key: one_use(key, machine_name(owner)))
+        tags = machine_tags(owner)
+        self.instance = aws.ec2.Instance(
+            name,
+            instance_type=candidate.sku,
+            ami=survey.images[owner.role],
+            availability_zone=zone,
+            subnet_id=network.subnets[zone],
+            # Our own subnets give public addresses by themselves; of others it is not known.
+            associate_public_ip_address=settings.public_addresses if settings.vpc_id else None,
+            vpc_security_group_ids=[network.groups[owner.role]],
+            iam_instance_profile=network.profiles[owner.role],
+            key_name=network.key_name,
+            # Not `user_data`, which version 6 keeps as a hash and version 7 as it is.
+            user_data_base64=host_key.apply(lambda key: base64.b64encode(user_data(key).encode()).decode()),
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_tokens": "required",  # IMDSv2 alone
+                "http_put_response_hop_limit": 2,  # so that containers reach it
+            },
+            root_block_device={
+                "encrypted": True,
+                "volume_type": "gp3",
+                "volume_size": settings.gateway_root_gb if gateway else settings.root_gb,
+                "delete_on_termination": True,
+                "tags": tags,
+            },
+            disable_api_termination=True,
+            **({} if gateway else reserved(settings)),
+            tags={**tags, HOST_KEY: pulumi.Output.unsecret(host_key.apply(lambda key: key.public))},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=network.way_out,
+                ignore_changes=list(KEPT),
+                # Only a raised generation replaces, and the old machine goes first: capacity and quota are for one.
+                replacement_trigger=owner.generation,
+                delete_before_replace=True,
+                custom_timeouts=pulumi.CustomTimeouts(create="30m", delete="30m"),
+            ),
+        )
+        address = self.instance.public_dns if settings.public_addresses else self.instance.private_ip
+        self.machine = pulumi.Output.all(self.instance.id, address, self.instance.tags).apply(
+            lambda known: machine(known[0], known[1], known[2][HOST_KEY], ports)
+        )
+        self.failureDomain = self.instance.availability_zone.apply(lambda known: f"aws/{known}")
+        self.usdPerHour = pulumi.Output.from_input(str(usd_per_hour))
+        self.register_outputs(
+            {"machine": self.machine, "failureDomain": self.failureDomain, "usdPerHour": self.usdPerHour}
+        )
+
+
+def aws_node(
+    name: str,
+    network: AwsNetwork,
+    *,
+    key: str,
+    role: str,
+    candidate: Candidate,
+    ports: Mapping[str, int],
+    usd_per_hour: Decimal,
+    ssh_private_key: pulumi.Input[str],
+    generation: int = 1,
+    opts: pulumi.ResourceOptions | None = None,
+) -> AwsNode:
+    """The node of that key, in the zone that the network's survey chose for it.
+
+    `usd_per_hour` is the catalogue's price, as AWS bills by its list. Raises pulumi.RunError where it is above the
+    candidate's ceiling.
+    """
+    ceiling = candidate.max_usd_per_hour
+    if ceiling is not None and usd_per_hour > ceiling:
+        raise pulumi.RunError(
+            f"node {key}: {candidate.sku} costs ${usd_per_hour}/h at AWS, above its maxUsdPerHour of ${ceiling}: raise "
+            "the ceiling or take another candidate"
+        )
+    owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
+    return AwsNode(
+        name, network, owner=owner, candidate=candidate, ports=ports, usd_per_hour=usd_per_hour,
+        ssh_private_key=ssh_private_key, opts=opts,
+    )  # fmt: skip
+
+
+def machine(instance_id: str, address: str, host_key: str, ports: Mapping[str, int]) -> dict[str, Any]:
+    """What an Install needs to know, in the words of `providers.plugin.node.placement`."""
+    return {
+        "id": f"aws/{instance_id}",
+        "address": address,
+        "ports": dict(ports),
+        "bind": "0.0.0.0",
+        "sshUser": SSH_USER,
+        "hostKey": host_key,
+        "root": "/opt/crossover",
+        "cache": "/var/cache/crossover",
+        "supervision": "systemd",
+    }
+
+
+def reserved(settings: AwsSettings) -> dict[str, Any]:
+    """The instance's inputs that put it into the reservation or block of the settings; empty without."""
+    if settings.reservation is None:
+        return {}
+    target = {"capacity_reservation_target": {"capacity_reservation_id": settings.reservation}}
+    block = {"instance_market_options": {"market_type": "capacity-block"}} if settings.capacity_block_id else {}
+    return {"capacity_reservation_specification": target, **block}

@@ -1,0 +1,35 @@
+"""The ownership mark as EC2 tags: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from providers.base import Owner
+from providers.naming import machine_name, mark, owner_of
+
+MARK = "crossover:mark"
+FLEET = "crossover:fleet"
+"""Project, stack and role: what siblings share, so that AWS can filter by it."""
+HOST_KEY = "crossover:host-key"
+"""The public host key that the machine was launched with. An edit never touches it: the machine keeps its key."""
+
+
+def fleet_mark(project: str, stack: str, role: str) -> str:
+    """The value of FLEET."""
+    return f"{project}:{stack}:{role}"
+
+
+def machine_tags(owner: Owner) -> dict[str, str]:
+    """What a machine and its volumes carry, less HOST_KEY."""
+    return {"Name": machine_name(owner), MARK: mark(owner), FLEET: fleet_mark(*owner.fleet)}
+
+
+def shared_tags(project: str, stack: str, name: str) -> dict[str, str]:
+    """What everything else carries that the stack makes."""
+    return {"Name": f"{project}-{stack}-{name}", FLEET: fleet_mark(project, stack, "shared")}
+
+
+def key_of(tags: Mapping[str, str] | None) -> str | None:
+    """The node's key from a machine's tags; None if it carries no mark of ours."""
+    owner = owner_of((tags or {}).get(MARK, ""))
+    return None if owner is None else owner.key

@@ -1,0 +1,306 @@
+"""AWS on the real engine and HashiCorp's real provider against moto: what is created, kept, replaced and left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import REPOSITORY, Project
+from tests.support.moto import Moto, running
+
+TESTBED = Path(os.environ.get("CROSSOVER_TESTBED") or REPOSITORY.parent / "shared" / "testbed")
+P = "L-417A185B"
+STANDARD = "L-1216C47A"
+SETTINGS: dict[str, Any] = {
+    "region": "us-east-1",
+    "access": {"ssh": {"cidrs": ["203.0.113.7/32"]}},
+    "clientCidrs": ["198.51.100.0/24"],
+    "weightsBucket": "weights/llama-70b",
+}
+PROGRAM = """
+    from decimal import Decimal
+    import pulumi
+    from providers.aws.config import parse
+    from providers.aws.network import AwsNetwork
+    from providers.aws.node import aws_node
+    from providers.aws.survey import Demand, survey
+    from providers.base import Candidate
+    from providers.resources import Credentials, Install
+
+    gpu = Candidate("aws", "us-east-1", "{sku}")
+    small = Candidate("aws", "us-east-1", "m7i.large")
+    found = survey(parse({settings}), Demand({{key: gpu for key in {keys}}}, small, {max_per_zone}))
+    credentials = Credentials("credentials", nodes=["a"], generation={credentials_generation})
+    ports = {{"ssh": 22, "vllm": 8000}}
+    gateway_ports = {{"ssh": 22, "endpoint": 8080, "redis": 6379}}
+    network = AwsNetwork("aws", found, node_ports=ports, gateway_ports=gateway_ports,
+                         ssh_public_key=credentials.sshPublicKey)
+    for key in {keys}:
+        node = aws_node(key, network, key=key, role="inference", candidate=gpu, ports=ports,
+                        usd_per_hour=Decimal("27.447050"), ssh_private_key=credentials.sshPrivateKey,
+                        generation={generation})
+        Install(key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key, bundle={{"v": 1}},
+                secrets={{"k": "v"}}, ssh_private_key=credentials.sshPrivateKey,
+                opts=pulumi.ResourceOptions(deleted_with=node.instance))
+        pulumi.export(key, node.machine)
+        pulumi.export(key + "-domain", node.failureDomain)
+        pulumi.export(key + "-price", node.usdPerHour)
+    gateway = aws_node("gateway", network, key="gateway", role="gateway", candidate=small, ports=gateway_ports,
+                       usd_per_hour=Decimal("0.1008"), ssh_private_key=credentials.sshPrivateKey)
+    pulumi.export("gateway", gateway.machine)
+"""
+
+
+def program(
+    keys: tuple[str, ...] = ("a", "b"),
+    generation: int = 1,
+    credentials_generation: int = 1,
+    sku: str = "p4de.24xlarge",
+    max_per_zone: int = 1,
+    **settings: Any,
+) -> str:
+    return PROGRAM.format(
+        keys=keys,
+        generation=generation,
+        credentials_generation=credentials_generation,
+        sku=sku,
+        max_per_zone=max_per_zone,
+        settings={**SETTINGS, **settings},
+    )
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables that let the engine find the testbed's AWS plugin."""
+    script = TESTBED / "plugins"
+    if not script.exists():
+        pytest.skip(f"no testbed at {TESTBED}: set CROSSOVER_TESTBED to its folder")
+    for _ in range(3):  # it looks through the whole disk, and gives up where a file goes meanwhile
+        shown = subprocess.run(
+            ["bash", "-c", 'eval "$(bash "$0")"; env -0', str(script)], capture_output=True, text=True
+        )
+        found = dict(line.split("=", 1) for line in shown.stdout.split("\0") if "=" in line)
+        if "AWSB_TF_PROVIDER" in found:
+            break
+    else:
+        pytest.skip(
+            f"no terraform-provider-aws_v5* on this machine, which the testbed's AWS plugin needs: {shown.stderr}"
+        )
+    # The table gives two data sources of EC2 the names of RDS's; the SDK calls them so.
+    table = json.loads(Path(found["AWSB_TOKENS"]).read_text())
+    table["dataSources"]["aws_instance"] = "aws:ec2/getInstance:getInstance"
+    table["dataSources"]["aws_instances"] = "aws:ec2/getInstances:getInstances"
+    tokens = tmp_path_factory.mktemp("aws") / "tokens.json"
+    tokens.write_text(json.dumps(table))
+    folder = found["PATH"].split(":")[0]
+    return {"AWSB_TF_PROVIDER": found["AWSB_TF_PROVIDER"], "AWSB_TOKENS": str(tokens), "PLUGINS": folder}
+
+
+@dataclass
+class Account:
+    """A project whose AWS is moto's."""
+
+    project: Project
+    moto: Moto
+    other_image: str = ""
+
+    def images(self) -> list[str]:
+        """Ids of images that moto has."""
+        return sorted(image["ImageId"] for image in self.moto.call("ec2", "describe_images")["Images"])
+
+    def instances(self) -> dict[str, dict[str, Any]]:
+        """Key → instance, of those that live."""
+        answer = self.moto.call("ec2", "describe_instances")
+        living = [i for r in answer["Reservations"] for i in r["Instances"] if i["State"]["Name"] != "terminated"]
+        return {_tags(i)["crossover:mark"].split(":")[4]: i for i in living}
+
+    def groups(self) -> list[dict[str, Any]]:
+        """All security groups."""
+        groups: list[dict[str, Any]] = self.moto.call("ec2", "describe_security_groups")["SecurityGroups"]
+        return groups
+
+    def things(self) -> dict[str, int]:
+        """How many there are of all that the stack makes besides instances."""
+        counted = {
+            ("ec2", "describe_vpcs"): "Vpcs",
+            ("ec2", "describe_subnets"): "Subnets",
+            ("ec2", "describe_security_groups"): "SecurityGroups",
+            ("ec2", "describe_internet_gateways"): "InternetGateways",
+            ("ec2", "describe_route_tables"): "RouteTables",
+            ("ec2", "describe_key_pairs"): "KeyPairs",
+            ("ec2", "describe_volumes"): "Volumes",
+            ("iam", "list_roles"): "Roles",
+            ("iam", "list_instance_profiles"): "InstanceProfiles",
+        }
+        return {kind: len(self.moto.call(*operation)[kind]) for operation, kind in counted.items()}
+
+    def outputs(self) -> dict[str, Any]:
+        outputs: dict[str, Any] = json.loads(self.project.run("stack", "output", "--json"))
+        return outputs
+
+
+def _tags(thing: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
+
+
+@pytest.fixture
+def account(project: Project, plugin: dict[str, str]) -> Iterator[Account]:
+    with running() as moto:
+        moto.stand_in.vcpus = {P: 192, STANDARD: 64}
+        result = Account(project, moto)
+        moto.stand_in.image, result.other_image = result.images()[:2]
+        path = f"{plugin['PLUGINS']}:{project.environment['PATH']}"
+        project.env = {**plugin, **moto.environment, "PATH": path}
+        yield result
+
+
+OPEN = ("0.0.0.0/0", "::/0")
+
+
+def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_nothing(account: Account) -> None:
+    """VPC to instances as the settings say, an Install on each node, and afterwards an account as empty as before."""
+    before = account.things()
+    account.project.program(program())
+    account.project.up()
+    instances = account.instances()
+    assert sorted(instances) == ["a", "b", "gateway"]
+
+    outputs = account.outputs()
+    for key in ("a", "b"):
+        instance, machine = instances[key], outputs[key]
+        assert machine["id"] == f"aws/{instance['InstanceId']}"
+        assert machine["address"] == instance["PublicDnsName"] != ""
+        assert machine["hostKey"] == _tags(instance)["crossover:host-key"]
+        assert (machine["sshUser"], machine["ports"]) == ("ubuntu", {"ssh": 22, "vllm": 8000})
+        assert outputs[f"{key}-domain"] == f"aws/{instance['Placement']['AvailabilityZone']}"
+        assert f"end {key} {machine['id']}" in account.project.installs
+        options = instance["MetadataOptions"]
+        assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 2)
+        kept = account.moto.call(
+            "ec2", "describe_instance_attribute", InstanceId=instance["InstanceId"], Attribute="disableApiTermination"
+        )
+        assert kept["DisableApiTermination"]["Value"] is True
+    # p4de is offered in two zones of moto's us-east-1: one node each.
+    assert {outputs["a-domain"], outputs["b-domain"]} == {"aws/us-east-1b", "aws/us-east-1c"}
+    assert outputs["a-price"] == "27.447050"
+
+    volumes = account.moto.call("ec2", "describe_volumes")["Volumes"]
+    assert {(v["VolumeType"], v["Encrypted"]) for v in volumes} == {("gp3", True)}
+    groups = {g["Description"]: g for g in account.groups()}
+    assert not [g for g in groups.values() for r in g["IpPermissions"] if any(c in json.dumps(r) for c in OPEN)]
+    (vllm,) = (r for r in groups["crossover inference"]["IpPermissions"] if r["FromPort"] == 8000)
+    assert [pair["GroupId"] for pair in vllm["UserIdGroupPairs"]] == [groups["crossover gateway"]["GroupId"]]
+    assert vllm["IpRanges"] == []
+    assert [g["GroupId"] for g in instances["a"]["SecurityGroups"]] == [groups["crossover inference"]["GroupId"]]
+    assert {r["FromPort"] for r in groups["crossover gateway"]["IpPermissions"]} == {22, 8080}
+
+    assert "unchanged" in (again := account.project.up())
+    assert not any(word in again for word in (" created", " updated", " replaced", " deleted")), again
+    assert {key: i["InstanceId"] for key, i in account.instances().items()} == {
+        key: i["InstanceId"] for key, i in instances.items()
+    }
+    account.project.run("destroy", "--yes", "--skip-preview")
+    assert account.instances() == {}
+    assert account.things() == before
+    assert account.project.state() == []
+
+
+def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Account) -> None:
+    """Each replacing or stopping input is edited: the preview shows no change of an instance, `up` makes none."""
+    account.project.program(program())
+    account.project.up()
+    before = {key: i["InstanceId"] for key, i in account.instances().items()}
+    images = account.images()
+    zones: dict[str, Any] = {"zones": ["us-east-1c"], "max_per_zone": 2}
+    edits: dict[str, dict[str, Any]] = {
+        "image": {"ami": images[2], "gatewayAmi": images[2]},
+        "zone and subnet": zones,
+        "instance type": {"sku": "p4d.24xlarge"},
+        "user data, host key and key pair": {"credentials_generation": 2},
+        "range of the VPC": {"vpcCidr": "10.99.0.0/16"},
+        "reservation": {**zones, "capacityReservationId": "cr-0123456789abcdef0"},
+        "block": {**zones, "capacityBlockId": "cr-0123456789abcdef0"},
+    }
+    for what, edit in edits.items():
+        account.project.program(program(**edit))
+        said = account.project.run("preview", "--json")
+        steps = json.loads(said[said.index("{") :])["steps"]
+        touched = [s["urn"] for s in steps if "aws:ec2/instance:Instance::" in s["urn"] and s["op"] != "same"]
+        assert touched == [], what
+    account.project.program(program(ami=images[2], credentials_generation=2, sku="p4d.24xlarge", **zones))
+    account.project.up()
+    assert {key: i["InstanceId"] for key, i in account.instances().items()} == before
+    assert {i["State"]["Name"] for i in account.instances().values()} == {"running"}
+    # The host key that the machine booted with stays pinned, although the credentials are others by now.
+    pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
+    assert pinned == {key: _tags(account.instances()[key])["crossover:host-key"] for key in ("a", "b")}
+
+    account.moto.stand_in.image = account.other_image
+    account.project.program(program(generation=2, credentials_generation=3))
+    account.project.up()
+    after = account.instances()
+    assert after["gateway"]["InstanceId"] == before["gateway"]
+    assert {after[key]["InstanceId"] for key in ("a", "b")}.isdisjoint(before.values())
+    # What was kept before applies to the new machine.
+    assert {after[key]["ImageId"] for key in ("a", "b")} == {account.other_image}
+    (pair,) = account.moto.call("ec2", "describe_key_pairs")["KeyPairs"]
+    assert {after[key]["KeyName"] for key in ("a", "b")} == {pair["KeyName"]}
+    assert account.outputs()["a"]["hostKey"] == _tags(after["a"])["crossover:host-key"] != pinned["a"]
+
+
+def test_a_quota_that_is_too_low_refuses_the_preview_and_up_before_anything_is_created(account: Account) -> None:
+    """96 vCPU are one p4de, and two are wanted."""
+    before = account.things()
+    account.moto.stand_in.vcpus[P] = 96
+    account.project.program(program())
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        refused = account.project.run(*command, fails=True)
+        assert "quota for Running On-Demand P instances in us-east-1 is 96 vCPU and the stack needs 192" in refused
+        assert "request-service-quota-increase --region us-east-1 --service-code ec2 --quota-code L-417A185B" in refused
+        assert "Traceback" not in refused
+    assert account.things() == before
+    assert account.project.state() == []
+
+
+def test_a_node_added_later_goes_where_no_sibling_is(account: Account) -> None:
+    """The zones of the machines that exist count, not the order of their keys."""
+    account.project.program(program(("b",)))
+    account.project.up()
+    first = account.outputs()["b-domain"]
+    account.project.program(program(("a", "b")))
+    account.project.up()
+    assert account.outputs()["b-domain"] == first
+    assert account.outputs()["a-domain"] != first
+    account.project.program(program(("a", "b", "c")))
+    account.moto.stand_in.vcpus[P] = 960
+    refused = account.project.run("preview", fails=True)
+    assert "3 nodes do not fit into us-east-1b, us-east-1c with at most 1 in a zone" in refused
+
+
+def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(account: Account) -> None:
+    """Only what the stack made goes with it."""
+    vpc = account.moto.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    account.moto.call("ec2", "modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
+    subnets = [
+        account.moto.call(
+            "ec2", "create_subnet", VpcId=vpc, CidrBlock=f"10.1.{n}.0/24", AvailabilityZone=f"us-east-1{letter}"
+        )["Subnet"]["SubnetId"]
+        for n, letter in enumerate("bc")
+    ]
+    before = account.things()
+    account.project.program(program(vpcId=vpc, subnetIds=subnets, access="ssm", clientCidrs=[]))
+    account.project.up()
+    assert {i["SubnetId"] for i in account.instances().values()} == set(subnets)
+    rules = [r for g in account.groups() if g["Description"].startswith("crossover") for r in g["IpPermissions"]]
+    assert [r["FromPort"] for r in rules] == [8000]
+    attached = [p["PolicyName"] for p in account.moto.call("iam", "list_policies", OnlyAttached=True)["Policies"]]
+    assert attached == ["AmazonSSMManagedInstanceCore"]
+    account.project.run("destroy", "--yes", "--skip-preview")
+    assert account.things() == before

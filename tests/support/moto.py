@@ -1,0 +1,177 @@
+"""AWS's API on this machine: moto_server in an environment of its own, and a stand-in for what moto lacks."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOCK = REPOSITORY / "requirements" / "testbed.txt"
+INSTALL = """
+    source scripts/bootstrap && export_index_settings
+    "$venv/bin/uv" venv --python "$venv/bin/python" "$1"
+    VIRTUAL_ENV=$1 "$venv/bin/uv" pip sync --python "$1/bin/python" --require-hashes "$2"
+"""
+
+SERVE = """
+from moto.ec2.responses.instances import InstanceResponse
+from moto.server import main
+
+launch = InstanceResponse.run_instances
+
+def protect(self):
+    # moto 5.2.5 drops this argument of RunInstances, which AWS heeds.
+    answer = launch(self)
+    for instance in answer.result.instances:
+        instance.disable_api_termination = bool(self._get_param("DisableApiTermination"))
+    return answer
+
+InstanceResponse.run_instances = protect
+main(["-H", "127.0.0.1", "-p", "0"])
+"""
+
+
+def environment() -> Path:
+    """The environment of requirements/testbed.txt below the user's cache, made once for each content of that file."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crossover"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"testbed-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
+    done = folder / "complete"
+    with (cache / "testbed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may come at once
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            command = ["bash", "-euc", INSTALL, "install", str(folder), str(LOCK)]
+            made = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
+            assert made.returncode == 0, made.stdout + made.stderr
+            done.touch()
+    return folder
+
+
+@dataclass
+class StandIn:
+    """Answers GetServiceQuota and the public SSM parameters of images. Tests set `vcpus` and `images`."""
+
+    vcpus: dict[str, float] = field(default_factory=dict)
+    """Quota code → limit."""
+    image: str = ""
+    """What it says that the newest image of every name is."""
+    url: str = ""
+
+    def answer(self, action: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        # The provider asks for the default first, then for the account's own.
+        asked = ("ServiceQuotasV20190624.GetServiceQuota", "ServiceQuotasV20190624.GetAWSDefaultServiceQuota")
+        if action in asked and (code := request["QuotaCode"]) in self.vcpus:
+            described = {"ServiceCode": "ec2", "QuotaCode": code, "QuotaArn": f"arn:aws:servicequotas:::ec2/{code}"}
+            return 200, {"Quota": {**described, "QuotaName": code, "Value": self.vcpus[code]}}
+        if action == "AmazonSSM.GetParameter" and request["Name"].startswith("/aws/service/"):
+            described = {"Name": request["Name"], "Type": "String", "DataType": "aws:ec2:image", "Version": 1}
+            arn = f"arn:aws:ssm:us-east-1::parameter{request['Name']}"
+            return 200, {"Parameter": {**described, "ARN": arn, "Value": self.image}}
+        return 400, {"__type": "NoSuchResourceException", "message": f"the stand-in knows no {action} {request}"}
+
+
+@dataclass(frozen=True)
+class Moto:
+    """A running API. `environment` leads the AWS provider to it by AWS's own variables."""
+
+    url: str
+    stand_in: StandIn
+    python: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that the provider and boto3 read."""
+        return {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_SERVICE_QUOTAS": self.stand_in.url,
+            "AWS_ENDPOINT_URL_SSM": self.stand_in.url,
+        }
+
+    def call(self, service: str, operation: str, **arguments: Any) -> Any:
+        """The API's own answer, by boto3 of moto's environment."""
+        script = (
+            "import boto3, json, sys\n"
+            "service, operation, arguments = sys.argv[1:]\n"
+            "answer = getattr(boto3.client(service), operation)(**json.loads(arguments))\n"
+            "print(json.dumps(answer, default=str))\n"
+        )
+        command = [str(self.python), "-c", script, service, operation, json.dumps(arguments)]
+        variables = {**os.environ, **self.environment}
+        return json.loads(subprocess.check_output(command, env=variables, text=True, timeout=60))
+
+
+@contextmanager
+def running() -> Iterator[Moto]:
+    """An empty account, whose API ends with the block. Free ports on loopback."""
+    folder = environment()
+    process = subprocess.Popen(
+        [str(folder / "bin" / "python"), "-c", SERVE],
+        # Without it, moto knows none of AWS's own policies.
+        env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        with _stand_in() as stand_in:
+            yield Moto(_url(process), stand_in, folder / "bin" / "python")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Running on " in line:
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # so that its pipe never fills
+            return line.split("Running on ")[1].split()[0]
+    raise AssertionError(f"moto_server ended:\n{said}")
+
+
+@contextmanager
+def _stand_in() -> Iterator[StandIn]:
+    known = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, answer = known.answer(self.headers["X-Amz-Target"], body)
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    known.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield known
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,361 @@
+"""AWS's resources on Pulumi's mocks: what is registered, with which options, and what refuses before."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, settings
+
+from providers.aws.config import parse
+from providers.aws.network import AwsNetwork
+from providers.aws.node import AwsNode, aws_node
+from providers.aws.survey import Demand, survey
+from providers.base import Candidate, Owner
+from providers.hostkeys import one_use
+from providers.naming import mark
+
+PRIVATE_KEY = "the stack's private key"
+PUBLIC_KEY = "ssh-ed25519 AAAA"
+GPU = Candidate("aws", "us-east-1", "p4de.24xlarge")
+SMALL = Candidate("aws", "us-east-1", "m7i.large")
+SETTINGS: dict[str, Any] = {
+    "region": "us-east-1",
+    "access": {"ssh": {"cidrs": ["203.0.113.7/32"]}},
+    "clientCidrs": ["198.51.100.0/24"],
+    "weightsBucket": "weights/llama",
+}
+NODE_PORTS = {"ssh": 22, "vllm": 8000}
+GATEWAY_PORTS = {"ssh": 22, "endpoint": 8080, "redis": 6379}
+EXISTING: dict[str, Any] = {"vpcId": "vpc-0123456789abcdef0", "subnetIds": ["subnet-0123456789abcdefb"]}
+INSTANCE = "aws:ec2/instance:Instance"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+
+
+@dataclass
+class Aws(mocks.Mocks):
+    """An account's answers; `registered` is all that was created, (type, name) → inputs."""
+
+    offers: dict[str, list[str]] = field(
+        default_factory=lambda: {
+            "p4de.24xlarge": ["us-east-1b", "us-east-1c", "us-east-1-bos-1a"],
+            "p4d.24xlarge": ["us-east-1a"],
+            "m7i.large": ["us-east-1a", "us-east-1b"],
+            "m7g.large": ["us-east-1a"],
+        }
+    )
+    quota_vcpus: float = 192
+    host_names: bool = True
+    machines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refuses: str = ""
+    registered: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        name, given = args.token.split(":")[-1], args.args
+        self.asked.append(name)
+        if name == self.refuses:
+            return {}, [("", "AccessDeniedException: not authorized\nat line 1")]
+        return self._answer(name, given), []
+
+    def _answer(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        match name:
+            case "getInstanceTypeOfferings":
+                wanted = [v for f in given.get("filters", []) for v in f["values"]] or list(self.offers)
+                pairs = [(sku, zone) for sku in wanted for zone in self.offers.get(sku, [])]
+                return {"instanceTypes": [sku for sku, _ in pairs], "locations": [zone for _, zone in pairs]}
+            case "getInstanceType":
+                sku = given["instanceType"]
+                architecture = "arm64" if sku.startswith("m7g") else "x86_64"
+                return {"defaultVcpus": 96 if sku.startswith("p4") else 2, "supportedArchitectures": [architecture]}
+            case "getServiceQuota":
+                return {"value": self.quota_vcpus}
+            case "getInstances":
+                tags = given["instanceTags"]
+                return {"ids": [i for i, m in self.machines.items() if tags.items() <= m["tags"].items()]}
+            case "getInstance":
+                return self.machines[given["instanceId"]]
+            case "getVpc":
+                return {"enableDnsSupport": True, "enableDnsHostnames": self.host_names}
+            case "getSubnet":
+                return {"vpcId": EXISTING["vpcId"], "availabilityZone": f"us-east-1{given['id'][-1]}"}
+            case "getParameter":
+                return {"insecureValue": "ami-gpu" if "deeplearning" in given["name"] else "ami-small"}
+        raise AssertionError(name)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.registered[args.typ, args.name] = args.inputs
+        made = {"publicDns": f"{args.name}.public", "privateIp": "10.0.0.1"} if args.typ == INSTANCE else {}
+        return f"{args.name}-id", {**args.inputs, **made}
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Name → inputs, of all that were made of a kind."""
+        return {name: inputs for (typ, name), inputs in self.registered.items() if typ == kind}
+
+
+class Monitor(mocks.MockMonitor):
+    """Keeps the options that resources are registered with, by name."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__(aws)
+        self.requests: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:
+        self.requests[f"{request.type} {request.name}"] = request
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def aws() -> Iterator[Aws]:
+    account = Aws()
+    yield account
+    settings.reset_options()
+
+
+def run(aws: Aws, program: Callable[[], Any]) -> tuple[Monitor, Any]:
+    """Runs a program; what its output came to."""
+    monitor = Monitor(aws)
+    mocks.set_mocks(aws, project="p", stack="s", monitor=monitor)
+    results: list[Any] = []
+    mocks.test(lambda: pulumi.Output.from_input(program()).apply(results.append))()  # type: ignore[no-untyped-call]
+    return monitor, results[0]
+
+
+def stack(
+    nodes: dict[str, Candidate] | None = None, gateway: Candidate | None = SMALL, **change: Any
+) -> Callable[[], Any]:
+    """Nodes a and b and a gateway, as the program makes them; it comes to the nodes' outputs."""
+    wanted = {"a": GPU, "b": GPU} if nodes is None else nodes
+
+    def program() -> Any:
+        found = survey(parse({**SETTINGS, **change}), Demand(wanted, gateway))
+        network = AwsNetwork(
+            "aws", found, node_ports=NODE_PORTS, gateway_ports=GATEWAY_PORTS, ssh_public_key=PUBLIC_KEY
+        )
+        made: dict[str, AwsNode] = {}
+        for key, candidate in wanted.items():
+            made[key] = aws_node(
+                key, network, key=key, role="inference", candidate=candidate, ports=NODE_PORTS,
+                usd_per_hour=Decimal("27.447050"), ssh_private_key=PRIVATE_KEY,
+                opts=pulumi.ResourceOptions(protect=True),
+            )  # fmt: skip
+        if gateway is not None:
+            made["gateway"] = aws_node(
+                "gateway", network, key="gateway", role="gateway", candidate=gateway, ports=GATEWAY_PORTS,
+                usd_per_hour=Decimal("0.1008"), ssh_private_key=PRIVATE_KEY,
+            )  # fmt: skip
+        parts = {k: {"machine": n.machine, "domain": n.failureDomain, "price": n.usdPerHour} for k, n in made.items()}
+        return pulumi.Output.all(**{key: pulumi.Output.all(**part) for key, part in parts.items()})
+
+    return program
+
+
+def refused(aws: Aws, program: Callable[[], Any]) -> str:
+    """The one RunError, before anything but the provider was registered."""
+    with pytest.raises(pulumi.RunError) as caught:
+        run(aws, program)
+    assert set(aws.registered) <= {("pulumi:providers:aws", "aws")}
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_two_nodes_and_a_gateway_are_what_was_asked_for(aws: Aws) -> None:
+    """One instance each, apart from one another, with the outputs of a gpucloud Node."""
+    _, outputs = run(aws, stack())
+    assert set(aws.of(INSTANCE)) == {"a", "b", "gateway"}
+    assert {k: o["domain"] for k, o in outputs.items() if k != "gateway"} == {
+        "a": "aws/us-east-1b",
+        "b": "aws/us-east-1c",
+    }
+    assert outputs["a"]["price"] == "27.447050"
+    key = one_use(PRIVATE_KEY, aws.of(INSTANCE)["a"]["tags"]["Name"])
+    assert outputs["a"]["machine"] == {
+        "id": "aws/a-id", "address": "a.public", "ports": NODE_PORTS, "bind": "0.0.0.0", "sshUser": "ubuntu",
+        "hostKey": key.public, "root": "/opt/crossover", "cache": "/var/cache/crossover", "supervision": "systemd",
+    }  # fmt: skip
+    assert key.public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()
+    assert aws.of(INSTANCE)["a"]["tags"]["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
+
+
+def test_subnets_lie_in_the_zones_that_offer_the_type(aws: Aws) -> None:
+    """And in the gateway's; Local Zones are none."""
+    run(aws, stack())
+    zones = [s["availabilityZone"] for s in aws.of("aws:ec2/subnet:Subnet").values()]
+    assert sorted(zones) == ["us-east-1a", "us-east-1b", "us-east-1c"]
+
+
+def test_a_machine_is_protected_encrypted_and_asks_for_a_session_token(aws: Aws) -> None:
+    """IMDSv2 alone with two hops, gp3 encrypted, no termination by a slip at the console."""
+    run(aws, stack())
+    for instance in aws.of(INSTANCE).values():
+        assert instance["disableApiTermination"] is True
+        assert instance["metadataOptions"] == {
+            "httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 2,
+        }  # fmt: skip
+        assert {k: instance["rootBlockDevice"][k] for k in ("encrypted", "volumeType")} == {
+            "encrypted": True, "volumeType": "gp3",
+        }  # fmt: skip
+
+
+def test_nothing_is_open_to_the_world(aws: Aws) -> None:
+    """Every rule of every group: vLLM to the gateway's group, the endpoint to clients, port 22 to people."""
+    run(aws, stack())
+    groups = aws.of(GROUP)
+    rules = {
+        (name, rule["fromPort"], rule["toPort"]): (rule.get("cidrBlocks"), rule.get("securityGroups"))
+        for name, group in groups.items()
+        for rule in group["ingress"]
+    }
+    assert rules == {
+        ("inference-group", 22, 22): (["203.0.113.7/32"], None),
+        ("inference-group", 8000, 8000): (None, ["gateway-group-id"]),
+        ("gateway-group", 22, 22): (["203.0.113.7/32"], None),
+        ("gateway-group", 8080, 8080): (["198.51.100.0/24"], None),
+    }
+    assert "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule" not in {typ for typ, _ in aws.registered}
+    assert aws.of(INSTANCE)["a"]["vpcSecurityGroupIds"] == ["inference-group-id"]
+    assert aws.of(INSTANCE)["gateway"]["vpcSecurityGroupIds"] == ["gateway-group-id"]
+
+
+def test_ssm_opens_no_way_in_and_grants_its_policy(aws: Aws) -> None:
+    """Without `ssm` the policy is not granted; S3 is the nodes' alone."""
+    run(aws, stack(access="ssm", clientCidrs=[]))
+    ports = [rule["fromPort"] for group in aws.of(GROUP).values() for rule in group["ingress"]]
+    assert ports == [8000]
+    attached = aws.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment").values()
+    assert {a["policyArn"] for a in attached} == {"arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}
+    (policy,) = aws.of("aws:iam/rolePolicy:RolePolicy").values()
+    assert policy["role"] == "inference-role-id"
+    assert {s["Action"] for s in json.loads(policy["policy"])["Statement"]} == {"s3:ListBucket", "s3:GetObject"}
+
+
+def test_without_bucket_and_ssm_machines_may_do_nothing_at_aws(aws: Aws) -> None:
+    """The roles are there, and empty."""
+    run(aws, stack(weightsBucket=None))
+    assert not aws.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert not aws.of("aws:iam/rolePolicy:RolePolicy")
+
+
+def test_edits_that_would_replace_or_stop_are_ignored_and_generation_replaces(aws: Aws) -> None:
+    """The six of the issue and what else stops; the old machine goes before the new one comes."""
+    monitor, _ = run(aws, stack())
+    request = monitor.requests[f"{INSTANCE} a"]
+    issue = {"ami", "userData", "userDataBase64", "keyName", "subnetId", "availabilityZone"}
+    assert issue | {"instanceType", "capacityReservationSpecification"} <= set(request.ignoreChanges)
+    assert 'tags["crossover:host-key"]' in request.ignoreChanges
+    assert request.replacement_trigger.number_value == 1
+    assert request.deleteBeforeReplace is True
+    assert request.protect is True
+    assert monitor.requests["aws:ec2/keyPair:KeyPair key"].deleteBeforeReplace is False
+
+
+def test_the_private_host_key_is_a_secret_and_the_public_one_is_none(aws: Aws) -> None:
+    """Else it would lie in the state, or hide the whole machine."""
+    monitor, _ = run(aws, stack())
+    inputs = monitor.requests[f"{INSTANCE} a"].object.fields
+    assert "4dabf18193072939515e22adb298388d" in inputs["userDataBase64"].struct_value.fields
+    assert inputs["tags"].struct_value.fields["crossover:host-key"].string_value.startswith("ssh-ed25519 ")
+
+
+def test_a_quota_too_low_refuses_before_anything_is_registered(aws: Aws) -> None:
+    """96 vCPU for each node."""
+    aws.quota_vcpus = 96
+    line = refused(aws, stack())
+    assert "aws us-east-1: the account's quota for Running On-Demand P instances" in line
+    assert "is 96 vCPU and the stack needs 192" in line
+    assert "--quota-code L-417A185B --desired-value 192" in line
+
+
+def test_a_capacity_block_is_outside_the_nodes_quota(aws: Aws) -> None:
+    """It is paid and set apart; only the gateway counts."""
+    aws.quota_vcpus = 2
+    change: dict[str, Any] = {"capacityBlockId": "cr-0123456789abcdef0", "zones": ["us-east-1b"]}
+    run(aws, stack({"a": GPU}, **change))
+    assert aws.of(INSTANCE)["a"]["instanceMarketOptions"] == {"marketType": "capacity-block"}
+    assert "instanceMarketOptions" not in aws.of(INSTANCE)["gateway"]
+    assert "capacityReservationSpecification" not in aws.of(INSTANCE)["gateway"]
+
+
+def test_an_existing_vpc_is_used_and_nothing_of_a_network_made(aws: Aws) -> None:
+    """Its subnets, in zones that offer the type."""
+    run(aws, stack({"a": GPU}, **EXISTING))
+    assert aws.of(INSTANCE)["a"]["subnetId"] == EXISTING["subnetIds"][0]
+    assert aws.of(GROUP)["inference-group"]["vpcId"] == EXISTING["vpcId"]
+    made = {typ.split(":")[-1] for typ, _ in aws.registered}
+    assert made.isdisjoint({"Vpc", "Subnet", "InternetGateway", "RouteTable", "Route"})
+
+
+def test_only_what_is_wanted_is_made(aws: Aws) -> None:
+    """A gateway for nodes elsewhere asks for no GPU, no DLAMI and no quota of P."""
+    run(aws, stack({}))
+    assert set(aws.of(INSTANCE)) == {"gateway"}
+    assert set(aws.of("aws:iam/role:Role")) == {"gateway-role"}
+    assert aws.asked.count("getServiceQuota") == aws.asked.count("getParameter") == 1
+
+
+def test_a_machine_that_exists_keeps_its_zone_and_its_subnet(aws: Aws) -> None:
+    """Also where AWS no longer offers its type; the new one goes elsewhere."""
+    tags = {"crossover:mark": mark(Owner("p", "s", "inference", "b", 1)), "crossover:fleet": "p:s:inference"}
+    aws.machines["i-b"] = {"availabilityZone": "us-east-1b", "tags": tags}
+    run(aws, stack())
+    assert {k: i["availabilityZone"] for k, i in aws.of(INSTANCE).items() if k != "gateway"} == {
+        "a": "us-east-1c", "b": "us-east-1b",
+    }  # fmt: skip
+    aws.registered.clear()
+    aws.offers["p4de.24xlarge"] = ["us-east-1c", "us-east-1d"]
+    run(aws, stack({"b": GPU}))
+    assert "us-east-1b" in [s["availabilityZone"] for s in aws.of("aws:ec2/subnet:Subnet").values()]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "change", "said"),
+    [
+        ({"a": Candidate("aws", "us-east-1", "p4e.24xlarge")}, {}, "'p4e.24xlarge': choose one of p4de.24xlarge"),
+        ({"a": Candidate("aws", "us-west-2", "p4de.24xlarge")}, {}, "asks for region 'us-west-2'"),
+        ({"a": Candidate("aws", "us-east-1", "m7g.large")}, {}, "m7g.large is arm64: choose an x86_64 type"),
+        ({"a": GPU, "b": GPU, "c": GPU}, {}, "do not fit into us-east-1b, us-east-1c"),
+        (
+            {"a": GPU},
+            {"zones": ["us-east-1a"]},
+            "offered in us-east-1b, us-east-1c, but clouds.aws.zones names us-east-1a",
+        ),
+        ({"a": Candidate("aws", "us-east-1", "p4d.24xlarge")}, EXISTING, "but subnetIds lie in us-east-1b"),
+        ({"a": GPU}, {**EXISTING, "vpcId": "vpc-0123456789abcdef1"}, "is in vpc-0123456789abcdef0 and not in"),
+    ],
+)
+def test_what_cannot_be_placed_is_refused_with_the_way_out(
+    aws: Aws, candidates: dict[str, Candidate], change: dict[str, Any], said: str
+) -> None:
+    """One line, at preview."""
+    aws.quota_vcpus = 960
+    assert said in refused(aws, stack(candidates, gateway=None, **change))
+
+
+def test_a_vpc_without_host_names_is_refused(aws: Aws) -> None:
+    """The gateway would reach the nodes from outside, where its group does not count."""
+    aws.host_names = False
+    assert "turn on enableDnsSupport and enableDnsHostnames" in refused(
+        aws, stack({"a": GPU}, gateway=None, **EXISTING)
+    )
+
+
+def test_a_right_that_is_missing_is_named(aws: Aws) -> None:
+    """Not a traceback of the engine's."""
+    aws.refuses = "getServiceQuota"
+    line = refused(aws, stack())
+    assert "cannot ask the account's quotas (servicequotas:GetServiceQuota)" in line
+    assert "not authorized" in line
+
+
+def test_a_price_above_the_ceiling_is_refused(aws: Aws) -> None:
+    """AWS bills by its list, so the catalogue's price is the live one."""
+    dear = Candidate("aws", "us-east-1", "p4de.24xlarge", Decimal("20"))
+    with pytest.raises(pulumi.RunError, match=r"costs \$27.447050/h at AWS, above its maxUsdPerHour of \$20"):
+        run(aws, stack({"a": dear}))
+    assert INSTANCE not in {typ for typ, _ in aws.registered}

@@ -1,0 +1,146 @@
+"""AWS without AWS: zones, ranges, quotas, policies, marks, and what an Install is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from providers.aws.config import parse
+from providers.aws.identity import partition, trust, weights_policy
+from providers.aws.layout import regular_zones, spread, subnet_cidr
+from providers.aws.node import machine, reserved
+from providers.aws.quota import QUOTAS, family, needed, shortfall
+from providers.aws.tags import MARK, key_of, machine_tags
+from providers.base import Machine, MachineState, Owner
+from providers.errors import InvalidRequest
+from providers.plugin.node import placement
+
+P = QUOTAS[0]
+OWNER = Owner("p", "s", "inference", "a", 1)
+AB = ("us-east-1a", "us-east-1b")
+
+
+def test_local_and_wavelength_zones_are_no_zones_for_nodes() -> None:
+    """Their names go on behind the letter, or before it."""
+    offered = ["us-east-1b", "us-east-1-bos-1a", "us-east-1a", "us-east-1-wl1-nyc-wlz-1", "us-east-1b"]
+    assert regular_zones("us-east-1", offered) == AB
+
+
+def test_a_zones_range_depends_on_its_letter_alone_and_no_two_overlap() -> None:
+    """So that a zone that comes or goes moves no other."""
+    ranges = [ipaddress.IPv4Network(subnet_cidr("10.82.0.0/16", f"eu-west-1{letter}")) for letter in "abcdef"]
+    assert str(ranges[0]) == "10.82.0.0/20"
+    assert str(ranges[2]) == "10.82.32.0/20"
+    assert not any(x.overlaps(y) for i, x in enumerate(ranges) for y in ranges[i + 1 :])
+    with pytest.raises(InvalidRequest, match="no range"):
+        subnet_cidr("10.82.0.0/16", "us-east-1z")
+
+
+def test_new_nodes_go_to_the_least_used_zone_and_old_ones_stay() -> None:
+    """Whatever the order of the keys is."""
+    assert spread({"a": AB, "b": AB}, {}, 1) == {"a": AB[0], "b": AB[1]}
+    assert spread({"a": AB, "b": AB}, {"b": AB[0]}, 1) == {"a": AB[1], "b": AB[0]}
+    assert spread({"a": AB, "b": AB}, {"a": AB[1], "b": AB[1]}, 1) == {"a": AB[1], "b": AB[1]}
+
+
+def test_a_zone_that_is_no_longer_allowed_is_left_at_the_next_replacement() -> None:
+    """The machine there stays, and still counts there."""
+    assert spread({"a": AB[1:]}, {"a": AB[0]}, 1) == {"a": AB[1]}
+
+
+def test_too_few_zones_are_refused_with_the_ways_out() -> None:
+    """Two nodes in one zone are no redundancy, unless somebody says so."""
+    with pytest.raises(
+        InvalidRequest, match=r"2 nodes do not fit into us-east-1a with at most 1 .*maxPerFailureDomain"
+    ):
+        spread({"a": AB[:1], "b": AB[:1]}, {}, 1)
+    assert spread({"a": AB[:1], "b": AB[:1]}, {}, 2) == {"a": AB[0], "b": AB[0]}
+
+
+def test_the_quota_of_p_counts_96_vcpu_for_each_p4d_and_p4de() -> None:
+    """L-417A185B, and the gateway's own family apart from it."""
+    vcpus = {"p4de.24xlarge": 96, "p4d.24xlarge": 96, "m7i.large": 2}
+    wanted = {"a": "p4de.24xlarge", "b": "p4d.24xlarge", "gateway": "m7i.large"}
+    assert {quota.code: n for quota, n in needed(wanted, vcpus).items()} == {"L-417A185B": 192, "L-1216C47A": 2}
+    assert needed({"a": "x2idn.16xlarge"}, {"x2idn.16xlarge": 64}) == {}
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "letters"),
+    [("p4de.24xlarge", "p"), ("vt1.3xlarge", "vt"), ("m7i-flex.large", "m"), ("metal", "metal")],
+)
+def test_a_family_is_the_letters_before_the_generation(instance_type: str, letters: str) -> None:
+    """As AWS groups its quotas."""
+    assert family(instance_type) == letters
+
+
+def test_a_shortfall_says_what_where_and_the_command_that_raises_it() -> None:
+    """And nothing is said where the limit suffices exactly."""
+    assert shortfall(P, 192, 192.0, "us-east-1") is None
+    line = shortfall(P, 192, 96.0, "us-east-1") or ""
+    assert "Running On-Demand P instances in us-east-1 is 96 vCPU and the stack needs 192" in line
+    assert line.endswith("--region us-east-1 --service-code ec2 --quota-code L-417A185B --desired-value 192")
+
+
+def test_weights_are_read_below_one_prefix_and_nothing_is_written() -> None:
+    """Neither the bucket's other keys nor a neighbour whose name begins alike."""
+    assert weights_policy("weights/llama/70b", "us-east-1")["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": "arn:aws:s3:::weights",
+            "Condition": {"StringLike": {"s3:prefix": ["llama/70b/*"]}},
+        },
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::weights/llama/70b/*"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("region", "name"),
+    [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-isob-east-1", "aws-iso-b")],
+)
+def test_arns_name_the_regions_own_partition(region: str, name: str) -> None:
+    """China, GovCloud and the isolated regions have theirs."""
+    assert partition(region) == name
+    assert weights_policy("weights/x", region)["Statement"][1]["Resource"] == f"arn:{name}:s3:::weights/x/*"
+    assert trust(region)["Statement"][0]["Action"] == "sts:AssumeRole"
+
+
+def test_the_mark_survives_as_tags() -> None:
+    """Key, value and length as EC2 allows them: 128 and 256 characters."""
+    tags = machine_tags(OWNER)
+    assert key_of(tags) == "a"
+    assert key_of({MARK: "somebody's"}) is None
+    assert key_of(None) is None
+    assert all(len(key) <= 128 and len(value) <= 256 for key, value in tags.items())
+
+
+def test_an_install_is_told_the_same_as_of_a_gpucloud_node() -> None:
+    """The same keys, and values that the placement takes."""
+    ports = {"ssh": 22, "vllm": 8000}
+    known: dict[str, Any] = {
+        "id": "i-1", "name": "n", "cloud": "aws", "region": "us-east-1", "sku": "p4de.24xlarge", "owner": OWNER,
+        "state": MachineState.RUNNING, "failure_domain": "aws/us-east-1a", "usd_per_hour": Decimal(1), "created_at": "",
+        "address": "ec2-1.example", "ports": ports, "ssh_user": "ubuntu", "host_key": "ssh-ed25519 AAAA",
+        "supervision": "systemd",
+    }  # fmt: skip
+    assert {field.name for field in dataclasses.fields(Machine)} >= known.keys()
+    assert machine("i-1", "ec2-1.example", "ssh-ed25519 AAAA", ports) == placement(Machine(**known))
+
+
+def test_reserved_capacity_is_targeted_by_id_and_a_block_says_so() -> None:
+    """Never bought: there is no other way to name it."""
+    base = {"region": "us-east-1", "access": "ssm", "zones": ["us-east-1a"]}
+    target = {"capacity_reservation_target": {"capacity_reservation_id": "cr-0123456789abcdef0"}}
+    assert reserved(parse(base)) == {}
+    reservation = parse({**base, "capacityReservationId": "cr-0123456789abcdef0"})
+    assert reserved(reservation) == {"capacity_reservation_specification": target}
+    block = parse({**base, "capacityBlockId": "cr-0123456789abcdef0"})
+    assert reserved(block) == {
+        "capacity_reservation_specification": target,
+        "instance_market_options": {"market_type": "capacity-block"},
+    }
