@@ -7,8 +7,10 @@ GraphQL follows what the SDK `runpod` 1.12 sends and reads.
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -77,8 +79,11 @@ class RunpodEmulator(Emulator):
     """DELETE is answered, and nothing ends."""
     echo: bool = False
     """GraphQL's refusals repeat the query's end, as a careless server's would."""
+    per_minute: int = 0
+    """Requests that any 60 seconds may hold, the strictest reading of RunPod's "minute window"; 0 for no limit."""
     pods: dict[str, Pod] = field(default_factory=dict)
     _count: int = 0
+    _let_in: deque[float] = field(default_factory=deque)
     _made: threading.local = field(default_factory=threading.local)
 
     creates: ClassVar[re.Pattern[str]] = re.compile(r"/v2/pods|/graphql")
@@ -119,7 +124,18 @@ class RunpodEmulator(Emulator):
 
     def answer(self, request: Request) -> tuple[int, Any]:
         self._made.pod = False
+        self._limit()
         return super().answer(request)
+
+    def _limit(self) -> None:
+        """Half a second is forgiven: requests that were sent evenly do not arrive so."""
+        now = self.clock()
+        while self._let_in and self._let_in[0] <= now - 59.5:
+            self._let_in.popleft()
+        if self.per_minute and len(self._let_in) >= self.per_minute:
+            refusal = _problem(429, "rate limit exceeded for the minute window")
+            raise Refusal(429, refusal.body, {"Retry-After": str(math.ceil(self._let_in[0] + 60 - now))})
+        self._let_in.append(now)
 
     def take(self, fault: Fault) -> bool:
         """What goes wrong after a creation waits for one: GraphQL's questions are POST too."""
