@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.bench.spine import seconds
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.runpod import RunpodEmulator
-from tests.clouds.server import Nowhere
+from tests.clouds.server import Nowhere, Window
 from tests.engine.conftest import REPOSITORY, Project
 
 BOOT_S = 20.0
@@ -44,7 +44,7 @@ NOTHINGS = """
 """
 EMULATORS: dict[str, Callable[[], LambdaEmulator | RunpodEmulator]] = {
     "lambda": lambda: LambdaEmulator(Nowhere(), interval_s=1.0, launch_interval_s=12.0),
-    "runpod": lambda: RunpodEmulator(Nowhere(), stock={"US-KS-2": 8 * 32}, per_minute=60),
+    "runpod": lambda: RunpodEmulator(Nowhere(), stock={"US-KS-2": 8 * 32}, per_minute=Window(60)),
 }
 FORCED: dict[str, Callable[[int], float]] = {
     "lambda": lambda count: 12.0 * (count - 1),

@@ -30,6 +30,7 @@ PACES = (
     providers.lambdalabs.client.PACE,
     providers.lambdalabs.client.LAUNCH_PACE,
     providers.runpod.client.PACE,
+    providers.runpod.client.LOOK_PACE,
     providers.vastai.client.PACE,
     providers.vastai.client.CREATE_PACE,
 )

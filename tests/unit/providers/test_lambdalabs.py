@@ -13,7 +13,7 @@ from providers.base import MachineState, Owner
 from providers.cloudinit import user_data
 from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed
 from providers.lambdalabs import marks
-from providers.lambdalabs.together import Together
+from providers.together import Together
 from tests.clouds.server import Fault
 from tests.support.lambdalabs import HOST_KEY, PUBLIC_KEY, REGION, SKU, Stage, spec, stage
 
