@@ -108,6 +108,7 @@ def machine(pod: Mapping[str, Any]) -> Machine:
         address=reached[0]["ip"] if reached else None,
         ports={service: outer[port] for service, port in (launch.ports or {}).items() if port in outer},
         ssh_user="root",
+        loses_disk=True,
         status=status,
     )
 

@@ -86,6 +86,7 @@ def machine(row: Row) -> Machine:
         address=str(row.get("public_ipaddr") or "").strip() or None,
         ports=_outer_ports(row, label.ports if label else ()),
         ssh_user="root",
+        loses_disk=True,
         status=status(row),
     )
 

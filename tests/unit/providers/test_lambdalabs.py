@@ -190,8 +190,8 @@ def test_one_ruleset_a_stack_and_region_opens_what_its_machines_serve_and_no_mor
     lab.launch("c", region="us-west-1")
     assert len(lab.emulator.rulesets) == 2
     assert rules(lab) == {(r, p, "0.0.0.0/0") for r in (REGION, "us-west-1") for p in (22, 8000)}
-    lab.launch("d", ports={"ssh": 22, "https": 443})
-    assert {p for r, p, _ in rules(lab) if r == REGION} == {22, 443, 8000}
+    lab.launch("d", ports={"ssh": 22, "endpoint": 8443, "prometheus": 9090})  # Prometheus listens on loopback
+    assert {p for r, p, _ in rules(lab) if r == REGION} == {22, 8443, 8000}
 
 
 def test_ports_that_no_machine_serves_any_more_are_closed_by_the_next_launch(lab: Stage) -> None:
