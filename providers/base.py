@@ -128,6 +128,8 @@ class Machine:
     """Where the gateway and the installer reach it; None while it boots."""
     ports: Mapping[str, int] = field(default_factory=dict)
     """Service name → the port under which it is reached at `address`."""
+    listen: Mapping[str, int] = field(default_factory=dict)
+    """Service name → the port it listens on inside, where that is another one (a container's); empty: `ports`."""
     bind: str = "0.0.0.0"
     """What services on it listen on."""
     ssh_user: str = ""

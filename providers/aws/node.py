@@ -144,6 +144,7 @@ def machine(instance_id: str, address: str, host_key: str, ports: Mapping[str, i
         "id": f"aws/{instance_id}",
         "address": address,
         "ports": dict(ports),
+        "listen": dict(ports),
         "bind": "0.0.0.0",
         "sshUser": SSH_USER,
         "hostKey": host_key,

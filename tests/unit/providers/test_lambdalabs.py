@@ -59,7 +59,7 @@ def test_a_machine_boots_then_runs_under_its_own_ports() -> None:
         assert (machine.state, machine.address, machine.bind) == (MachineState.PENDING, None, "0.0.0.0")
         lab.clock.sleep(600)
         machine = lab.cloud.get(machine.id)
-    assert (machine.state, machine.address, machine.bind) == (MachineState.RUNNING, "192.0.2.1", "192.0.2.1")
+    assert (machine.state, machine.address, machine.bind) == (MachineState.RUNNING, "192.0.2.1", "0.0.0.0")
     assert machine.ports == {"ssh": 22, "vllm": 8000}
     assert (machine.ssh_user, machine.host_key, machine.supervision) == ("ubuntu", "", "")
     assert (machine.root, machine.cache) == ("/opt/crossover", "/var/cache/crossover")
