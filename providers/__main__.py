@@ -92,7 +92,7 @@ def _placement(machine: Plain, server_name: str = "") -> Placement:
         root=machine["root"],
         cache=machine["cache"],
         bind=machine["bind"],
-        ports={name: int(port) for name, port in machine["ports"].items()},
+        ports={name: int(port) for name, port in machine["listen"].items()},
         server_name=server_name,
     )
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from providers.hostkeys import HostKey
 
+INFERENCE_ROLE = "inference"
+"""The role of a machine that serves."""
 GATEWAY_ROLE = "gateway"
 """The role of a machine that routes; every other role serves behind one."""
 
@@ -30,6 +32,8 @@ class Capability(StrEnum):
     PRIVATE_NETWORK = "private-network"
     BILLS_NOTHING = "bills-nothing"
     """An hour here costs nothing at all (`local`): every price is zero, and prices of what it stands for only warn."""
+    OWNED = "owned"
+    """Machines are there before and after: ending one only releases it, so what is on it must be removed first."""
 
 
 class MachineState(StrEnum):
@@ -124,6 +128,8 @@ class Machine:
     """Where the gateway and the installer reach it; None while it boots."""
     ports: Mapping[str, int] = field(default_factory=dict)
     """Service name → the port under which it is reached at `address`."""
+    listen: Mapping[str, int] = field(default_factory=dict)
+    """Service name → the port it listens on inside, where that is another one (a container's); empty: `ports`."""
     bind: str = "0.0.0.0"
     """What services on it listen on."""
     ssh_user: str = ""
@@ -137,6 +143,8 @@ class Machine:
     supervision: str = ""
     """What keeps services alive there: "systemd" or "supervisor"; empty until first contact where the cloud cannot
     tell."""
+    loses_disk: bool = False
+    """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""
     """The vendor's own words, for people."""
 

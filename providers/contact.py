@@ -38,8 +38,10 @@ def first_contact(machine: Machine, ssh_private_key: str) -> Machine:
     Where the cloud cannot report them, the one-use host key of the launch is replaced by the durable one, and the
     machine is asked for its supervision. Raises what `answers_ssh` raises, and NotSettled.
     """
-    if not machine.host_key:
+    if not machine.host_key or machine.loses_disk:
         machine = _keyed(machine, ssh_private_key)
+        if machine.supervision:
+            return machine
     elif machine.supervision:
         answers_ssh(machine)
         return machine
@@ -88,14 +90,16 @@ fi
 
 
 def _keyed(machine: Machine, ssh_private_key: str) -> Machine:
-    """The machine with the durable host key, which it is given if it still has the one of its launch."""
+    """The machine with the host key that it is known by, or with the durable one, which it is given if it still (or, a
+    container after a reset, again) has the one of its launch."""
     durable = hostkeys.durable(ssh_private_key, machine.name)
     settled = replace(machine, host_key=durable.public)
     with _session(settled) as transport:
         first = hostkeys.one_use(ssh_private_key, machine.name).public
         if transport.get_remote_server_key().get_base64() != first.split()[1]:
-            _prove(settled, transport, durable.public)
-            return settled
+            known = replace(machine, host_key=machine.host_key or durable.public)
+            _prove(known, transport, known.host_key)
+            return known
         _run(machine, transport, ssh_private_key, _REPLACE_HOST_KEY, durable.private.encode())
     answers_ssh(settled)  # Unavailable while its sshd reads the key; WrongHostKey would be a lie of the script's
     return settled

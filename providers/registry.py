@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
-from providers.base import Cloud
+from providers.base import Capability, Cloud
 from providers.errors import InvalidRequest
-from providers.existing.cloud import ExistingCloud
-from providers.lambdalabs.cloud import LambdaCloud
-from providers.local.cloud import LocalCloud
-from providers.runpod.cloud import RunpodCloud
-from providers.vastai.cloud import VastaiCloud
+
+
+def _first_use(module: str, kind: str) -> Callable[[], Cloud]:
+    """Imports the cloud when it is asked for: every preview comes by here, and HTTP and SSH clients take 0.4 s."""
+
+    def make() -> Cloud:
+        made: Cloud = getattr(import_module(module), kind).from_environment()
+        return made
+
+    return make
+
 
 CLOUDS: Mapping[str, Callable[[], Cloud]] = {
-    "existing": ExistingCloud.from_environment,
-    "lambda": LambdaCloud.from_environment,
-    "local": LocalCloud.from_environment,
-    "runpod": RunpodCloud.from_environment,
-    "vastai": VastaiCloud.from_environment,
+    "existing": _first_use("providers.existing.cloud", "ExistingCloud"),
+    "lambda": _first_use("providers.lambdalabs.cloud", "LambdaCloud"),
+    "local": _first_use("providers.local.cloud", "LocalCloud"),
+    "runpod": _first_use("providers.runpod.cloud", "RunpodCloud"),
+    "vastai": _first_use("providers.vastai.cloud", "VastaiCloud"),
 }
+AWS = "aws"
+"""Its machines are the program's own resources (providers/aws): no plugin rents them, so it is no `Cloud`."""
+NAMES = tuple(sorted((*CLOUDS, AWS)))
+"""Every cloud that a stack can name."""
+
+
+def capabilities(name: str) -> frozenset[Capability]:
+    """What the named cloud can do. Raises InvalidRequest."""
+    if name == AWS:
+        return frozenset({Capability.SSH, Capability.CLOUD_INIT, Capability.PRIVATE_NETWORK})
+    return cloud(name).capabilities
 
 
 def cloud(name: str) -> Cloud:

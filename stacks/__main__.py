@@ -7,7 +7,9 @@ from cost_guard import CatalogueError, evaluate, explain, load_catalogue
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet
-from stacks.gateway.component import Gateway, certificate_names, ports_on_nodes
+from stacks.gateway.component import PORTS as GATEWAY_PORTS
+from stacks.gateway.component import Gateway, certificate_names
+from stacks.machines import Machines, surveyed
 from stacks.monitoring.model import Limits
 from stacks.settings import GATEWAY, SettingsError, from_pulumi, today
 
@@ -22,17 +24,19 @@ if verdict.blocked and not pulumi.runtime.is_dry_run():
 if not verdict.blocked:
     (pulumi.log.warn if verdict.reasons else pulumi.log.info)(explain(verdict))
 
+found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
 credentials = Credentials(
     "credentials",
     nodes=certificate_names(settings),
     generation=settings.credentials_generation,
 )
-fleet = Fleet("fleet", settings, credentials, ports_on_nodes(settings))
+machines = Machines(settings, credentials, found, GATEWAY_PORTS)
+fleet = Fleet("fleet", settings, credentials, machines)
 limits = Limits(
     minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,
     break_even_tokens_per_month=None if verdict.break_even.stable is None else float(verdict.break_even.stable),
 )
-gateway = Gateway(GATEWAY, settings, credentials, fleet.nodes, limits)
+gateway = Gateway(GATEWAY, settings, credentials, machines, fleet.nodes, limits)
 
 pulumi.export("endpoint", gateway.endpoint)
 pulumi.export("endpointAddresses", gateway.addresses)

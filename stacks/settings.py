@@ -18,7 +18,8 @@ from cost_guard import Baseline, Scenario, ScenarioError, parse_baseline, parse_
 from cost_guard.scenario import LadderFleet
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
-from providers.registry import CLOUDS
+from providers import registry
+from providers.base import Capability
 from stacks.gateway.model import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
 from stacks.monitoring.model import MonitoringSettings
 
@@ -107,8 +108,9 @@ class Settings(Frozen):
             )
         if unknown := sorted(set(self.generations) - {*self.scenario.fleet.nodes, GATEWAY}):
             raise ValueError(f"generations: the fleet has no node {', '.join(unknown)}")
-        if unknown := sorted(set(self.clouds) - set(CLOUDS)):
-            raise ValueError(f"clouds: unknown cloud {', '.join(unknown)}; known are {', '.join(sorted(CLOUDS))}")
+        if unknown := sorted(set(self.clouds) - set(registry.NAMES)):
+            raise ValueError(f"clouds: unknown cloud {', '.join(unknown)}; known are {', '.join(registry.NAMES)}")
+        self._check_ladders(self.scenario.fleet)
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         self._check_gateway_placement(self.scenario.fleet)
@@ -140,11 +142,27 @@ class Settings(Frozen):
                 "gatewayNode: gateway.placement own needs it, {cloud, region, sku}; placement nodes must not have it"
             )
         hosts = [self.gateway_node] if self.gateway_node else fleet.candidates
+        clouds = sorted({host.cloud for host in hosts} & set(registry.NAMES))
+        if container := [name for name in clouds if Capability.CONTAINER in registry.capabilities(name)]:
+            raise ValueError(
+                f"gateway.placement: {', '.join(container)} rents containers, which cannot carry the gateway; choose "
+                "placement own, with a gatewayNode at aws, lambda or existing"
+            )
         if self.gateway.tls_server_name is None and any(host.cloud != "local" for host in hosts):
             raise ValueError(
                 "gateway.tlsServerName is missing: away from this computer the endpoint needs TLS, or its key travels "
                 "in clear. Name the host that clients will ask for, like llm.example.com"
             )
+
+    def _check_ladders(self, fleet: LadderFleet) -> None:
+        """Raises ValueError for what the plugin would refuse only once the engine runs."""
+        for key, node in fleet.nodes.items():
+            clouds = [candidate.cloud for candidate in node.candidates]
+            if registry.AWS in clouds and len(clouds) > 1:
+                raise ValueError(
+                    f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
+                    "take the others away, or give them a node of their own"
+                )
 
     @property
     def fleet(self) -> LadderFleet:

@@ -11,8 +11,9 @@ SECONDS_PER_MONTH = 730 * 3600
 
 HOURS_PER_MONTH = 730
 
-HOST_DECIDES = frozenset({"vastai"})
-"""Clouds whose failure domain is the host, chosen at launch: regions there say nothing about being apart."""
+SMALLER_THAN_REGIONS = frozenset({"aws", "vastai"})
+"""Clouds whose failure domain is smaller than a region and found later: a zone, for which `up` asks AWS before it makes
+anything, or Vast's host, chosen at launch. Regions there say nothing about being apart."""
 
 
 def tokens_per_node_month(tokens_per_second: Decimal, utilisation: Decimal, peak_to_mean: Decimal) -> Fraction:
@@ -33,8 +34,8 @@ def utilisation(volume: Fraction, nodes: int, tokens_per_second: Decimal) -> Fra
 def placement(ladders: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> dict[str, str] | None:
     """A failure domain for each node such that none holds more than `limit`, or None where there is no such choice.
 
-    `ladders` has the (cloud, region) of each candidate by node key; a domain is cloud + region, on a cloud where the
-    host decides it is the node's own. Kuhn's augmenting paths, each domain being `limit` places.
+    `ladders` has the (cloud, region) of each candidate by node key; a domain is cloud + region, on a cloud with
+    smaller domains the node's own. Kuhn's augmenting paths, each domain being `limit` places.
     """
     options = {
         key: list(dict.fromkeys(_domain(key, cloud, region) for cloud, region in rungs))
@@ -63,4 +64,4 @@ def placement(ladders: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> d
 
 
 def _domain(key: str, cloud: str, region: str) -> str:
-    return f"{cloud}/{region}/host of {key}" if cloud in HOST_DECIDES else f"{cloud}/{region}"
+    return f"{cloud}/{region}/own of {key}" if cloud in SMALLER_THAN_REGIONS else f"{cloud}/{region}"

@@ -46,7 +46,7 @@ class AwsNode(pulumi.ComponentResource):
         owner: Owner,
         candidate: Candidate,
         ports: Mapping[str, int],
-        usd_per_hour: Decimal,
+        usd_per_hour: Decimal | None,
         ssh_private_key: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -101,7 +101,7 @@ class AwsNode(pulumi.ComponentResource):
             lambda known: machine(known[0], known[1], known[2][HOST_KEY], ports)
         )
         self.failureDomain = self.instance.availability_zone.apply(lambda known: f"aws/{known}")
-        self.usdPerHour = pulumi.Output.from_input(str(usd_per_hour))
+        self.usdPerHour = pulumi.Output.from_input("" if usd_per_hour is None else str(usd_per_hour))
         self.register_outputs(
             {"machine": self.machine, "failureDomain": self.failureDomain, "usdPerHour": self.usdPerHour}
         )
@@ -115,18 +115,18 @@ def aws_node(
     role: str,
     candidate: Candidate,
     ports: Mapping[str, int],
-    usd_per_hour: Decimal,
+    usd_per_hour: Decimal | None,
     ssh_private_key: pulumi.Input[str],
     generation: int = 1,
     opts: pulumi.ResourceOptions | None = None,
 ) -> AwsNode:
     """The node of that key, in the zone that the network's survey chose for it.
 
-    `usd_per_hour` is the catalogue's price, as AWS bills by its list. Raises pulumi.RunError where it is above the
-    candidate's ceiling.
+    `usd_per_hour` is the catalogue's price, as AWS bills by its list; None where it has none. Raises pulumi.RunError
+    where it is above the candidate's ceiling.
     """
     ceiling = candidate.max_usd_per_hour
-    if ceiling is not None and usd_per_hour > ceiling:
+    if ceiling is not None and usd_per_hour is not None and usd_per_hour > ceiling:
         raise pulumi.RunError(
             f"node {key}: {candidate.sku} costs ${usd_per_hour}/h at AWS, above its maxUsdPerHour of ${ceiling}: raise "
             "the ceiling or take another candidate"
@@ -144,6 +144,7 @@ def machine(instance_id: str, address: str, host_key: str, ports: Mapping[str, i
         "id": f"aws/{instance_id}",
         "address": address,
         "ports": dict(ports),
+        "listen": dict(ports),
         "bind": "0.0.0.0",
         "sshUser": SSH_USER,
         "hostKey": host_key,

@@ -24,7 +24,7 @@ class ExistingCloud:
     """
 
     name = "existing"
-    capabilities = frozenset({Capability.SSH})
+    capabilities = frozenset({Capability.SSH, Capability.OWNED})
 
     def __init__(self, config: ExistingConfig) -> None:
         self.config = config

@@ -119,7 +119,6 @@ class Instance(Said):
     ssh_key_names: tuple[str, ...]
     name: str | None = None
     ip: str | None = None
-    private_ip: str | None = None
     tags: tuple[Tag, ...] | None = None
 
     @property

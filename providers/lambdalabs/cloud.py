@@ -226,7 +226,6 @@ def _machine(found: Instance) -> Machine:
         created_at=mark.created_at,
         address=found.ip,
         ports=mark.ports,
-        bind=found.private_ip or "0.0.0.0",
         ssh_user="ubuntu",
         status=found.status,
     )

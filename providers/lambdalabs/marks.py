@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from providers.base import NodeSpec, Owner
+from providers.base import EXPOSED, NodeSpec, Owner
 from providers.errors import InvalidRequest
 
 PREFIX = "crossover:"
@@ -67,9 +67,11 @@ def ruleset_name(owner: Owner, region: str) -> str:
 
 
 def rules(services: Iterable[tuple[str, int]], networks: Sequence[str]) -> list[dict[str, Any]]:
-    """Inbound TCP to each of the services' ports from each of the networks."""
+    """Inbound TCP to the port of each service that listens to the outside, from each of the networks."""
     names: dict[int, set[str]] = {}
     for service, port in services:
+        if service not in EXPOSED:
+            continue
         names.setdefault(port, set()).add(service)
     return [
         {

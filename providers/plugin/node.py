@@ -261,7 +261,7 @@ def _imported(machine: Machine) -> Plain:
         "stack": machine.owner.stack,
         "generation": machine.owner.generation,
         "candidates": [{"cloud": machine.cloud, "region": machine.region, "sku": machine.sku}],
-        "ports": dict(machine.ports),
+        "ports": dict(machine.listen or machine.ports),
         "sshPublicKey": "",
         "sshPrivateKey": "",
         "maxPerFailureDomain": 1,
@@ -284,7 +284,8 @@ def _vacant(inputs: Plain) -> Plain:
     """Outputs without a machine. It has every port, so that nobody who reads one needs to know of vacancy."""
     owner = _owner(inputs)
     nothing = dict.fromkeys(("address", "bind", "sshUser", "hostKey", "root", "cache", "supervision"), "")
-    machine = {"id": f"{VACANT}/{machine_name(owner)}", "ports": dict(inputs["ports"]), **nothing}
+    ports = dict(inputs["ports"])
+    machine = {"id": f"{VACANT}/{machine_name(owner)}", "ports": ports, "listen": ports, **nothing}
     return {**inputs, "machine": machine, "failureDomain": "", "usdPerHour": "0"}
 
 
@@ -294,6 +295,7 @@ def placement(machine: Machine) -> dict[str, Any]:
         "id": _id(machine),
         "address": machine.address or "",
         "ports": dict(machine.ports),
+        "listen": dict(machine.listen or machine.ports),
         "bind": machine.bind,
         "sshUser": machine.ssh_user,
         "hostKey": machine.host_key,

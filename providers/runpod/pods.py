@@ -107,7 +107,9 @@ def machine(pod: Mapping[str, Any]) -> Machine:
         created_at=str(pod.get("createdAt") or ""),
         address=reached[0]["ip"] if reached else None,
         ports={service: outer[port] for service, port in (launch.ports or {}).items() if port in outer},
+        listen=launch.ports or {},
         ssh_user="root",
+        loses_disk=True,
         status=status,
     )
 

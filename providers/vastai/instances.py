@@ -85,7 +85,9 @@ def machine(row: Row) -> Machine:
         created_at=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds") if started else "",
         address=str(row.get("public_ipaddr") or "").strip() or None,
         ports=_outer_ports(row, label.ports if label else ()),
+        listen=dict(label.ports) if label else {},
         ssh_user="root",
+        loses_disk=True,
         status=status(row),
     )
 

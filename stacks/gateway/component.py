@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 
 from images.bundle import Bundle
 from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX
-from providers.resources import Credentials, Install, Node
-from stacks.fleet import rented_node, server_name
+from providers.resources import Credentials, Install
+from stacks.fleet import server_name
 from stacks.gateway.bundle import PORTS as GATEWAY_PORTS
 from stacks.gateway.bundle import gateway_bundle
 from stacks.gateway.haproxy import CERTIFICATE
 from stacks.gateway.model import Peer
+from stacks.machines import Machines, Rented
 from stacks.monitoring.bundle import PORTS as MONITORING_PORTS
 from stacks.monitoring.bundle import monitoring_bundle
 from stacks.monitoring.model import Limits
@@ -27,11 +29,6 @@ def certificate_names(settings: Settings) -> list[str]:
     """Every name that the stack needs a certificate for."""
     endpoint = [settings.gateway.tls_server_name] if settings.gateway.tls_server_name else []
     return [server_name(key) for key in settings.fleet.nodes] + endpoint
-
-
-def ports_on_nodes(settings: Settings) -> Mapping[str, int]:
-    """The ports that every node of the fleet has besides its own, because it carries a gateway."""
-    return PORTS if settings.gateway.placement == "nodes" else {}
 
 
 class Gateway(pulumi.ComponentResource):
@@ -47,17 +44,23 @@ class Gateway(pulumi.ComponentResource):
     alertmanager: pulumi.Output[str]
 
     def __init__(
-        self, name: str, settings: Settings, credentials: Credentials, nodes: Mapping[str, Node], limits: Limits
+        self,
+        name: str,
+        settings: Settings,
+        credentials: Credentials,
+        machines: Machines,
+        nodes: Mapping[str, Rented],
+        limits: Limits,
     ) -> None:
         super().__init__("crossover:index:Gateway", name)
-        machines = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})
-        bundle = pulumi.Output.all(machines, credentials.caCertificate).apply(
+        peers = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})
+        bundle = pulumi.Output.all(peers, credentials.caCertificate).apply(
             lambda known: _bundle(settings, known[0], known[1], limits)
         )
         installs = [
             Install(
                 f"{key}-router",
-                machine=machine,
+                machine=host.machine,
                 role=GATEWAY_ROLE,
                 fleet=name,
                 server_name=key,
@@ -65,9 +68,9 @@ class Gateway(pulumi.ComponentResource):
                 secrets=_secrets(settings, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
                 deadline_s=settings.deadlines.install_s,
-                opts=pulumi.ResourceOptions(parent=self, deleted_with=node),
+                opts=pulumi.ResourceOptions(parent=self, deleted_with=host.takes_along),
             )
-            for key, node, machine in self._hosts(name, settings, credentials, nodes)
+            for key, host in self._hosts(name, settings, machines, nodes).items()
         ]
         # What the routers' own outputs say, so that an address is not shown before something answers there.
         routers = pulumi.Output.all(*(install.machine for install in installs)).apply(_reachable)
@@ -78,21 +81,12 @@ class Gateway(pulumi.ComponentResource):
         self.register_outputs({"endpoint": self.endpoint})
 
     def _hosts(
-        self, name: str, settings: Settings, credentials: Credentials, nodes: Mapping[str, Node]
-    ) -> list[tuple[str, Node, pulumi.Output[dict[str, Any]]]]:
-        """(key, node, the machine as the gateway sees it) of everything that carries a gateway."""
-        if settings.gateway_node is None:
-            return [(key, node, node.machine.apply(_beside_its_server)) for key, node in nodes.items()]
-        node = rented_node(
-            name,
-            settings,
-            credentials,
-            role=GATEWAY_ROLE,
-            candidates=[settings.gateway_node.model_dump(by_alias=True)],
-            ports={"ssh": 22, **PORTS},
-            parent=self,
-        )
-        return [(name, node, node.machine)]
+        self, name: str, settings: Settings, machines: Machines, nodes: Mapping[str, Rented]
+    ) -> Mapping[str, Rented]:
+        """Everything that carries a gateway, as the gateway sees it, by key."""
+        if settings.gateway_node is not None:
+            return {name: machines.rent(name, self)}
+        return {key: replace(node, machine=node.machine.apply(_beside_its_server)) for key, node in nodes.items()}
 
 
 def _beside_its_server(machine: Mapping[str, Any]) -> dict[str, Any]:

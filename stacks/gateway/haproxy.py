@@ -58,7 +58,7 @@ def render_haproxy(settings: GatewaySettings, served_names: Sequence[str], peers
         _global(settings),
         _defaults(settings),
         _resolvers(ordered),
-        _endpoint(settings, served_names),
+        _endpoint(settings, served_names, ordered),
         _vllm(settings, served_names[0], ordered),
         _spill() if settings.fallback else "",
         _litellm(),
@@ -132,7 +132,7 @@ def _resolvers(peers: Sequence[Peer]) -> str:
     return _section("resolvers system", ["parse-resolv-conf", "hold valid 30s"])
 
 
-def _endpoint(settings: GatewaySettings, served_names: Sequence[str]) -> str:
+def _endpoint(settings: GatewaySettings, served_names: Sequence[str], peers: Sequence[Peer]) -> str:
     names = [*served_names, *(m.name for m in settings.managed)]
     owned = dict.fromkeys(names, "managed") | dict.fromkeys(served_names, "self-hosted")
     models = [{"id": n, "object": "model", "created": 0, "owned_by": owned[n]} for n in names]
@@ -148,7 +148,8 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str]) -> str:
         f"acl at_completions path {' '.join(COMPLETION_PATHS)}",
         'acl key_known http_auth_bearer -m str -f "@SECRET:endpoint-keys@"',
         "acl serves nbsrv(vllm) ge 1",
-        "acl serves nbsrv(litellm) ge 1",
+        # Without a managed model only a node can answer; without a node there is nothing to wait for.
+        *(["acl serves nbsrv(litellm) ge 1"] if settings.managed or not peers else []),
         "http-request set-log-level silent if at_health",
         _answer({"status": "ok"}, "if at_health serves"),
         _deny(503, "if at_health"),

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,12 @@ class Checkout:
     """`folder` holds the copy. Its own code runs, because PYTHONPATH comes before the editable install."""
 
     folder: Path
+    stack: str = "local"
+    variables: dict[str, str] = field(default_factory=dict)
+    """Added to the environment of every command."""
 
     @classmethod
-    def make(cls) -> Checkout:
+    def make(cls, stack: str = "local") -> Checkout:
         """Copies what git would: tracked files, and new ones that it does not ignore."""
         folder = Path(tempfile.mkdtemp(prefix="xo-"))  # short: machines hold Unix sockets
         listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
@@ -56,13 +59,13 @@ class Checkout:
         (folder / ".state").mkdir()
         if (REPOSITORY / ".state" / "bin").is_dir():
             shutil.copytree(REPOSITORY / ".state" / "bin", folder / ".state" / "bin", symlinks=True)
-        return cls(folder)
+        return cls(folder, stack)
 
     @property
     def environment(self) -> dict[str, str]:
         dropped = ("PULUMI_", "CROSSOVER_")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
-        return {**kept, "PYTHONPATH": f"{self.folder}:{self.folder / 'policies'}"}
+        return {**kept, "PYTHONPATH": f"{self.folder}:{self.folder / 'policies'}", **self.variables}
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """In a process group of its own, with all output on one pipe."""
@@ -88,14 +91,14 @@ class Checkout:
 
     def up(self, *arguments: str, fails: bool = False, **environment: str) -> str:
         """Straight to work, as CI would that had shown the preview before."""
-        return self.pulumi("up", "-s", "local", "--yes", "--skip-preview", *arguments, fails=fails, **environment)
+        return self.pulumi("up", "-s", self.stack, "--yes", "--skip-preview", *arguments, fails=fails, **environment)
 
     def init(self) -> None:
-        self.run("scripts/stack-init", "local")
+        self.run("scripts/stack-init", self.stack)
 
     def configure(self, change: dict[str, Any]) -> None:
         """Sets keys of the stack's configuration, "workload.tokensPerMonth": 5e8, below `crossover:`. None removes."""
-        path = self.folder / "stacks" / "config" / "Pulumi.local.yaml"
+        path = self.folder / "stacks" / "config" / f"Pulumi.{self.stack}.yaml"
         document = yaml.safe_load(path.read_text())
         for dotted, value in change.items():
             first, *rest = dotted.split(".")
@@ -111,17 +114,17 @@ class Checkout:
 
     def reset(self) -> None:
         """The committed configuration again."""
-        name = "stacks/config/Pulumi.local.yaml"
+        name = f"stacks/config/Pulumi.{self.stack}.yaml"
         shutil.copy2(REPOSITORY / name, self.folder / name)
 
     def outputs(self) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(
-            self.run("scripts/pulumi", "stack", "output", "--json", "--show-secrets", "-s", "local")
+            self.run("scripts/pulumi", "stack", "output", "--json", "--show-secrets", "-s", self.stack)
         )
         return values
 
     def state(self) -> dict[str, Any]:
-        exported: dict[str, Any] = json.loads(self.run("scripts/pulumi", "stack", "export", "-s", "local"))
+        exported: dict[str, Any] = json.loads(self.run("scripts/pulumi", "stack", "export", "-s", self.stack))
         return exported
 
     @property

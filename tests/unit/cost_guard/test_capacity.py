@@ -33,6 +33,7 @@ def test_capacity_per_node() -> None:
         ({"a": [("aws", "1"), ("aws", "2")], "b": [("aws", "1")]}, 1, True),
         ({"a": [("aws", "1"), ("aws", "2")], "b": [("aws", "1"), ("aws", "2")], "c": [("aws", "2")]}, 1, False),
         ({"a": [("vastai", "US")], "b": [("vastai", "US")]}, 1, True),
+        ({"a": [("aws", "us-east-1")], "b": [("aws", "us-east-1")]}, 1, True),
     ],
     ids=["two regions", "one region", "limit two", "two clouds", "second rung", "pigeons", "hosts decide"],
 )

@@ -57,7 +57,7 @@ def test_a_machine_boots_then_runs_under_its_own_ports() -> None:
         assert (machine.state, machine.address, machine.bind) == (MachineState.PENDING, None, "0.0.0.0")
         lab.clock.sleep(600)
         machine = lab.cloud.get(machine.id)
-    assert (machine.state, machine.address, machine.bind) == (MachineState.RUNNING, "192.0.2.1", "192.0.2.1")
+    assert (machine.state, machine.address, machine.bind) == (MachineState.RUNNING, "192.0.2.1", "0.0.0.0")
     assert machine.ports == {"ssh": 22, "vllm": 8000}
     assert (machine.ssh_user, machine.host_key, machine.supervision) == ("ubuntu", "", "")
     assert (machine.root, machine.cache) == ("/opt/crossover", "/var/cache/crossover")
@@ -188,8 +188,8 @@ def test_one_ruleset_a_stack_and_region_opens_what_its_machines_serve_and_no_mor
     lab.launch("c", region="us-west-1")
     assert len(lab.emulator.rulesets) == 2
     assert rules(lab) == {(r, p, "0.0.0.0/0") for r in (REGION, "us-west-1") for p in (22, 8000)}
-    lab.launch("d", ports={"ssh": 22, "https": 443})
-    assert {p for r, p, _ in rules(lab) if r == REGION} == {22, 443, 8000}
+    lab.launch("d", ports={"ssh": 22, "endpoint": 8443, "prometheus": 9090})  # Prometheus listens on loopback
+    assert {p for r, p, _ in rules(lab) if r == REGION} == {22, 8443, 8000}
 
 
 def test_ports_that_no_machine_serves_any_more_are_closed_by_the_next_launch(lab: Stage) -> None:
