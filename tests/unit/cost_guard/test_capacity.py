@@ -26,13 +26,13 @@ def test_capacity_per_node() -> None:
 @pytest.mark.parametrize(
     ("ladders", "limit", "possible"),
     [
-        ({"a": [("lambda", "1")], "b": [("lambda", "2")]}, 1, True),
-        ({"a": [("lambda", "1")], "b": [("lambda", "1")]}, 1, False),
-        ({"a": [("lambda", "1")], "b": [("lambda", "1")]}, 2, True),
-        ({"a": [("lambda", "1")], "b": [("runpod", "1")]}, 1, True),
-        ({"a": [("lambda", "1"), ("lambda", "2")], "b": [("lambda", "1")]}, 1, True),
+        ({"a": [("l", "1")], "b": [("l", "2")]}, 1, True),
+        ({"a": [("l", "1")], "b": [("l", "1")]}, 1, False),
+        ({"a": [("l", "1")], "b": [("l", "1")]}, 2, True),
+        ({"a": [("l", "1")], "b": [("runpod", "1")]}, 1, True),
+        ({"a": [("l", "1"), ("l", "2")], "b": [("l", "1")]}, 1, True),
         (
-            {"a": [("lambda", "1"), ("lambda", "2")], "b": [("lambda", "1"), ("lambda", "2")], "c": [("lambda", "2")]},
+            {"a": [("l", "1"), ("l", "2")], "b": [("l", "1"), ("l", "2")], "c": [("l", "2")]},
             1,
             False,
         ),
@@ -51,7 +51,7 @@ def test_capacity_per_node() -> None:
     ],
 )
 def test_placement(ladders: dict[str, list[tuple[str, str]]], limit: int, possible: bool) -> None:
-    """It is possible exactly if some choice of rungs keeps to the limit; on Vast.ai the host is the domain, at AWS the zone."""
+    """It is possible exactly if some choice of rungs keeps to the limit. On Vast.ai a host is the domain, at AWS a zone."""
     assert (placement(ladders, limit) is not None) is possible
 
 
@@ -68,5 +68,5 @@ def test_placement_agrees_with_trying_everything(nodes: dict[str, list[str]], li
     found = placement(ladders, limit)
     assert (found is not None) is possible
     if found is not None:
-        assert all(found[key] in {f"aws/{region}" for region in regions} for key, regions in nodes.items())
+        assert all(found[key] in {f"lambda/{region}" for region in regions} for key, regions in nodes.items())
         assert all(list(found.values()).count(domain) <= limit for domain in found.values())
