@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -23,20 +24,25 @@ LONGEST_PAUSE_S = 20.0
 
 @dataclass(slots=True)
 class Pace:
-    """At most one request every `interval_s` seconds, over all threads that share this object."""
+    """At most `burst` requests in any `burst` × `interval_s` seconds, over all threads that share this object. One at
+    a time unless a vendor counts in windows: 60 requests a minute are Pace(1.0, burst=60)."""
 
     interval_s: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _next: float = 0.0
+    burst: int = 1
+    _sent: deque[float] = field(default_factory=deque)
+    """When the last `burst` requests were sent or are to be."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait(self) -> None:
         """Returns when the caller may send; callers are served in the order in which they came."""
         with self._lock:
             now = self.clock()
-            at = max(now, self._next)
-            self._next = at + self.interval_s
+            at = now
+            if len(self._sent) == self.burst:
+                at = max(now, self._sent.popleft() + self.burst * self.interval_s)
+            self._sent.append(at)
         if at > now:
             self.sleep(at - now)
 
@@ -72,14 +78,22 @@ class Transport:
     _client: httpx.Client | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self, method: str, path: str, *, json: Any = None, query: Mapping[str, Any] | None = None) -> Any:
+    def read(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        query: Mapping[str, Any] | None = None,
+        paces: tuple[Pace, ...] = (),
+    ) -> Any:
         """A request that may be sent twice without harm (GET, DELETE, a search): repeated while the cloud is
         unavailable or asks for patience. Returns the body. Raises what `classify` says, RateLimited, Unavailable."""
         end = self.clock() + self.patience_s
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                return self._once(method, path, json, query, ())
+                return self._once(method, path, json, query, paces)
             except (Unavailable, RateLimited) as e:
                 asked = e.retry_after_s if isinstance(e, RateLimited) else None
                 wait_s = asked or pause_s

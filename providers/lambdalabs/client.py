@@ -21,7 +21,7 @@ from providers.errors import (
     Unavailable,
 )
 from providers.lambdalabs.config import KEYS_PAGE, LambdaConfig
-from providers.lambdalabs.together import Together
+from providers.together import Together
 from providers.transport import Answer, Pace, Transport
 
 T = TypeVar("T")

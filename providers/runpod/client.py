@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +19,13 @@ from providers.errors import (
     Unavailable,
 )
 from providers.runpod.config import KEY_VARIABLE, KEYS_PAGE, RunpodConfig
+from providers.together import Together
 from providers.transport import Answer, Pace, Transport
 
-PACE = Pace(1.0)
-"""The API's description gives 60 requests a minute and 3000 an hour as its example of a quota, per user."""
+PACE = Pace(1.0, burst=60)
+"""The API's description gives 60 requests a minute and 3000 an hour as its example of a quota, per user and window."""
+LOOK_PACE = Pace(2.0)
+"""Of those, what all who wait for their pods may use together: the rest is for renting more."""
 MESSAGE_LENGTH = 300
 
 Json = dict[str, Any]
@@ -35,6 +39,7 @@ class RunpodClient:
         self,
         config: RunpodConfig,
         paces: tuple[Pace, ...] = (),
+        look_paces: tuple[Pace, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -44,11 +49,13 @@ class RunpodClient:
         headers = {"Authorization": f"Bearer {config.api_key}"}
         url = f"{config.base_url}/v2"
         self._transport = Transport("runpod", url, headers, classify, paces=paces, clock=clock, sleep=sleep)
+        self.look = Together(lambda: self.pods(look_paces))
+        """() → every pod of the account; one request serves all threads that ask meanwhile."""
 
     @classmethod
     def from_environment(cls) -> RunpodClient:
-        """One pace for the whole process, as the quota is the user's."""
-        return cls(RunpodConfig.from_environment(), paces=(PACE,))
+        """One client and one pace for the whole process, as the quota is the user's."""
+        return _shared(RunpodConfig.from_environment())
 
     def create_pod(self, order: Json) -> Json:
         """The new pod (CreatePodRequest → Pod). Raises NoCapacity, QuotaExceeded, InvalidRequest, Ambiguous."""
@@ -57,9 +64,9 @@ class RunpodClient:
             raise Ambiguous("runpod answered POST /pods without the new pod's id")
         return pod
 
-    def pods(self) -> list[Json]:
+    def pods(self, paces: tuple[Pace, ...] = ()) -> list[Json]:
         """Every pod of the account; the API has no pages."""
-        return _objects(self._ready().read("GET", "/pods"), "pods")
+        return _objects(self._ready().read("GET", "/pods", paces=paces), "pods")
 
     def pod(self, pod_id: str) -> Json:
         """Raises NotFound on the vendor's 404."""
@@ -97,6 +104,11 @@ class RunpodClient:
         if not self.config.api_key:
             raise Unauthorized(f"runpod has no API key: set {KEY_VARIABLE} to a key made at {KEYS_PAGE}")
         return self._transport
+
+
+@functools.cache
+def _shared(config: RunpodConfig) -> RunpodClient:
+    return RunpodClient(config, (PACE,), (LOOK_PACE,))
 
 
 def classify(answer: Answer, what: str) -> CloudError:

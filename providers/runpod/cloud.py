@@ -125,8 +125,10 @@ class RunpodCloud:
             raise Ambiguous(f"runpod created pod {pod.get('id')}, and its answer cannot be read: {e!r}") from e
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound on RunPod's 404 and for a pod that it calls TERMINATED ("permanently deleted")."""
-        found = machine(self.client.pod(machine_id))
+        """Raises NotFound on RunPod's 404 and for a pod that it calls TERMINATED ("permanently deleted"). From the
+        listing that all waiting threads share; what is not in it is asked for by its id."""
+        listed = next((pod for pod in self.client.look() if pod.get("id") == machine_id), None)
+        found = machine(listed or self.client.pod(machine_id))
         if found.state is MachineState.TERMINATED:
             raise NotFound(f"runpod has no pod {machine_id}: it is TERMINATED")
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -18,6 +19,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
+from providers.together import Together
 from providers.transport import Answer, Pace, Transport
 from providers.vastai.config import KEYS_PAGE, VastaiConfig
 
@@ -90,11 +92,13 @@ class VastaiClient:
             clock=clock,
             sleep=sleep,
         )
+        self.look = Together(self.instances)
+        """() → all instances of the account; one listing serves all threads that ask meanwhile."""
 
     @classmethod
     def from_environment(cls) -> VastaiClient:
-        """See VastaiConfig. All clients of a process share the rates."""
-        return cls(VastaiConfig.from_environment(), paces=(PACE,), create_paces=(CREATE_PACE,))
+        """See VastaiConfig. One client, and its rates, for the whole process."""
+        return _shared(VastaiConfig.from_environment())
 
     def search(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The offers that the server thinks fit."""
@@ -152,6 +156,11 @@ class VastaiClient:
         if not self._config.api_key:
             raise Unauthorized(f"VAST_API_KEY is not set: make a key at {KEYS_PAGE} and export it")
         return self._checked
+
+
+@functools.cache
+def _shared(config: VastaiConfig) -> VastaiClient:
+    return VastaiClient(config, paces=(PACE,), create_paces=(CREATE_PACE,))
 
 
 def _rows(body: Any, key: str, what: str) -> list[dict[str, Any]]:

@@ -89,8 +89,11 @@ class VastaiCloud:
         raise NoCapacity(f"vastai has no {sku.name} in {spec.region}: {refusals[-1]} ({len(refusals)} refusals)")
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound where Vast answers that there is none."""
-        return instances.machine(self.client.instance(_number(machine_id)))
+        """Raises NotFound where Vast answers that there is none. From the listing that all waiting threads share; what
+        is not in it is asked for by its id."""
+        number = _number(machine_id)
+        listed = next((row for row in self.client.look() if row.get("id") == number), None)
+        return instances.machine(listed or self.client.instance(number))
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every instance that carries our mark. All are read and chosen here: Vast has no filter by prefix, and its

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from tests.clouds.runpod_graphql import QueryRefused, operation, rent_input
-from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route, only
+from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route, Window, only
 
 GPU = "NVIDIA A100-SXM4-80GB"
 TITLES = {
@@ -77,6 +77,8 @@ class RunpodEmulator(Emulator):
     """DELETE is answered, and nothing ends."""
     echo: bool = False
     """GraphQL's refusals repeat the query's end, as a careless server's would."""
+    per_minute: Window | None = None
+    """The quota, read most strictly; None for none."""
     pods: dict[str, Pod] = field(default_factory=dict)
     _count: int = 0
     _made: threading.local = field(default_factory=threading.local)
@@ -96,7 +98,7 @@ class RunpodEmulator(Emulator):
     def routes(self) -> list[Route]:
         pod = r"/v2/pods/(?P<id>[^/]+)"
         return [
-            ("GET", r"/v2/pods", lambda r: (200, {"pods": [self._shown(p) for p in self.pods.values()]})),
+            ("GET", r"/v2/pods", self._list),
             ("POST", r"/v2/pods", lambda r: (201, self._shown(self._create(self._checked(r.body))))),
             ("GET", pod, self._get),
             ("DELETE", pod, self._delete),
@@ -119,6 +121,9 @@ class RunpodEmulator(Emulator):
 
     def answer(self, request: Request) -> tuple[int, Any]:
         self._made.pod = False
+        if self.per_minute and (wait_s := self.per_minute.wait_s(self.clock())):
+            refusal = _problem(429, "rate limit exceeded for the minute window")
+            raise Refusal(429, refusal.body, {"Retry-After": str(wait_s)})
         return super().answer(request)
 
     def take(self, fault: Fault) -> bool:
@@ -206,11 +211,19 @@ class RunpodEmulator(Emulator):
             raise _problem(404, "pod not found")
         return self.pods[pod_id]
 
+    def _list(self, request: Request) -> tuple[int, Any]:
+        if self.pods and self.take(Fault.VANISHED):
+            self._end(next(iter(self.pods)))
+        return 200, {"pods": [self._looked_at(pod) for pod in self.pods.values()]}
+
     def _get(self, request: Request) -> tuple[int, Any]:
-        shown = self._shown(self._found(request))
+        return 200, self._looked_at(self._found(request))
+
+    def _looked_at(self, pod: Pod) -> dict[str, Any]:
+        shown = self._shown(pod)
         if self.take(Fault.UNKNOWN_STATE):
             shown["status"] = "HIBERNATING"
-        return 200, shown
+        return shown
 
     def _delete(self, request: Request) -> tuple[int, Any]:
         pod = self._found(request)

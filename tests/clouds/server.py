@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import struct
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +103,25 @@ class Request:
     body: Any
     authorization: str
     found: Mapping[str, str]
+
+
+@dataclass
+class Window:
+    """Lets in so many requests in any `seconds`, wherever a window of the vendor's may begin."""
+
+    requests: int
+    seconds: float = 60.0
+    _let_in: deque[float] = field(default_factory=deque)
+
+    def wait_s(self, now: float) -> int:
+        """0 if the request is let in, else whole seconds until one will be. Half a second is forgiven: requests that
+        were sent evenly do not arrive so."""
+        while self._let_in and self._let_in[0] <= now - self.seconds + 0.5:
+            self._let_in.popleft()
+        if len(self._let_in) >= self.requests:
+            return math.ceil(self._let_in[0] + self.seconds - now)
+        self._let_in.append(now)
+        return 0
 
 
 Route = tuple[str, str, Callable[[Request], tuple[int, Any]]]

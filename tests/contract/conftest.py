@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import providers.contact
-import providers.plugin.node
 import providers.rent
 from providers.base import Cloud, Machine, NodeSpec, Owner
 from providers.blocklist import Blocklist
@@ -41,6 +39,7 @@ from tests.clouds.vastai import VastaiEmulator
 from tests.support import sshd
 from tests.support.clouds import Clock
 from tests.support.owned import owned
+from tests.support.paper import answers_at_once
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 PRIVATE = "the stack's SSH key"
@@ -173,13 +172,5 @@ def emulated(request: pytest.FixtureRequest, on_paper: None) -> Trial:
 @pytest.fixture
 def on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines that only exist on paper answer at once; the others answer for themselves."""
-    first_contact, answers_ssh = providers.contact.first_contact, providers.contact.answers_ssh
-
-    def exists_on_paper(machine: Machine) -> bool:
-        return str(machine.address).startswith("192.0.2.")
-
-    monkeypatch.setattr(
-        providers.rent, "first_contact", lambda m, key: m if exists_on_paper(m) else first_contact(m, key)
-    )
-    monkeypatch.setattr(providers.plugin.node, "answers_ssh", lambda m: None if exists_on_paper(m) else answers_ssh(m))
+    answers_at_once(monkeypatch.setattr)
     monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())

@@ -49,17 +49,22 @@ class Project:
 
     def prepare(self) -> None:
         (self.folder / "backend").mkdir()
+        self.use_plugin(self.plugin)
+        self.program("")
+        self.run("stack", "init", "test")
+
+    def use_plugin(self, folder: Path) -> None:
+        """Takes the resource plugin from this folder from here on."""
+        self.plugin = folder
         (self.folder / "Pulumi.yaml").write_text(
             json.dumps(
                 {
                     "name": "engine-test",
                     "runtime": {"name": "python", "options": {"virtualenv": sys.prefix}},
-                    "plugins": {"providers": [{"name": "gpucloud", "path": str(self.plugin)}]},
+                    "plugins": {"providers": [{"name": "gpucloud", "path": str(folder)}]},
                 }
             )
         )
-        self.program("")
-        self.run("stack", "init", "test")
 
     def program(self, source: str) -> None:
         (self.folder / "__main__.py").write_text(textwrap.dedent(source))
@@ -75,10 +80,10 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, fails: bool = False) -> str:
+    def run(self, *arguments: str, fails: bool = False, timeout_s: float = 120) -> str:
         """The command's output. Asserts that it succeeded, or failed."""
         process = self.start(*arguments)
-        output = ended(process, timeout_s=120)
+        output = ended(process, timeout_s)
         assert (process.returncode != 0) == fails, output
         return output
 

@@ -639,3 +639,18 @@ def test_the_launch_record_holds_no_secret(bench: Bench) -> None:
     machine = bench.launch()
     kept = json.loads(bench.host.orders[machine.id].environment["CROSSOVER_LAUNCH"])
     assert kept == {"region": "US-KS-2", "sku": SECURE, "ports": {"ssh": 22, "vllm": 8000}}
+
+
+def test_a_look_is_one_listing_and_what_is_not_listed_yet_is_asked_for_by_its_id(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = bench.cloud.launch(spec())
+    seen = len(bench.api.seen)
+    found = bench.cloud.get(machine.id)
+    assert [(r.method, r.path) for r in bench.api.seen[seen:]] == [("GET", "/v2/pods")]
+    monkeypatch.setattr(bench.cloud.client, "look", list)
+    assert bench.cloud.get(machine.id) == found
+
+
+def test_all_who_wait_in_a_process_share_one_client() -> None:
+    assert RunpodCloud.from_environment().client is RunpodCloud.from_environment().client

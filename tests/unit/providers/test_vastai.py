@@ -715,3 +715,18 @@ def test_the_emulators_rate_limit_is_a_text_as_the_vendors_is(world: World) -> N
     refusal = world.vendor.failure(429)
     assert isinstance(refusal, Refusal)
     assert refusal.body.startswith("API requests too frequent")
+
+
+def test_a_look_is_one_listing_and_what_is_not_listed_yet_is_asked_for_by_its_id(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = world.cloud.launch(spec())
+    seen = len(world.vendor.seen)
+    found = world.cloud.get(machine.id)
+    assert [(r.method, r.path) for r in world.vendor.seen[seen:]] == [("GET", "/api/v1/instances/")]
+    monkeypatch.setattr(world.cloud.client, "look", list)
+    assert world.cloud.get(machine.id) == found
+
+
+def test_all_who_wait_in_a_process_share_one_client() -> None:
+    assert VastaiCloud.from_environment().client is VastaiCloud.from_environment().client

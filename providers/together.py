@@ -14,7 +14,7 @@ class Together(Generic[T]):
     """Calls `ask` for all callers that wait for their turn. Nobody gets an answer that was asked for before he came.
 
     At one request a second, 32 machines that are looked at one by one would each be seen twice a minute, and a launch
-    would queue behind all of them.
+    would queue behind all of them: so clouds with a rate limit answer `get` from a listing that is asked for like this.
     """
 
     def __init__(self, ask: Callable[[], T]) -> None:

@@ -1,0 +1,196 @@
+"""The launching clouds on the real engine, each at its emulator: which machines bill, by their ids at the cloud."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.clouds.lambdalabs import LambdaEmulator
+from tests.clouds.runpod import RunpodEmulator
+from tests.clouds.server import Boot, Booted, Emulator, Fault, Nowhere
+from tests.clouds.vastai import VastaiEmulator
+from tests.engine.conftest import Project
+from tests.support.checkout import ended
+
+PLUGIN = Path(__file__).parent / "paper_plugin"
+FLEET = """
+    import pulumi
+    from providers.resources import Credentials, Node
+
+    credentials = Credentials("credentials", nodes=["a", "b"], generation=1)
+    for key, regions in {ladders}.items():
+        Node(
+            key, key=key, role="inference", generation={generation}.get(key, 1),
+            candidates=[
+                {{"cloud": "{cloud}", "region": region, "sku": "{sku}", "maxUsdPerHour": 30}} for region in regions
+            ],
+            ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
+            ssh_private_key=credentials.sshPrivateKey, deadline_s=3,
+        )
+"""
+
+
+class Diary(Nowhere):
+    """Nowhere, and in which order machines were booted and ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, str]] = []
+
+    def boot(self, order: Boot) -> Booted:
+        self.events.append(("boot", order.machine_id))
+        return super().boot(order)
+
+    def end(self, machine_id: str) -> None:
+        self.events.append(("end", machine_id))
+        super().end(machine_id)
+
+
+@dataclass
+class Site:
+    """A stack of two nodes at one cloud. `a` climbs from the first region to the second, `b` has the third alone."""
+
+    cloud: str
+    project: Project
+    emulator: Emulator
+    regions: Sequence[str]
+    sku: str
+    sell_out: Callable[[str], None]
+    """Takes all that a region has from the market."""
+    region: Callable[[str], str]
+    """Where the machine of this id is."""
+    leftovers: Callable[[], object] = field(default=lambda: None)
+    """What else than machines the account holds for us."""
+
+    @property
+    def machines(self) -> list[str]:
+        """Ids of what bills now, as the vendor knows them."""
+        return sorted(self.emulator.machines)  # type: ignore[attr-defined]
+
+    @property
+    def diary(self) -> list[tuple[str, str]]:
+        assert isinstance(self.emulator.host, Diary)
+        return self.emulator.host.events
+
+    def program(self, generation: dict[str, int] | None = None) -> None:
+        first, second, third = self.regions
+        ladders = {"a": [first, second], "b": [third]}
+        self.project.program(FLEET.format(cloud=self.cloud, sku=self.sku, ladders=ladders, generation=generation or {}))
+
+    def in_state(self) -> dict[str, str]:
+        """Key → id at the cloud, of every Node in the state."""
+        nodes = [r for r in self.project.state() if r["type"] == "gpucloud:index:Node"]
+        return {r["inputs"]["key"]: r["outputs"]["machine"]["id"].partition("/")[2] for r in nodes}
+
+    def agreed(self) -> dict[str, str]:
+        """Key → id. Asserts that the machines at the cloud are those in the state."""
+        known = self.in_state()
+        assert self.machines == sorted(known.values())
+        return known
+
+
+def lambdalabs(project: Project) -> Site:
+    emulator = LambdaEmulator(Diary())
+    sku = "gpu_8x_a100_80gb_sxm4"
+    regions = ("us-east-1", "us-west-1", "europe-central-1")
+    sell_out = lambda region: emulator.capacity.update({(region, sku): 0})  # noqa: E731
+    leftovers = lambda: [*emulator.ssh_keys, *emulator.rulesets]  # noqa: E731
+    project.env.update(LAMBDA_API_KEY=emulator.key)
+    region = lambda machine: emulator.instances[machine].launch.region_name  # noqa: E731
+    return Site("lambda", project, emulator, regions, sku, sell_out, region, leftovers)
+
+
+def runpod(project: Project) -> Site:
+    emulator = RunpodEmulator(Diary(), key=secrets.token_hex(16))
+    regions = ("US-KS-2", "EU-RO-1", "CA-MTL-1")
+    sell_out = lambda region: emulator.stock.update({region: 0})  # noqa: E731
+    project.env.update(RUNPOD_API_KEY=emulator.key)
+    region = lambda machine: emulator.pods[machine].data_center  # noqa: E731
+    return Site("runpod", project, emulator, regions, "8x-a100-sxm-80gb-secure", sell_out, region)
+
+
+def vastai(project: Project) -> Site:
+    emulator = VastaiEmulator(Diary(), key=secrets.token_hex(16))
+
+    def sell_out(country: str) -> None:
+        for offer in emulator.offers.values():
+            if offer["geolocation"].endswith(f", {country}"):
+                offer["rentable"] = False
+
+    project.env.update(VAST_API_KEY=emulator.key)
+    country = lambda machine: emulator.contracts[int(machine)].offer["geolocation"][-2:]  # noqa: E731
+    return Site("vastai", project, emulator, ("US", "FR", "NO"), "8x-a100-sxm4-80gb", sell_out, country)
+
+
+@pytest.fixture(params=[lambdalabs, runpod, vastai], ids=["lambda", "runpod", "vastai"])
+def site(request: pytest.FixtureRequest, project: Project) -> Iterator[Site]:
+    """Each cloud in turn."""
+    made: Site = request.param(project)
+    project.use_plugin(PLUGIN)
+    with made.emulator.serving() as url:
+        project.env[f"CROSSOVER_{made.cloud.upper()}_URL"] = url
+        made.program()
+        yield made
+
+
+def test_each_way_to_replace_a_node_leaves_the_right_machines_and_destroy_leaves_none(site: Site) -> None:
+    site.project.up()
+    first = site.agreed()
+    assert set(first) == {"a", "b"}
+    site.project.run("state", "taint", site.project.resource("a")["urn"], "--yes")
+    site.project.up()
+    tainted = replaced(site, first)
+    site.project.up("--target-replace", site.project.resource("a")["urn"])
+    targeted = replaced(site, tainted)
+    site.project.up("--replace", site.project.resource("a")["urn"])
+    forced = replaced(site, targeted)
+    site.program(generation={"a": 2})
+    site.project.up()
+    replaced(site, forced)
+    site.project.run("destroy", "--yes", "--skip-preview")
+    assert site.machines == []
+    assert not site.leftovers()
+
+
+def replaced(site: Site, before: dict[str, str]) -> dict[str, str]:
+    """Asserts that `a`, and nothing else, is another machine, made after the old one had ended."""
+    after = site.agreed()
+    assert after["b"] == before["b"]
+    assert after["a"] != before["a"]
+    assert site.diary.index(("end", before["a"])) < site.diary.index(("boot", after["a"]))
+    return after
+
+
+def test_a_sold_out_first_rung_lands_on_the_second_and_says_why(site: Site) -> None:
+    first, second, third = site.regions
+    site.sell_out(first)
+    assert f"no capacity: {site.cloud}/{first}/{site.sku}: {site.cloud} has no {site.sku}" in site.project.up()
+    known = site.agreed()
+    assert [site.region(known[key]) for key in ("a", "b")] == [second, third]
+
+
+@pytest.mark.parametrize("last", ["up", "destroy"])
+def test_after_any_faults_the_bill_is_what_the_state_knows(site: Site, last: str) -> None:
+    """Seeded sequences, each from what the one before it left: three that end with `up`, two with `destroy`."""
+    for seed in {"up": (0, 1, 2), "destroy": (3, 4)}[last]:
+        rng = random.Random(seed)
+        steps = [(rng.choice(("up", "up", "refresh", "destroy")), rng.sample(list(Fault), k=2)) for _ in range(2)]
+        for step, faults in steps:
+            for fault in faults:
+                site.emulator.inject(fault)
+            attempt(site, step)
+        site.emulator.faults.clear()
+        site.project.run(last, "--refresh", "--yes", "--skip-preview")
+        assert set(site.agreed()) == ({"a", "b"} if last == "up" else set()), (seed, steps)
+
+
+def attempt(site: Site, step: str) -> None:
+    """What may fail, as its cloud does not behave."""
+    said = ended(site.project.start(step, "--yes", "--skip-preview"), timeout_s=120)
+    assert "bug in gpucloud" not in said
+    assert site.emulator.key not in said  # type: ignore[attr-defined]

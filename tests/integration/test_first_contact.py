@@ -1,0 +1,109 @@
+"""First contact with machines whose cloud does not know their host keys: really booted, really logged in to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from providers.base import Machine, MachineState
+from providers.cloudinit import user_data
+from providers.contact import NotSettled, WrongHostKey, first_contact, identified
+from providers.container import ENTRY, environment
+from providers.errors import Unavailable
+from providers.hostkeys import durable, one_use
+from tests.clouds.server import Boot
+from tests.support.sandbox import Sandboxes, sandboxes
+from tests.support.sshd import make_key, public_key
+from tests.unit.scripts.support import eventually
+
+NAME = "p-s-a-g1-0123abcd"
+
+
+@pytest.fixture
+def host() -> Iterator[Sandboxes]:
+    with sandboxes() as made:
+        yield made
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> str:
+    """The stack's private SSH key."""
+    return make_key(tmp_path / "key")
+
+
+@pytest.fixture
+def public(key: str, tmp_path: Path) -> str:
+    return public_key(tmp_path / "key")
+
+
+def machine(address: str, port: int, user: str, loses_disk: bool = False) -> Machine:
+    return Machine(
+        id="m", name=NAME, cloud="fake", region="r", sku="gpu", owner=None, state=MachineState.RUNNING,
+        failure_domain="fake/r", usd_per_hour=Decimal(0), created_at="", address=address, ports={"ssh": port},
+        ssh_user=user, loses_disk=loses_disk,
+    )  # fmt: skip
+
+
+def vm(host: Sandboxes, key: str, authorized: str) -> Machine:
+    booted = host.boot(Boot("vm", (authorized,), user_data(one_use(key, NAME))))
+    return machine(booted.address, booted.ports[22], "ubuntu")
+
+
+def container(host: Sandboxes, key: str, public: str) -> Machine:
+    given = environment(public, one_use(key, NAME).private)
+    booted = host.boot(Boot("c", command=("sh", "-c", ENTRY), environment=given))
+    return machine(booted.address, booted.ports[22], "root", loses_disk=True)
+
+
+def met(found: Machine, key: str) -> Machine:
+    """First contact, as soon as something answers."""
+    result: list[Machine] = []
+
+    def try_once() -> bool:
+        try:
+            result.append(first_contact(found, key))
+        except Unavailable:
+            return False
+        return True
+
+    eventually(try_once, "the machine answers")
+    return result[0]
+
+
+def test_a_vm_gets_its_durable_key_at_once_and_is_known_by_it(host: Sandboxes, key: str, public: str) -> None:
+    settled = met(vm(host, key, public), key)
+    assert settled.host_key == durable(key, NAME).public
+    assert settled.supervision == "supervisor"
+    # Who has lost all state knows it again: by the stack's key alone.
+    assert first_contact(replace(settled, host_key="", supervision=""), key) == settled
+    assert identified(replace(settled, host_key=""), ["another key", key]).host_key == settled.host_key
+
+
+def test_the_one_use_key_is_good_for_one_contact(host: Sandboxes, key: str, public: str) -> None:
+    settled = met(vm(host, key, public), key)
+    with pytest.raises(WrongHostKey):
+        first_contact(replace(settled, host_key=one_use(key, NAME).public), key)
+
+
+def test_a_container_that_lost_its_disk_is_met_again_and_a_vm_is_not(host: Sandboxes, key: str, public: str) -> None:
+    settled = met(container(host, key, public), key)
+    assert settled.host_key == durable(key, NAME).public
+    host.end("c")
+    again = container(host, key, public)
+    reset = replace(settled, address=again.address, ports=again.ports)
+    assert met(reset, key).host_key == settled.host_key
+    host.end("c")
+    again = container(host, key, public)
+    as_vm = replace(settled, address=again.address, ports=again.ports, loses_disk=False)
+    with pytest.raises(WrongHostKey):
+        met(as_vm, key)
+
+
+def test_a_machine_that_lets_nobody_in_answered_and_is_not_settled(host: Sandboxes, key: str, tmp_path: Path) -> None:
+    make_key(tmp_path / "other")
+    with pytest.raises(NotSettled, match="does not let ubuntu log in with this stack's SSH key"):
+        met(vm(host, key, public_key(tmp_path / "other")), key)
