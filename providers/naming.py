@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from providers.base import Owner
 
@@ -33,3 +35,11 @@ def owner_of(text: str) -> Owner | None:
         case ["crossover", project, stack, role, key, generation] if generation.isdigit():
             return Owner(project, stack, role, key, int(generation))
     return None
+
+
+def nearest(given: str, valid: Iterable[str], shown: int = 8) -> str:
+    """ "choose one of …": those most like what was given first, and no more than a reader wants to see."""
+    names = list(dict.fromkeys(valid))
+    alike = get_close_matches(given, names, n=shown, cutoff=0.4)
+    chosen = [*alike, *(name for name in sorted(names) if name not in alike)][:shown]
+    return f"choose one of {', '.join(chosen) or 'none: there is none'}"

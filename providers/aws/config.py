@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from providers.errors import InvalidRequest
+from providers.naming import nearest
 
 WIDEST_PREFIX = 8
 """A range below /8 is "the world" in a few rows, such as 0.0.0.0/1 and 128.0.0.0/1."""
@@ -34,12 +34,6 @@ def regions() -> tuple[str, ...]:
     from pulumi_aws import Region  # a second to import, which a reader of settings alone should not pay
 
     return tuple(sorted(region.value for region in Region))
-
-
-def nearest(given: str, valid: tuple[str, ...], shown: int = 5) -> str:
-    """ "choose one of …": the valid names nearest to the given one."""
-    near = get_close_matches(given, valid, n=shown, cutoff=0.4) or valid[:shown]
-    return f"choose one of {', '.join(near)}"
 
 
 def _region(value: str) -> str:

@@ -14,11 +14,12 @@ import pulumi
 import pulumi_aws as aws
 
 from providers.aws import quota
-from providers.aws.config import IMAGE_ID, IMAGES, AwsSettings, nearest
+from providers.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.aws.layout import regular_zones, spread
 from providers.aws.tags import FLEET, fleet_mark, key_of
 from providers.base import GATEWAY_ROLE, Candidate
 from providers.errors import CloudError, InvalidRequest, Unavailable
+from providers.naming import nearest
 
 INFERENCE_ROLE = "inference"
 LIVING = ("pending", "running", "stopping", "stopped")

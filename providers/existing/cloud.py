@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
 from providers.errors import InvalidRequest, NoCapacity, Unauthorized, Unavailable
 from providers.existing.client import Claims, authorize
 from providers.existing.config import ExistingConfig, OwnedMachine, load
-from providers.naming import mark
+from providers.naming import mark, nearest
 
 
 class ExistingCloud:
@@ -158,7 +157,4 @@ def _claim(machine: OwnedMachine, spec: NodeSpec) -> dict[str, Any]:
 
 
 def _unknown(what: str, name: str, known: Iterable[str], where: str = "") -> InvalidRequest:
-    names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return InvalidRequest(f"existing has no {what} {name!r}{where}{hint}: choose one of {', '.join(names) or 'none'}")
+    return InvalidRequest(f"existing has no {what} {name!r}{where}: {nearest(name, known)}")

@@ -159,7 +159,7 @@ class LambdaClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.clock, self.sleep = clock, sleep
-        self._config = config
+        self.config = config
         self._transport = Transport(
             cloud="lambda",
             base_url=config.base_url,
@@ -229,7 +229,7 @@ class LambdaClient:
 
     @property
     def _api(self) -> Transport:
-        key = self._config.api_key
+        key = self.config.api_key
         if not key:
             raise Unauthorized(f"lambda needs an API key: make one at {KEYS_PAGE} and export LAMBDA_API_KEY")
         if not (key.isascii() and key.isprintable()):  # httpx would quote the header in its complaint

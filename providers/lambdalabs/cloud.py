@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from providers.errors import (
 from providers.lambdalabs import marks, upkeep
 from providers.lambdalabs.client import LAUNCH_PACE, PACE, Instance, InstanceType, LambdaClient
 from providers.lambdalabs.config import INSTANCES_PAGE, LambdaConfig, LambdaSettings, parse
+from providers.naming import nearest
 
 STATES: Mapping[str, MachineState] = {
     "booting": MachineState.PENDING,
@@ -52,6 +52,11 @@ class LambdaCloud:
     def from_environment(cls) -> LambdaCloud:
         """Configured by the environment: see LambdaConfig. One client, and one pace, for the whole process."""
         return cls(_client(LambdaConfig.from_environment()))
+
+    @property
+    def api_url(self) -> str:
+        """Where its API is: `crossover doctor` tries the way there."""
+        return self.client.config.base_url
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raises InvalidRequest that names `clouds.lambda.<key>`."""
@@ -148,13 +153,13 @@ class LambdaCloud:
         """Raises InvalidRequest for an unknown SKU or region, NoCapacity with the price or with where there is any."""
         types = self.client.instance_types()
         if spec.sku not in types:
-            raise InvalidRequest(f"lambda has no SKU {spec.sku!r}: {_choose(spec.sku, types)}")
+            raise InvalidRequest(f"lambda has no SKU {spec.sku!r}: {nearest(spec.sku, types)}")
         kind = types[spec.sku].instance_type
         free = [region.name for region in types[spec.sku].regions_with_capacity_available]
         if spec.region not in free:
             regions = [region.name for region in self.client.regions()]
             if spec.region not in regions:
-                raise InvalidRequest(f"lambda has no region {spec.region!r}: {_choose(spec.region, regions)}")
+                raise InvalidRequest(f"lambda has no region {spec.region!r}: {nearest(spec.region, regions)}")
         if spec.max_usd_per_hour is not None and kind.usd_per_hour > spec.max_usd_per_hour:
             raise NoCapacity(
                 f"lambda asks {kind.usd_per_hour} USD/h for {spec.sku}, more than the ceiling of "
@@ -174,7 +179,7 @@ class LambdaCloud:
             if settings.image_family not in families:
                 raise InvalidRequest(
                     f"clouds.lambda.imageFamily: lambda has no image family {settings.image_family!r} in {region}: "
-                    f"{_choose(settings.image_family, families)}"
+                    f"{nearest(settings.image_family, families)}"
                 )
         if settings.file_systems:
             here = {system.name for system in self.client.file_systems() if system.region.name == region}
@@ -182,7 +187,7 @@ class LambdaCloud:
                 if name not in here:
                     raise InvalidRequest(
                         f"clouds.lambda.fileSystems: the account has no file system {name!r} in {region}: "
-                        f"{_choose(name, here)}"
+                        f"{nearest(name, here)}"
                     )
 
 
@@ -256,9 +261,3 @@ def _not_ended(machine_id: str, seen: Instance | None, why: str) -> TerminateFai
         f"machine {machine_id} at lambda is not confirmed gone ({why}). It goes on costing {price}: end it by hand at "
         f"{INSTANCES_PAGE}"
     )
-
-
-def _choose(given: str, valid: Iterable[str]) -> str:
-    """ "choose one of …", the likeliest first."""
-    names = difflib.get_close_matches(given, sorted(set(valid)), n=8, cutoff=0.0)
-    return f"choose one of {', '.join(names) or 'none: there is none'}"

@@ -11,6 +11,7 @@ from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, O
 from providers.errors import InvalidRequest, NotFound
 from providers.local.client import LocalClient
 from providers.local.config import REGIONS, SKUS, LocalConfig
+from providers.naming import nearest
 
 
 class LocalCloud:
@@ -43,9 +44,9 @@ class LocalCloud:
     def launch(self, spec: NodeSpec) -> Machine:
         """Makes the folder and starts its sshd. Raises InvalidRequest for an unknown region or SKU, a missing sshd."""
         if spec.region not in REGIONS:
-            raise InvalidRequest(f"local has no region {spec.region!r}: choose one of {', '.join(REGIONS)}")
+            raise InvalidRequest(f"local has no region {spec.region!r}: {nearest(spec.region, REGIONS)}")
         if spec.sku not in SKUS:
-            raise InvalidRequest(f"local has no SKU {spec.sku!r}: choose one of {', '.join(SKUS)}")
+            raise InvalidRequest(f"local has no SKU {spec.sku!r}: {nearest(spec.sku, SKUS)}")
         record = {
             "name": spec.name,
             "region": spec.region,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -21,6 +20,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
+from providers.naming import nearest
 from providers.runpod.client import RunpodClient
 from providers.runpod.config import ANY, COUNTS, GPUS, PODS_PAGE, SKUS, Settings
 from providers.runpod.interruptible import RETIREMENT, Interruptible
@@ -77,6 +77,11 @@ class RunpodCloud:
         """Configured by the environment: see RunpodConfig. Never fails; a missing key shows at the first call."""
         return cls(RunpodClient.from_environment())
 
+    @property
+    def api_url(self) -> str:
+        """Where its API is: `crossover doctor` tries the way there."""
+        return self.client.config.base_url
+
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raises InvalidRequest, which names the key."""
         Settings.parse(settings)
@@ -105,7 +110,7 @@ class RunpodCloud:
         """Rents one pod: on demand through REST v2, interruptible through GraphQL at the price of now."""
         sku = SKUS.get(spec.sku)
         if sku is None:
-            raise InvalidRequest(f"runpod has no SKU {spec.sku!r}: {_nearest(spec.sku, SKUS)}")
+            raise InvalidRequest(f"runpod has no SKU {spec.sku!r}: {nearest(spec.sku, SKUS)}")
         settings = Settings.parse(spec.settings)
         quote = Quote.of(self.client.gpu(sku.gpu_id, sku.count, settings.min_cuda_version))
         data_center = self._data_center(spec.region, settings, quote)
@@ -189,7 +194,7 @@ class RunpodCloud:
         if region != ANY and region not in quote.levels:
             known = self.client.data_centers()
             if region not in known:
-                raise InvalidRequest(f"runpod has no data centre {region!r}: {_nearest(region, [*known, ANY])}")
+                raise InvalidRequest(f"runpod has no data centre {region!r}: {nearest(region, [*known, ANY])}")
         if settings.volume_id is None:
             return None if region == ANY else region
         at = str(self.client.network_volume(settings.volume_id).get("dataCenter"))
@@ -229,13 +234,6 @@ def _refuse(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, region: str) ->
     if not quote.free(region):
         elsewhere = ", ".join(center for center in sorted(quote.levels) if quote.free(center)) or "nowhere"
         raise NoCapacity(f"runpod has no {spec.sku} free in {region} at {usd_per_hour} USD/h; free in: {elsewhere}")
-
-
-def _nearest(wrong: str, valid: Iterable[str]) -> str:
-    """ "choose one of …", the most alike first."""
-    names = list(valid)
-    alike = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)
-    return "choose one of " + ", ".join([*alike, *(name for name in names if name not in alike)])
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -81,7 +81,7 @@ class VastaiClient:
     ) -> None:
         self.clock = clock
         self.sleep = sleep
-        self._config = config
+        self.config = config
         self._create_paces = create_paces
         self._checked = Transport(
             "vastai",
@@ -153,7 +153,7 @@ class VastaiClient:
             raise classify(Answer(200, body), f"{method} {path}")
 
     def _transport(self) -> Transport:
-        if not self._config.api_key:
+        if not self.config.api_key:
             raise Unauthorized(f"VAST_API_KEY is not set: make a key at {KEYS_PAGE} and export it")
         return self._checked
 

@@ -41,6 +41,11 @@ class VastaiCloud:
         """Configured by the environment: see VastaiConfig."""
         return cls(VastaiClient.from_environment())
 
+    @property
+    def api_url(self) -> str:
+        """Where its API is: `crossover doctor` tries the way there."""
+        return self.client.config.base_url
+
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raises InvalidRequest."""
         parse(settings)

@@ -6,7 +6,6 @@ answer, because a filter that the server overlooks would rent a machine of the w
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from providers.errors import InvalidRequest
+from providers.naming import nearest
 from providers.vastai.config import VastaiSettings
 
 Offer = Mapping[str, Any]
@@ -66,7 +66,7 @@ SKUS: Mapping[str, Sku] = {
 def sku_of(name: str) -> Sku:
     """Raises InvalidRequest that names the nearest."""
     if name not in SKUS:
-        raise InvalidRequest(f"vastai has no SKU {name!r}: choose one of {_nearest(name, SKUS)}")
+        raise InvalidRequest(f"vastai has no SKU {name!r}: {nearest(name, SKUS)}")
     return SKUS[name]
 
 
@@ -74,8 +74,7 @@ def check_region(region: str) -> None:
     """Raises InvalidRequest unless it is "any" or a country."""
     if region != ANY and region not in COUNTRIES:
         raise InvalidRequest(
-            f"vastai has no region {region!r}: choose one of {_nearest(region.upper(), sorted(COUNTRIES))}, {ANY} "
-            "(a two-letter country code, or any)"
+            f"vastai has no region {region!r}: {nearest(region.upper(), COUNTRIES)} (country codes), or {ANY}"
         )
 
 
@@ -154,11 +153,6 @@ def beside_gpus(offer: Offer) -> Decimal:
 
 def _usd(value: Any) -> Decimal:
     return Decimal(str(value))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    return ", ".join(difflib.get_close_matches(name, known, n=4, cutoff=0.5) or known[:4])
 
 
 IDENTITY = frozenset({"id", "machine_id", "host_id", "dph_total"})

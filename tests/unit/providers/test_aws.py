@@ -176,7 +176,8 @@ def test_two_nodes_and_a_gateway_are_what_was_asked_for(aws: Aws) -> None:
     assert outputs["a"]["price"] == "27.447050"
     key = one_use(PRIVATE_KEY, aws.of(INSTANCE)["a"]["tags"]["Name"])
     assert outputs["a"]["machine"] == {
-        "id": "aws/a-id", "address": "a.public", "ports": NODE_PORTS, "bind": "0.0.0.0", "sshUser": "ubuntu",
+        "id": "aws/a-id", "address": "a.public", "ports": NODE_PORTS, "listen": NODE_PORTS,
+        "bind": "0.0.0.0", "sshUser": "ubuntu",
         "hostKey": key.public, "root": "/opt/crossover", "cache": "/var/cache/crossover", "supervision": "systemd",
     }  # fmt: skip
     assert key.public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()

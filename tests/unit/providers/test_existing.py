@@ -192,9 +192,9 @@ def test_the_cheapest_comes_first_and_none_above_the_ceiling(team: Team) -> None
 
 def test_unknown_places_and_sizes_are_answered_with_the_nearest(team: Team) -> None:
     cloud = team.owns(entry("a", sku="8x-a100"), entry("b", sku="8x-h100", region="hall-2"))
-    with pytest.raises(InvalidRequest, match=r"did you mean 'hall-2'\?\): choose one of hall-1/rack-1, hall-2"):
+    with pytest.raises(InvalidRequest, match="'hall2': choose one of hall-2, hall-1/rack-1"):
         cloud.launch(replace(SPEC, region="hall2"))
-    with pytest.raises(InvalidRequest, match=r"in hall-2 \(did you mean '8x-h100'\?\): choose one of 8x-h100"):
+    with pytest.raises(InvalidRequest, match="in hall-2: choose one of 8x-h100"):
         cloud.launch(replace(SPEC, region="hall-2", sku="8x-a100"))
     assert cloud.list() == []
 

@@ -301,7 +301,7 @@ def test_without_a_key_the_cloud_is_made_and_says_what_it_needs_when_it_is_asked
 
 def test_a_key_that_cannot_be_one_is_refused_without_being_shown() -> None:
     cloud = LambdaCloud.from_environment()
-    cloud.client._config = LambdaConfig("broken\nsecret")
+    cloud.client.config = LambdaConfig("broken\nsecret")
     with pytest.raises(Unauthorized, match="copy it again") as failed:
         cloud.list()
     assert "secret" not in str(failed.value)
@@ -320,7 +320,7 @@ def test_the_environment_gives_key_and_address_and_one_client_serves_the_process
 
 
 def test_the_api_key_is_in_no_message_and_no_representation(lab: Stage) -> None:
-    messages = [repr(lab.cloud.client._config), repr(LambdaCloud.from_environment())]
+    messages = [repr(lab.cloud.client.config), repr(LambdaCloud.from_environment())]
     machine = lab.launch()
     for fault in Fault:
         lab.emulator.inject(fault, 1000)
