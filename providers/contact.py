@@ -137,7 +137,8 @@ def _prove(machine: Machine, transport: paramiko.Transport, host_key: str) -> No
         raise WrongHostKey(
             f"the host key of machine {machine.id} at {machine.address}:{machine.ports['ssh']} changed: expected "
             f"{fingerprint(expected)}, got {fingerprint(shown.asbytes())}. Either the machine was reinstalled, or "
-            "someone stands in between. If you know why, run `pulumi refresh`; else end the machine"
+            "someone stands in between. If you know why: `pulumi refresh` where the cloud lists host keys (local, "
+            "existing), else raise the node's generation"
         )
 
 

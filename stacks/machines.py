@@ -8,7 +8,6 @@ from typing import Any
 
 import pulumi
 from cost_guard import load_catalogue
-from cost_guard.evaluate import BILLS_NOTHING
 
 from providers import registry
 from providers.aws.config import parse
@@ -77,8 +76,8 @@ class Machines:
         """The machine of a node of the fleet, or of the gateway's own, by its key."""
         ladder = _candidates(self._settings, key)
         role = GATEWAY_ROLE if key == GATEWAY else INFERENCE_ROLE
-        # What costs money, and may not be had again, is protected from deletion and replacement.
-        protect = any(candidate.cloud not in BILLS_NOTHING for candidate in ladder)
+        # What costs money, or was claimed and may not be had again, is protected from deletion and replacement.
+        protect = any(Capability.BILLS_NOTHING not in registry.capabilities(c.cloud) for c in ladder)
         opts = pulumi.ResourceOptions(parent=parent, protect=protect)
         if ladder[0].cloud == registry.AWS:
             return self._at_aws(key, role, ladder[0], opts)

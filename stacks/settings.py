@@ -146,7 +146,12 @@ class Settings(Frozen):
         if container := [name for name in clouds if Capability.CONTAINER in registry.capabilities(name)]:
             raise ValueError(
                 f"gateway.placement: {', '.join(container)} rents containers, which cannot carry the gateway; choose "
-                "placement own, with a gatewayNode at aws, lambda or existing"
+                "placement own, with a gatewayNode at aws or existing"
+            )
+        if self.gateway_node is None and registry.AWS in clouds:
+            raise ValueError(
+                "gateway.placement: nodes at aws admit the gateway and no clients; choose placement own, with a "
+                "gatewayNode at aws"
             )
         if self.gateway.tls_server_name is None and any(host.cloud != "local" for host in hosts):
             raise ValueError(

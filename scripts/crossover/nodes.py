@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 from providers import registry
 from providers.errors import CloudError, NotFound
+from providers.plugin.node import VACANT
 from scripts.crossover.output import console, emit_json, styled, table
 from scripts.crossover.stack import AsJson, Stack, StackError, nodes, outputs, reading
 
@@ -51,6 +52,8 @@ def _row(node: dict[str, Any], serving: dict[str, bool]) -> dict[str, Any]:
 def _state(resource_id: str) -> str:
     """What the cloud says of it now."""
     cloud, _, machine_id = resource_id.partition("/")
+    if cloud == VACANT:
+        return VACANT
     try:
         return str(registry.cloud(cloud).get(machine_id).state)
     except NotFound:

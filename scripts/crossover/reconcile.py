@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from scripts.crossover.stack import NODE, STATE, Stack, StackError, pulumi, resources
+from scripts.crossover.stack import INSTALL, STATE, Stack, StackError, pulumi, resources
 
 GATEWAY = "crossover:index:Gateway$"
 """In the URN of all that the gateway's component has (URNs name the types of the parents)."""
@@ -61,9 +61,9 @@ def reconcile(stack: str) -> str:
 
 
 def gateway_urns(found: Sequence[dict[str, Any]]) -> list[str]:
-    """What `up` is aimed at: all that the gateway's component has but its machines, of which none may be rented or
+    """What `up` is aimed at: what is installed for the gateway. Its machines are not: none may be rented, changed or
     ended unattended."""
-    return [r["urn"] for r in found if GATEWAY in r["urn"] and r["type"] != NODE and not r.get("delete")]
+    return [r["urn"] for r in found if GATEWAY in r["urn"] and r["type"] == INSTALL and not r.get("delete")]
 
 
 def changes(plan: dict[str, Any]) -> list[str]:

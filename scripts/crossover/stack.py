@@ -28,6 +28,7 @@ from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE = REPOSITORY / ".state"
 NODE = "gpucloud:index:Node"
+INSTALL = "gpucloud:index:Install"
 
 
 class StackError(Exception):
@@ -102,10 +103,17 @@ def verdict(stack: str) -> Verdict:
 def nodes(stack: str) -> list[dict[str, Any]]:
     """The outputs of every Node in the stack's state, secrets left encrypted."""
     return [
-        {"id": r.get("id", ""), "initErrors": r.get("initErrors") or [], **r.get("outputs", {})}
+        {"id": machine_id(r), "initErrors": r.get("initErrors") or [], **r.get("outputs", {})}
         for r in resources(stack)
         if r["type"] == NODE and not r.get("delete")
     ]
+
+
+def machine_id(node: dict[str, Any]) -> str:
+    """ "cloud/machine id" of a Node in the state, "vacant/name" where it has no machine. A node that was vacant keeps
+    its resource's id, so the outputs are what counts."""
+    machine = (node.get("outputs") or {}).get("machine") or {}
+    return str(machine.get("id") or node.get("id") or "")
 
 
 def resources(stack: str) -> list[dict[str, Any]]:
@@ -129,7 +137,7 @@ def known_machines(stack: str) -> Known:
     nodes = [r for r in deployment.get("resources") or [] if r["type"] == NODE]
     pending = deployment.get("pending_operations") or []
     return Known(
-        machines=frozenset(r["id"] for r in nodes if r.get("id")),
+        machines=frozenset(known for r in nodes if (known := machine_id(r))),
         busy=any(operation["resource"]["type"] == NODE for operation in pending),
     )
 

@@ -19,6 +19,10 @@ RESOURCES: list[dict[str, Any]] = [
     {"urn": f"{AT}pulumi:pulumi:Stack::crossover-prod", "type": "pulumi:pulumi:Stack"},
     {"urn": f"{AT}crossover:index:Gateway::gateway", "type": "crossover:index:Gateway"},
     {"urn": f"{AT}crossover:index:Gateway$gpucloud:index:Node::gateway", "type": "gpucloud:index:Node"},
+    {
+        "urn": f"{AT}crossover:index:Gateway$crossover:aws:Node$aws:ec2/instance:Instance::gateway",
+        "type": "aws:ec2/instance:Instance",
+    },
     {"urn": ROUTER, "type": "gpucloud:index:Install"},
     {"urn": ROUTER, "type": "gpucloud:index:Install", "delete": True},
     {"urn": f"{AT}crossover:index:Fleet$gpucloud:index:Install::a-inference", "type": "gpucloud:index:Install"},

@@ -44,3 +44,14 @@ def test_a_stack_that_is_not_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps({"model": "m"}))
     with pytest.raises(stack.StackError, match="it is not up; run `make up`"):
         stack.outputs("local")
+
+
+def test_a_node_that_was_vacant_is_known_by_the_machine_that_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its resource keeps the id vacant/…: taken for the machine's, `orphans --terminate` would end a live one."""
+    filled = {"id": "vacant/p-s-a-g1", "type": stack.NODE, "outputs": {"machine": {"id": "lambda/i-1"}, "key": "a"}}
+    empty = {"id": "vacant/p-s-b-g1", "type": stack.NODE, "outputs": {"machine": {"id": "vacant/p-s-b-g1"}, "key": "b"}}
+    begun = {"id": "runpod/pod1", "type": stack.NODE, "outputs": {}}
+    deployment = {"deployment": {"resources": [filled, empty, begun]}}
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps(deployment))
+    assert stack.known_machines("prod").machines == {"lambda/i-1", "vacant/p-s-b-g1", "runpod/pod1"}
+    assert [node["id"] for node in stack.nodes("prod")] == ["lambda/i-1", "vacant/p-s-b-g1", "runpod/pod1"]

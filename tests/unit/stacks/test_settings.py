@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from providers import registry
 from stacks.settings import SettingsError, parse, today
 
 CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config" / "Pulumi.local.yaml"
@@ -40,6 +41,51 @@ def test_the_stack_local_is_what_the_readme_says(values: dict[str, Any]) -> None
 
 def test_numbers_may_be_typed_as_pulumi_config_set_stores_them(values: dict[str, Any]) -> None:
     assert parse(change(values, "workload.tokensPerMonth", "6e9")) == parse(values)
+
+
+EXAMPLES = sorted(path.name.split(".")[1] for path in CONFIG.parent.glob("Pulumi.*.yaml"))
+
+
+@pytest.mark.parametrize("stack", EXAMPLES)
+def test_every_example_is_a_configuration_that_can_be_used(stack: str) -> None:
+    config = yaml.safe_load((CONFIG.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
+    given = {key.removeprefix("crossover:"): value for key, value in config.items()}
+    settings = parse({**given, "apiKeys": {"openai": "sk-none"}})  # the key that vastai's names is no part of the file
+    clouds = {candidate.cloud for candidate in settings.fleet.candidates}
+    assert clouds <= set(registry.NAMES)
+    for cloud, section in settings.clouds.items():
+        if cloud != registry.AWS:
+            registry.cloud(cloud).check_settings(section)
+
+
+def test_there_is_an_example_for_every_cloud_and_a_mixed_one() -> None:
+    assert set(EXAMPLES) == {*registry.NAMES, "mixed"}
+
+
+@pytest.mark.parametrize(
+    ("stack", "key", "value", "line"),
+    [
+        ("runpod", "gatewayNode.cloud", "vastai", "vastai rents containers, which cannot carry the gateway"),
+        ("runpod", "gatewayNode", None, "gatewayNode: gateway.placement own needs it"),
+        ("aws", "fleet.nodes.a.candidates", [
+            {"cloud": "aws", "region": "us-east-1", "sku": "p4de.24xlarge"},
+            {"cloud": "lambda", "region": "us-east-1", "sku": "gpu_8x_a100"},
+        ], "fleet.nodes.a: a node at aws has one candidate"),
+    ],
+)  # fmt: skip
+def test_what_a_cloud_cannot_do_is_said_before_anything_is_rented(stack: str, key: str, value: Any, line: str) -> None:
+    config = yaml.safe_load((CONFIG.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
+    given = {k.removeprefix("crossover:"): v for k, v in config.items()}
+    with pytest.raises(SettingsError, match=line):
+        parse(change(given, key, value))
+
+
+@pytest.mark.parametrize("stack", ["runpod", "aws"])
+def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -> None:
+    config = yaml.safe_load((CONFIG.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
+    given = {k.removeprefix("crossover:"): v for k, v in config.items() if k != "crossover:gatewayNode"}
+    with pytest.raises(SettingsError, match=r"gateway\.placement: .*choose placement own, with a gatewayNode at aws"):
+        parse(change(given, "gateway.placement", "nodes"))
 
 
 @pytest.mark.parametrize(
