@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ class Project:
     folder: Path
     plugin: Path = PLUGIN
     env: dict[str, str] = field(default_factory=dict)
+    leaves: str = ""
+    """In the command of processes that a plugin of others leaves behind: they are ended after each of ours."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -84,6 +88,9 @@ class Project:
         """The command's output. Asserts that it succeeded, or failed."""
         process = self.start(*arguments)
         output = ended(process, timeout_s)
+        for pid in processes_of(self.folder, self.leaves) if self.leaves else ():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert (process.returncode != 0) == fails, output
         return output
 
@@ -112,6 +119,23 @@ class Project:
         """What the stub installer was asked to do, in order."""
         path = self.folder / "installs"
         return path.read_text().splitlines() if path.exists() else []
+
+
+def processes_of(folder: Path, *words: str) -> list[int]:
+    """Processes, machines' own apart, whose environment names the project's folder and whose command all words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes().split(b"\0")
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        ours = f"PULUMI_BACKEND_URL=file://{folder}/backend".encode() in environment
+        if ours and "sshd" not in command and all(word in command for word in words):
+            found.append(int(entry.name))
+    return found
 
 
 @pytest.fixture

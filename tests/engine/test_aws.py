@@ -158,6 +158,7 @@ def account(project: Project, plugin: dict[str, str]) -> Iterator[Account]:
         moto.stand_in.image, result.other_image = result.images()[:2]
         path = f"{plugin['PLUGINS']}:{project.environment['PATH']}"
         project.env = {**plugin, **moto.environment, "PATH": path}
+        project.leaves = "terraform-provider-aws"
         yield result
 
 

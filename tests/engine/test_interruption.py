@@ -6,9 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from tests.engine.conftest import Project
+from tests.engine.conftest import Project, processes_of
 from tests.engine.test_node import fleet
 
 SLOW = {"slow_s": 60}
@@ -67,20 +66,3 @@ def test_a_killed_plugin_leaves_a_machine_that_the_next_up_adopts(project: Proje
     project.env.clear()
     project.up()
     assert project.machines == machines
-
-
-def processes_of(folder: Path, *words: str) -> list[int]:
-    """Processes, machines' own apart, whose environment names the project's folder and whose command all words."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            command = (entry / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        ours = f"PULUMI_BACKEND_URL=file://{folder}/backend".encode() in environment
-        if ours and "sshd" not in command and all(word in command for word in words):
-            found.append(int(entry.name))
-    return found
