@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from providers.hostkeys import HostKey
+if TYPE_CHECKING:  # cryptography takes 50 ms, and every preview reads this file
+    from providers.hostkeys import HostKey
 
 INFERENCE_ROLE = "inference"
 """The role of a machine that serves."""

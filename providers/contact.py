@@ -19,8 +19,6 @@ from providers.errors import CloudError, Unavailable
 
 KEY_TYPES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 """An RSA key signs by SHA-2 only (RFC 8332); every other key is asked for by its own name."""
-
-
 COMMAND_TIMEOUT_S = 20.0
 
 

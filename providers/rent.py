@@ -166,13 +166,7 @@ def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | N
     return None
 
 
-def _climb(
-    request: Request,
-    name: str,
-    domains: Sequence[str],
-    clouds: Clouds,
-    waiting: Waiting,
-) -> Machine:
+def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting) -> Machine:
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
     for candidate in request.candidates:

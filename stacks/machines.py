@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from cost_guard import load_catalogue
 
 from providers import registry
-from providers.aws.config import parse
-from providers.aws.network import AwsNetwork
-from providers.aws.node import aws_node
-from providers.aws.survey import Demand, Survey, survey
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
 from stacks.settings import GATEWAY, Settings
+
+if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
+    from providers.aws.survey import Survey
 
 NODE_PORTS = {"ssh": 22, "vllm": 8000}
 """Those of a node that only serves."""
@@ -42,6 +41,9 @@ def surveyed(settings: Settings) -> Survey | None:
     gateway = host if host is not None and host.cloud == registry.AWS else None
     if not nodes and gateway is None:
         return None
+    from providers.aws.config import parse
+    from providers.aws.survey import Demand, survey
+
     try:
         section = parse(settings.clouds.get(registry.AWS, {}))
     except InvalidRequest as e:
@@ -64,6 +66,8 @@ class Machines:
         }
         self._network = None
         if found is not None:
+            from providers.aws.network import AwsNetwork
+
             self._network = AwsNetwork(
                 registry.AWS,
                 found,
@@ -105,6 +109,8 @@ class Machines:
         )
 
     def _at_aws(self, key: str, role: str, candidate: Candidate, opts: pulumi.ResourceOptions) -> Rented:
+        from providers.aws.node import aws_node
+
         assert self._network is not None
         price = load_catalogue().prices.get(f"{candidate.cloud}/{candidate.sku}")
         node = aws_node(

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import alive as alive
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 30.0
 
@@ -24,14 +26,6 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
         time.sleep(0.02)
     return value
-
-
-def alive(pid: int) -> bool:
-    """Whether the process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @dataclass
