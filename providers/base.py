@@ -33,6 +33,8 @@ class Capability(StrEnum):
     PRIVATE_NETWORK = "private-network"
     BILLS_NOTHING = "bills-nothing"
     """An hour here costs nothing at all (`local`): every price is zero, and prices of what it stands for only warn."""
+    DECLARED = "declared"
+    """Machines are resources of the program's own (`pulumi_aws`): the plugin finds and ends them, and launches none."""
     OWNED = "owned"
     """Machines are there before and after: ending one only releases it, so what is on it must be removed first."""
 
@@ -67,11 +69,15 @@ class Offer:
     cloud: str
     region: str
     sku: str
-    usd_per_hour: Decimal
-    available: bool
+    usd_per_hour: Decimal | None
+    """None where the cloud does not tell it; `description` then says why."""
+    available: bool | None
+    """None where only a launch tells."""
     gpus: int
     gpu_memory_gib: int
     description: str = ""
+    zones: tuple[str, ...] = ()
+    """Those of the region that offer it, where the cloud tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class Machine:
     state: MachineState
     failure_domain: str
     usd_per_hour: Decimal
+    """0 where it costs nothing, or the cloud does not tell."""
     created_at: str
     """RFC 3339, UTC."""
     address: str | None = None
@@ -175,7 +182,8 @@ class Cloud(Protocol):
         """Raises NotFound only on an authoritative answer; Unavailable where the cloud cannot be asked."""
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
-        """Every machine that carries our mark, of one project or of all."""
+        """Every machine that carries our mark, of one project or of all. Raises Incomplete where a part of the cloud
+        did not answer."""
 
     def start(self, machine_id: str) -> Machine:
         """Brings a STOPPED machine back where the cloud can; else returns it unchanged."""

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class CloudError(Exception):
     """Base of all. The message says what, where and what to do; it never holds a secret."""
@@ -44,6 +47,14 @@ class Unavailable(CloudError):
 
 class Ambiguous(CloudError):
     """A request that creates may or may not have taken effect: look it up before trying again."""
+
+
+class Incomplete(CloudError):
+    """A part of the cloud did not answer. What the rest said is not lost."""
+
+    def __init__(self, message: str, found: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.found = tuple(found)
 
 
 class Cancelled(CloudError):

@@ -19,23 +19,22 @@ def _first_use(module: str, kind: str) -> Callable[[], Cloud]:
     return make
 
 
+AWS = "aws"
+"""Its machines are the program's own resources (`Capability.DECLARED`), which `stacks` makes from providers/aws."""
 CLOUDS: Mapping[str, Callable[[], Cloud]] = {
+    AWS: _first_use("providers.aws.cloud", "AwsCloud"),
     "existing": _first_use("providers.existing.cloud", "ExistingCloud"),
     "lambda": _first_use("providers.lambdalabs.cloud", "LambdaCloud"),
     "local": _first_use("providers.local.cloud", "LocalCloud"),
     "runpod": _first_use("providers.runpod.cloud", "RunpodCloud"),
     "vastai": _first_use("providers.vastai.cloud", "VastaiCloud"),
 }
-AWS = "aws"
-"""Its machines are the program's own resources (providers/aws): no plugin rents them, so it is no `Cloud`."""
-NAMES = tuple(sorted((*CLOUDS, AWS)))
+NAMES = tuple(sorted(CLOUDS))
 """Every cloud that a stack can name."""
 
 
 def capabilities(name: str) -> frozenset[Capability]:
     """What the named cloud can do. Raises InvalidRequest."""
-    if name == AWS:
-        return frozenset({Capability.SSH, Capability.CLOUD_INIT, Capability.PRIVATE_NETWORK})
     return cloud(name).capabilities
 
 

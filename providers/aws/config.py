@@ -1,10 +1,12 @@
-"""The section `clouds.aws` of a stack's configuration, parsed once. Keys are camelCase outside, snake_case inside."""
+"""What the cloud `aws` reads from the environment, and the section `clouds.aws` of a stack, each parsed once."""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
@@ -26,6 +28,29 @@ IMAGES = {
 }
 """Image name → the public SSM parameter that holds the AMI's id in each region."""
 IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
+DEFAULT_HOME = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """Where the commands ask. Credentials are found by AWS' own rules, and never held here."""
+
+    home: str = DEFAULT_HOME
+    """The region that is asked which regions there are."""
+    regions: tuple[str, ...] = ()
+    """The regions where machines may be; empty: all that the account has enabled."""
+    endpoint: str = ""
+    """What stands in for EC2's own address."""
+
+    @classmethod
+    def from_environment(cls) -> AwsConfig:
+        """AWS_REGION or AWS_DEFAULT_REGION; CROSSOVER_AWS_REGIONS, separated by commas; AWS_ENDPOINT_URL."""
+        given = os.environ.get("CROSSOVER_AWS_REGIONS", "")
+        return cls(
+            home=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_HOME,
+            regions=tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())),
+            endpoint=os.environ.get("AWS_ENDPOINT_URL_EC2") or os.environ.get("AWS_ENDPOINT_URL") or "",
+        )
 
 
 @cache

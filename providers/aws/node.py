@@ -12,7 +12,7 @@ import pulumi_aws as aws
 
 from providers.aws.config import AwsSettings
 from providers.aws.network import AwsNetwork
-from providers.aws.tags import HOST_KEY, machine_tags
+from providers.aws.tags import HOST_KEY, USD_PER_HOUR, machine_tags, told
 from providers.base import GATEWAY_ROLE, Candidate, Owner
 from providers.cloudinit import user_data
 from providers.hostkeys import one_use
@@ -22,7 +22,7 @@ SSH_USER = "ubuntu"
 """Of Ubuntu's images and of the Deep Learning AMIs made from them."""
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
 STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
-KEPT = (*REPLACING, *STOPPING, f'tags["{HOST_KEY}"]')
+KEPT = (*REPLACING, *STOPPING, f'tags["{HOST_KEY}"]', f'tags["{USD_PER_HOUR}"]')
 """Inputs whose edit would replace or stop a machine that may not be had again (aws_instance of provider 5.100): they
 apply to the next machine, which a raised generation brings."""
 
@@ -85,7 +85,11 @@ class AwsNode(pulumi.ComponentResource):
             },
             disable_api_termination=True,
             **({} if gateway else reserved(settings)),
-            tags={**tags, HOST_KEY: pulumi.Output.unsecret(host_key.apply(lambda key: key.public))},
+            tags={
+                **tags,
+                **told(ports, usd_per_hour),
+                HOST_KEY: pulumi.Output.unsecret(host_key.apply(lambda key: key.public)),
+            },
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=network.way_out,

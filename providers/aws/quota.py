@@ -1,13 +1,10 @@
-"""The account's limit on running vCPU, asked before anything is created."""
+"""The account's limits on running vCPU, and what a stack needs of them: pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import pulumi
-import pulumi_aws as aws
 
 from providers.errors import QuotaExceeded
 
@@ -56,11 +53,8 @@ def shortfall(quota: Quota, needed_vcpus: int, limit_vcpus: float, region: str) 
     )
 
 
-def check(needed_vcpus: Mapping[Quota, int], region: str, opts: pulumi.InvokeOptions) -> None:
-    """Raises QuotaExceeded with a line for each quota that is too low. Asks AWS, also in a preview."""
-    lines = []
-    for quota, vcpus in needed_vcpus.items():
-        limit = aws.servicequotas.get_service_quota(service_code="ec2", quota_code=quota.code, opts=opts).value
-        lines.append(shortfall(quota, vcpus, limit, region))
+def check(needed_vcpus: Mapping[Quota, int], limit_vcpus: Callable[[Quota], float], region: str) -> None:
+    """Raises QuotaExceeded with a line for each quota that is too low."""
+    lines = [shortfall(quota, vcpus, limit_vcpus(quota), region) for quota, vcpus in needed_vcpus.items()]
     if missing := [line for line in lines if line]:
         raise QuotaExceeded("\n".join(missing))

@@ -162,8 +162,11 @@ class _Asked:
         billed = {who: sku for who, sku in instance_types.items() if counted or who == GATEWAY_ROLE}
         self._ask(
             "the account's quotas (servicequotas:GetServiceQuota)",
-            lambda: quota.check(quota.needed(billed, vcpus), self.region, self.opts),
+            lambda: quota.check(quota.needed(billed, vcpus), self._limit_vcpus, self.region),
         )
+
+    def _limit_vcpus(self, limit: quota.Quota) -> float:
+        return aws.servicequotas.get_service_quota(service_code="ec2", quota_code=limit.code, opts=self.opts).value
 
     def subnets(self, settings: AwsSettings) -> dict[str, str]:
         """Zone → the first given subnet in it. Raises InvalidRequest for a VPC that cannot be used."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 
 from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX, Machine, MachineState, Owner
 from providers.contact import identified
-from providers.errors import Cancelled, CloudError, InstallFailed, NotFound
+from providers.errors import Cancelled, CloudError, Incomplete, InstallFailed, NotFound
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.node import is_vacant, look, placement
 from providers.plugin.values import Plain
@@ -135,6 +135,9 @@ class InstallHandler(Handler):
         for name in self.cloud_names:
             try:
                 machines = self.clouds(name).list(owner.project)
+            except Incomplete as e:
+                waiting.say(f"cannot look for a gateway everywhere at {name}: {e}")
+                machines = [*e.found]
             except CloudError as e:
                 waiting.say(f"cannot look for a gateway at {name}: {e}")
                 continue

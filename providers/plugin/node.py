@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
 
-from providers.base import Candidate, Machine, MachineState, Owner
+from providers.base import Candidate, Capability, Machine, MachineState, Owner
 from providers.contact import answers_ssh
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound
 from providers.naming import machine_name
@@ -98,9 +98,13 @@ class NodeHandler(Handler):
         failures = []
         for index, item in enumerate(candidates):
             try:
-                self.clouds(_candidate(item).cloud)
+                cloud = self.clouds(_candidate(item).cloud)
             except CloudError as e:
                 failures.append(CheckFailure(f"candidates[{index}]", str(e)))
+                continue
+            if Capability.DECLARED in cloud.capabilities:
+                told = f"a machine at {cloud.name} is a resource of the program, and no rung of a ladder"
+                failures.append(CheckFailure(f"candidates[{index}]", told))
         return failures
 
     def unfinished(self, olds: Plain) -> tuple[str, ...]:

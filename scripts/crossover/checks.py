@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
-from enum import StrEnum
 
 from cost_guard import Catalogue, wording
+from cost_guard import Level as Verdict
 from cost_guard.capacity import HOURS_PER_MONTH
+from cost_guard.reasons import price_fresh
 
 from providers.base import Offer
+from providers.preflight import Check, Level
 from scripts.crossover.clouds import Answer
 
 LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"
@@ -20,24 +23,6 @@ LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"
 PRICE_DRIFT = Decimal("0.05")
 """A live price further than this from the catalogue's makes the gate's verdict one on another deployment."""
 PRICES = "policies/cost_guard/data/prices.toml"
-
-
-class Level(StrEnum):
-    """`fail` ends the command with exit code 1: `up` would fail, or be refused."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line. `remedy` is empty where all is well."""
-
-    name: str
-    level: Level
-    detail: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +73,18 @@ def credentials(answer: Answer[Offer], used: bool) -> Check:
     if answer.failed:
         level = Level.FAIL if used else Level.WARN
         return Check(name, level, answer.failed, "see the check of the way out; else the vendor's status page")
-    free = sum(offer.available for offer in answer.found)
-    return Check(name, Level.OK, f"answers: {wording.count(len(answer.found), 'offer')}, {free} available")
+    free = sum(offer.available is True for offer in answer.found)
+    untold = any(offer.available is None for offer in answer.found)
+    available = f"{free} available" if not untold else "what is free only a launch tells"
+    return Check(name, Level.OK, f"answers: {wording.count(len(answer.found), 'offer')}, {available}")
+
+
+def quota_untold(cloud: str) -> Check:
+    """Of a renting cloud whose API has no word on it."""
+    remedy = (
+        "look at the limits in the vendor's console: one that is too low ends `up` there, or leads to the next rung"
+    )
+    return Check(f"quota of {cloud}", Level.WARN, "cannot be asked: its API does not tell", remedy)
 
 
 def candidates(
@@ -97,8 +92,11 @@ def candidates(
     answers: Iterable[Answer[Offer]],
     catalogue: Catalogue,
     standing: Collection[str] = (),
+    *,
+    today: date,
 ) -> list[Check]:
-    """One line for each rung that a node names: it can be had at a price below the ceiling and near the catalogue's.
+    """One line for each rung that a node names: it can be had at a price below the ceiling and near the catalogue's,
+    which is not too old today.
 
     A rung that cannot be had warns while every node that names it has another one, or has its machine already (the
     nodes that are `standing`); else it fails.
@@ -113,7 +111,7 @@ def candidates(
         refused = next((rung for rung in rungs if problems[rung] is not None), None)
         name = "/".join(place)
         if refused is None:
-            checks.append(_price(name, rungs, asked[place[0]], catalogue))
+            checks.append(_price(name, rungs, asked[place[0]], catalogue, today))
             continue
         detail, remedy = problems[refused] or ("", "")
         waiting = sorted({rung.node for rung in rungs} & stuck)
@@ -134,21 +132,25 @@ def problem(rung: Wanted, asked: Mapping[str, Sequence[Offer]]) -> tuple[str, st
     fitting = [o for o in here if o.sku == rung.sku]
     if not fitting:
         return f"{rung.cloud} has no {rung.sku} in {rung.region}", _nearest(rung.sku, {o.sku for o in here})
-    if not any(o.available for o in fitting):
+    if all(o.available is False for o in fitting):
         elsewhere = sorted({o.region for o in offers if o.sku == rung.sku and o.available})
         remedy = f"it is free in {', '.join(elsewhere)}" if elsewhere else "none is free elsewhere in this cloud"
         return "none is free now", f"{remedy}: add a candidate, or wait"
     price = _cheapest(fitting)
-    if rung.max_usd_per_hour is not None and price > rung.max_usd_per_hour:
+    if price is not None and rung.max_usd_per_hour is not None and price > rung.max_usd_per_hour:
         detail = f"{price:f} USD/h, above the ceiling of {rung.max_usd_per_hour:f}"
         return detail, "raise maxUsdPerHour, or add a candidate"
     return None
 
 
-def _price(name: str, rungs: Sequence[Wanted], offers: Sequence[Offer], catalogue: Catalogue) -> Check:
-    price = _cheapest([o for o in offers if (o.region, o.sku) == rungs[0].place[1:] and o.available])
+def _price(name: str, rungs: Sequence[Wanted], offers: Sequence[Offer], catalogue: Catalogue, today: date) -> Check:
+    here = [o for o in offers if (o.region, o.sku) == rungs[0].place[1:]]
+    price = _cheapest(here)
+    detail = ("free" if any(o.available for o in here) else "offered") + (
+        f" at {price:f} USD/h" if price is not None else f", price not told: {here[0].description}"
+    )
     ceilings = [rung.max_usd_per_hour for rung in rungs if rung.max_usd_per_hour is not None]
-    detail = f"free at {price:f} USD/h" + (f", ceiling {min(ceilings):f}" if ceilings else "")
+    detail += f", ceiling {min(ceilings):f}" if ceilings else ""
     key = rungs[0].catalogue_key
     if key is None:
         return Check(name, Level.OK, detail)
@@ -159,15 +161,23 @@ def _price(name: str, rungs: Sequence[Wanted], offers: Sequence[Offer], catalogu
         remedy = f"the gate will block: add a row {key} to {PRICES}, with source and date{hint}"
         return Check(name, Level.FAIL, f"{detail}; the gate knows no price of it", remedy)
     reckoned = row.usd_per_month / HOURS_PER_MONTH
-    drift = price / reckoned - 1
-    detail += f"; the gate reckons {reckoned:.2f} of {row.date}: {'+' if drift >= 0 else ''}{wording.percent(drift)}"
+    drift = Decimal(0) if price is None else price / reckoned - 1
+    detail += f"; the gate reckons {reckoned:.2f} of {row.date}"
+    detail += "" if price is None else f": {'+' if drift >= 0 else ''}{wording.percent(drift)}"
+    renew = f"bring the row {key} in {PRICES} up to date, then judge anew"
+    if old := price_fresh(row, today):
+        level = Level.FAIL if old.level is Verdict.BLOCK else Level.WARN
+        return Check(name, level, f"{detail}, {(today - row.date).days} days old", renew)
     if abs(drift) > PRICE_DRIFT:
-        return Check(name, Level.WARN, detail, f"bring the row {key} in {PRICES} up to date, then judge anew")
+        return Check(name, Level.WARN, detail, renew)
     return Check(name, Level.OK, detail)
 
 
-def _cheapest(offers: Sequence[Offer]) -> Decimal:
-    return min(o.usd_per_hour for o in offers if o.available)
+def _cheapest(offers: Sequence[Offer]) -> Decimal | None:
+    """None where the cloud tells no price."""
+    return min(
+        (o.usd_per_hour for o in offers if o.available is not False and o.usd_per_hour is not None), default=None
+    )
 
 
 def _nearest(name: str, known: set[str]) -> str:

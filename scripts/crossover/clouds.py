@@ -9,21 +9,22 @@ from typing import Generic, TypeVar
 
 from providers import registry
 from providers.base import Cloud
-from providers.errors import CloudError, Unauthorized
+from providers.errors import CloudError, Incomplete, Unauthorized
 
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Found]):
-    """What one cloud said. At most one of `missing` and `failed` is not empty, and then nothing was found."""
+    """What one cloud said. At most one of `missing` and `failed` is not empty; with `failed`, a part of it may have
+    answered."""
 
     cloud: str
     found: tuple[Found, ...] = ()
     missing: str = ""
     """Which credentials are missing or refused, in the cloud's words."""
     failed: str = ""
-    """Why a cloud that has credentials could not be asked."""
+    """Why a cloud that has credentials, or a part of it, could not be asked."""
 
     @property
     def trouble(self) -> dict[str, str]:
@@ -39,6 +40,8 @@ def ask(question: Callable[[Cloud], Iterable[Found]], names: Iterable[str] | Non
     def answer(name: str) -> Answer[Found]:
         try:
             return Answer(name, tuple(question(clouds[name])))
+        except Incomplete as e:
+            return Answer(name, e.found, failed=str(e))
         except Unauthorized as e:
             return Answer(name, missing=str(e))
         except CloudError as e:

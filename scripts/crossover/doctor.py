@@ -7,7 +7,7 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,13 +19,14 @@ from cost_guard import ScenarioError, load_catalogue, parse_scenario
 from cost_guard.scenario import LadderFleet
 
 from providers import registry
-from providers.base import Offer
+from providers.base import Candidate, Capability, Cloud, Offer
+from providers.preflight import Check, Level, Plan
 from scripts.crossover import checks
-from scripts.crossover.checks import Check, Level, Wanted
+from scripts.crossover.checks import Wanted
 from scripts.crossover.clouds import Answer, ask
 from scripts.crossover.output import console, emit_json, styled, table
-from scripts.crossover.stack import REPOSITORY, AsJson, Stack, StackError, nodes, pulumi
-from stacks.settings import NAMESPACE, SCENARIO_KEYS
+from scripts.crossover.stack import REPOSITORY, AsJson, Stack, StackError, nodes, project, pulumi
+from stacks.settings import NAMESPACE, SCENARIO_KEYS, today
 
 PROGRAMS = (
     "sshd", "ssh-keygen", "haproxy", "redis-server", "curl", "prometheus", "promtool", "prometheus-alertmanager",
@@ -63,20 +64,47 @@ def run(stack: str) -> list[Check]:
     used = {rung.cloud for rung in rungs}
     if "local" in used:
         found.append(checks.programs(_missing_programs()))
-    # `aws` is no cloud of the registry: its nodes are resources of the vendor's own Pulumi provider.
     foreign = sorted(used - set(registry.CLOUDS))
-    found += [Check(f"cloud {name}", Level.WARN, "not looked at", "known are: " + _names()) for name in foreign]
-    answers: list[Answer[Offer]] = ask(lambda cloud: cloud.offers())
+    known_are = f"known are: {', '.join(sorted(registry.CLOUDS))}"
+    found += [Check(f"cloud {name}", Level.FAIL, "there is no such cloud", known_are) for name in foreign]
+    answers: list[Answer[Offer]] = ask(lambda cloud: _offers(cloud, rungs))
     for answer in answers:
         found.append(checks.credentials(answer, answer.cloud in used))
         if answer.cloud in used or answer.failed:
             found += _way_out(answer.cloud)
+        if answer.cloud in used and not answer.missing:
+            found += _preflight(registry.cloud(answer.cloud), stack, rungs)
     known = [rung for rung in rungs if rung.cloud not in foreign]
-    return found + checks.candidates(known, answers, load_catalogue(), _standing(stack))
+    return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
 
 
-def wanted(stack: str) -> list[Wanted]:
-    """All rungs of the stack's committed configuration, the gateway's own machine included. Raises StackError.
+def _offers(cloud: Cloud, rungs: Sequence[Wanted]) -> Sequence[Offer]:
+    """A cloud whose catalogue is too long to be listed tells what the stack wants."""
+    of_places = getattr(cloud, "offers_of", None)
+    if of_places is None:
+        return cloud.offers()
+    found: Sequence[Offer] = of_places([(rung.region, rung.sku) for rung in rungs if rung.cloud == cloud.name])
+    return found
+
+
+def _preflight(cloud: Cloud, stack: str, rungs: Sequence[Wanted]) -> list[Check]:
+    """What stands in the way at one cloud, quotas above all; a cloud that cannot be asked for them says so."""
+    look = getattr(cloud, "preflight", None)
+    if look is None:
+        bills = not {Capability.BILLS_NOTHING, Capability.OWNED} & cloud.capabilities
+        return [checks.quota_untold(cloud.name)] if bills else []
+    values, fleet = _configured(stack)
+    first = {r.node: Candidate(r.cloud, r.region, r.sku) for r in reversed(rungs) if r.cloud == cloud.name}
+    sections = values.get("clouds")
+    settings = sections.get(cloud.name) if isinstance(sections, dict) else None
+    given = settings if isinstance(settings, dict) else {}
+    plan = Plan(project(), stack.rpartition("/")[2], first, given, fleet.max_per_failure_domain)
+    found: list[Check] = look(plan)
+    return found
+
+
+def _configured(stack: str) -> tuple[dict[str, Any], LadderFleet]:
+    """The stack's committed configuration, without its namespace, and its fleet. Raises StackError.
 
     Read from the file: the stack itself need not exist yet, and no secret is needed.
     """
@@ -94,9 +122,15 @@ def wanted(stack: str) -> list[Wanted]:
         raise StackError("; ".join(e.lines)) from None
     if not isinstance(scenario.fleet, LadderFleet):
         raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
+    return values, scenario.fleet
+
+
+def wanted(stack: str) -> list[Wanted]:
+    """All rungs of the stack's committed configuration, the gateway's own machine included. Raises StackError."""
+    values, fleet = _configured(stack)
     rungs = [
         Wanted(key, c.cloud, c.region, c.sku, c.max_usd_per_hour, None if c.stands_for else c.catalogue_key)
-        for key, node in scenario.fleet.nodes.items()
+        for key, node in fleet.nodes.items()
         for c in node.candidates
     ]
     gateway = values.get("gatewayNode")
@@ -156,7 +190,3 @@ def way_out(cloud: str, url: str) -> Check:
     except OSError as e:
         remedy = "let the firewall of this computer's network pass it, or set HTTPS_PROXY"
         return Check(name, Level.FAIL, f"{where} does not take connections: {e}", remedy)
-
-
-def _names() -> str:
-    return ", ".join(sorted(registry.CLOUDS))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
+from cost_guard import load_catalogue
 from cost_guard.capacity import HOURS_PER_MONTH
 
 from providers.base import Offer
@@ -15,6 +16,8 @@ from providers.errors import InvalidRequest
 from scripts.crossover.clouds import Answer, ask
 from scripts.crossover.output import console, emit_json, right_aligned, styled, table
 from scripts.crossover.stack import AsJson
+
+FREE = {True: styled("PASS", "yes"), False: styled("FAIL", "no"), None: styled("WARN", "?")}
 
 
 def command(
@@ -37,9 +40,20 @@ def command(
 
 
 def cheapest_first(answers: Sequence[Answer[Offer]]) -> list[Offer]:
-    """By price; among equals what is available first, then by name."""
+    """By price, the catalogue's where the cloud tells none; among equals what is available first, then by name."""
     offers = [offer for answer in answers for offer in answer.found]
-    return sorted(offers, key=lambda o: (o.usd_per_hour, not o.available, o.cloud, o.sku, o.region))
+    return sorted(offers, key=lambda o: (_price(o), not o.available, o.cloud, o.sku, o.region))
+
+
+def _price(offer: Offer) -> Decimal:
+    """Infinite where nobody knows it."""
+    known = offer.usd_per_hour if offer.usd_per_hour is not None else _catalogued(offer)
+    return Decimal("Infinity") if known is None else known
+
+
+def _catalogued(offer: Offer) -> Decimal | None:
+    row = load_catalogue().prices.get(f"{offer.cloud}/{offer.sku}")
+    return None if row is None else row.usd_per_hour
 
 
 def usd_per_month(usd_per_hour: Decimal) -> Decimal:
@@ -48,14 +62,19 @@ def usd_per_month(usd_per_hour: Decimal) -> Decimal:
 
 
 def _plain(offer: Offer) -> dict[str, Any]:
+    price = _price(offer)
+    untold = not price.is_finite()
+    source = "cloud" if offer.usd_per_hour is not None else None if untold else "catalogue"
     return {
         "cloud": offer.cloud,
         "region": offer.region,
+        "zones": list(offer.zones),
         "sku": offer.sku,
         "gpus": offer.gpus,
         "gpuMemoryGib": offer.gpu_memory_gib,
-        "usdPerHour": f"{offer.usd_per_hour:f}",
-        "usdPerMonth": f"{usd_per_month(offer.usd_per_hour):f}",
+        "usdPerHour": None if untold else f"{price:f}",
+        "usdPerMonth": None if untold else f"{usd_per_month(price):f}",
+        "priceSource": source,
         "available": offer.available,
         "description": offer.description,
     }
@@ -66,12 +85,24 @@ def _show(offers: Sequence[Offer], answers: Sequence[Answer[Offer]]) -> None:
     right_aligned(shown, "USD/h", "USD/month")
     for o in offers:
         gpus = f"{o.gpus} × {o.gpu_memory_gib}" if o.gpus else "none"
-        month = f"{usd_per_month(o.usd_per_hour):,.0f}"
-        free = styled("PASS", "yes") if o.available else styled("FAIL", "no")
-        shown.add_row(o.cloud, o.region, o.sku, gpus, f"{o.usd_per_hour:.2f}", month, free)
+        price, guess = _price(o), "~" if o.usd_per_hour is None else ""
+        hour, month = (
+            (f"{guess}{price:.2f}", f"{guess}{usd_per_month(price):,.0f}") if price.is_finite() else ("?", "?")
+        )
+        region = f"{o.region} {' '.join(zone.removeprefix(o.region) for zone in o.zones)}".rstrip()
+        shown.add_row(o.cloud, region, o.sku, gpus, hour, month, FREE[o.available])
     if offers:
         console().print(shown)
+    _explain(offers)
     for answer in answers:
         for state, reason in answer.trouble.items():
             words = {"missing": "not configured", "failed": "could not be asked"}[state]
             print(f"{answer.cloud}: {words}: {reason}", file=sys.stderr)
+
+
+def _explain(offers: Sequence[Offer]) -> None:
+    """What the signs in the table mean, where there are any."""
+    if any(o.available is None for o in offers):
+        print("free ?: unknown until launch, because the cloud has no API that tells")
+    for reason in dict.fromkeys(o.description for o in offers if o.usd_per_hour is None):
+        print(f"USD ~: the gate's catalogue, not the cloud: {reason}", file=sys.stderr)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from cost_guard import Catalogue, load_catalogue
 
 from providers import registry
 from providers.base import Machine, MachineState
@@ -100,12 +101,20 @@ def _why_unknown(machine: Machine, states: Mapping[str, Known | str]) -> str:
 def survey() -> Survey:
     """Asks the clouds, then the states. Raises StackError where the stacks cannot be listed."""
     ours = project()
-    answers = ask(lambda cloud: cloud.list(ours))
+    answers: list[Answer[Machine]] = ask(lambda cloud: getattr(cloud, "billed", cloud.list)(ours))
     states = _states()
-    machines = [machine for answer in answers for machine in answer.found]
+    machines = [priced(machine, load_catalogue()) for answer in answers for machine in answer.found]
     used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
     unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
     return Survey(judge(machines, states), (*_not_asked(answers, used), *unread))
+
+
+def priced(machine: Machine, catalogue: Catalogue) -> Machine:
+    """At the catalogue's price where the cloud tells none."""
+    row = catalogue.prices.get(f"{machine.cloud}/{machine.sku}")
+    if machine.usd_per_hour or row is None or row.usd_per_hour is None:
+        return machine
+    return replace(machine, usd_per_hour=row.usd_per_hour)
 
 
 def _not_asked(answers: Sequence[Answer[Machine]], used: Collection[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,18 @@ from cost_guard import (
     parse_scenario,
 )
 
+from providers.aws.tags import MARK, USD_PER_HOUR
+from providers.naming import owner_of
+from providers.registry import AWS
 from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE = REPOSITORY / ".state"
 NODE = "gpucloud:index:Node"
 INSTALL = "gpucloud:index:Install"
+INSTANCE = "aws:ec2/instance:Instance"
+"""A machine at AWS; its parent, of AWS_NODE, has the outputs of a Node."""
+AWS_NODE = "crossover:aws:Node"
 
 
 class StackError(Exception):
@@ -101,17 +107,39 @@ def verdict(stack: str) -> Verdict:
 
 
 def nodes(stack: str) -> list[dict[str, Any]]:
-    """The outputs of every Node in the stack's state, secrets left encrypted."""
+    """The outputs of every Node in the stack's state, and the same of every machine at AWS; secrets left encrypted."""
+    found = [r for r in resources(stack) if not r.get("delete")]
+    components = {r["urn"]: r.get("outputs") or {} for r in found if r["type"] == AWS_NODE}
     return [
-        {"id": machine_id(r), "initErrors": r.get("initErrors") or [], **r.get("outputs", {})}
-        for r in resources(stack)
-        if r["type"] == NODE and not r.get("delete")
+        {
+            "id": machine_id(r),
+            "initErrors": r.get("initErrors") or [],
+            **(_instance(r, components) if r["type"] == INSTANCE else r.get("outputs", {})),
+        }
+        for r in found
+        if r["type"] == NODE or (r["type"] == INSTANCE and r.get("parent") in components)
     ]
 
 
+def _instance(instance: dict[str, Any], components: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """What a Node's outputs would tell. Those of the component are missing where the `up` that made it was cut off."""
+    outputs = instance.get("outputs") or {}
+    tags = outputs.get("tags") or {}
+    owner = owner_of(tags.get(MARK, ""))
+    return {
+        "failureDomain": f"{AWS}/{outputs.get('availabilityZone', '')}",
+        "usdPerHour": tags.get(USD_PER_HOUR, ""),
+        **components[instance["parent"]],
+        "key": owner.key if owner else instance["urn"].rpartition("::")[2],
+        "role": owner.role if owner else "",
+    }
+
+
 def machine_id(node: dict[str, Any]) -> str:
-    """ "cloud/machine id" of a Node in the state, "vacant/name" where it has no machine. A node that was vacant keeps
-    its resource's id, so the outputs are what counts."""
+    """ "cloud/machine id" of a Node, or of an instance at AWS, in the state; "vacant/name" where it has no machine. A
+    node that was vacant keeps its resource's id, so the outputs are what counts."""
+    if node["type"] == INSTANCE:
+        return f"{AWS}/{node['id']}" if node.get("id") else ""
     machine = (node.get("outputs") or {}).get("machine") or {}
     return str(machine.get("id") or node.get("id") or "")
 
@@ -134,11 +162,11 @@ class Known:
 def known_machines(stack: str) -> Known:
     """Raises StackError where the state cannot be read."""
     deployment = _deployment(stack)
-    nodes = [r for r in deployment.get("resources") or [] if r["type"] == NODE]
+    rented = [r for r in deployment.get("resources") or [] if r["type"] in (NODE, INSTANCE)]
     pending = deployment.get("pending_operations") or []
     return Known(
-        machines=frozenset(known for r in nodes if (known := machine_id(r))),
-        busy=any(operation["resource"]["type"] == NODE for operation in pending),
+        machines=frozenset(known for r in rented if (known := machine_id(r))),
+        busy=any(operation["resource"]["type"] in (NODE, INSTANCE) for operation in pending),
     )
 
 

@@ -6,20 +6,37 @@ import base64
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from paramiko import Ed25519Key
 
-from providers.base import Capability, MachineState, Owner
+from providers.base import Capability, MachineState, NodeSpec, Owner
 from providers.contact import WrongHostKey, answers_ssh
 from providers.errors import InvalidRequest, NotFound
 from providers.hostkeys import one_use
 from providers.registry import CLOUDS, cloud
 from tests.contract.conftest import KEY, PRIVATE, TRIALS, Trial
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "r1", "8x", KEY)
+
 
 def test_every_cloud_is_tried() -> None:
-    assert set(TRIALS) == set(CLOUDS)
+    assert set(TRIALS) == set(CLOUDS) - declared()
+
+
+def declared() -> set[str]:
+    """Clouds whose machines are the program's own resources: the plugin launches nothing there."""
+    return {name for name in CLOUDS if Capability.DECLARED in cloud(name).capabilities}
+
+
+def test_a_cloud_that_launches_nothing_says_so_and_has_engine_tests_of_its_own() -> None:
+    assert declared() == {"aws"}
+    for name in declared():
+        assert (REPOSITORY / "tests" / "engine" / f"test_{name}.py").exists()
+        with pytest.raises(InvalidRequest, match="it is a resource of the program"):
+            cloud(name).launch(SPEC)
 
 
 def test_an_unknown_cloud_is_named_with_those_that_exist() -> None:
@@ -97,6 +114,6 @@ def test_what_can_never_be_rented_is_an_invalid_request_and_leaves_nothing(
 def test_its_offers_are_where_and_what_it_can_launch(trial: Trial) -> None:
     offers = trial.cloud.offers()
     assert any((o.region, o.sku) == (trial.region, trial.sku) for o in offers)
-    assert all(o.usd_per_hour >= 0 for o in offers)
+    assert all(o.usd_per_hour is not None and o.usd_per_hour >= 0 for o in offers)
     if Capability.BILLS_NOTHING in trial.cloud.capabilities:
         assert all(o.usd_per_hour == 0 for o in offers)

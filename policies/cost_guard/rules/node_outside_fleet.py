@@ -3,10 +3,14 @@
 A node belongs to a Fleet whose inputs name its candidates, and a Fleet has no more nodes than its inputs name. Under a
 Gateway only machines that bill nothing are free; anywhere else a node is a violation. Fleets are remembered as they
 pass: the engine registers a component before its children, and asks one process about both.
+
+An EC2 instance with GPUs is a node too: it belongs to a Fleet, and a Fleet has no more of them than its inputs name at
+`aws`. Its type is not compared: of a machine that is kept the engine shows the old one, whatever the inputs ask for.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -20,19 +24,31 @@ from .gate import FLEET_TYPE, mandatory, plain
 
 NODE_TYPE = "gpucloud:index:Node"
 GATEWAY_TYPE = "crossover:index:Gateway"
+AWS_NODE_TYPE = "crossover:aws:Node"
+"""The component between a Fleet and its instance at AWS."""
+INSTANCE_TYPES = frozenset({"aws:ec2/instance:Instance", "aws:ec2/spotInstanceRequest:SpotInstanceRequest"})
+ACCELERATED = re.compile(r"(p|g|gr|dl|inf|trn)\d")
+"""How EC2 types with GPUs, or with what stands in for them, begin: p4d, g6e, gr6, trn1."""
 
 _lock = threading.Lock()
 _ladders: dict[str, list[Any]] = {}
 """Fleet URN → the ladders that its inputs name."""
 _nodes: dict[str, set[str]] = {}
 """Fleet URN → the URNs of the nodes seen under it."""
+_parents: dict[str, str | None] = {}
+"""URN of a component AWS_NODE_TYPE → its parent."""
+_instances: dict[str, set[str]] = {}
+"""Fleet URN → the URNs of the GPU instances seen under it."""
 
 
 def _validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
     try:
         if args.resource_type == FLEET_TYPE:
             _remember(args.urn, args.props)
-        elif args.resource_type == NODE_TYPE and (complaint := _complaint(args)):
+        elif args.resource_type == AWS_NODE_TYPE:
+            with _lock:
+                _parents[args.urn] = args.opts.parent
+        elif complaint := _complaint(args):
             report(complaint, None)
     except UnknownValueError as error:
         report(f"{'.'.join(error.props)} is unknown until the update runs; the gate needs it known at preview", None)
@@ -48,8 +64,33 @@ def _remember(urn: str, props: Mapping[str, Any]) -> None:
         _nodes.setdefault(urn, set())
 
 
+def _of_instance(args: ResourceValidationArgs, parents: list[str]) -> str | None:
+    if not ACCELERATED.match(args.props["instanceType"]):
+        return None
+    if FLEET_TYPE not in parents:
+        return "this GPU instance is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+    with _lock:
+        fleet = _parents.get(args.opts.parent or "", args.opts.parent)
+        if fleet not in _ladders:
+            return (
+                "the Fleet of this instance was not seen, so the gate has not priced it; make it a child of the Fleet"
+            )
+        named = sum(all(rung["cloud"] == "aws" for rung in ladder) for ladder in _ladders[fleet])
+        seen = _instances.setdefault(fleet, set())
+        seen.add(args.urn)
+        if len(seen) > named:
+            return f"the Fleet has more instances with GPUs than the {named} nodes at aws in crossover:fleet.nodes"
+    return None
+
+
 def _complaint(args: ResourceValidationArgs) -> str | None:
     parents = args.urn.split("::")[2].split("$")[:-1]
+    if args.resource_type == NODE_TYPE:
+        return _of_node(args, parents)
+    return _of_instance(args, parents) if args.resource_type in INSTANCE_TYPES else None
+
+
+def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
     rungs = _rungs(plain(args.props["candidates"]))
     if FLEET_TYPE in parents:
         return _not_of_fleet(args, rungs)

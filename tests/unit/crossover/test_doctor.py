@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ import yaml
 from cost_guard import load_catalogue
 from typer.testing import CliRunner
 
+from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
+from providers.preflight import Check, Level
 from scripts.crossover import checks, doctor
 from scripts.crossover.__main__ import app
-from scripts.crossover.checks import Check, Level, Wanted
+from scripts.crossover.checks import Wanted
 from scripts.crossover.clouds import Answer
 from scripts.crossover.stack import REPOSITORY, StackError
 from tests.support.market import MISSING, Market, offer, registered
@@ -25,6 +29,7 @@ from tests.support.market import MISSING, Market, offer, registered
 LAMBDA = "gpu_8x_a100_80gb_sxm4"
 KEY = f"lambda/{LAMBDA}"
 """22.32 USD/h in the catalogue (live-seen 2026-09-20)."""
+TODAY = date(2026, 11, 22)
 
 
 def rung(node: str = "a", region: str = "r1", ceiling: str | None = None, key: str | None = KEY) -> Wanted:
@@ -32,7 +37,7 @@ def rung(node: str = "a", region: str = "r1", ceiling: str | None = None, key: s
 
 
 def judged(wanted: list[Wanted], *offers: Any, standing: tuple[str, ...] = ()) -> list[Check]:
-    return checks.candidates(wanted, [Answer("lambda", tuple(offers))], load_catalogue(), standing)
+    return checks.candidates(wanted, [Answer("lambda", tuple(offers))], load_catalogue(), standing, today=TODAY)
 
 
 def on_sale(price: str = "22.32", region: str = "r1", available: bool = True, sku: str = LAMBDA) -> Any:
@@ -105,7 +110,7 @@ def test_the_cheapest_that_is_free_counts() -> None:
 
 
 def test_a_rung_at_a_cloud_that_did_not_answer_fails() -> None:
-    [check] = checks.candidates([rung()], [Answer("lambda", failed="503")], load_catalogue())
+    [check] = checks.candidates([rung()], [Answer("lambda", failed="503")], load_catalogue(), today=TODAY)
     assert (check.level, "lambda could not be asked" in check.detail) == (Level.FAIL, True)
 
 
@@ -189,7 +194,7 @@ def run(*arguments: str) -> Any:
 
 def local_market() -> Market:
     sold = [offer("local", "0", f"bay-{bay}", sku) for bay in (1, 2, 3) for sku in ("sim-8x-a100", "small")]
-    return Market("local", on_sale=sold)
+    return Market("local", frozenset({Capability.BILLS_NOTHING}), on_sale=sold)
 
 
 @pytest.mark.usefixtures("engine")
@@ -207,10 +212,39 @@ def test_all_well_exits_0_and_one_failure_1(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_cloud_that_is_no_renting_cloud_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cloud_that_does_not_exist_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, Market("other"))
     checked = {check["name"]: check["level"] for check in json.loads(run("--json").stdout)}
-    assert checked["cloud local"] == "warn"
+    assert checked["cloud local"] == "fail"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_renting_cloud_that_tells_no_quota_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = local_market()
+    market.capabilities = frozenset({Capability.SSH})
+    registered(monkeypatch, market)
+    done = run("--json")
+    [quota] = [check for check in json.loads(done.stdout) if check["name"] == "quota of local"]
+    assert (done.exit_code, quota["level"]) == (0, "warn")
+    assert quota["detail"] == "cannot be asked: its API does not tell"
+
+
+@pytest.mark.parametrize(
+    ("day", "level"),
+    [(date(2026, 12, 19), Level.OK), (date(2026, 12, 20), Level.WARN), (date(2027, 3, 20), Level.FAIL)],
+)
+def test_an_old_price_is_told_as_the_gate_will_take_it(day: date, level: Level) -> None:
+    """Of 2026-09-20: 90, 91 and 181 days."""
+    [check] = checks.candidates([rung()], [Answer("lambda", (on_sale(),))], load_catalogue(), today=day)
+    assert (check.level, bool(check.remedy)) == (level, level is not Level.OK)
+
+
+def test_a_cloud_without_a_price_is_judged_by_the_catalogues() -> None:
+    untold = replace(on_sale(), usd_per_hour=None, available=None, description="no right")
+    [check] = judged([rung(ceiling="25")], untold)
+    assert (check.level, check.detail) == (
+        Level.OK, "offered, price not told: no right, ceiling 25; the gate reckons 22.32 of 2026-09-20",
+    )  # fmt: skip
 
 
 def test_the_way_out_is_tried_by_tcp(monkeypatch: pytest.MonkeyPatch) -> None:

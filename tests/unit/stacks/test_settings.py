@@ -54,8 +54,7 @@ def test_every_example_is_a_configuration_that_can_be_used(stack: str) -> None:
     clouds = {candidate.cloud for candidate in settings.fleet.candidates}
     assert clouds <= set(registry.NAMES)
     for cloud, section in settings.clouds.items():
-        if cloud != registry.AWS:
-            registry.cloud(cloud).check_settings(section)
+        registry.cloud(cloud).check_settings(section)
 
 
 def test_there_is_an_example_for_every_cloud_and_a_mixed_one() -> None:

@@ -1,0 +1,99 @@
+"""What EC2 tells of instances and volumes, in the words of every other cloud: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from providers.aws.prices import volume_usd_per_hour
+from providers.aws.tags import MARK, ports_of, usd_per_hour_of
+from providers.base import Machine, MachineState
+from providers.naming import owner_of
+
+STATES: Mapping[str, MachineState] = {
+    "pending": MachineState.PENDING,
+    "running": MachineState.RUNNING,
+    "stopping": MachineState.STOPPED,
+    "stopped": MachineState.STOPPED,
+    "shutting-down": MachineState.TERMINATING,
+    "terminated": MachineState.TERMINATED,
+}
+VOLUME = "vol-"
+"""How a volume's id begins."""
+
+
+def instances(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those of an answer to DescribeInstances."""
+    return [instance for reservation in answer["Reservations"] for instance in reservation["Instances"]]
+
+
+def state(thing: Mapping[str, Any]) -> str:
+    """An instance's state, or a volume's, in EC2's words."""
+    found = thing["State"]
+    return str(found if isinstance(found, str) else found["Name"])
+
+
+def tags(thing: Mapping[str, Any]) -> dict[str, str]:
+    """Tags as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in thing.get("Tags", ())}
+
+
+def machine(instance: Mapping[str, Any], region: str) -> Machine:
+    """An instance. `host_key` is empty: its tag tells the one that it was launched with, and it may have another."""
+    known = tags(instance)
+    status = state(instance)
+    return Machine(
+        id=instance["InstanceId"],
+        name=known.get("Name", ""),
+        cloud="aws",
+        region=region,
+        sku=instance["InstanceType"],
+        owner=owner_of(known.get(MARK, "")),
+        state=STATES.get(status, MachineState.UNKNOWN),
+        failure_domain=f"aws/{instance['Placement']['AvailabilityZone']}",
+        usd_per_hour=usd_per_hour_of(known),
+        created_at=_first(_times(instance)),
+        # As providers.aws.node has it: inside the VPC the public name is the private address.
+        address=instance.get("PublicDnsName") or instance.get("PrivateIpAddress"),
+        ports=ports_of(known),
+        ssh_user="ubuntu",
+        supervision="systemd",
+        status=status,
+    )
+
+
+def _times(instance: Mapping[str, Any]) -> Iterable[datetime]:
+    """When it was launched or started last, and when its volumes were attached: the earliest is its birth."""
+    yield instance["LaunchTime"]
+    for device in instance.get("BlockDeviceMappings", ()):
+        if attached := device.get("Ebs", {}).get("AttachTime"):
+            yield attached
+
+
+def _first(times: Iterable[datetime]) -> str:
+    return min(times).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def volume(found: Mapping[str, Any], region: str) -> Machine:
+    """A volume that outlived its machine: it bills, and nothing runs on it."""
+    known, gib = tags(found), int(found["Size"])
+    return Machine(
+        id=found["VolumeId"],
+        name=known.get("Name", ""),
+        cloud="aws",
+        region=region,
+        sku=f"{found['VolumeType']} {gib} GiB",
+        owner=owner_of(known.get(MARK, "")),
+        state=MachineState.STOPPED,
+        failure_domain=f"aws/{found['AvailabilityZone']}",
+        usd_per_hour=volume_usd_per_hour(gib),
+        created_at=_first([found["CreateTime"]]),
+        status="a volume without a machine",
+    )
+
+
+def vcpus(instance: Mapping[str, Any]) -> int:
+    """vCPU that an instance has."""
+    options = instance.get("CpuOptions", {})
+    return int(options.get("CoreCount", 0)) * int(options.get("ThreadsPerCore", 1))
