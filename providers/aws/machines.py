@@ -91,9 +91,3 @@ def volume(found: Mapping[str, Any], region: str) -> Machine:
         created_at=_first([found["CreateTime"]]),
         status="a volume without a machine",
     )
-
-
-def vcpus(instance: Mapping[str, Any]) -> int:
-    """vCPU that an instance has."""
-    options = instance.get("CpuOptions", {})
-    return int(options.get("CoreCount", 0)) * int(options.get("ThreadsPerCore", 1))

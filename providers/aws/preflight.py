@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from providers.aws import machines, offering
 from providers.aws.account import Account
 from providers.aws.config import AwsSettings, parse
-from providers.aws.quota import QUOTAS, Quota, family, needed, shortfall
+from providers.aws.quota import Quota, needed, shortfall
 from providers.aws.tags import FLEET, fleet_mark
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE
 from providers.errors import CloudError, InvalidRequest, NotFound
@@ -86,10 +86,8 @@ def _quotas(account: Account, settings: AwsSettings, plan: Plan) -> Iterator[Che
         for key, candidate in plan.candidates.items()
         if settings.capacity_block_id is None or key == GATEWAY_ROLE
     }
-    known = offering.types(account.client, settings.region, sorted(set(counted.values())))
-    vcpus = {sku: int(kind["VCpuInfo"]["DefaultVCpus"]) for sku, kind in known.items()}
     others = _others(account, settings.region, plan)
-    for quota, own in needed(counted, vcpus).items():
+    for quota, own in needed(counted, _vcpus(account, settings.region, counted.values())).items():
         limit, more = limit_vcpus(account, quota, settings.region), others[quota]
         detail = f"{limit:g} vCPU; the stack needs {own}" + (f", and {more} run there besides" if more else "")
         missing = shortfall(quota, own + more, limit, settings.region)
@@ -115,14 +113,18 @@ def _others(account: Account, region: str, plan: Plan) -> Counter[Quota]:
     """vCPU of on-demand machines that count against the same limits and are not the stack's."""
     own = {fleet_mark(plan.project, plan.stack, role) for role in (INFERENCE_ROLE, GATEWAY_ROLE)}
     filters = [{"Name": "instance-state-name", "Values": [*COUNTED]}]
-    used: Counter[Quota] = Counter()
-    for found in machines.instances(account.client.ask("ec2", "describe_instances", region, Filters=filters)):
-        if found.get("InstanceLifecycle") or machines.tags(found).get(FLEET) in own:
-            continue  # spot machines and capacity blocks have limits of their own
-        for quota in QUOTAS:
-            if family(found["InstanceType"]) in quota.families:
-                used[quota] += machines.vcpus(found)
-    return used
+    running = {
+        found["InstanceId"]: found["InstanceType"]
+        for found in machines.instances(account.client.ask("ec2", "describe_instances", region, Filters=filters))
+        # Spot machines and capacity blocks have limits of their own.
+        if not found.get("InstanceLifecycle") and machines.tags(found).get(FLEET) not in own
+    }
+    return Counter(needed(running, _vcpus(account, region, running.values())))
+
+
+def _vcpus(account: Account, region: str, skus: Iterable[str]) -> dict[str, int]:
+    known = offering.types(account.client, region, sorted(set(skus)))
+    return {sku: int(kind["VCpuInfo"]["DefaultVCpus"]) for sku, kind in known.items()}
 
 
 # --- zones -----------------------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ def _day_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(gate.TODAY_VARIABLE, "2026-11-22")
     monkeypatch.setattr(node_outside_fleet, "_ladders", {})
     monkeypatch.setattr(node_outside_fleet, "_nodes", {})
+    monkeypatch.setattr(node_outside_fleet, "_parents", {})
+    monkeypatch.setattr(node_outside_fleet, "_instances", {})
 
 
 def args(props: dict[str, Any], kind: str = gate.FLEET_TYPE, urn: str = FLEET_URN, parent: str | None = None) -> Any:
@@ -272,6 +274,54 @@ def test_a_gateways_machine_is_free_only_where_nothing_bills(rung: Rung) -> None
     assert node([rung(), rung("existing")], IN_GATEWAY) == []
     assert "a gateway's machine that bills money" in node([rung(), rung("aws")], IN_GATEWAY)[0]
     assert len(node([], IN_GATEWAY)) == 1
+
+
+INSTANCE = "aws:ec2/instance:Instance"
+IN_AWS_NODE = "crossover:index:Fleet$crossover:aws:Node$"
+
+
+def instance(sku: Any, chain: str = IN_AWS_NODE, name: str = "a", kind: str = INSTANCE) -> list[str]:
+    """An instance as `providers.aws.node` makes it: below a component of its own, whose parent is the Fleet."""
+    component = f"{STACK}{chain.rstrip('$')}::{name}"
+    if chain == IN_AWS_NODE:
+        assert reports("node-outside-fleet", args({}, node_outside_fleet.AWS_NODE_TYPE, component, FLEET_URN)) == []
+    props = {} if sku is None else {"instanceType": sku}
+    return reports("node-outside-fleet", args(props, kind, f"{STACK}{chain}{kind}::{name}", component))
+
+
+def test_a_fleets_own_instances_at_aws_pass_and_no_more(ladder: Build, rung: Rung) -> None:
+    """Two nodes at AWS and one at another cloud: two instances."""
+    remember(ladder({"a": [rung("aws", sku="p4de.24xlarge")], "b": [rung("aws", sku="p4d.24xlarge")], "c": [rung()]}))
+    assert instance("p4de.24xlarge") == []
+    assert instance("p4d.24xlarge", name="b") == []
+    assert instance("p4de.24xlarge") == []
+    assert instance("p4de.24xlarge", name="c") == [
+        "the Fleet has more instances with GPUs than the 2 nodes at aws in crossover:fleet.nodes"
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(node_outside_fleet.INSTANCE_TYPES))
+@pytest.mark.parametrize("chain", ["", IN_GATEWAY, "my:own:Component$"])
+@pytest.mark.parametrize("sku", ["p4de.24xlarge", "p5.48xlarge", "g6e.xlarge", "gr6.4xlarge", "trn1.32xlarge"])
+def test_an_instance_with_gpus_outside_a_fleet_is_refused(sku: str, chain: str, kind: str) -> None:
+    assert instance(sku, chain, kind=kind) == [
+        "this GPU instance is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+    ]
+
+
+@pytest.mark.parametrize("sku", ["c7i.large", "m7i.large", "t3.micro", "i4i.large", "d3.xlarge"])
+def test_other_instances_are_not_the_gates(sku: str) -> None:
+    """A gateway's, or a bastion."""
+    assert instance(sku, IN_GATEWAY) == instance(sku, "") == []
+
+
+def test_an_instance_of_a_fleet_that_was_not_seen_is_refused() -> None:
+    assert instance("p4d.24xlarge")[0].startswith("the Fleet of this instance was not seen")
+
+
+@pytest.mark.parametrize("sku", [None, UNKNOWN_NUMBER_VALUE])
+def test_an_instance_whose_type_cannot_be_told_is_refused(sku: Any) -> None:
+    assert len(instance(sku, "")) == 1
 
 
 @pytest.mark.parametrize("candidates", [None, UNKNOWN_NUMBER_VALUE, [{"cloud": UNKNOWN_NUMBER_VALUE}], "x", [{}], [3]])

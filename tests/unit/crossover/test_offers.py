@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from providers.errors import Unauthorized, Unavailable
+from providers.errors import Incomplete, Unauthorized, Unavailable
 from scripts.crossover.__main__ import app
 from tests.support.market import MISSING, Market, offer, registered
 
@@ -61,3 +62,29 @@ def test_the_table_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     long = offer("lambdalabs", "22.32", "asia-northeast-1", "gpu_8x_a100_80gb_sxm4_" + "x" * 30)
     registered(monkeypatch, Market("a", on_sale=[long]))
     assert max(map(len, run().stdout.splitlines())) <= 80
+
+
+def test_a_price_that_the_cloud_does_not_tell_is_the_catalogues_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """p4de.24xlarge is 27.447050 USD/h in the catalogue; a type without a row has no price and comes last."""
+    untold = replace(
+        offer("aws", "0", "us-east-1", "p4de.24xlarge"), usd_per_hour=None, available=None, description="why"
+    )
+    told = replace(untold, zones=("us-east-1b", "us-east-1c"))
+    registered(monkeypatch, Market("aws", on_sale=[replace(untold, sku="odd"), told, offer("aws", "9")]))
+    rows = json.loads(run("--json").stdout)["offers"]
+    assert [(o["sku"], o["usdPerHour"], o["priceSource"], o["available"]) for o in rows] == [
+        ("8x", "9", "cloud", True), ("p4de.24xlarge", "27.447050", "catalogue", None), ("odd", None, None, None),
+    ]  # fmt: skip
+    assert rows[1]["zones"] == ["us-east-1b", "us-east-1c"]
+    done = run()
+    assert "~27.45" in done.stdout
+    assert "us-east-1 b c" in " ".join(done.stdout.split())
+    assert "free ?: unknown until launch" in done.stdout
+    assert done.stderr == "USD ~: the gate's catalogue, not the cloud: why\n"
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_what_a_part_of_a_cloud_offers_is_shown_and_the_rest_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, Market("a", refuses=Incomplete("a r2: no right", [offer("a", "9")])))
+    done = run()
+    assert (done.exit_code, "9.00" in done.stdout, "a r2: no right" in done.stderr) == (1, True, True)

@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from cost_guard import load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from providers.base import Machine, MachineState
-from providers.errors import Unauthorized, Unavailable
+from providers.errors import Incomplete, Unauthorized, Unavailable
 from scripts.crossover import orphans
 from scripts.crossover.__main__ import app
 from scripts.crossover.orphans import Standing, judge
@@ -240,3 +242,26 @@ def test_json_asks_no_question(world: World) -> None:
     done = world.run("--json", "--terminate")
     assert (done.exit_code, done.stdout, len(world.cloud.machines)) == (1, "", 3)
     assert "add --yes" in done.stderr
+
+
+def test_orphans_of_a_part_of_a_cloud_are_shown_and_the_silent_rest_is_told(world: World) -> None:
+    world.cloud.refuses = Incomplete("fake r2: no right", [rented(7)])
+    done = world.run()
+    assert (done.exit_code, "fake/m-7" in done.stdout) == (1, True)
+    assert "fake could not be asked: fake r2: no right" in done.stderr
+
+
+def test_what_bills_beside_the_machines_is_an_orphan_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a cloud has more than machines."""
+    lone = replace(rented(9), id="vol-9", sku="gp3 500 GiB")
+    monkeypatch.setattr(world.cloud, "billed", lambda project: [rented(1), lone], raising=False)
+    assert [m["id"] for m in json.loads(world.run("--json").stdout)["machines"]] == ["fake/m-1", "fake/vol-9"]
+
+
+def test_a_price_that_the_cloud_does_not_tell_is_the_catalogues() -> None:
+    """p4de.24xlarge at aws: 27.447050 USD/h."""
+    untold = replace(rented(1, cloud="aws"), sku="p4de.24xlarge", usd_per_hour=Decimal(0))
+    assert str(orphans.priced(untold, load_catalogue()).usd_per_hour) == "27.447050"
+    odd = replace(untold, sku="odd")
+    assert orphans.priced(odd, load_catalogue()) == odd
+    assert orphans.priced(rented(1), load_catalogue()) == rented(1)

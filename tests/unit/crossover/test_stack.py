@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -55,3 +56,61 @@ def test_a_node_that_was_vacant_is_known_by_the_machine_that_it_got(monkeypatch:
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps(deployment))
     assert stack.known_machines("prod").machines == {"lambda/i-1", "vacant/p-s-b-g1", "runpod/pod1"}
     assert [node["id"] for node in stack.nodes("prod")] == ["lambda/i-1", "vacant/p-s-b-g1", "runpod/pod1"]
+
+
+AT = "urn:pulumi:prod::crossover::crossover:index:Fleet$crossover:aws:Node"
+AWS_NODE: dict[str, Any] = {
+    "urn": f"{AT}::a", "type": stack.AWS_NODE,
+    "outputs": {
+        "machine": {"id": "aws/i-1", "address": "a.example"}, "failureDomain": "aws/us-east-1b", "usdPerHour": "27.4",
+    },
+}  # fmt: skip
+INSTANCE: dict[str, Any] = {
+    "urn": f"{AT}$aws:ec2/instance:Instance::a", "type": stack.INSTANCE, "id": "i-1", "parent": f"{AT}::a",
+    "outputs": {
+        "availabilityZone": "us-east-1b",
+        "tags": {"crossover:mark": "crossover:crossover:prod:inference:a:1", "crossover:usd-per-hour": "27.44"},
+    },
+}  # fmt: skip
+
+
+def exported(monkeypatch: pytest.MonkeyPatch, *resources: dict[str, Any], pending: tuple[str, ...] = ()) -> None:
+    operations = [{"resource": {"type": kind}, "type": "creating"} for kind in pending]
+    deployment = {"deployment": {"resources": resources, "pending_operations": operations}}
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps(deployment))
+
+
+def test_a_machine_at_aws_is_a_node_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    exported(monkeypatch, AWS_NODE, INSTANCE)
+    assert stack.known_machines("prod") == stack.Known(frozenset({"aws/i-1"}), busy=False)
+    assert stack.nodes("prod") == [
+        {
+            "id": "aws/i-1", "initErrors": [], "key": "a", "role": "inference",
+            "machine": {"id": "aws/i-1", "address": "a.example"}, "failureDomain": "aws/us-east-1b",
+            "usdPerHour": "27.4",
+        }
+    ]  # fmt: skip
+
+
+def test_a_machine_at_aws_whose_up_was_cut_off_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its component has no outputs yet; one that is to be deleted still bills, and is no node any more."""
+    exported(monkeypatch, {**AWS_NODE, "outputs": None}, INSTANCE, {**INSTANCE, "id": "i-0", "delete": True})
+    assert stack.known_machines("prod").machines == {"aws/i-1", "aws/i-0"}
+    [node] = stack.nodes("prod")
+    assert (node["id"], node["key"], node["usdPerHour"]) == ("aws/i-1", "a", "27.44")
+    assert node["failureDomain"] == "aws/us-east-1b"
+
+
+@pytest.mark.parametrize(("kind", "busy"), [(stack.INSTANCE, True), (stack.NODE, True), ("aws:ec2/vpc:Vpc", False)])
+def test_a_machine_that_is_being_made_keeps_its_stack_busy(
+    monkeypatch: pytest.MonkeyPatch, kind: str, busy: bool
+) -> None:
+    exported(monkeypatch, pending=(kind,))
+    assert stack.known_machines("prod").busy is busy
+
+
+def test_an_instance_that_is_no_node_of_ours_is_known_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bastion of somebody's, in the same program."""
+    exported(monkeypatch, {**INSTANCE, "parent": "urn:pulumi:prod::crossover::pulumi:pulumi:Stack::s"})
+    assert stack.nodes("prod") == []
+    assert stack.known_machines("prod").machines == {"aws/i-1"}
