@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from providers import registry
 from providers.aws import preflight
 from providers.aws.account import Account
 from providers.aws.client import AwsClient
@@ -18,7 +21,12 @@ from providers.aws.preflight import Runner
 from providers.base import Candidate, MachineState, Owner
 from providers.errors import InvalidRequest, NotFound
 from providers.naming import mark
+from providers.plugin.install import InstallHandler
 from providers.preflight import Check, Plan
+from providers.waiting import Waiting
+from scripts.crossover import orphans
+from scripts.crossover.__main__ import app
+from scripts.crossover.stack import Known
 from tests.support.moto import Moto, running
 
 REGIONS = ("us-east-1", "eu-west-1")
@@ -57,20 +65,24 @@ def cloud(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
     return AwsCloud(AwsClient(AwsConfig(regions=REGIONS), time.monotonic, lambda seconds: None))
 
 
-def tagged(kind: str, key: str, project: str = "p") -> list[dict[str, Any]]:
-    owner = Owner(project, "s", "inference", key, 1)
-    tags = {"Name": key, "crossover:mark": mark(owner), "crossover:fleet": f"{project}:s:inference"}
-    more = {"crossover:usd-per-hour": "27.447050", "crossover:ports": "ssh=22 vllm=8000"}
+def tagged(
+    kind: str, key: str, project: str = "p", role: str = "inference", ports: str = "ssh=22 vllm=8000"
+) -> list[dict[str, Any]]:
+    owner = Owner(project, "s", role, key, 1)
+    tags = {"Name": key, "crossover:mark": mark(owner), "crossover:fleet": f"{project}:s:{role}"}
+    more = {"crossover:usd-per-hour": "27.447050", "crossover:ports": ports}
     return [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in {**tags, **more}.items()]}]
 
 
-def launched(cloud: AwsCloud, region: str, key: str, project: str = "p", sku: str = "p4de.24xlarge") -> str:
+def launched(
+    cloud: AwsCloud, region: str, key: str, project: str = "p", sku: str = "p4de.24xlarge", **marked: str
+) -> str:
     """A protected instance, as the program makes them."""
     ask = cloud.account.client.ask
     image = ask("ec2", "describe_images", region)["Images"][0]["ImageId"]
     made = ask(
         "ec2", "run_instances", region, ImageId=image, InstanceType=sku, MinCount=1, MaxCount=1,
-        DisableApiTermination=True, TagSpecifications=tagged("instance", key, project) if project else [],
+        DisableApiTermination=True, TagSpecifications=tagged("instance", key, project, **marked) if project else [],
     )  # fmt: skip
     return str(made["Instances"][0]["InstanceId"])
 
@@ -122,6 +134,74 @@ def test_a_volume_that_outlived_its_machine_bills_and_can_be_deleted(cloud: AwsC
     cloud.terminate(lone)
     assert [m.id for m in cloud.billed("p")] == [machine]
     cloud.terminate(machine)
+
+
+@pytest.fixture
+def prod(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """AWS is all clouds that there are, and the state of stack `s` knows these resource ids."""
+    known: set[str] = set()
+    monkeypatch.setattr(registry, "CLOUDS", {"aws": lambda: cloud})
+    monkeypatch.setattr(orphans, "project", lambda: "p")
+    monkeypatch.setattr(orphans, "stacks", lambda: ["s"])
+    monkeypatch.setattr(orphans, "known_machines", lambda stack: Known(frozenset(known), busy=False))
+    return known
+
+
+def test_orphans_at_aws_are_told_with_price_and_age_and_ended_though_protected(cloud: AwsCloud, prod: set[str]) -> None:
+    """The machine in the state stays, whatever region the others are in."""
+    kept, lost = launched(cloud, "us-east-1", "a"), launched(cloud, "eu-west-1", "b")
+    prod.add(f"aws/{kept}")
+    run = CliRunner()
+    shown = run.invoke(app, ["orphans"])
+    assert (shown.exit_code, f"aws/{lost}" in shown.stdout, kept in shown.stdout) == (1, True, False)
+    assert "1 orphan(s) at 27.45 USD/h; 1 machine(s) known to a state" in shown.stdout
+    ended = run.invoke(app, ["orphans", "--terminate", "--yes"])
+    assert (ended.exit_code, f"ended aws/{lost}" in ended.stdout) == (0, True)
+    assert [m.id for m in cloud.billed("p")] == [kept]
+    prod.clear()
+    assert run.invoke(app, ["orphans", "--terminate", "--yes", "--json"]).exit_code == 0
+    assert cloud.billed("p") == []
+
+
+class Drained:
+    """An installer that only says what it was asked to hold out of rotation, and where."""
+
+    def __init__(self) -> None:
+        self.gateways: list[dict[str, Any]] = []
+
+    def install(self, news: Any, previous_private_key: str | None, waiting: Waiting) -> None:
+        """Does nothing."""
+
+    def inspect(self, olds: Any, waiting: Waiting) -> list[str]:
+        return []
+
+    def remove(self, olds: Any, waiting: Waiting) -> None:
+        """Does nothing."""
+
+    @contextmanager
+    def out_of_rotation(self, gateway: Any, node: str, private_keys: Any, waiting: Waiting) -> Iterator[None]:
+        self.gateways.append({"node": node, **gateway})
+        yield
+
+
+def test_a_node_at_aws_leaves_the_rotation_of_its_gateway_at_aws(cloud: AwsCloud, prod: set[str]) -> None:
+    """Both are found by their marks; the gateway by its port, which its tag tells."""
+    node = launched(cloud, "us-east-1", "a")
+    gateway = launched(cloud, "us-east-1", "gateway", sku="c7i.large", role="gateway", ports="endpoint=8443 ssh=22")
+    installer = Drained()
+    machine = {
+        "machine": {"id": f"aws/{node}"},
+        "role": "inference",
+        "fleet": "f",
+        "serverName": "a",
+        "sshPrivateKey": "k",
+    }
+    InstallHandler(installer, registry.cloud, ("aws",)).update("id", machine, machine, Waiting())
+    [told] = installer.gateways
+    assert (told["node"], told["id"], told["ports"]) == ("a", f"aws/{gateway}", {"endpoint": 8443, "ssh": 22})
+    assert told["address"].endswith(".amazonaws.com")
+    for machine_id in (node, gateway):
+        cloud.terminate(machine_id)
 
 
 def test_offers_tell_regions_zones_and_list_prices_and_not_what_is_free(cloud: AwsCloud) -> None:

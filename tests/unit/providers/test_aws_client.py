@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ from providers.errors import (
 )
 from tests.support.clouds import Clock
 
+ROOT = Path(__file__).parents[3]
 KEY_ID = "AKIA" + "A" * 16
 SIGNED = f"the canonical string was 'x-amz-security-token:{'b' * 60}' of {KEY_ID}"
 
@@ -98,6 +102,13 @@ def test_without_credentials_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with pytest.raises(Unauthorized, match="no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID"):
         AwsClient(AwsConfig()).ask("ec2", "describe_regions", "us-east-1")
+
+
+def test_a_preview_imports_nothing_of_aws() -> None:
+    """It asks the registry what the cloud can do, and no more."""
+    code = "import sys; from providers.registry import capabilities as of; of('aws'); print({'boto3', 'pulumi_aws'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 class Scripted(AwsClient):

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from providers.base import NodeSpec, Owner
-from providers.errors import InstallFailed
+from providers.base import Machine, NodeSpec, Owner
+from providers.errors import Incomplete, InstallFailed
 from providers.naming import machine_name
 from providers.plugin.handler import InitFailed
 from providers.plugin.install import InstallHandler
@@ -85,6 +85,23 @@ def test_a_node_is_out_of_its_gateways_rotation_while_it_changes(cloud: FakeClou
     assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "back a"]
     handler.update("id", inputs(gateway, role="gateway"), inputs(gateway, role="gateway"), Waiting())
     assert installer.calls[3:] == ["install OLD->OLD"]
+
+
+def test_a_gateway_is_told_of_although_a_part_of_its_cloud_is_silent(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    found, said = cloud.list(), list[str]()
+
+    def partly(owner_project: str | None = None) -> list[Machine]:
+        raise Incomplete("r2: no right", found)
+
+    monkeypatch.setattr(cloud, "list", partly)
+    InstallHandler(installer, lambda _: cloud, ("fake",)).update(
+        "id", inputs(machine), inputs(machine), Waiting(say=said.append)
+    )
+    assert installer.calls[0] == f"drain a at {gateway}"
+    assert said == ["cannot look for a gateway everywhere at fake: r2: no right"]
 
 
 def test_after_a_failure_the_rest_of_the_fleet_is_left_alone(cloud: FakeCloud) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import providers.rent
+from providers.base import Capability
 from providers.blocklist import Blocklist
 from providers.errors import InvalidRequest, NoCapacity
 from providers.plugin.node import NodeHandler
@@ -90,6 +91,13 @@ def test_a_section_that_its_cloud_refuses_is_a_complaint_in_the_clouds_words() -
         "settings.fake",
         "clouds.fake: unknown key imge (did you mean image?)",
     )
+
+
+def test_a_cloud_whose_machines_the_program_declares_is_no_rung() -> None:
+    """The plugin would find and end machines there, and can launch none."""
+    declares = FakeCloud(capabilities=frozenset({Capability.DECLARED}))
+    (failure,) = NodeHandler(lambda _: declares).check({}, GOOD)
+    assert failure.reason == "a machine at fake is a resource of the program, and no rung of a ladder"
 
 
 def rented(handler: NodeHandler, waiting: Waiting, **changes: Any) -> tuple[str, dict[str, Any]]:
