@@ -106,7 +106,8 @@ def test_without_credentials_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_preview_imports_nothing_of_aws() -> None:
     """It asks the registry what the cloud can do, and no more."""
-    code = "import sys; from providers.registry import capabilities as of; of('aws'); print({'boto3', 'pulumi_aws'} & {*sys.modules})"
+    ask = "import sys; from providers.registry import capabilities; capabilities('aws')"
+    code = f"{ask}; print({{'boto3', 'pulumi_aws'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
