@@ -53,6 +53,7 @@ class AwsClient:
         self.sleep = sleep
         self._guard = threading.Lock()  # a session is not to be shared by threads, its clients are
         self._session: Any = None
+        self._allowed = False
         self._clients: dict[tuple[str, str], Any] = {}
 
     def ask(self, service: str, operation: str, region: str, **arguments: Any) -> dict[str, Any]:
@@ -80,7 +81,9 @@ class AwsClient:
         with self._guard:
             if self._session is None:
                 self._session = boto3.session.Session(region_name=self.config.home)
-            if self._session.get_credentials() is None:
+                # Asked once: where there are none, each look waits for an instance's metadata service.
+                self._allowed = self._session.get_credentials() is not None
+            if not self._allowed:
                 raise Unauthorized(
                     f"aws {region}: no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 )

@@ -57,7 +57,7 @@ def _hourly(terms: Mapping[str, Any]) -> list[Decimal]:
         for price in prices
         if price["unit"] == "Hrs" and "USD" in price["pricePerUnit"]
     ]
-    return [amount for amount in amounts if amount > 0]
+    return [amount.normalize() for amount in amounts if amount > 0]  # AWS pads with zeros
 
 
 def volume_usd_per_hour(gib: int) -> Decimal:

@@ -24,7 +24,7 @@ from providers.naming import mark
 from providers.plugin.install import InstallHandler
 from providers.preflight import Check, Plan
 from providers.waiting import Waiting
-from scripts.crossover import orphans
+from scripts.crossover import doctor, orphans
 from scripts.crossover.__main__ import app
 from scripts.crossover.stack import Known
 from tests.support.moto import Moto, running
@@ -62,7 +62,8 @@ def cloud(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
     for name, value in {**moto.environment, "AWS_ENDPOINT_URL_PRICING": moto.stand_in.url}.items():
         monkeypatch.setenv(name, value)
     moto.stand_in.vcpus = {P: 192, STANDARD: 64}
-    return AwsCloud(AwsClient(AwsConfig(regions=REGIONS), time.monotonic, lambda seconds: None))
+    config = AwsConfig(regions=REGIONS, endpoint=moto.url)
+    return AwsCloud(AwsClient(config, time.monotonic, lambda seconds: None))
 
 
 def tagged(
@@ -272,6 +273,25 @@ def test_zones_that_have_no_room_fail(cloud: AwsCloud) -> None:
     elsewhere = told(checks(cloud, zones=["us-east-1a"]))[name]
     assert elsewhere == "fail: offered in us-east-1b, us-east-1c; clouds.aws.zones names us-east-1a"
     assert "aws region of a" in told(checks(cloud, region="eu-west-1"))
+
+
+def test_doctor_looks_at_the_example_before_anything_is_made(
+    cloud: AwsCloud, moto: Moto, prod: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three p4de: 288 vCPU, below their ceiling, at the catalogue's price; only two zones of moto's offer them."""
+    monkeypatch.setenv("CROSSOVER_TODAY", "2026-11-22")
+    monkeypatch.setattr(doctor, "pulumi", lambda *arguments: "v3.259.0\n")
+    monkeypatch.setattr(doctor, "_standing", lambda stack: frozenset())
+    moto.stand_in.vcpus[P] = 288
+    found = {c["name"]: c for c in json.loads(CliRunner().invoke(app, ["doctor", "-s", "aws", "--json"]).stdout)}
+    assert {name for name, check in found.items() if check["level"] == "fail"} == {"aws zones of p4de.24xlarge"}
+    assert found["cloud aws"]["detail"] == "answers: 2 offers, what is free only a launch tells"
+    assert found["aws/us-east-1/p4de.24xlarge"]["detail"] == (
+        "offered at 27.44705 USD/h, ceiling 28; the gate reckons 27.45 of 2026-11-01: +0 %"
+    )
+    assert found["aws/us-east-1/c7i.large"]["level"] == "ok"
+    assert found[f"aws quota {P}, Running On-Demand P instances, us-east-1"]["detail"].endswith("the stack needs 288")
+    assert found["way out to aws"]["level"] == "ok"
 
 
 def offline() -> str:
