@@ -16,9 +16,9 @@ from providers.container import ENTRY, environment
 from providers.errors import Unavailable
 from providers.hostkeys import durable, one_use
 from tests.clouds.server import Boot
+from tests.support.eventually import eventually
 from tests.support.sandbox import Sandboxes, sandboxes
 from tests.support.sshd import make_key, public_key
-from tests.unit.scripts.support import eventually
 
 NAME = "p-s-a-g1-0123abcd"
 
