@@ -108,6 +108,8 @@ class NodeSpec:
     """The one-use SSH host key that the machine must boot with, where the cloud cannot report the machine's own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The stack's `clouds.<cloud>` section, camelCase, as the cloud's `check_settings` accepts it."""
+    full: frozenset[str] = frozenset()
+    """Failure domains that hold as many of the fleet's nodes as they may, for a region that leaves a choice of them."""
 
 
 @dataclass(frozen=True, slots=True)
