@@ -26,7 +26,8 @@ START_TIMEOUT_S = 30.0
 END_S = 1.0
 """How long a command may take to end after each of the two ways of asking for it."""
 _POLL_S = 0.1
-_SHOWN_LINES = 5
+_SHOWN_LINES, _SHOWN_BYTES = 5, 400
+_SSH = b"SSH-"
 
 
 class Tunnel:
@@ -37,7 +38,7 @@ class Tunnel:
         self._name = name
         self._process = process
         self._said = said
-        self._prelude: list[str] = []
+        self._prelude: list[bytes] = []
 
     @classmethod
     def open(
@@ -52,7 +53,7 @@ class Tunnel:
         Raises Unreachable with the last lines of what the command said, Cancelled.
         """
         name = PurePath(arguments[0]).name
-        said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the tunnel); a pipe that nobody reads fills up
+        said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the tunnel); an unread pipe would fill up
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -97,14 +98,16 @@ class Tunnel:
             return ""
         # Not by seeking: the command writes at the same offset.
         descriptor = self._said.fileno()
-        text = os.pread(descriptor, 4096, max(0, os.fstat(descriptor).st_size - 4096)).decode(errors="replace")
-        lines = [line.strip() for line in (*self._prelude, *text.splitlines())]
-        return " | ".join([line for line in lines if line][-_SHOWN_LINES:])
+        said = os.pread(descriptor, 4096, max(0, os.fstat(descriptor).st_size - 4096))
+        lines = (*self._prelude, *(line[-_SHOWN_BYTES:] for line in said.splitlines()))
+        shown = ["".join(filter(str.isprintable, line.decode(errors="replace"))).strip() for line in lines]
+        return " | ".join([line for line in shown if line][-_SHOWN_LINES:])
 
     def _skip_prelude(self, watch: Watch) -> None:
         """Takes what stands before sshd's first line (RFC 4253, 4.2), as session-manager-plugin greets its user there.
         paramiko would wait for each line but the first only 2 s."""
         self.socket.settimeout(_POLL_S)
+        line = b""
         while True:
             try:
                 watch.check(f"waiting for {self._name}")
@@ -119,14 +122,17 @@ class Tunnel:
             if not seen:
                 self._wait()
                 raise self._failure(f"ended with status {self._process.poll()}")
-            if seen.startswith(b"SSH-"):
+            if not line and seen.startswith(_SSH):
                 return
-            line, newline, _ = seen.partition(b"\n")
-            if not newline and len(seen) < 4096:
+            if not line and _SSH.startswith(seen):
                 time.sleep(_POLL_S)
                 continue
-            self.socket.recv(len(line) + len(newline))
-            self._prelude = [*self._prelude, line.decode(errors="replace")][-_SHOWN_LINES:]
+            part, newline, _ = seen.partition(b"\n")
+            self.socket.recv(len(part) + len(newline))
+            line = (line + part)[-_SHOWN_BYTES:]
+            if newline:
+                self._prelude = [*self._prelude, line][-_SHOWN_LINES:]
+                line = b""
 
     def _failure(self, what: str) -> Unreachable:
         return Unreachable(f"{self._name}, through which SSH goes, {what}: {self.last_words or 'it said nothing'}")

@@ -33,9 +33,9 @@ class SessionManager:
         made.serves()
         return made
 
-    def serves(self, port: int | None = None) -> None:
-        """INSTANCE is connected, its port 22 being this one here; or no machine is."""
-        self.patch.setenv("SSM_TARGETS", json.dumps({} if port is None else {INSTANCE: port}))
+    def serves(self, address: str = "127.0.0.1", port: int | None = None) -> None:
+        """INSTANCE is connected, its port 22 being this one; or no machine is."""
+        self.patch.setenv("SSM_TARGETS", json.dumps({} if port is None else {INSTANCE: [address, port]}))
 
     def behaves(self, **changes: object) -> None:
         """SSM_… of the programs, by its lower-case name: slow_s, dies_after, deaf, denied."""
