@@ -135,9 +135,9 @@ def through(
     manager = SessionManager.installed(tmp_path / "ssm", monkeypatch)
     manager.serves(str(booted.address), booted.ports["ssh"])
     reported = {
-        "id": f"aws/{INSTANCE}", "address": "203.0.113.1", "ports": {"ssh": 22}, "listen": {"ssh": 22}, "bind": "0.0.0.0",
-        "sshUser": "ubuntu", "hostKey": "", "root": "/opt/crossover", "cache": "/var/cache/crossover", "supervision": "",
-        "tunnel": session.tunnel(REGION, INSTANCE),
+        "id": f"aws/{INSTANCE}", "address": "203.0.113.1", "ports": {"ssh": 22}, "listen": {"ssh": 22},
+        "bind": "0.0.0.0", "sshUser": "ubuntu", "hostKey": "", "root": "/opt/crossover",
+        "cache": "/var/cache/crossover", "supervision": "", "tunnel": session.tunnel(REGION, INSTANCE),
     }  # fmt: skip
     news = {"reported": reported, "name": NAME, "sshPrivateKey": key, "deadlineS": 60}
     yield Through(FirstContactHandler(dial_for), news, manager)

@@ -82,7 +82,7 @@ class ScriptedCloud(LocalCloud):
 if __name__ == "__main__":
     clouds = {**registry.CLOUDS, "local": ScriptedCloud.from_environment}
     registry.CLOUDS = clouds
-    providers.plugin.contact.first_contact = contact_on_paper
+    vars(providers.plugin.contact)["first_contact"] = contact_on_paper
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),
