@@ -13,7 +13,7 @@ import pulumi_aws as aws
 from providers.aws import session
 from providers.aws.config import AwsSettings
 from providers.aws.network import AwsNetwork
-from providers.aws.tags import machine_tags
+from providers.aws.tags import WAY_IN, machine_tags
 from providers.base import GATEWAY_ROLE, Candidate, Owner
 from providers.cloudinit import user_data
 from providers.hostkeys import one_use
@@ -90,7 +90,7 @@ class AwsNode(pulumi.ComponentResource):
             },
             disable_api_termination=True,
             **({} if gateway else reserved(settings)),
-            tags=tags,
+            tags={**tags, WAY_IN: "ssm" if settings.access.ssm else "ssh"},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=network.way_out,

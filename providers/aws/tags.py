@@ -10,6 +10,8 @@ from providers.naming import machine_name, mark, owner_of
 MARK = "crossover:mark"
 FLEET = "crossover:fleet"
 """Project, stack and role: what siblings share, so that AWS can filter by it."""
+WAY_IN = "crossover:way-in"
+"""How SSH gets in, "ssh" or "ssm", for who knows the machine by its tags alone."""
 
 
 def fleet_mark(project: str, stack: str, role: str) -> str:

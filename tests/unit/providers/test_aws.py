@@ -245,6 +245,7 @@ def test_ssm_opens_no_way_in_and_grants_its_policy(aws: Aws, tmp_path: Path, mon
     assert [outputs[key]["machine"]["tunnel"] for key in ("a", "gateway")] == [
         "ssm:us-east-1/a-id", "ssm:us-east-1/gateway-id"
     ]  # fmt: skip
+    assert {instance["tags"]["crossover:way-in"] for instance in aws.of(INSTANCE).values()} == {"ssm"}
     ports = [rule["fromPort"] for group in aws.of(GROUP).values() for rule in group["ingress"]]
     assert ports == [8000]
     attached = aws.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment").values()
