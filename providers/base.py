@@ -146,6 +146,8 @@ class Machine:
     supervision: str = ""
     """What keeps services alive there: "systemd" or "supervisor"; empty until first contact where the cloud cannot
     tell."""
+    tunnel: str = ""
+    """How SSH gets there where no port is open: `ssm:<region>/<instance id>` (providers/aws/session.py)."""
     loses_disk: bool = False
     """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""

@@ -302,6 +302,7 @@ def placement(machine: Machine) -> dict[str, Any]:
         "root": machine.root,
         "cache": machine.cache,
         "supervision": machine.supervision,
+        **({"tunnel": machine.tunnel} if machine.tunnel else {}),
     }
 
 

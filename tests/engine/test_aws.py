@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.engine.conftest import REPOSITORY, Project
 from tests.support.moto import Moto, running
+from tests.support.session_manager import SessionManager
 
 TESTBED = Path(os.environ.get("CROSSOVER_TESTBED") or REPOSITORY.parent / "shared" / "testbed")
 P = "L-417A185B"
@@ -141,6 +143,10 @@ class Account:
         }
         return {kind: len(self.moto.call(*operation)[kind]) for operation, kind in counted.items()}
 
+    def contacts(self, instance: dict[str, Any], tunnel: str = "") -> int:
+        """How often the machine was met."""
+        return self.project.installs.count(f"contact {instance['InstanceId']} {tunnel}".strip())
+
     def outputs(self) -> dict[str, Any]:
         outputs: dict[str, Any] = json.loads(self.project.run("stack", "output", "--json"))
         return outputs
@@ -178,7 +184,15 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
         instance, machine = instances[key], outputs[key]
         assert machine["id"] == f"aws/{instance['InstanceId']}"
         assert machine["address"] == instance["PublicDnsName"] != ""
-        assert machine["hostKey"] == _tags(instance)["crossover:host-key"]
+        # Durable and given at first contact: not the one that stands in the user data.
+        attribute = account.moto.call(
+            "ec2", "describe_instance_attribute", InstanceId=instance["InstanceId"], Attribute="userData"
+        )
+        launched_with = base64.b64decode(attribute["UserData"]["Value"]).decode()
+        assert "ssh-ed25519 " in launched_with
+        assert machine["hostKey"].startswith("ssh-ed25519 ")
+        assert machine["hostKey"] not in launched_with
+        assert account.contacts(instance) == 1
         assert (machine["sshUser"], machine["ports"]) == ("ubuntu", {"ssh": 22, "vllm": 8000})
         assert outputs[f"{key}-domain"] == f"aws/{instance['Placement']['AvailabilityZone']}"
         assert f"end {key} {machine['id']}" in account.project.installs
@@ -204,6 +218,12 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
 
     assert "unchanged" in (again := account.project.up())
     assert not any(word in again for word in (" created", " updated", " replaced", " deleted")), again
+    account.project.run("refresh", "--yes", "--skip-preview")
+    assert [account.contacts(instance) for instance in instances.values()] == [1, 1, 1]
+    exported = json.loads(account.project.run("stack", "export"))
+    (contact,) = (r for r in exported["deployment"]["resources"] if r["urn"].endswith("::a-contact"))
+    assert "ciphertext" in contact["outputs"]["sshPrivateKey"]
+    assert contact["outputs"]["machine"] == outputs["a"]
     assert {key: i["InstanceId"] for key, i in account.instances().items()} == {
         key: i["InstanceId"] for key, i in instances.items()
     }
@@ -218,6 +238,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.program(program())
     account.project.up()
     before = {key: i["InstanceId"] for key, i in account.instances().items()}
+    pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
     images = account.images()
     zones: dict[str, Any] = {"zones": ["us-east-1c"], "max_per_zone": 2}
     edits: dict[str, dict[str, Any]] = {
@@ -239,9 +260,9 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.up()
     assert {key: i["InstanceId"] for key, i in account.instances().items()} == before
     assert {i["State"]["Name"] for i in account.instances().values()} == {"running"}
-    # The host key that the machine booted with stays pinned, although the credentials are others by now.
-    pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
-    assert pinned == {key: _tags(account.instances()[key])["crossover:host-key"] for key in ("a", "b")}
+    # The host key of first contact stays pinned, although the credentials are others by now, and nobody is met again.
+    assert {key: account.outputs()[key]["hostKey"] for key in ("a", "b")} == pinned
+    assert [account.contacts(instance) for instance in account.instances().values()] == [1, 1, 1]
 
     account.moto.stand_in.image = account.other_image
     account.project.program(program(generation=2, credentials_generation=3))
@@ -253,7 +274,8 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     assert {after[key]["ImageId"] for key in ("a", "b")} == {account.other_image}
     (pair,) = account.moto.call("ec2", "describe_key_pairs")["KeyPairs"]
     assert {after[key]["KeyName"] for key in ("a", "b")} == {pair["KeyName"]}
-    assert account.outputs()["a"]["hostKey"] == _tags(after["a"])["crossover:host-key"] != pinned["a"]
+    assert account.outputs()["a"]["hostKey"] != pinned["a"]
+    assert [account.contacts(instance) for instance in after.values()] == [1, 1, 1]
 
 
 def test_a_quota_that_is_too_low_refuses_the_preview_and_up_before_anything_is_created(account: Account) -> None:
@@ -285,8 +307,12 @@ def test_a_node_added_later_goes_where_no_sibling_is(account: Account) -> None:
     assert "3 nodes do not fit into us-east-1b, us-east-1c with at most 1 in a zone" in refused
 
 
-def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(account: Account) -> None:
-    """Only what the stack made goes with it."""
+def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what the stack made goes with it. First contact and installs are told to come through a session."""
+    programs = SessionManager.installed(tmp_path / "ssm", monkeypatch)
+    account.project.env["PATH"] = f"{programs.folder}/bin:{account.project.env['PATH']}"
     vpc = account.moto.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     account.moto.call("ec2", "modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnets = [
@@ -301,6 +327,10 @@ def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(account: Account
     assert {i["SubnetId"] for i in account.instances().values()} == set(subnets)
     rules = [r for g in account.groups() if g["Description"].startswith("crossover") for r in g["IpPermissions"]]
     assert [r["FromPort"] for r in rules] == [8000]
+    instance = account.instances()["a"]
+    tunnel = f"ssm:us-east-1/{instance['InstanceId']}"
+    assert account.outputs()["a"]["tunnel"] == tunnel
+    assert account.contacts(instance, tunnel) == 1
     attached = [p["PolicyName"] for p in account.moto.call("iam", "list_policies", OnlyAttached=True)["Policies"]]
     assert attached == ["AmazonSSMManagedInstanceCore"]
     account.project.run("destroy", "--yes", "--skip-preview")
