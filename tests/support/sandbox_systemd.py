@@ -17,11 +17,13 @@ SYSTEMD = Path("/lib/systemd/systemd")
 MOUNTS = Path("/proc/self/mounts")
 TARGET = """[Unit]
 Description=What a sandbox runs
-Wants=sandbox-sshd.service
+Wants=ssh.service
 """
-SERVICE = """[Service]
+SSH = """[Service]
 ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
 """
+"""Named as on Ubuntu."""
 SCRIPT = f"""
 mount --bind -o ro /proc/sys /proc/sys
 mount -t cgroup2 sandbox /sys/fs/cgroup
@@ -45,7 +47,7 @@ def seed(sshd: tuple[str, ...]) -> dict[str, tuple[str, int]]:
     units = "etc/systemd/system"
     return {
         f"{units}/sandbox.target": (TARGET, 0o644),
-        f"{units}/sandbox-sshd.service": (SERVICE.format(command=shlex.join(sshd)), 0o644),
+        f"{units}/ssh.service": (SSH.format(command=shlex.join(sshd)), 0o644),
         "etc/fstab": ("", 0o644),  # this computer's disks are none of its business
     }
 
