@@ -64,17 +64,34 @@ def world(tmp_path: Path) -> Iterator[World]:
             clone.discard()
 
 
-def test_the_example_ends_in_a_served_completion_and_leaves_nothing(world: World) -> None:
-    clone, region = world.clone, world.region
-    before = region.things()
-    clone.up("--policy-pack", "policies")
-    assert sorted(region.instances()) == ["a", "b", "c", "gateway"]
-    assert world.billed == world.known
+def serves(clone: Checkout) -> None:
+    """Asserts that the line which `crossover endpoint` prints gets a completion."""
     shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--stack", "aws", "--json"))
     answer = subprocess.run(["bash", "-c", shown["curl"][0]], capture_output=True, text=True, timeout=60, check=False)
     assert '"choices"' in answer.stdout, answer.stderr
     assert '"model": "llama-70b"' in answer.stdout
+
+
+def test_the_example_serves_replaces_one_node_and_leaves_nothing(world: World) -> None:
+    """A completion after `up`, an unchanged second one, a raised generation for that node alone, `destroy`."""
+    clone, region = world.clone, world.region
+    before = region.things()
+    clone.up("--policy-pack", "policies")
+    first = region.instances()
+    assert sorted(first) == ["a", "b", "c", "gateway"]
+    assert world.billed == world.known
+    serves(clone)
     assert not any(word in clone.up("--refresh") for word in CHANGES)
+
+    clone.configure({"generations": {"a": 2}})
+    assert "protect" in clone.up(fails=True)
+    assert region.instances() == first
+    clone.pulumi("state", "unprotect", "--all", "--yes", "-s", "aws")
+    clone.up("--policy-pack", "policies")
+    assert world.billed == world.known
+    assert [key for key, i in region.instances().items() if i["InstanceId"] != first[key]["InstanceId"]] == ["a"]
+    serves(clone)
+
     clone.pulumi("state", "unprotect", "--all", "--yes", "-s", "aws")
     clone.pulumi("destroy", "--yes", "--skip-preview", "-s", "aws")
     assert world.billed == world.known == set()
