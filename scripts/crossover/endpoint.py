@@ -70,8 +70,8 @@ def trusting(reached: Outputs, stack: str) -> tuple[str, ...]:
     if url.scheme != "https":
         return ()
     ca = shlex.quote(str(ca_file(stack, reached.ca_certificate)))
-    address = reached.addresses[0].rpartition(":")[0]
-    return (f"--cacert {ca}", f"--resolve {url.hostname}:{url.port}:{address}")
+    # Not --resolve, which takes no names: an address at AWS is one.
+    return (f"--cacert {ca}", f"--connect-to {url.hostname}:{url.port}:{reached.addresses[0]}")
 
 
 def curl(reached: Outputs, key: Path, stream: bool, trust: Sequence[str] = ()) -> str:

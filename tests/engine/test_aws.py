@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import REPOSITORY, Project
-from tests.support.moto import Moto, running
+from tests.engine.conftest import Project
+from tests.support.aws import PROVIDER, STANDARD, P, Plugin, Region, plugin
+from tests.support.moto import running
 from tests.support.session_manager import SessionManager
 
-TESTBED = Path(os.environ.get("CROSSOVER_TESTBED") or REPOSITORY.parent / "shared" / "testbed")
-P = "L-417A185B"
-STANDARD = "L-1216C47A"
 SETTINGS: dict[str, Any] = {
     "region": "us-east-1",
     "access": {"ssh": {"cidrs": ["203.0.113.7/32"]}},
@@ -79,69 +75,16 @@ def program(
 
 
 @pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables that let the engine find the testbed's AWS plugin."""
-    script = TESTBED / "plugins"
-    if not script.exists():
-        pytest.skip(f"no testbed at {TESTBED}: set CROSSOVER_TESTBED to its folder")
-    for _ in range(3):  # it looks through the whole disk, and gives up where a file goes meanwhile
-        shown = subprocess.run(
-            ["bash", "-c", 'eval "$(bash "$0")"; env -0', str(script)], capture_output=True, text=True
-        )
-        found = dict(line.split("=", 1) for line in shown.stdout.split("\0") if "=" in line)
-        if "AWSB_TF_PROVIDER" in found:
-            break
-    else:
-        pytest.skip(
-            f"no terraform-provider-aws_v5* on this machine, which the testbed's AWS plugin needs: {shown.stderr}"
-        )
-    # The table gives two data sources of EC2 the names of RDS's; the SDK calls them so.
-    table = json.loads(Path(found["AWSB_TOKENS"]).read_text())
-    table["dataSources"]["aws_instance"] = "aws:ec2/getInstance:getInstance"
-    table["dataSources"]["aws_instances"] = "aws:ec2/getInstances:getInstances"
-    tokens = tmp_path_factory.mktemp("aws") / "tokens.json"
-    tokens.write_text(json.dumps(table))
-    folder = found["PATH"].split(":")[0]
-    return {"AWSB_TF_PROVIDER": found["AWSB_TF_PROVIDER"], "AWSB_TOKENS": str(tokens), "PLUGINS": folder}
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Plugin:
+    return plugin(tmp_path_factory.mktemp("aws"))
 
 
-@dataclass
-class Account:
-    """A project whose AWS is moto's."""
+@dataclass(frozen=True)
+class Account(Region):
+    """A region of moto's, and a project whose AWS it is."""
 
-    project: Project
-    moto: Moto
-    other_image: str = ""
-
-    def images(self) -> list[str]:
-        """Ids of images that moto has."""
-        return sorted(image["ImageId"] for image in self.moto.call("ec2", "describe_images")["Images"])
-
-    def instances(self) -> dict[str, dict[str, Any]]:
-        """Key → instance, of those that live."""
-        answer = self.moto.call("ec2", "describe_instances")
-        living = [i for r in answer["Reservations"] for i in r["Instances"] if i["State"]["Name"] != "terminated"]
-        return {_tags(i)["crossover:mark"].split(":")[4]: i for i in living}
-
-    def groups(self) -> list[dict[str, Any]]:
-        """All security groups."""
-        groups: list[dict[str, Any]] = self.moto.call("ec2", "describe_security_groups")["SecurityGroups"]
-        return groups
-
-    def things(self) -> dict[str, int]:
-        """How many there are of all that the stack makes besides instances."""
-        counted = {
-            ("ec2", "describe_vpcs"): "Vpcs",
-            ("ec2", "describe_subnets"): "Subnets",
-            ("ec2", "describe_security_groups"): "SecurityGroups",
-            ("ec2", "describe_internet_gateways"): "InternetGateways",
-            ("ec2", "describe_route_tables"): "RouteTables",
-            ("ec2", "describe_key_pairs"): "KeyPairs",
-            ("ec2", "describe_volumes"): "Volumes",
-            ("iam", "list_roles"): "Roles",
-            ("iam", "list_instance_profiles"): "InstanceProfiles",
-        }
-        return {kind: len(self.moto.call(*operation)[kind]) for operation, kind in counted.items()}
+    project: Project = field(kw_only=True)
+    other_image: str = field(kw_only=True)
 
     def contacts(self, instance: dict[str, Any], tunnel: str = "") -> int:
         """How often the machine was met."""
@@ -152,20 +95,14 @@ class Account:
         return outputs
 
 
-def _tags(thing: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
-
-
 @pytest.fixture
-def account(project: Project, plugin: dict[str, str]) -> Iterator[Account]:
+def account(project: Project, aws: Plugin) -> Iterator[Account]:
     with running() as moto:
         moto.stand_in.vcpus = {P: 192, STANDARD: 64}
-        result = Account(project, moto)
-        moto.stand_in.image, result.other_image = result.images()[:2]
-        path = f"{plugin['PLUGINS']}:{project.environment['PATH']}"
-        project.env = {**plugin, **moto.environment, "PATH": path}
-        project.leaves = "terraform-provider-aws"
-        yield result
+        moto.stand_in.image, other_image = Region(moto).images()[:2]
+        project.env = {**moto.environment, **aws.environment(project.environment["PATH"])}
+        project.leaves = PROVIDER
+        yield Account(moto, project=project, other_image=other_image)
 
 
 OPEN = ("0.0.0.0/0", "::/0")
@@ -185,7 +122,7 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
         assert machine["id"] == f"aws/{instance['InstanceId']}"
         assert machine["address"] == instance["PublicDnsName"] != ""
         # Durable and given at first contact: not the one that stands in the user data.
-        attribute = account.moto.call(
+        attribute = account.call(
             "ec2", "describe_instance_attribute", InstanceId=instance["InstanceId"], Attribute="userData"
         )
         launched_with = base64.b64decode(attribute["UserData"]["Value"]).decode()
@@ -198,7 +135,7 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
         assert f"end {key} {machine['id']}" in account.project.installs
         options = instance["MetadataOptions"]
         assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 2)
-        kept = account.moto.call(
+        kept = account.call(
             "ec2", "describe_instance_attribute", InstanceId=instance["InstanceId"], Attribute="disableApiTermination"
         )
         assert kept["DisableApiTermination"]["Value"] is True
@@ -206,7 +143,7 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
     assert {outputs["a-domain"], outputs["b-domain"]} == {"aws/us-east-1b", "aws/us-east-1c"}
     assert outputs["a-price"] == "27.447050"
 
-    volumes = account.moto.call("ec2", "describe_volumes")["Volumes"]
+    volumes = account.call("ec2", "describe_volumes")["Volumes"]
     assert {(v["VolumeType"], v["Encrypted"]) for v in volumes} == {("gp3", True)}
     groups = {g["Description"]: g for g in account.groups()}
     assert not [g for g in groups.values() for r in g["IpPermissions"] if any(c in json.dumps(r) for c in OPEN)]
@@ -272,7 +209,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     assert {after[key]["InstanceId"] for key in ("a", "b")}.isdisjoint(before.values())
     # What was kept before applies to the new machine.
     assert {after[key]["ImageId"] for key in ("a", "b")} == {account.other_image}
-    (pair,) = account.moto.call("ec2", "describe_key_pairs")["KeyPairs"]
+    (pair,) = account.call("ec2", "describe_key_pairs")["KeyPairs"]
     assert {after[key]["KeyName"] for key in ("a", "b")} == {pair["KeyName"]}
     assert account.outputs()["a"]["hostKey"] != pinned["a"]
     assert [account.contacts(instance) for instance in after.values()] == [1, 1, 1]
@@ -313,10 +250,10 @@ def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(
     """Only what the stack made goes with it. First contact and installs are told to come through a session."""
     programs = SessionManager.installed(tmp_path / "ssm", monkeypatch)
     account.project.env["PATH"] = f"{programs.folder}/bin:{account.project.env['PATH']}"
-    vpc = account.moto.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    account.moto.call("ec2", "modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
+    vpc = account.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    account.call("ec2", "modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnets = [
-        account.moto.call(
+        account.call(
             "ec2", "create_subnet", VpcId=vpc, CidrBlock=f"10.1.{n}.0/24", AvailabilityZone=f"us-east-1{letter}"
         )["Subnet"]["SubnetId"]
         for n, letter in enumerate("bc")
@@ -331,7 +268,7 @@ def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(
     tunnel = f"ssm:us-east-1/{instance['InstanceId']}"
     assert account.outputs()["a"]["tunnel"] == tunnel
     assert account.contacts(instance, tunnel) == 1
-    attached = [p["PolicyName"] for p in account.moto.call("iam", "list_policies", OnlyAttached=True)["Policies"]]
+    attached = [p["PolicyName"] for p in account.call("iam", "list_policies", OnlyAttached=True)["Policies"]]
     assert attached == ["AmazonSSMManagedInstanceCore"]
     account.project.run("destroy", "--yes", "--skip-preview")
     assert account.things() == before
