@@ -36,9 +36,9 @@ def connect(
         if previous_private_key is None:
             raise
         say("the machine knows the previous key only: adding the new one")
-        with Connection.open(placement, previous_private_key) as old:
+        with Connection.open(placement, previous_private_key, cancelled=watch.cancelled) as old:
             _change_keys(old, watch, added=_public(private_key))
-        connection = Connection.open(placement, private_key)
+        connection = Connection.open(placement, private_key, cancelled=watch.cancelled)
     if previous_private_key is not None:
         _change_keys(connection, watch, dropped=_public(previous_private_key))
     return connection
@@ -51,7 +51,7 @@ def _patiently(
     while True:
         watch.check(f"connecting to {placement.where}")
         try:
-            return Connection.open(placement, private_key)
+            return Connection.open(placement, private_key, cancelled=watch.cancelled)
         except Unreachable as e:
             if patience.remaining_s <= RETRY_S:
                 raise

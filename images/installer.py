@@ -148,7 +148,7 @@ class _Run:
         placement = self.plan.placement
         result = self.connection.script(
             "prepare",
-            args=[placement.root, placement.cache, *self.plan.bundle.directories],
+            args=[placement.root, placement.cache, placement.scratch, *self.plan.bundle.directories],
             watch=self.watch,
             step="making folders",
         )

@@ -44,9 +44,14 @@ class Placement:
     """"systemd" or "supervisor"."""
     server_name: str = ""
     """The DNS name in the machine's certificate, e.g. "a.nodes.crossover.internal"; checks over TLS ask for it."""
+    tunnel: tuple[str, ...] = ()
+    """The program, with its arguments, whose stdin and stdout are the machine's SSH; empty: `address` answers SSH."""
+    scratch: str = ""
+    """Where the machine may have fast disks mounted, which a stop empties: a bundle's data folders lie there if it
+    has."""
 
     def __post_init__(self) -> None:
-        for name, path in (("root", self.root), ("cache", self.cache)):
+        for name, path in (("root", self.root), ("cache", self.cache), ("scratch", self.scratch or "/none")):
             if not _ABSOLUTE.fullmatch(path) or ".." in path.split("/") or path.rstrip("/") == "":
                 raise InvalidBundle(
                     f"{name} {path!r} is no absolute path that every tool reads alike: no quotes, no % $ ; # ` or \\"

@@ -32,7 +32,7 @@ def remove(
     """
     watch = Watch(deadline_s, cancelled)
     try:
-        connection = Connection.open(placement, private_key)
+        connection = Connection.open(placement, private_key, cancelled=cancelled)
     except (Unreachable, HostKeyChanged) as e:
         say(f"nothing to remove: {e}")
         return False

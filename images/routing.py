@@ -37,7 +37,7 @@ def out_of_rotation(
     Cancelled."""
     with ExitStack() as held:
         try:
-            connection = held.enter_context(_open(gateway, private_keys))
+            connection = held.enter_context(_open(gateway, private_keys, cancelled))
             program = shlex.quote(f"{gateway.root}/{PROGRAM}")
             channel = connection.start(f"exec python3 {program} {shlex.quote(node)} {limit_s}")
             held.callback(_give_back, channel)
@@ -69,12 +69,12 @@ def _give_back(channel: paramiko.Channel) -> None:
         channel.status_event.wait(SLACK_S)
 
 
-def _open(gateway: Placement, private_keys: Sequence[str]) -> Connection:
+def _open(gateway: Placement, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:
     """By the first key that the machine knows: in the middle of a rotation it may be either."""
     refusal: InstallError = Unreachable("no key to try")
     for key in private_keys:
         try:
-            return Connection.open(gateway, key)
+            return Connection.open(gateway, key, cancelled=cancelled)
         except AuthenticationFailed as e:
             refusal = e
     raise refusal

@@ -17,6 +17,7 @@ import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -26,6 +27,7 @@ from images.errors import AuthenticationFailed, CommandFailed, DiskFull, HostKey
 from images.placement import Placement
 from images.plan import PlannedFile
 from images.rendering import template
+from images.tunnel import Tunnel
 from images.waiting import Watch
 
 CONNECT_TIMEOUT_S = 10.0
@@ -58,34 +60,47 @@ class Result:
 class Connection:
     """One SSH connection. Use it as a context manager."""
 
-    def __init__(self, placement: Placement, transport: paramiko.Transport) -> None:
+    def __init__(self, placement: Placement, transport: paramiko.Transport, tunnel: Tunnel | None = None) -> None:
         self.placement = placement
         self._transport = transport
+        self._tunnel = tunnel
 
     @classmethod
-    def open(cls, placement: Placement, private_key: str, *, timeout_s: float = CONNECT_TIMEOUT_S) -> Connection:
-        """Connects, proves the host, logs in. `private_key` is the text of an OpenSSH key without a passphrase.
+    def open(
+        cls,
+        placement: Placement,
+        private_key: str,
+        *,
+        timeout_s: float = CONNECT_TIMEOUT_S,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Connection:
+        """Connects, through the placement's tunnel if it has one, proves the host, logs in. `private_key` is the text
+        of an OpenSSH key without a passphrase; `cancelled` ends the wait for a tunnel.
 
-        Raises Unreachable, HostKeyChanged, AuthenticationFailed.
+        Raises Unreachable, HostKeyChanged, AuthenticationFailed, Cancelled.
         """
         key = parse_private_key(private_key)
-        transport = _connect(placement, timeout_s)
-        try:
-            _prove_host(placement, transport, timeout_s)
-            transport.auth_publickey(placement.ssh_user, key)
-        except paramiko.AuthenticationException as e:
-            transport.close()
-            raise AuthenticationFailed(
-                f"{placement.where} refuses the key {fingerprint(key.asbytes())}: it is not among its authorized keys"
-            ) from e
-        except (OSError, EOFError, paramiko.SSHException) as e:
-            transport.close()
-            raise Unreachable(f"{placement.where} does not complete the SSH handshake: {e or type(e).__name__}") from e
-        except BaseException:
-            transport.close()
-            raise
+        with ExitStack() as undone:
+            tunnel = None
+            if placement.tunnel:
+                tunnel = undone.enter_context(Tunnel.open(placement.tunnel, cancelled=cancelled))
+            transport = _connect(placement, tunnel, timeout_s)
+            undone.callback(transport.close)
+            try:
+                _prove_host(placement, transport, timeout_s)
+                transport.auth_publickey(placement.ssh_user, key)
+            except paramiko.AuthenticationException as e:
+                raise AuthenticationFailed(
+                    f"{placement.where} refuses the key {fingerprint(key.asbytes())}: it is not among its authorized "
+                    "keys"
+                ) from e
+            except (OSError, EOFError, paramiko.SSHException) as e:
+                raise Unreachable(
+                    f"{placement.where} does not complete the SSH handshake: {e or type(e).__name__}{_words(tunnel)}"
+                ) from e
+            undone.pop_all()
         transport.set_keepalive(KEEPALIVE_S)
-        return cls(placement, transport)
+        return cls(placement, transport, tunnel)
 
     def __enter__(self) -> Connection:
         return self
@@ -97,6 +112,8 @@ class Connection:
 
     def close(self) -> None:
         """Ends the connection; what it started detached lives on."""
+        if self._tunnel is not None:
+            self._tunnel.close()  # first: at the end of its input it would end without a word to AWS
         self._transport.close()
 
     def run(
@@ -123,7 +140,7 @@ class Connection:
             channel.exec_command(command)
             return _Exchange(channel, begin, stdin, on_line).finish(watch, step)
         except (OSError, EOFError, paramiko.SSHException) as e:
-            raise Unreachable(f"the connection to {self.placement.where} broke while {step}: {e}") from e
+            raise self._broken(f"while {step}", e) from e
 
     def start(self, command: str) -> paramiko.Channel:
         """Starts a command that lives until its stdin or the connection ends. Raises Unreachable."""
@@ -131,8 +148,11 @@ class Connection:
             channel = self._transport.open_session(timeout=CONNECT_TIMEOUT_S)
             channel.exec_command(command)
         except (OSError, EOFError, paramiko.SSHException) as e:
-            raise Unreachable(f"the connection to {self.placement.where} broke: {e}") from e
+            raise self._broken(f"at {command.split()[0]}", e) from e
         return channel
+
+    def _broken(self, when: str, e: Exception) -> Unreachable:
+        return Unreachable(f"the connection to {self.placement.where} broke {when}: {e}{_words(self._tunnel)}")
 
     def script(
         self,
@@ -263,16 +283,21 @@ class _Exchange:
             self._told = end + 1
 
 
-def _connect(placement: Placement, timeout_s: float) -> paramiko.Transport:
+def _connect(placement: Placement, tunnel: Tunnel | None, timeout_s: float) -> paramiko.Transport:
     try:
-        sock = socket.create_connection((placement.address, placement.ssh_port), timeout_s)
-        transport = paramiko.Transport(sock)
+        here = (placement.address, placement.ssh_port)
+        transport = paramiko.Transport(socket.create_connection(here, timeout_s) if tunnel is None else tunnel.socket)
     except (OSError, EOFError, paramiko.SSHException) as e:
         raise Unreachable(f"{placement.address}:{placement.ssh_port} does not answer: {e}") from e
     transport.set_log_channel(_LOG)
     transport.banner_timeout = timeout_s
     transport.auth_timeout = timeout_s
     return transport
+
+
+def _words(tunnel: Tunnel | None) -> str:
+    """For the end of a message."""
+    return "" if tunnel is None or not tunnel.last_words else f" ({tunnel.last_words})"
 
 
 def _prove_host(placement: Placement, transport: paramiko.Transport, timeout_s: float) -> None:

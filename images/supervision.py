@@ -126,9 +126,7 @@ class Supervisor:
 
 @dataclass(slots=True)
 class Systemd:
-    """systemd, through `sudo -n` where the user who logs in is not root.
-
-    Only validated, never run: see docs/reference/bundle.md."""
+    """systemd, through `sudo -n` where the user who logs in is not root."""
 
     connection: Connection
     plan: Plan

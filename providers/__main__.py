@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from images.bundle import Bundle
-from images.errors import Cancelled, InstallError
+from images.errors import Cancelled, InstallError, Unreachable
 from images.health import inspect
 from images.installer import install
 from images.placement import Placement
 from images.removal import remove
 from images.routing import out_of_rotation
 from images.sources import REPOSITORY
+from images.tunnel import Tunnel
 from providers import errors, registry
+from providers.aws import session
+from providers.base import Machine
+from providers.contact import Dial, direct
+from providers.plugin.contact import FirstContactHandler
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
@@ -82,6 +88,35 @@ class SshInstaller:
                 yield
 
 
+def dial_for(waiting: Waiting) -> Dial:
+    """Through a machine's tunnel where it has one, which the caller's interruption ends."""
+
+    @contextmanager
+    def dial(machine: Machine, timeout_s: float) -> Iterator[socket.socket]:
+        command = _command(machine.tunnel, machine.ports["ssh"])
+        if not command:
+            with direct(machine, timeout_s) as sock:
+                yield sock
+            return
+        try:
+            tunnel = Tunnel.open(command, cancelled=waiting.cancelled)
+        except Unreachable as e:
+            raise (errors.Unauthorized if session.refused(str(e)) else errors.Unavailable)(str(e)) from e
+        except Cancelled as e:
+            raise errors.Cancelled(str(e)) from e
+        with tunnel:
+            yield tunnel.socket
+
+    return dial
+
+
+def _command(tunnel: str, port: int) -> tuple[str, ...]:
+    """What is run to reach the machine; empty where its address answers. Raises InvalidRequest if it cannot be run."""
+    if tunnel:
+        session.require_programs()
+    return session.command(tunnel, port)
+
+
 def _placement(machine: Plain, server_name: str = "") -> Placement:
     return Placement(
         supervision=machine["supervision"],
@@ -94,6 +129,8 @@ def _placement(machine: Plain, server_name: str = "") -> Placement:
         bind=machine["bind"],
         ports={name: int(port) for name, port in machine["listen"].items()},
         server_name=server_name,
+        tunnel=_command(machine.get("tunnel", ""), machine["ports"]["ssh"]),
+        scratch=machine.get("scratch", ""),
     )
 
 
@@ -101,7 +138,8 @@ if __name__ == "__main__":
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),
-            "gpucloud:index:Install": InstallHandler(SshInstaller(), registry.cloud, tuple(registry.CLOUDS)),
+            "gpucloud:index:Install": InstallHandler(SshInstaller(), registry.cloud, tuple(registry.CLOUDS), dial_for),
+            "gpucloud:index:FirstContact": FirstContactHandler(dial_for),
             "gpucloud:index:Credentials": CredentialsHandler(),
         },
         sys.argv[1:],

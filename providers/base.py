@@ -114,6 +114,8 @@ class NodeSpec:
     """The one-use SSH host key that the machine must boot with, where the cloud cannot report the machine's own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The stack's `clouds.<cloud>` section, camelCase, as the cloud's `check_settings` accepts it."""
+    full: frozenset[str] = frozenset()
+    """Failure domains that hold as many of the fleet's nodes as they may, for a region that leaves a choice of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class Machine:
     supervision: str = ""
     """What keeps services alive there: "systemd" or "supervisor"; empty until first contact where the cloud cannot
     tell."""
+    tunnel: str = ""
+    """How SSH gets there where no port is open: `ssm:<region>/<instance id>` (providers/aws/session.py)."""
     loses_disk: bool = False
     """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""

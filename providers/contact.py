@@ -7,8 +7,8 @@ import hashlib
 import io
 import shlex
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 
 import paramiko
@@ -16,10 +16,12 @@ import paramiko
 from providers import hostkeys
 from providers.base import Machine
 from providers.errors import CloudError, Unavailable
+from providers.waiting import Waiting
 
 KEY_TYPES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 """An RSA key signs by SHA-2 only (RFC 8332); every other key is asked for by its own name."""
 COMMAND_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 5.0
 
 
 class WrongHostKey(CloudError):
@@ -30,43 +32,60 @@ class NotSettled(CloudError):
     """The machine is the right one and answered; it could not be given its host key, or not be asked."""
 
 
-def first_contact(machine: Machine, ssh_private_key: str) -> Machine:
+Dial = Callable[[Machine, float], AbstractContextManager[socket.socket]]
+"""Opens a connection to a machine's SSH, within so many seconds where it is for the caller to say; raises OSError or
+CloudError."""
+DialFor = Callable[[Waiting], Dial]
+"""A dial whose own waits hear of an interruption."""
+
+
+def direct(machine: Machine, timeout_s: float) -> socket.socket:
+    """The dial to a machine whose address answers SSH."""
+    return socket.create_connection((machine.address, machine.ports["ssh"]), timeout_s)
+
+
+def directly(waiting: Waiting) -> Dial:
+    """`direct`, which waits no longer than it is told."""
+    return direct
+
+
+def first_contact(machine: Machine, ssh_private_key: str, dial: Dial = direct) -> Machine:
     """The machine with its host key and supervision known, once it has proved to own that key.
 
     Where the cloud cannot report them, the one-use host key of the launch is replaced by the durable one, and the
     machine is asked for its supervision. Raises what `answers_ssh` raises, and NotSettled.
     """
     if not machine.host_key or machine.loses_disk:
-        machine = _keyed(machine, ssh_private_key)
+        machine = _keyed(machine, ssh_private_key, dial)
         if machine.supervision:
             return machine
     elif machine.supervision:
-        answers_ssh(machine)
+        answers_ssh(machine, dial)
         return machine
-    with _session(machine) as transport:
+    with _session(machine, dial) as transport:
         _prove(machine, transport, machine.host_key)
         found = _run(machine, transport, ssh_private_key, "test -d /run/systemd/system && echo systemd || true", b"")
     return replace(machine, supervision=found.strip() or "supervisor")
 
 
-def identified(machine: Machine, ssh_private_keys: Sequence[str]) -> Machine:
+def identified(machine: Machine, ssh_private_keys: Sequence[str], dial: Dial = direct) -> Machine:
     """A machine of this stack's with its host key, for a caller who has no state of it: what the cloud reports, else
     the durable key of the first of these SSH keys whose machine it proves to be. Unchanged if it proves none."""
     for key in ssh_private_keys:
         known = replace(machine, host_key=machine.host_key or hostkeys.durable(key, machine.name).public)
         with suppress(CloudError):
-            answers_ssh(known)
+            answers_ssh(known, dial)
             return known
     return machine
 
 
-def answers_ssh(machine: Machine, timeout_s: float = 5.0) -> None:
+def answers_ssh(machine: Machine, dial: Dial = direct) -> None:
     """Completes an SSH key exchange with the machine, without logging in.
 
     Returns if it proved to own its host key. Raises Unavailable while nothing answers, WrongHostKey where another
     key is shown.
     """
-    with _session(machine, timeout_s) as transport:
+    with _session(machine, dial) as transport:
         _prove(machine, transport, machine.host_key)
 
 
@@ -87,36 +106,37 @@ fi
 """
 
 
-def _keyed(machine: Machine, ssh_private_key: str) -> Machine:
+def _keyed(machine: Machine, ssh_private_key: str, dial: Dial) -> Machine:
     """The machine with the host key that it is known by, or with the durable one, which it is given if it still (or, a
     container after a reset, again) has the one of its launch."""
     durable = hostkeys.durable(ssh_private_key, machine.name)
     settled = replace(machine, host_key=durable.public)
-    with _session(settled) as transport:
+    with _session(settled, dial) as transport:
         first = hostkeys.one_use(ssh_private_key, machine.name).public
         if transport.get_remote_server_key().get_base64() != first.split()[1]:
             known = replace(machine, host_key=machine.host_key or durable.public)
             _prove(known, transport, known.host_key)
             return known
         _run(machine, transport, ssh_private_key, _REPLACE_HOST_KEY, durable.private.encode())
-    answers_ssh(settled)  # Unavailable while its sshd reads the key; WrongHostKey would be a lie of the script's
+    answers_ssh(settled, dial)  # Unavailable while its sshd reads the key; WrongHostKey would be a lie of the script's
     return settled
 
 
 @contextmanager
-def _session(machine: Machine, timeout_s: float = 5.0) -> Iterator[paramiko.Transport]:
-    """An SSH connection whose key exchange is done and that is not logged in. Raises Unavailable."""
+def _session(machine: Machine, dial: Dial) -> Iterator[paramiko.Transport]:
+    """An SSH connection whose key exchange is done and that is not logged in. Raises Unavailable, and what the dial
+    raises."""
     if machine.address is None or "ssh" not in machine.ports:
         raise Unavailable(f"machine {machine.id} has no address yet")
     kind = (machine.host_key or "ssh-ed25519").split()[0]
     where = f"{machine.address}:{machine.ports['ssh']}"
     try:
-        with socket.create_connection((machine.address, machine.ports["ssh"]), timeout_s) as sock:
+        with dial(machine, ANSWER_TIMEOUT_S) as sock:
             transport = paramiko.Transport(sock)
             try:
                 # Ask for the pinned key's type only: a server offers several, and its favourite need not be ours.
                 transport.get_security_options().key_types = KEY_TYPES.get(kind, (kind,))
-                transport.start_client(timeout=timeout_s)
+                transport.start_client(timeout=ANSWER_TIMEOUT_S)
                 yield transport
             finally:
                 transport.close()

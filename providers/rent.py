@@ -176,7 +176,8 @@ def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, 
         if reason is None:
             waiting.say(f"renting {rung}")
             try:
-                return _launch(request, name, candidate, clouds(candidate.cloud))
+                full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
+                return _launch(request, name, candidate, clouds(candidate.cloud), full)
             except (NoCapacity, QuotaExceeded) as e:
                 BLOCKLIST.add(candidate, e)
                 reason = str(e)
@@ -186,15 +187,15 @@ def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, 
 
 
 def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | None:
-    """Why the candidate's failure domain takes no more nodes; None if it does. Clouds whose domains are smaller than a
-    region keep siblings apart themselves."""
+    """Why the candidate's failure domain takes no more nodes; None if it does. Where a region is none, the cloud
+    chooses one that is not full (`NodeSpec.full`)."""
     domain = f"{candidate.cloud}/{candidate.region}"
     if domains.count(domain) < limit:
         return None
     return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
 
 
-def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud) -> Machine:
+def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, full: frozenset[str]) -> Machine:
     spec = NodeSpec(
         name=name,
         owner=request.owner,
@@ -205,6 +206,7 @@ def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud) -> 
         max_usd_per_hour=candidate.max_usd_per_hour,
         host_key=hostkeys.one_use(request.ssh_private_key, name),
         settings=request.settings.get(candidate.cloud, {}),
+        full=full,
     )
     try:
         return cloud.launch(spec)

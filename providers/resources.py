@@ -82,6 +82,36 @@ class Node(pulumi.CustomResource):
         super().__init__("gpucloud:index:Node", name, props, pulumi.ResourceOptions.merge(opts, replace_in_order))
 
 
+class FirstContact(pulumi.CustomResource):
+    """First contact with a machine that no Node rented. `machine` is what an Install needs to know of it: `reported`,
+    with the durable host key that the machine was given, and its supervision. Replaced when the machine is another
+    one; its deletion does nothing."""
+
+    machine: pulumi.Output[dict[str, Any]]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        reported: pulumi.Input[Mapping[str, Any]],
+        machine_name: str,
+        ssh_private_key: pulumi.Input[str],
+        deadline_s: int = 1800,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "reported": reported,
+            "name": machine_name,
+            "sshPrivateKey": pulumi.Output.secret(ssh_private_key),
+            "deadlineS": deadline_s,
+            "machine": None,
+        }
+        replace_in_order = pulumi.ResourceOptions(delete_before_replace=True)
+        super().__init__(
+            "gpucloud:index:FirstContact", name, props, pulumi.ResourceOptions.merge(opts, replace_in_order)
+        )
+
+
 class Install(pulumi.CustomResource):
     """A bundle on a machine, running and checked. Replaced when the machine is another one."""
 

@@ -123,6 +123,7 @@ class Machines:
             usd_per_hour=None if price is None else price.usd_per_hour,
             ssh_private_key=self._credentials.sshPrivateKey,
             generation=self._settings.generations.get(key, 1),
+            deadline_s=self._settings.deadlines.rent_s,
             opts=opts,
         )
         return Rented(node.machine, node.instance)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from providers.aws.prices import volume_usd_per_hour
-from providers.aws.tags import MARK, ports_of, usd_per_hour_of
+from providers.aws.session import tunnel
+from providers.aws.tags import MARK, WAY_IN, ports_of, usd_per_hour_of
 from providers.base import Machine, MachineState
 from providers.naming import owner_of
 
@@ -40,7 +41,7 @@ def tags(thing: Mapping[str, Any]) -> dict[str, str]:
 
 
 def machine(instance: Mapping[str, Any], region: str) -> Machine:
-    """An instance. `host_key` is empty: its tag tells the one that it was launched with, and it may have another."""
+    """An instance. `host_key` is empty: first contact settles it."""
     known = tags(instance)
     status = state(instance)
     return Machine(
@@ -59,6 +60,7 @@ def machine(instance: Mapping[str, Any], region: str) -> Machine:
         ports=ports_of(known),
         ssh_user="ubuntu",
         supervision="systemd",
+        tunnel=tunnel(region, instance["InstanceId"]) if known.get(WAY_IN) == "ssm" else "",
         status=status,
     )
 

@@ -10,19 +10,23 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from providers.aws import session
 from providers.aws.config import AwsSettings
 from providers.aws.network import AwsNetwork
-from providers.aws.tags import HOST_KEY, USD_PER_HOUR, machine_tags, told
+from providers.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
 from providers.base import GATEWAY_ROLE, Candidate, Owner
 from providers.cloudinit import user_data
 from providers.hostkeys import one_use
 from providers.naming import machine_name
+from providers.resources import FirstContact
 
 SSH_USER = "ubuntu"
 """Of Ubuntu's images and of the Deep Learning AMIs made from them."""
+NVME = "/opt/dlami/nvme"
+"""Where the Deep Learning AMIs mount the machine's own NVMe, by their service dlami-nvme."""
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
 STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
-KEPT = (*REPLACING, *STOPPING, f'tags["{HOST_KEY}"]', f'tags["{USD_PER_HOUR}"]')
+KEPT = (*REPLACING, *STOPPING, f'tags["{USD_PER_HOUR}"]')
 """Inputs whose edit would replace or stop a machine that may not be had again (aws_instance of provider 5.100): they
 apply to the next machine, which a raised generation brings."""
 
@@ -48,6 +52,7 @@ class AwsNode(pulumi.ComponentResource):
         ports: Mapping[str, int],
         usd_per_hour: Decimal | None,
         ssh_private_key: pulumi.Input[str],
+        deadline_s: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         own = pulumi.ResourceOptions(providers=[network.survey.provider])
@@ -85,11 +90,7 @@ class AwsNode(pulumi.ComponentResource):
             },
             disable_api_termination=True,
             **({} if gateway else reserved(settings)),
-            tags={
-                **tags,
-                **told(ports, usd_per_hour),
-                HOST_KEY: pulumi.Output.unsecret(host_key.apply(lambda key: key.public)),
-            },
+            tags={**tags, **told(ports, usd_per_hour), WAY_IN: "ssm" if settings.access.ssm else "ssh"},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=network.way_out,
@@ -101,9 +102,19 @@ class AwsNode(pulumi.ComponentResource):
             ),
         )
         address = self.instance.public_dns if settings.public_addresses else self.instance.private_ip
-        self.machine = pulumi.Output.all(self.instance.id, address, self.instance.tags).apply(
-            lambda known: machine(known[0], known[1], known[2][HOST_KEY], ports)
-        )
+        way_in = settings.region if settings.access.ssm else None
+        scratch = "" if gateway else NVME
+        self.machine = FirstContact(
+            f"{name}-contact",
+            reported=pulumi.Output.all(self.instance.id, address).apply(
+                lambda known: reported(known[0], known[1], ports, ssm_region=way_in, scratch=scratch)
+            ),
+            machine_name=machine_name(owner),
+            ssh_private_key=ssh_private_key,
+            deadline_s=deadline_s,
+            # Nothing is lost with it, and a protected one would stand in the way of a raised generation.
+            opts=pulumi.ResourceOptions(parent=self, protect=False),
+        ).machine
         self.failureDomain = self.instance.availability_zone.apply(lambda known: f"aws/{known}")
         self.usdPerHour = pulumi.Output.from_input("" if usd_per_hour is None else str(usd_per_hour))
         self.register_outputs(
@@ -122,9 +133,11 @@ def aws_node(
     usd_per_hour: Decimal | None,
     ssh_private_key: pulumi.Input[str],
     generation: int = 1,
+    deadline_s: int = 1800,
     opts: pulumi.ResourceOptions | None = None,
 ) -> AwsNode:
-    """The node of that key, in the zone that the network's survey chose for it.
+    """The node of that key, in the zone that the network's survey chose for it; `deadline_s` bounds the wait for its
+    first contact.
 
     `usd_per_hour` is the catalogue's price, as AWS bills by its list; None where it has none. Raises pulumi.RunError
     where it is above the candidate's ceiling.
@@ -138,12 +151,15 @@ def aws_node(
     owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
     return AwsNode(
         name, network, owner=owner, candidate=candidate, ports=ports, usd_per_hour=usd_per_hour,
-        ssh_private_key=ssh_private_key, opts=opts,
+        ssh_private_key=ssh_private_key, deadline_s=deadline_s, opts=opts,
     )  # fmt: skip
 
 
-def machine(instance_id: str, address: str, host_key: str, ports: Mapping[str, int]) -> dict[str, Any]:
-    """What an Install needs to know, in the words of `providers.plugin.node.placement`."""
+def reported(
+    instance_id: str, address: str, ports: Mapping[str, int], *, ssm_region: str | None = None, scratch: str = ""
+) -> dict[str, Any]:
+    """The machine before first contact, in the words of `providers.plugin.node.placement`. With `ssm_region`, SSH goes
+    through Session Manager there."""
     return {
         "id": f"aws/{instance_id}",
         "address": address,
@@ -151,10 +167,12 @@ def machine(instance_id: str, address: str, host_key: str, ports: Mapping[str, i
         "listen": dict(ports),
         "bind": "0.0.0.0",
         "sshUser": SSH_USER,
-        "hostKey": host_key,
+        "hostKey": "",
         "root": "/opt/crossover",
         "cache": "/var/cache/crossover",
-        "supervision": "systemd",
+        "supervision": "",
+        **({"tunnel": session.tunnel(ssm_region, instance_id)} if ssm_region else {}),
+        **({"scratch": scratch} if scratch else {}),
     }
 
 

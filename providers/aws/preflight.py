@@ -12,6 +12,7 @@ from providers.aws import machines, offering
 from providers.aws.account import Account
 from providers.aws.config import AwsSettings, parse
 from providers.aws.quota import Quota, needed, shortfall
+from providers.aws.session import PROGRAMS
 from providers.aws.tags import FLEET, fleet_mark
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE
 from providers.errors import CloudError, InvalidRequest, NotFound
@@ -20,11 +21,6 @@ from providers.preflight import Check, Level, Plan
 OWN_ADDRESS = "https://checkip.amazonaws.com"
 """AWS' own answer to the question from where it sees us."""
 ADDRESS_TIMEOUT_S = 5.0
-SSM_PROGRAMS = {
-    "aws": "install the AWS CLI, version 2",
-    "session-manager-plugin": "install AWS' Session Manager plugin",
-}
-"""What `access: ssm` starts on this computer."""
 COUNTED = ("pending", "running")
 
 
@@ -49,7 +45,7 @@ def _own_address() -> str:
 THIS = Runner(_own_address, lambda name: shutil.which(name) is not None)
 
 
-def checks(account: Account, plan: Plan, runner: Runner = THIS) -> list[Check]:
+def checks(account: Account, plan: Plan, runner: Runner | None = None) -> list[Check]:
     """Each on its own: one that fails does not hide the rest. Raises nothing of AWS'."""
     try:
         settings = parse(plan.settings)
@@ -61,7 +57,7 @@ def checks(account: Account, plan: Plan, runner: Runner = THIS) -> list[Check]:
         "aws account": lambda: _account(account, settings),
         "aws quota": lambda: _quotas(account, settings, plan),
         "aws zones": lambda: _zones(account, settings, plan),
-        "aws way in": lambda: _way_in(settings, runner),
+        "aws way in": lambda: _way_in(settings, runner or THIS),
     }
     for name, look in looks.items():
         try:
@@ -164,11 +160,11 @@ def _way_in(settings: AwsSettings, runner: Runner) -> Iterable[Check]:
 
 
 def _by_ssm(runner: Runner) -> Check:
-    missing = [name for name in SSM_PROGRAMS if not runner.has(name)]
+    missing = [name for name in PROGRAMS if not runner.has(name)]
     if missing:
-        remedy = "; ".join(SSM_PROGRAMS[name] for name in missing)
+        remedy = f"install {' and '.join(PROGRAMS[name] for name in missing)}"
         return Check("aws way in", Level.FAIL, f"access is ssm, and {' and '.join(missing)} is missing here", remedy)
-    return Check("aws way in", Level.OK, f"ssm: {' and '.join(SSM_PROGRAMS)} are there")
+    return Check("aws way in", Level.OK, f"ssm: {' and '.join(PROGRAMS)} are there")
 
 
 def _by_ssh(settings: AwsSettings, runner: Runner) -> Check:

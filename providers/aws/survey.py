@@ -1,6 +1,6 @@
 """What AWS says before anything is created: zones, quotas, images, and where our machines already are.
 
-All of it is asked at preview too, so that what cannot work is refused there.
+All of it is asked at preview too, so that what cannot work is refused there; so is what this computer lacks to get in.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pulumi
 import pulumi_aws as aws
 
-from providers.aws import quota
+from providers.aws import quota, session
 from providers.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.aws.layout import regular_zones, spread
 from providers.aws.tags import FLEET, fleet_mark, key_of
@@ -79,6 +79,8 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
                 f"{who} asks for region {candidate.region!r} and clouds.aws.region is {settings.region!r}: a stack has "
                 "one region at AWS, choose one of the two"
             )
+    if settings.access.ssm:
+        session.require_programs()
     ask = _Asked(settings.region, aws.Provider("aws", region=settings.region))
     instance_types = {who: candidate.sku for who, candidate in demand.candidates.items()}
     offered = {sku: ask.zones(sku) for sku in sorted(set(instance_types.values()))}

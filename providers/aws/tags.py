@@ -12,8 +12,8 @@ from providers.naming import machine_name, mark, owner_of
 MARK = "crossover:mark"
 FLEET = "crossover:fleet"
 """Project, stack and role: what siblings share, so that AWS can filter by it."""
-HOST_KEY = "crossover:host-key"
-"""The public host key that the machine was launched with. An edit never touches it: the machine keeps its key."""
+WAY_IN = "crossover:way-in"
+"""How SSH gets in, "ssh" or "ssm", for who knows the machine by its tags alone."""
 
 PORTS = "crossover:ports"
 """Service → port, as no listing of EC2's tells it."""
@@ -27,7 +27,7 @@ def fleet_mark(project: str, stack: str, role: str) -> str:
 
 
 def machine_tags(owner: Owner) -> dict[str, str]:
-    """What a machine and its volumes carry, less HOST_KEY."""
+    """What a machine and its volumes carry."""
     return {"Name": machine_name(owner), MARK: mark(owner), FLEET: fleet_mark(*owner.fleet)}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX, Machine, MachineState, Owner
-from providers.contact import identified
+from providers.contact import DialFor, directly, identified
 from providers.errors import Cancelled, CloudError, Incomplete, InstallFailed, NotFound
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.node import is_vacant, look, placement
@@ -66,8 +66,11 @@ class InstallHandler(Handler):
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
     secret = frozenset({"secrets", "sshPrivateKey"})
 
-    def __init__(self, installer: Installer, clouds: Clouds, cloud_names: Sequence[str]) -> None:
+    def __init__(
+        self, installer: Installer, clouds: Clouds, cloud_names: Sequence[str], dial_for: DialFor = directly
+    ) -> None:
         self.installer = installer
+        self.dial_for = dial_for
         self.clouds = clouds
         self.cloud_names = cloud_names
         self.rolling = RollingChange()
@@ -126,7 +129,7 @@ class InstallHandler(Handler):
             owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
             if owner is not None:
                 for gateway in self._gateways(owner, waiting):
-                    known = identified(_gateway_on(gateway), keys)
+                    known = identified(_gateway_on(gateway), keys, self.dial_for(waiting))
                     held.enter_context(self.installer.out_of_rotation(placement(known), owner.key, keys, waiting))
             yield
 

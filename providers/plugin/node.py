@@ -306,6 +306,7 @@ def placement(machine: Machine) -> dict[str, Any]:
         "root": machine.root,
         "cache": machine.cache,
         "supervision": machine.supervision,
+        **({"tunnel": machine.tunnel} if machine.tunnel else {}),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -29,6 +29,8 @@ from providers.runpod.pods import machine, order, usd
 TERMINATE_WITHIN_S = 900.0
 TERMINATE_POLL_S = 5.0
 
+STOCK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
+"""RunPod's level of availability → in which order data centres are tried."""
 log = logging.getLogger(__name__)
 
 
@@ -113,17 +115,24 @@ class RunpodCloud:
             raise InvalidRequest(f"runpod has no SKU {spec.sku!r}: {nearest(spec.sku, SKUS)}")
         settings = Settings.parse(spec.settings)
         quote = Quote.of(self.client.gpu(sku.gpu_id, sku.count, settings.min_cuda_version))
-        data_center = self._data_center(spec.region, settings, quote)
-        body = order(spec, sku, settings, data_center)
+        data_centers = self._data_centers(spec, settings, quote)
+        orders = [order(spec, sku, settings, data_center) for data_center in data_centers]
         usd_per_gpu_hour = quote.usd_per_gpu_hour
         if sku.interruptible:
             usd_per_gpu_hour = self.interruptible.usd_per_gpu_hour(sku.gpu_id)
-        _refuse(spec, usd_per_gpu_hour * sku.count, quote, data_center or ANY)
-        if not sku.interruptible:
-            pod = self.client.create_pod(body)
-        else:
+        _refuse(spec, usd_per_gpu_hour * sku.count, quote, data_centers)
+        if sku.interruptible:
             log.warning(RETIREMENT)
-            pod = self._rent_interruptible(body, usd_per_gpu_hour, quote)
+        for body in orders:
+            try:
+                if sku.interruptible:
+                    pod = self._rent_interruptible(body, usd_per_gpu_hour, quote)
+                else:
+                    pod = self.client.create_pod(body)
+                break
+            except NoCapacity:
+                if body is orders[-1]:
+                    raise
         try:
             return machine(pod)
         except (LookupError, TypeError, ValueError, AttributeError) as e:
@@ -188,21 +197,30 @@ class RunpodCloud:
             return left_over if left_over and left_over.state is not MachineState.TERMINATED else None
         return None if left.state is MachineState.TERMINATED else left
 
-    def _data_center(self, region: str, settings: Settings, quote: Quote) -> str | None:
-        """Where to place the pod; None for anywhere. Raises InvalidRequest for what is no data centre, and where the
-        network volume is elsewhere."""
+    def _data_centers(self, spec: NodeSpec, settings: Settings, quote: Quote) -> tuple[str, ...]:
+        """Where to try to place the pod, in order: with "any", where the GPU is free and no sibling is in the way, most
+        stock first. RunPod is not left to choose, since where it puts a pod is known only afterwards. Raises
+        InvalidRequest for what is no data centre, and where the network volume is elsewhere."""
+        region = spec.region
         if region != ANY and region not in quote.levels:
             known = self.client.data_centers()
             if region not in known:
                 raise InvalidRequest(f"runpod has no data centre {region!r}: {nearest(region, [*known, ANY])}")
+        if settings.volume_id is None and region == ANY:
+            stocked = sorted(quote.levels, key=lambda center: (STOCK.get(quote.levels[center], len(STOCK)), center))
+            return tuple(center for center in stocked if quote.free(center) and f"runpod/{center}" not in spec.full)
         if settings.volume_id is None:
-            return None if region == ANY else region
+            return (region,)
         at = str(self.client.network_volume(settings.volume_id).get("dataCenter"))
         if region not in (ANY, at):
             raise InvalidRequest(
                 f"network volume {settings.volume_id} is in {at}, not in {region}: choose one of {at}, {ANY}"
             )
-        return at
+        if f"runpod/{at}" in spec.full:
+            raise NoCapacity(
+                f"network volume {settings.volume_id} is in {at}, where the fleet has no room: another node is there"
+            )
+        return (at,)
 
     def _interruptible_price(self, gpu_id: str) -> Decimal | None:
         try:
@@ -225,15 +243,18 @@ class RunpodCloud:
         return {**made, "id": pod_id, "status": "PROVISIONING", "cost": float(usd_per_gpu_hour * gpu["count"])}
 
 
-def _refuse(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, region: str) -> None:
+def _refuse(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, data_centers: Sequence[str]) -> None:
     """Raises NoCapacity where it is too dear, or nothing is free."""
     if spec.max_usd_per_hour is not None and usd_per_hour > spec.max_usd_per_hour:
         raise NoCapacity(
             f"runpod asks {usd_per_hour} USD/h for {spec.sku}, above the ceiling of {spec.max_usd_per_hour} USD/h"
         )
-    if not quote.free(region):
+    if not any(quote.free(center) for center in data_centers):
         elsewhere = ", ".join(center for center in sorted(quote.levels) if quote.free(center)) or "nowhere"
-        raise NoCapacity(f"runpod has no {spec.sku} free in {region} at {usd_per_hour} USD/h; free in: {elsewhere}")
+        taken = f" where the fleet has room (it is in {', '.join(sorted(spec.full))})" if spec.full else ""
+        raise NoCapacity(
+            f"runpod has no {spec.sku} free in {spec.region}{taken} at {usd_per_hour} USD/h; free in: {elsewhere}"
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:

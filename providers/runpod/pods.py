@@ -21,7 +21,7 @@ from providers.runpod.config import Settings, Sku
 OWNER = "CROSSOVER_OWNER"
 """The ownership mark (providers.naming.mark)."""
 LAUNCH = "CROSSOVER_LAUNCH"
-"""JSON: {"region", "sku", "ports": service → inner port} as they were asked for."""
+"""JSON: {"region": data centre, "sku", "ports": service → inner port} as they were asked for."""
 
 STATES = {
     "PROVISIONING": MachineState.PENDING,
@@ -56,11 +56,11 @@ class Launch:
             return cls()
 
 
-def order(spec: NodeSpec, sku: Sku, settings: Settings, data_center: str | None) -> dict[str, Any]:
-    """The body of POST /pods (CreatePodRequest). `data_center` None leaves the place to RunPod."""
+def order(spec: NodeSpec, sku: Sku, settings: Settings, data_center: str) -> dict[str, Any]:
+    """The body of POST /pods (CreatePodRequest)."""
     if spec.host_key is None:
         raise InvalidRequest("runpod reports no SSH host keys: a pod must be launched with a one-use host key")
-    kept = {"region": spec.region, "sku": spec.sku, "ports": dict(spec.ports)}
+    kept = {"region": data_center, "sku": spec.sku, "ports": dict(spec.ports)}
     body: dict[str, Any] = {
         "name": spec.name,
         "cloud": "SECURE",
@@ -74,9 +74,8 @@ def order(spec: NodeSpec, sku: Sku, settings: Settings, data_center: str | None)
             LAUNCH: json.dumps(kept, sort_keys=True),
             **environment(spec.ssh_public_key, spec.host_key.private),
         },
+        "dataCenterIds": [data_center],
     }
-    if data_center is not None:
-        body["dataCenterIds"] = [data_center]
     if settings.volume_id is not None:
         body["mounts"] = {"network": [{"volumeId": settings.volume_id, "path": settings.volume_mount_path}]}
     return body

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke
+from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke, ssh
 
 
 class _Group(TyperGroup):
@@ -48,6 +48,7 @@ app.command("offers")(offers.command)
 app.command("orphans")(orphans.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
+app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from cost_guard import wording
 from rich.text import Text
 
+from providers.base import GATEWAY_ROLE
 from scripts.crossover.output import console, emit_json, styled, table
 from scripts.crossover.stack import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading, verdict
 
@@ -46,6 +47,8 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
     shown.add_row("models", ", ".join((reached.model, *reached.managed_models)))
     shown.add_row("Prometheus", reached.prometheus)
     shown.add_row("Alertmanager", reached.alertmanager)
+    if not reached.here:
+        shown.add_row("", f"both on the gateway's machine; they come here by: {tunnel(reached, stack)}")
     shown.add_row("monthly cost", "unknown" if cost is None else f"{wording.usd(cost)} reckoned, self-hosted")
     shown.add_row("break-even", Text.assemble(styled(str(judged.level)), f" {judged.headline}"))
     console().print(shown)
@@ -54,14 +57,21 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
         print(line)
 
 
+def tunnel(reached: Outputs, stack: str) -> str:
+    """The command that brings the gateway's Prometheus and Alertmanager to the same ports of this computer."""
+    ports = [urlsplit(url).port for url in (reached.prometheus, reached.alertmanager)]
+    forwards = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
+    return f"crossover ssh {GATEWAY_ROLE} --stack {shlex.quote(stack)} -N {forwards}"
+
+
 def trusting(reached: Outputs, stack: str) -> tuple[str, ...]:
     """What curl needs to find and to trust an endpoint whose certificate the stack's own CA signed."""
     url = urlsplit(reached.endpoint)
     if url.scheme != "https":
         return ()
     ca = shlex.quote(str(ca_file(stack, reached.ca_certificate)))
-    address = reached.addresses[0].rpartition(":")[0]
-    return (f"--cacert {ca}", f"--resolve {url.hostname}:{url.port}:{address}")
+    # Not --resolve, which takes no names: an address at AWS is one.
+    return (f"--cacert {ca}", f"--connect-to {url.hostname}:{url.port}:{reached.addresses[0]}")
 
 
 def curl(reached: Outputs, key: Path, stream: bool, trust: Sequence[str] = ()) -> str:

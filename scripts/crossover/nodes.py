@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import quote
-from urllib.request import urlopen
 
 from providers import registry
+from providers.base import GATEWAY_ROLE
 from providers.errors import CloudError, NotFound
 from providers.plugin.node import VACANT
 from scripts.crossover.output import console, emit_json, styled, table
+from scripts.crossover.ssh import login
 from scripts.crossover.stack import AsJson, Stack, StackError, nodes, outputs, reading
 
 UP = 'up{job="vllm"}'
+ASK_TIMEOUT_S = 15.0
 
 
 def command(stack: Stack = "local", as_json: AsJson = False) -> None:
@@ -65,9 +68,13 @@ def _state(resource_id: str) -> str:
 def _serving(stack: str) -> dict[str, bool]:
     """Node key → whether Prometheus could scrape it last; empty where Prometheus does not answer."""
     try:
-        address = outputs(stack).prometheus
-        with urlopen(f"{address}/api/v1/query?query={quote(UP)}", timeout=5) as response:
-            found = json.load(response)["data"]["result"]
-    except (URLError, OSError, ValueError, KeyError, StackError):
+        reached = outputs(stack)
+        url = f"{reached.prometheus}/api/v1/query?query={quote(UP)}"
+        ask = ["curl", "-sS", "--max-time", "5", url]
+        # Prometheus listens on loopback of the gateway's machine; ssh hands its words to a shell there.
+        command = ask if reached.here else [*login(stack, GATEWAY_ROLE), shlex.join(ask)]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True).stdout
+        found = json.loads(answer)["data"]["result"]
+    except (subprocess.SubprocessError, OSError, ValueError, KeyError, StackError):
         return {}
     return {series["metric"]["node"]: series["value"][1] == "1" for series in found}

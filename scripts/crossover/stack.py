@@ -35,6 +35,7 @@ INSTALL = "gpucloud:index:Install"
 INSTANCE = "aws:ec2/instance:Instance"
 """A machine at AWS; its parent, of AWS_NODE, has the outputs of a Node."""
 AWS_NODE = "crossover:aws:Node"
+CREDENTIALS = "gpucloud:index:Credentials"
 
 
 class StackError(Exception):
@@ -68,7 +69,14 @@ class Outputs:
     model: str
     managed_models: tuple[str, ...]
     prometheus: str
+    """URL on the first gateway's machine."""
     alertmanager: str
+    """As `prometheus`."""
+
+    @property
+    def here(self) -> bool:
+        """Whether the first gateway's machine is this computer."""
+        return bool(self.addresses) and self.addresses[0].startswith("127.0.0.1:")
 
 
 def outputs(stack: str) -> Outputs:
@@ -189,6 +197,20 @@ def key_file(stack: str, key: str) -> Path:
 def ca_file(stack: str, certificate: str) -> Path:
     """Writes the certificate of the stack's CA, and returns the path."""
     return _kept(stack, "ca.pem", certificate)
+
+
+def identity_file(stack: str) -> Path:
+    """Writes the stack's private SSH key where only its owner can read it, and returns the path. Raises StackError."""
+    exported = json.loads(pulumi("stack", "export", "--show-secrets", "--stack", stack)).get("deployment") or {}
+    for resource in exported.get("resources") or []:
+        if resource["type"] == CREDENTIALS and not resource.get("delete"):
+            return _kept(stack, "ssh", json.loads(resource["outputs"]["sshPrivateKey"]["plaintext"]))
+    raise StackError(f"stack {stack} has no credentials: it is not up; run `make up`")
+
+
+def known_hosts_file(stack: str, machine: str, host_key: str) -> Path:
+    """Writes the one host key that a machine is accepted with, by the machine's id, and returns the path."""
+    return _kept(stack, f"{machine.replace('/', '-')}.known_hosts", f"{machine} {host_key}\n")
 
 
 def _kept(stack: str, suffix: str, text: str) -> Path:

@@ -34,8 +34,9 @@ def certificate_names(settings: Settings) -> list[str]:
 class Gateway(pulumi.ComponentResource):
     """HAProxy, LiteLLM, Redis, Prometheus and Alertmanager, on a machine of their own or on every node.
 
-    Outputs: `endpoint`, `prometheus`, `alertmanager`, each a URL; `addresses`, "host:port" of every gateway. Where the
-    endpoint speaks TLS, its URL holds the certificate's name, and clients resolve that to the addresses.
+    Outputs: `endpoint`, a URL; `addresses`, "host:port" of every gateway; `prometheus` and `alertmanager`, URLs on the
+    first gateway's machine itself, where they listen on loopback (`crossover ssh` leads there). Where the endpoint
+    speaks TLS, its URL holds the certificate's name, and clients resolve that to the addresses.
     """
 
     endpoint: pulumi.Output[str]
@@ -76,8 +77,8 @@ class Gateway(pulumi.ComponentResource):
         routers = pulumi.Output.all(*(install.machine for install in installs)).apply(_reachable)
         self.addresses = routers.apply(lambda found: [_address(m, GATEWAY_PORT) for m in found])
         self.endpoint = routers.apply(lambda found: _endpoint(settings, found))
-        self.prometheus = routers.apply(lambda found: _first(found, "prometheus"))
-        self.alertmanager = routers.apply(lambda found: _first(found, "alertmanager"))
+        self.prometheus = routers.apply(lambda found: _inside(found, "prometheus"))
+        self.alertmanager = routers.apply(lambda found: _inside(found, "alertmanager"))
         self.register_outputs({"endpoint": self.endpoint})
 
     def _hosts(
@@ -106,14 +107,16 @@ def _address(machine: Mapping[str, Any], port: str) -> str:
 
 def _endpoint(settings: Settings, machines: Sequence[Mapping[str, Any]]) -> str:
     name = settings.gateway.tls_server_name
-    if name is None or not machines:
-        return _first(machines, GATEWAY_PORT)
+    if not machines:
+        return ""
+    if name is None:
+        return f"http://{_address(machines[0], GATEWAY_PORT)}"
     return f"https://{name}:{int(machines[0]['ports'][GATEWAY_PORT])}"
 
 
-def _first(machines: Sequence[Mapping[str, Any]], port: str) -> str:
-    """The URL at the first machine; empty where there is none."""
-    return f"http://{_address(machines[0], port)}" if machines else ""
+def _inside(machines: Sequence[Mapping[str, Any]], port: str) -> str:
+    """The URL on the first machine itself; empty where there is none."""
+    return f"http://127.0.0.1:{int(machines[0]['ports'][port])}" if machines else ""
 
 
 def _bundle(settings: Settings, machines: Mapping[str, Any], ca_certificate: str, limits: Limits) -> dict[str, Any]:

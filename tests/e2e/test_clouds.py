@@ -24,6 +24,7 @@ from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Boot, Emulator
 from tests.clouds.vastai import VastaiEmulator
 from tests.support.checkout import Checkout
+from tests.support.eventually import eventually
 from tests.support.sandbox import REQUIREMENTS, Sandboxes, prepare_cache, sandboxes
 from tests.support.sshd import make_key, public_key
 
@@ -122,6 +123,12 @@ def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> It
         yield made
 
 
+def serves(clone: Checkout) -> set[bool | None]:
+    """What `crossover nodes` says of the nodes."""
+    nodes = json.loads(clone.run(".venv/bin/crossover", "nodes", "--stack", clone.stack, "--json"))
+    return {node["serves"] for node in nodes if node["role"] == "inference"}
+
+
 @pytest.mark.parametrize("world", ["lambda", "runpod", "vastai", "existing", "mixed"], indirect=True)
 def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World) -> None:
     clone = world.clone
@@ -131,6 +138,8 @@ def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World)
     answer = subprocess.run(["bash", "-c", shown["curl"][0]], capture_output=True, text=True, timeout=60, check=False)
     assert '"choices"' in answer.stdout, answer.stderr
     assert '"model": "llama-70b"' in answer.stdout
+    # Prometheus listens on loopback of the gateway's machine: this is its answer, through SSH.
+    eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node")
     assert not any(word in clone.up("--refresh") for word in ("created", "updated", "replaced", "deleted"))
     clone.pulumi("state", "unprotect", "--all", "--yes", "-s", clone.stack)
     clone.pulumi("destroy", "--yes", "--skip-preview", "-s", clone.stack)

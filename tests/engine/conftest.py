@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
 from tests.support.checkout import ended
+from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = Path(__file__).parent / "plugin"
@@ -38,12 +37,16 @@ class Project:
     """In the command of processes that a plugin of others leaves behind: they are ended after each of ours."""
 
     @property
+    def backend(self) -> Path:
+        return self.folder / "backend"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
             "PATH": f"{REPOSITORY}/.state/bin:{REPOSITORY}/.venv/bin:{os.environ['PATH']}",
             "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'backend'}",
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
             "PULUMI_CONFIG_PASSPHRASE": "correct horse",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "CROSSOVER_LOCAL_STATE": str(self.folder / "local"),
@@ -52,7 +55,7 @@ class Project:
         }
 
     def prepare(self) -> None:
-        (self.folder / "backend").mkdir()
+        self.backend.mkdir()
         self.use_plugin(self.plugin)
         self.program("")
         self.run("stack", "init", "test")
@@ -88,9 +91,8 @@ class Project:
         """The command's output. Asserts that it succeeded, or failed."""
         process = self.start(*arguments)
         output = ended(process, timeout_s)
-        for pid in processes_of(self.folder, self.leaves) if self.leaves else ():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        if self.leaves:
+            end_strays(self.backend, self.leaves)
         assert (process.returncode != 0) == fails, output
         return output
 
@@ -119,23 +121,6 @@ class Project:
         """What the stub installer was asked to do, in order."""
         path = self.folder / "installs"
         return path.read_text().splitlines() if path.exists() else []
-
-
-def processes_of(folder: Path, *words: str) -> list[int]:
-    """Processes, machines' own apart, whose environment names the project's folder and whose command all words."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            command = (entry / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        ours = f"PULUMI_BACKEND_URL=file://{folder}/backend".encode() in environment
-        if ours and "sshd" not in command and all(word in command for word in words):
-            found.append(int(entry.name))
-    return found
 
 
 @pytest.fixture

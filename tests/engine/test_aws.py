@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import REPOSITORY, Project
-from tests.support.moto import Moto, running
+from tests.engine.conftest import Project
+from tests.support.aws import PROVIDER, STANDARD, P, Plugin, Region, plugin
+from tests.support.moto import running
+from tests.support.session_manager import SessionManager
 
-TESTBED = Path(os.environ.get("CROSSOVER_TESTBED") or REPOSITORY.parent / "shared" / "testbed")
-P = "L-417A185B"
-STANDARD = "L-1216C47A"
 SETTINGS: dict[str, Any] = {
     "region": "us-east-1",
     "access": {"ssh": {"cidrs": ["203.0.113.7/32"]}},
@@ -77,89 +75,34 @@ def program(
 
 
 @pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables that let the engine find the testbed's AWS plugin."""
-    script = TESTBED / "plugins"
-    if not script.exists():
-        pytest.skip(f"no testbed at {TESTBED}: set CROSSOVER_TESTBED to its folder")
-    for _ in range(3):  # it looks through the whole disk, and gives up where a file goes meanwhile
-        shown = subprocess.run(
-            ["bash", "-c", 'eval "$(bash "$0")"; env -0', str(script)], capture_output=True, text=True
-        )
-        found = dict(line.split("=", 1) for line in shown.stdout.split("\0") if "=" in line)
-        if "AWSB_TF_PROVIDER" in found:
-            break
-    else:
-        pytest.skip(
-            f"no terraform-provider-aws_v5* on this machine, which the testbed's AWS plugin needs: {shown.stderr}"
-        )
-    # The table gives two data sources of EC2 the names of RDS's; the SDK calls them so.
-    table = json.loads(Path(found["AWSB_TOKENS"]).read_text())
-    table["dataSources"]["aws_instance"] = "aws:ec2/getInstance:getInstance"
-    table["dataSources"]["aws_instances"] = "aws:ec2/getInstances:getInstances"
-    tokens = tmp_path_factory.mktemp("aws") / "tokens.json"
-    tokens.write_text(json.dumps(table))
-    folder = found["PATH"].split(":")[0]
-    return {"AWSB_TF_PROVIDER": found["AWSB_TF_PROVIDER"], "AWSB_TOKENS": str(tokens), "PLUGINS": folder}
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Plugin:
+    return plugin(tmp_path_factory.mktemp("aws"))
 
 
-@dataclass
-class Account:
-    """A project whose AWS is moto's."""
+@dataclass(frozen=True)
+class Account(Region):
+    """A region of moto's, and a project whose AWS it is."""
 
-    project: Project
-    moto: Moto
-    other_image: str = ""
+    project: Project = field(kw_only=True)
+    other_image: str = field(kw_only=True)
 
-    def images(self) -> list[str]:
-        """Ids of images that moto has."""
-        return sorted(image["ImageId"] for image in self.moto.call("ec2", "describe_images")["Images"])
-
-    def instances(self) -> dict[str, dict[str, Any]]:
-        """Key → instance, of those that live."""
-        answer = self.moto.call("ec2", "describe_instances")
-        living = [i for r in answer["Reservations"] for i in r["Instances"] if i["State"]["Name"] != "terminated"]
-        return {_tags(i)["crossover:mark"].split(":")[4]: i for i in living}
-
-    def groups(self) -> list[dict[str, Any]]:
-        """All security groups."""
-        groups: list[dict[str, Any]] = self.moto.call("ec2", "describe_security_groups")["SecurityGroups"]
-        return groups
-
-    def things(self) -> dict[str, int]:
-        """How many there are of all that the stack makes besides instances."""
-        counted = {
-            ("ec2", "describe_vpcs"): "Vpcs",
-            ("ec2", "describe_subnets"): "Subnets",
-            ("ec2", "describe_security_groups"): "SecurityGroups",
-            ("ec2", "describe_internet_gateways"): "InternetGateways",
-            ("ec2", "describe_route_tables"): "RouteTables",
-            ("ec2", "describe_key_pairs"): "KeyPairs",
-            ("ec2", "describe_volumes"): "Volumes",
-            ("iam", "list_roles"): "Roles",
-            ("iam", "list_instance_profiles"): "InstanceProfiles",
-        }
-        return {kind: len(self.moto.call(*operation)[kind]) for operation, kind in counted.items()}
+    def contacts(self, instance: dict[str, Any], tunnel: str = "") -> int:
+        """How often the machine was met."""
+        return self.project.installs.count(f"contact {instance['InstanceId']} {tunnel}".strip())
 
     def outputs(self) -> dict[str, Any]:
         outputs: dict[str, Any] = json.loads(self.project.run("stack", "output", "--json"))
         return outputs
 
 
-def _tags(thing: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
-
-
 @pytest.fixture
-def account(project: Project, plugin: dict[str, str]) -> Iterator[Account]:
+def account(project: Project, aws: Plugin) -> Iterator[Account]:
     with running() as moto:
         moto.stand_in.vcpus = {P: 192, STANDARD: 64}
-        result = Account(project, moto)
-        moto.stand_in.image, result.other_image = result.images()[:2]
-        path = f"{plugin['PLUGINS']}:{project.environment['PATH']}"
-        project.env = {**plugin, **moto.environment, "PATH": path}
-        project.leaves = "terraform-provider-aws"
-        yield result
+        moto.stand_in.image, other_image = Region(moto).images()[:2]
+        project.env = {**moto.environment, **aws.environment(project.environment["PATH"])}
+        project.leaves = PROVIDER
+        yield Account(moto, project=project, other_image=other_image)
 
 
 OPEN = ("0.0.0.0/0", "::/0")
@@ -178,13 +121,21 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
         instance, machine = instances[key], outputs[key]
         assert machine["id"] == f"aws/{instance['InstanceId']}"
         assert machine["address"] == instance["PublicDnsName"] != ""
-        assert machine["hostKey"] == _tags(instance)["crossover:host-key"]
+        # Durable and given at first contact: not the one that stands in the user data.
+        attribute = account.call(
+            "ec2", "describe_instance_attribute", InstanceId=instance["InstanceId"], Attribute="userData"
+        )
+        launched_with = base64.b64decode(attribute["UserData"]["Value"]).decode()
+        assert "ssh-ed25519 " in launched_with
+        assert machine["hostKey"].startswith("ssh-ed25519 ")
+        assert machine["hostKey"] not in launched_with
+        assert account.contacts(instance) == 1
         assert (machine["sshUser"], machine["ports"]) == ("ubuntu", {"ssh": 22, "vllm": 8000})
         assert outputs[f"{key}-domain"] == f"aws/{instance['Placement']['AvailabilityZone']}"
         assert f"end {key} {machine['id']}" in account.project.installs
         options = instance["MetadataOptions"]
         assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 2)
-        kept = account.moto.call(
+        kept = account.call(
             "ec2", "describe_instance_attribute", InstanceId=instance["InstanceId"], Attribute="disableApiTermination"
         )
         assert kept["DisableApiTermination"]["Value"] is True
@@ -192,7 +143,7 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
     assert {outputs["a-domain"], outputs["b-domain"]} == {"aws/us-east-1b", "aws/us-east-1c"}
     assert outputs["a-price"] == "27.447050"
 
-    volumes = account.moto.call("ec2", "describe_volumes")["Volumes"]
+    volumes = account.call("ec2", "describe_volumes")["Volumes"]
     assert {(v["VolumeType"], v["Encrypted"]) for v in volumes} == {("gp3", True)}
     groups = {g["Description"]: g for g in account.groups()}
     assert not [g for g in groups.values() for r in g["IpPermissions"] if any(c in json.dumps(r) for c in OPEN)]
@@ -204,6 +155,12 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
 
     assert "unchanged" in (again := account.project.up())
     assert not any(word in again for word in (" created", " updated", " replaced", " deleted")), again
+    account.project.run("refresh", "--yes", "--skip-preview")
+    assert [account.contacts(instance) for instance in instances.values()] == [1, 1, 1]
+    exported = json.loads(account.project.run("stack", "export"))
+    (contact,) = (r for r in exported["deployment"]["resources"] if r["urn"].endswith("::a-contact"))
+    assert "ciphertext" in contact["outputs"]["sshPrivateKey"]
+    assert contact["outputs"]["machine"] == outputs["a"]
     assert {key: i["InstanceId"] for key, i in account.instances().items()} == {
         key: i["InstanceId"] for key, i in instances.items()
     }
@@ -218,6 +175,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.program(program())
     account.project.up()
     before = {key: i["InstanceId"] for key, i in account.instances().items()}
+    pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
     images = account.images()
     zones: dict[str, Any] = {"zones": ["us-east-1c"], "max_per_zone": 2}
     edits: dict[str, dict[str, Any]] = {
@@ -239,9 +197,9 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.up()
     assert {key: i["InstanceId"] for key, i in account.instances().items()} == before
     assert {i["State"]["Name"] for i in account.instances().values()} == {"running"}
-    # The host key that the machine booted with stays pinned, although the credentials are others by now.
-    pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
-    assert pinned == {key: _tags(account.instances()[key])["crossover:host-key"] for key in ("a", "b")}
+    # The host key of first contact stays pinned, although the credentials are others by now, and nobody is met again.
+    assert {key: account.outputs()[key]["hostKey"] for key in ("a", "b")} == pinned
+    assert [account.contacts(instance) for instance in account.instances().values()] == [1, 1, 1]
 
     account.moto.stand_in.image = account.other_image
     account.project.program(program(generation=2, credentials_generation=3))
@@ -251,9 +209,10 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     assert {after[key]["InstanceId"] for key in ("a", "b")}.isdisjoint(before.values())
     # What was kept before applies to the new machine.
     assert {after[key]["ImageId"] for key in ("a", "b")} == {account.other_image}
-    (pair,) = account.moto.call("ec2", "describe_key_pairs")["KeyPairs"]
+    (pair,) = account.call("ec2", "describe_key_pairs")["KeyPairs"]
     assert {after[key]["KeyName"] for key in ("a", "b")} == {pair["KeyName"]}
-    assert account.outputs()["a"]["hostKey"] == _tags(after["a"])["crossover:host-key"] != pinned["a"]
+    assert account.outputs()["a"]["hostKey"] != pinned["a"]
+    assert [account.contacts(instance) for instance in after.values()] == [1, 1, 1]
 
 
 def test_a_quota_that_is_too_low_refuses_the_preview_and_up_before_anything_is_created(account: Account) -> None:
@@ -285,12 +244,16 @@ def test_a_node_added_later_goes_where_no_sibling_is(account: Account) -> None:
     assert "3 nodes do not fit into us-east-1b, us-east-1c with at most 1 in a zone" in refused
 
 
-def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(account: Account) -> None:
-    """Only what the stack made goes with it."""
-    vpc = account.moto.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    account.moto.call("ec2", "modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
+def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what the stack made goes with it. First contact and installs are told to come through a session."""
+    programs = SessionManager.installed(tmp_path / "ssm", monkeypatch)
+    account.project.env["PATH"] = f"{programs.folder}/bin:{account.project.env['PATH']}"
+    vpc = account.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    account.call("ec2", "modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnets = [
-        account.moto.call(
+        account.call(
             "ec2", "create_subnet", VpcId=vpc, CidrBlock=f"10.1.{n}.0/24", AvailabilityZone=f"us-east-1{letter}"
         )["Subnet"]["SubnetId"]
         for n, letter in enumerate("bc")
@@ -301,7 +264,11 @@ def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(account: Account
     assert {i["SubnetId"] for i in account.instances().values()} == set(subnets)
     rules = [r for g in account.groups() if g["Description"].startswith("crossover") for r in g["IpPermissions"]]
     assert [r["FromPort"] for r in rules] == [8000]
-    attached = [p["PolicyName"] for p in account.moto.call("iam", "list_policies", OnlyAttached=True)["Policies"]]
+    instance = account.instances()["a"]
+    tunnel = f"ssm:us-east-1/{instance['InstanceId']}"
+    assert account.outputs()["a"]["tunnel"] == tunnel
+    assert account.contacts(instance, tunnel) == 1
+    attached = [p["PolicyName"] for p in account.call("iam", "list_policies", OnlyAttached=True)["Policies"]]
     assert attached == ["AmazonSSMManagedInstanceCore"]
     account.project.run("destroy", "--yes", "--skip-preview")
     assert account.things() == before

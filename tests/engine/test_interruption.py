@@ -7,8 +7,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from tests.engine.conftest import Project, processes_of
+from tests.engine.conftest import Project
 from tests.engine.test_node import fleet
+from tests.support.processes import processes_of
 
 SLOW = {"slow_s": 60}
 
@@ -43,7 +44,7 @@ def test_kill_9_of_the_engine_then_the_documented_recovery(project: Project) -> 
     wait_for(lambda: len(project.installs) == 1)
     os.kill(up.pid, signal.SIGKILL)
     up.wait(timeout=10)
-    wait_for(lambda: not processes_of(project.folder), 60)  # language host, program and plugin end by themselves
+    wait_for(lambda: not processes_of(project.backend), 60)  # language host, program and plugin end by themselves
     machines = project.machines
     assert len(machines) == 1
     project.run("cancel", "--yes")
@@ -58,7 +59,7 @@ def test_a_killed_plugin_leaves_a_machine_that_the_next_up_adopts(project: Proje
     project.program(fleet({"a": "bay-1"}))
     up = project.start("up", "--yes", "--skip-preview")
     wait_for(lambda: project.machines)
-    for pid in processes_of(project.folder, "engine/plugin"):
+    for pid in processes_of(project.backend, "engine/plugin"):
         os.kill(pid, signal.SIGKILL)
     up.communicate(timeout=120)
     machines = project.machines

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from providers.__main__ import dial_for
+from providers.aws import session
 from providers.base import Machine, MachineState
 from providers.cloudinit import user_data
 from providers.contact import NotSettled, WrongHostKey, first_contact, identified
 from providers.container import ENTRY, environment
-from providers.errors import Unavailable
+from providers.errors import Cancelled, InvalidRequest, Unauthorized, Unavailable
 from providers.hostkeys import durable, one_use
+from providers.plugin.contact import FirstContactHandler
+from providers.plugin.values import Plain
+from providers.waiting import Waiting
 from tests.clouds.server import Boot
+from tests.support.eventually import eventually
 from tests.support.sandbox import Sandboxes, sandboxes
+from tests.support.session_manager import INSTANCE, REGION, SessionManager
 from tests.support.sshd import make_key, public_key
-from tests.unit.scripts.support import eventually
 
 NAME = "p-s-a-g1-0123abcd"
 
@@ -107,3 +113,67 @@ def test_a_machine_that_lets_nobody_in_answered_and_is_not_settled(host: Sandbox
     make_key(tmp_path / "other")
     with pytest.raises(NotSettled, match="does not let ubuntu log in with this stack's SSH key"):
         met(vm(host, key, public_key(tmp_path / "other")), key)
+
+
+@dataclass
+class Through:
+    """The resource's handler as the plugin composes it, and a machine that is reached through a session alone."""
+
+    handler: FirstContactHandler
+    news: Plain
+    manager: SessionManager
+
+    def create(self) -> Plain:
+        return self.handler.create("urn", self.news, Waiting())[1]
+
+
+@pytest.fixture
+def through(
+    host: Sandboxes, key: str, public: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Through]:
+    booted = vm(host, key, public)
+    manager = SessionManager.installed(tmp_path / "ssm", monkeypatch)
+    manager.serves(str(booted.address), booted.ports["ssh"])
+    reported = {
+        "id": f"aws/{INSTANCE}", "address": "203.0.113.1", "ports": {"ssh": 22}, "listen": {"ssh": 22},
+        "bind": "0.0.0.0", "sshUser": "ubuntu", "hostKey": "", "root": "/opt/crossover",
+        "cache": "/var/cache/crossover", "supervision": "", "tunnel": session.tunnel(REGION, INSTANCE),
+    }  # fmt: skip
+    news = {"reported": reported, "name": NAME, "sshPrivateKey": key, "deadlineS": 60}
+    yield Through(FirstContactHandler(dial_for), news, manager)
+    assert manager.alive() == []
+
+
+def test_a_machine_without_an_open_port_is_met_through_a_session(through: Through, key: str) -> None:
+    """It gets its durable key, an interrupted contact is made again, and a change of its way is proved by that key."""
+    made = through.create()
+    assert made["machine"] == {
+        **through.news["reported"], "hostKey": durable(key, NAME).public, "supervision": "supervisor"
+    }  # fmt: skip
+    assert through.create() == made  # as where the engine never heard of the first
+    before = len(through.manager.log)
+    elsewhere = {**through.news, "reported": {**through.news["reported"], "address": "203.0.113.2"}}
+    assert through.handler.update("id", made, elsewhere, Waiting())["machine"]["address"] == "203.0.113.2"
+    assert len(through.manager.log) > before
+
+
+def test_a_refusal_that_waiting_does_not_cure_ends_it_at_once(through: Through) -> None:
+    """Not after the deadline: the machine is billed meanwhile."""
+    through.manager.behaves(denied=1)
+    with pytest.raises(Unauthorized, match=r"AccessDeniedException.* is not authorized to perform: ssm:StartSession"):
+        through.create()
+    assert len(through.manager.log) == 1
+
+
+def test_without_its_programs_it_is_not_waited_for_either(
+    through: Through, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InvalidRequest, match="install what is missing"):
+        through.create()
+
+
+def test_an_interruption_ends_the_wait_for_a_session(through: Through) -> None:
+    through.manager.behaves(slow_s=60)
+    with pytest.raises(Cancelled):
+        through.handler.create("urn", through.news, Waiting(cancelled=lambda: bool(through.manager.log)))

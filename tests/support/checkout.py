@@ -18,6 +18,7 @@ from providers.base import Machine
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
+from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "crossover:"
@@ -45,6 +46,8 @@ class Checkout:
     stack: str = "local"
     variables: dict[str, str] = field(default_factory=dict)
     """Added to the environment of every command."""
+    leaves: str = ""
+    """In the command of processes that a plugin of others leaves behind: they are ended after each of ours."""
 
     @classmethod
     def make(cls, stack: str = "local") -> Checkout:
@@ -83,6 +86,8 @@ class Checkout:
         """The output. Asserts that the command succeeded, or failed."""
         process = self.start(*command, **environment)
         output = ended(process, timeout_s=240)
+        if self.leaves:
+            end_strays(self.folder / ".state" / "pulumi", self.leaves)
         assert (process.returncode != 0) == fails, output
         return output
 

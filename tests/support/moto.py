@@ -1,4 +1,5 @@
-"""AWS's API on this machine: moto_server in an environment of its own, and a stand-in for what moto lacks."""
+"""AWS's API on this machine: moto_server in an environment of its own, and a stand-in for what moto lacks. Instances
+are names alone, or sandbox machines that boot what RunInstances carries."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.clouds.server import Boot
+from tests.support.sandbox import Sandboxes
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements" / "testbed.txt"
 INSTALL = """
@@ -24,22 +28,7 @@ INSTALL = """
     VIRTUAL_ENV=$1 "$venv/bin/uv" pip sync --python "$1/bin/python" --require-hashes "$2"
 """
 
-SERVE = """
-from moto.ec2.responses.instances import InstanceResponse
-from moto.server import main
-
-launch = InstanceResponse.run_instances
-
-def protect(self):
-    # moto 5.2.5 drops this argument of RunInstances, which AWS heeds.
-    answer = launch(self)
-    for instance in answer.result.instances:
-        instance.disable_api_termination = bool(self._get_param("DisableApiTermination"))
-    return answer
-
-InstanceResponse.run_instances = protect
-main(["-H", "127.0.0.1", "-p", "0"])
-"""
+SERVER = Path(__file__).with_name("moto_server.py")
 
 
 def environment() -> Path:
@@ -61,12 +50,15 @@ def environment() -> Path:
 
 @dataclass
 class StandIn:
-    """Answers GetServiceQuota and the public SSM parameters of images. Tests set `vcpus` and `images`."""
+    """Answers GetServiceQuota, the public SSM parameters of images, and what moto_server.py asks for. Tests set `vcpus`
+    and `image`."""
 
     vcpus: dict[str, float] = field(default_factory=dict)
     """Quota code → limit."""
     image: str = ""
     """What it says that the newest image of every name is."""
+    host: Sandboxes | None = None
+    """Where the machines of instances run."""
     url: str = ""
 
     def answer(self, action: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -79,6 +71,13 @@ class StandIn:
             described = {"Name": request["Name"], "Type": "String", "DataType": "aws:ec2:image", "Version": 1}
             arn = f"arn:aws:ssm:us-east-1::parameter{request['Name']}"
             return 200, {"Parameter": {**described, "ARN": arn, "Value": self.image}}
+        if self.host is not None and action == "Machines.Boot":
+            keys, ports = tuple(request["PublicKeys"]), tuple(request["Ports"])
+            order = Boot(request["InstanceId"], keys, request["UserData"], ports=ports)
+            return 200, {"Address": self.host.boot(order, systemd=True).address}
+        if self.host is not None and action == "Machines.End":
+            self.host.end(request["InstanceId"])
+            return 200, {}
         return 400, {"__type": "NoSuchResourceException", "message": f"the stand-in knows no {action} {request}"}
 
 
@@ -103,37 +102,38 @@ class Moto:
             "AWS_ENDPOINT_URL_SSM": self.stand_in.url,
         }
 
-    def call(self, service: str, operation: str, **arguments: Any) -> Any:
+    def call(self, service: str, operation: str, *, region: str = "us-east-1", **arguments: Any) -> Any:
         """The API's own answer, by boto3 of moto's environment."""
         script = (
             "import boto3, json, sys\n"
-            "service, operation, arguments = sys.argv[1:]\n"
-            "answer = getattr(boto3.client(service), operation)(**json.loads(arguments))\n"
+            "service, region, operation, arguments = sys.argv[1:]\n"
+            "answer = getattr(boto3.client(service, region), operation)(**json.loads(arguments))\n"
             "print(json.dumps(answer, default=str))\n"
         )
-        command = [str(self.python), "-c", script, service, operation, json.dumps(arguments)]
+        command = [str(self.python), "-c", script, service, region, operation, json.dumps(arguments)]
         variables = {**os.environ, **self.environment}
         return json.loads(subprocess.check_output(command, env=variables, text=True, timeout=60))
 
 
 @contextmanager
-def running() -> Iterator[Moto]:
-    """An empty account, whose API ends with the block. Free ports on loopback."""
-    folder = environment()
-    process = subprocess.Popen(
-        [str(folder / "bin" / "python"), "-c", SERVE],
-        # Without it, moto knows none of AWS's own policies.
-        env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        with _stand_in() as stand_in:
-            yield Moto(_url(process), stand_in, folder / "bin" / "python")
-    finally:
-        process.kill()
-        process.wait()
+def running(host: Sandboxes | None = None) -> Iterator[Moto]:
+    """An empty account, whose API ends with the block. Free ports on loopback. With `host`, every instance is a machine
+    there, with systemd, and has its address."""
+    python = environment() / "bin" / "python"
+    with _stand_in(host) as stand_in:
+        process = subprocess.Popen(
+            [str(python), "-P", str(SERVER), stand_in.url if host else ""],
+            # With -P, `import moto` does not find this file; with the variable, moto knows AWS's own policies.
+            env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            yield Moto(_url(process), stand_in, python)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _url(process: subprocess.Popen[str]) -> str:
@@ -148,8 +148,8 @@ def _url(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def _stand_in() -> Iterator[StandIn]:
-    known = StandIn()
+def _stand_in(host: Sandboxes | None) -> Iterator[StandIn]:
+    known = StandIn(host=host)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,11 +1,13 @@
-"""What processes hold, read from /proc."""
+"""Processes and what they hold, read from /proc."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 LISTEN = "0A"
@@ -26,6 +28,31 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def processes_of(backend: Path, *words: str) -> list[int]:
+    """Processes, machines' own apart, whose environment names this folder as Pulumi's backend and whose command all
+    words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes().split(b"\0")
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        ours = f"PULUMI_BACKEND_URL=file://{backend}".encode() in environment
+        if ours and "sshd" not in command and all(word in command for word in words):
+            found.append(int(entry.name))
+    return found
+
+
+def end_strays(backend: Path, word: str) -> None:
+    """Ends what a plugin of others left behind, by a word in its command."""
+    for pid in processes_of(backend, word):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def open_ports(pids: Iterable[int]) -> set[tuple[str, int]]:

@@ -10,7 +10,8 @@ A machine is a process 1 (sandbox_init.sh) in mount, process, network, host name
 - Its network is that of tests/support/sandbox_net.py: an outer address in 127.64.0.0/10, for a VM with its own ports,
   for a container with random ones. Machines reach one another there. Nothing else is reached from inside.
 - A VM (`Boot` without a command) gets its `user_data` as cloud-init would read it and the authorized keys for `root`
-  and for `ubuntu`, another name of root, and runs sshd. A container runs its command, and ends with it.
+  and for `ubuntu`, another name of root, and runs sshd, by itself or below systemd (sandbox_systemd.py). A container
+  runs its command, and ends with it.
 - Process 1 also ends when its stdin does, whose other end only this process holds: with the process that booted it, in
   whatever way that ended, the kernel ends all that runs in the machine, its mounts and its network.
 
@@ -39,6 +40,7 @@ from images.placement import Placement, environment_folder
 from images.rendering import template
 from images.sources import REPOSITORY, repository_source
 from tests.clouds.server import Boot, Booted
+from tests.support import sandbox_systemd
 from tests.support.sandbox_net import Impossible, Network
 
 CACHE = "/var/cache/crossover"
@@ -67,6 +69,8 @@ class _Sandbox:
 
     process: subprocess.Popen[str]
     folder: Path
+    group: Path | None
+    """Its control group, where it runs systemd."""
 
 
 @dataclass
@@ -80,11 +84,14 @@ class Sandboxes:
     _network: Network | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def boot(self, order: Boot) -> Booted:
+    def boot(self, order: Boot, *, systemd: bool = False) -> Booted:
         """Starts it; returns when its ports are reserved, which takes a fraction of a second, and not when they
-        answer. Raises ValueError for what cannot be booted, Impossible where this computer does not allow it."""
+        answer. A VM with `systemd` needs what `sandbox_systemd.missing` tells. Raises ValueError for what cannot be
+        booted, Impossible where this computer does not allow it."""
         seed = _common_seed(order.machine_id) if order.command else _vm_seed(order)
-        command = order.command or SSHD
+        command = order.command or (sandbox_systemd.COMMAND if systemd else SSHD)
+        if systemd:
+            seed |= sandbox_systemd.seed(SSHD)
         environment = {"PATH": PATH, "HOME": "/root", **order.environment}
         with self._lock:
             if self._network is None:
@@ -98,8 +105,9 @@ class Sandboxes:
             raise ValueError(f"machine {order.machine_id} is there already") from None
         _write_seed(folder / "seed", seed)
         process = _start(folder, self.cache, "machine", command, environment)
+        group = sandbox_systemd.enclose(_init(process)) if systemd else None
         with self._lock:
-            self._machines[order.machine_id] = _Sandbox(process, folder)
+            self._machines[order.machine_id] = _Sandbox(process, folder, group)
         try:
             address, ports = self._network.wire(process.pid, order.ports, own_ports=not order.command)
             _go(process)
@@ -117,6 +125,8 @@ class Sandboxes:
         assert self._network is not None
         self._network.cut(machine.process.pid)
         _stop(machine.process)
+        if machine.group is not None:
+            sandbox_systemd.dissolve(machine.group)
         shutil.rmtree(machine.folder)
 
     def close(self) -> None:
@@ -128,7 +138,8 @@ class Sandboxes:
             self._network = None
 
     def processes(self, machine_id: str) -> dict[int, list[str]]:
-        """Live processes of the machine, by this computer's numbers → their argument lists; empty once it ended."""
+        """Live processes of the machine, less those below systemd, by this computer's numbers → their argument lists;
+        empty once it ended."""
         machine = self._machines.get(machine_id)
         if machine is None or machine.process.poll() is not None:
             return {}
@@ -315,6 +326,11 @@ def _start(
             return process
     _stop(process)
     raise Impossible((folder / "log").read_text(errors="replace").strip() or "its process 1 ends without a word")
+
+
+def _init(process: subprocess.Popen[str]) -> int:
+    """This computer's number of the machine's process 1."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
 
 
 def _go(process: subprocess.Popen[str]) -> None:

@@ -11,12 +11,17 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+import providers.plugin.contact
 from providers import registry
 from providers.base import Machine, NodeSpec
+from providers.contact import Dial
 from providers.errors import InstallFailed, NoCapacity
+from providers.hostkeys import durable
 from providers.local.cloud import LocalCloud
+from providers.plugin.contact import FirstContactHandler
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
@@ -25,20 +30,28 @@ from providers.plugin.values import Plain
 from providers.waiting import Waiting
 
 
-class RecordingInstaller:
-    def _write(self, line: str) -> None:
-        with Path(os.environ["INSTALL_LOG"]).open("a") as f:
-            f.write(line + "\n")
+def write(line: str) -> None:
+    with Path(os.environ["INSTALL_LOG"]).open("a") as f:
+        f.write(line + "\n")
 
+
+def contact_on_paper(machine: Machine, ssh_private_key: str, dial: Dial) -> Machine:
+    """First contact with a machine at which nobody answers: moto's."""
+    write(f"contact {machine.id} {machine.tunnel}".strip())
+    host_key = machine.host_key or durable(ssh_private_key, machine.name).public
+    return replace(machine, host_key=host_key, supervision=machine.supervision or "systemd")
+
+
+class RecordingInstaller:
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
-        self._write(f"begin {news['serverName']} {news['machine']['id']}")
+        write(f"begin {news['serverName']} {news['machine']['id']}")
         if "slow_s" in news["bundle"]:
             waiting.pause(float(news["bundle"]["slow_s"]))
         while "when" in news["bundle"] and not Path(news["bundle"]["when"]).exists():
             waiting.pause(0.05)
         if news["bundle"].get("fail"):
             raise InstallFailed(f"{news['serverName']} is not healthy; the end of its log: no GPU found")
-        self._write(f"end {news['serverName']} {news['machine']['id']}")
+        write(f"end {news['serverName']} {news['machine']['id']}")
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         return ["vllm does not run"] if olds["bundle"].get("sick") else []
@@ -46,11 +59,11 @@ class RecordingInstaller:
     def out_of_rotation(
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
     ) -> AbstractContextManager[None]:
-        self._write(f"drain {node} {gateway['id']}")
+        write(f"drain {node} {gateway['id']}")
         return nullcontext()
 
     def remove(self, olds: Plain, waiting: Waiting) -> None:
-        self._write(f"remove {olds['serverName']} {olds['machine']['id']}")
+        write(f"remove {olds['serverName']} {olds['machine']['id']}")
 
 
 class ScriptedCloud(LocalCloud):
@@ -69,11 +82,13 @@ class ScriptedCloud(LocalCloud):
 if __name__ == "__main__":
     clouds = {**registry.CLOUDS, "local": ScriptedCloud.from_environment}
     registry.CLOUDS = clouds
+    vars(providers.plugin.contact)["first_contact"] = contact_on_paper
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),
             "gpucloud:index:Install": InstallHandler(RecordingInstaller(), registry.cloud, tuple(registry.CLOUDS)),
             "gpucloud:index:Credentials": CredentialsHandler(),
+            "gpucloud:index:FirstContact": FirstContactHandler(),
         },
         sys.argv[1:],
     )

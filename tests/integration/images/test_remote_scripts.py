@@ -42,6 +42,92 @@ def test_a_check_waits_at_least_as_long_as_the_gateway() -> None:
     assert GatewaySettings().canary_timeout_ms <= 8 * 1000
 
 
+class Disks:
+    """prepare.sh on a machine whose fast disks are a folder, mounted or not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.cache, self.scratch, self.bin = (folder / n for n in ("root", "cache", "nvme", "bin"))
+        self.models = self.root / "models"
+        self.bin.mkdir()
+        self.scratch.mkdir()
+        self.mounted(True)
+        (self.bin / "systemctl").write_text("#!/bin/sh\nexit 0\n")  # has finished booting
+        (self.bin / "systemctl").chmod(0o755)
+
+    def mounted(self, mounted: bool) -> None:
+        (self.bin / "mountpoint").write_text(f'#!/bin/sh\n[ "$*" = "-q {self.scratch}" ] && exit {int(not mounted)}\n')
+        (self.bin / "mountpoint").chmod(0o755)
+
+    def prepare(self, scratch: str | None = None) -> subprocess.CompletedProcess[str]:
+        arguments = [self.root, self.cache, str(self.scratch) if scratch is None else scratch, "models", "data/x"]
+        return subprocess.run(
+            ["sh", "-c", template("remote/prepare.sh"), "crossover", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env={"PATH": f"{self.bin}:{os.environ['PATH']}"},
+        )
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Disks:
+    return Disks(tmp_path)
+
+
+def test_data_folders_lie_on_the_fast_disks_of_a_machine_that_has_some(disks: Disks) -> None:
+    """Also the second time, with what has come there since."""
+    assert disks.prepare().returncode == 0
+    (disks.models / "weights").write_text("70B")
+    assert disks.prepare().returncode == 0
+    assert (disks.scratch / "models/weights").read_text() == "70B"
+    assert (disks.root / "data/x").resolve() == disks.scratch / "data/x"
+
+
+def test_folders_that_an_earlier_install_left_empty_move_too(disks: Disks) -> None:
+    disks.models.mkdir(parents=True)
+    assert disks.prepare().returncode == 0
+    assert disks.models.resolve() == disks.scratch / "models"
+
+
+def test_weights_that_are_elsewhere_already_stay_there(disks: Disks) -> None:
+    """On the root volume, or where somebody has linked them to."""
+    disks.models.mkdir(parents=True)
+    (disks.models / "weights").write_text("70B")
+    assert disks.prepare().returncode == 0
+    assert not disks.models.is_symlink()
+    (disks.root / "elsewhere").mkdir()
+    (disks.models / "weights").unlink()
+    disks.models.rmdir()
+    disks.models.symlink_to(disks.root / "elsewhere")
+    assert disks.prepare().returncode == 0
+    assert disks.models.resolve() == disks.root / "elsewhere"
+
+
+@pytest.mark.parametrize("scratch", [None, ""])
+def test_without_fast_disks_the_folders_lie_in_the_root(disks: Disks, scratch: str | None) -> None:
+    disks.mounted(False)
+    assert disks.prepare(scratch).returncode == 0
+    assert disks.models.is_dir()
+    assert not disks.models.is_symlink()
+
+
+def test_disks_that_a_stop_has_emptied_get_their_folders_again(disks: Disks) -> None:
+    assert disks.prepare().returncode == 0
+    (disks.scratch / "models").rmdir()
+    assert disks.prepare().returncode == 0
+    assert (disks.scratch / "models").is_dir()
+
+
+def test_weights_are_never_put_below_a_mount_that_is_missing(disks: Disks) -> None:
+    """They would fill the root volume, and be hidden by the disks when these come back."""
+    assert disks.prepare().returncode == 0
+    (disks.scratch / "models").rmdir()
+    disks.mounted(False)
+    done = disks.prepare()
+    assert done.returncode == 1
+    assert f"{disks.models} lies on {disks.scratch}, and no disk is mounted there" in done.stderr
+    assert not (disks.scratch / "models").exists()
+
+
 class Systemd:
     """systemd.sh with a systemctl and a sudo that only note what they are told."""
 

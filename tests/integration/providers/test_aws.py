@@ -29,12 +29,12 @@ from scripts.crossover.__main__ import app
 from scripts.crossover.stack import Known
 from tests.support.moto import Moto, running
 
-REGIONS = ("us-east-1", "eu-west-1")
+REGIONS = ("us-east-1", "eu-west-1", "us-west-2")
 P, STANDARD = "L-417A185B", "L-1216C47A"
 SECTION: dict[str, Any] = {"region": "us-east-1", "access": {"ssh": {"cidrs": ["203.0.113.0/24"]}}}
 GPU = Candidate("aws", "us-east-1", "p4de.24xlarge")
 SMALL = Candidate("aws", "us-east-1", "c7i.large")
-HERE = Runner(lambda: "203.0.113.9", lambda program: True)
+HERE = Runner(lambda: "203.0.113.7", lambda program: True)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,14 @@ def moto() -> Iterator[Moto]:
                 return answer(action, request)
             wanted = {each["Field"]: each["Value"] for each in request["Filters"]}
             usd = {"p4de.24xlarge": "27.4470500000", "c7i.large": "0.0892500000"}.get(wanted["instanceType"])
-            about = {"regionCode": "us-east-1", "locationType": "AWS Region", "marketoption": "OnDemand"}
             terms = {"t": {"priceDimensions": {"d": {"unit": "Hrs", "pricePerUnit": {"USD": usd}}}}}
-            document = json.dumps({"product": {"attributes": about}, "terms": {"OnDemand": terms}})
-            return 200, {"FormatVersion": "aws_v1", "PriceList": [document] if usd else []}
+            products = [
+                {"attributes": {"regionCode": region, "locationType": "AWS Region", "marketoption": "OnDemand"}}
+                for region in ("us-east-1", "us-west-2")
+                if usd
+            ]
+            documents = [json.dumps({"product": each, "terms": {"OnDemand": terms}}) for each in products]
+            return 200, {"FormatVersion": "aws_v1", "PriceList": documents}
 
         found.stand_in.answer = priced  # type: ignore[method-assign]
         yield found
@@ -244,7 +248,7 @@ def test_all_well_before_money_is_spent(cloud: AwsCloud) -> None:
     by_name = told(found)
     assert by_name[f"aws quota {P}, Running On-Demand P instances, us-east-1"] == "ok: 192 vCPU; the stack needs 192"
     assert by_name["aws account"].startswith("ok: 123456789012 as arn:")
-    assert by_name["aws way in"] == "ok: ssh from 203.0.113.9, which access.ssh.cidrs admits"
+    assert by_name["aws way in"] == "ok: ssh from 203.0.113.7, which access.ssh.cidrs admits"
 
 
 def test_what_runs_besides_counts_against_the_quota_and_the_stacks_own_does_not(cloud: AwsCloud) -> None:
@@ -278,19 +282,21 @@ def test_zones_that_have_no_room_fail(cloud: AwsCloud) -> None:
 def test_doctor_looks_at_the_example_before_anything_is_made(
     cloud: AwsCloud, moto: Moto, prod: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three p4de: 288 vCPU, below their ceiling, at the catalogue's price; only two zones of moto's offer them."""
+    """Three p4de: 288 vCPU, in the zones of moto's that offer them, below their ceiling, at the catalogue's price."""
     monkeypatch.setenv("CROSSOVER_TODAY", "2026-11-22")
     monkeypatch.setattr(doctor, "pulumi", lambda *arguments: "v3.259.0\n")
     monkeypatch.setattr(doctor, "_standing", lambda stack: frozenset())
+    monkeypatch.setattr(preflight, "THIS", HERE)
     moto.stand_in.vcpus[P] = 288
     found = {c["name"]: c for c in json.loads(CliRunner().invoke(app, ["doctor", "-s", "aws", "--json"]).stdout)}
-    assert {name for name, check in found.items() if check["level"] == "fail"} == {"aws zones of p4de.24xlarge"}
+    assert {name for name, check in found.items() if check["level"] == "fail"} == set()
     assert found["cloud aws"]["detail"] == "answers: 2 offers, what is free only a launch tells"
-    assert found["aws/us-east-1/p4de.24xlarge"]["detail"] == (
+    assert found["aws/us-west-2/p4de.24xlarge"]["detail"] == (
         "offered at 27.44705 USD/h, ceiling 28; the gate reckons 27.45 of 2026-11-01: +0 %"
     )
-    assert found["aws/us-east-1/c7i.large"]["level"] == "ok"
-    assert found[f"aws quota {P}, Running On-Demand P instances, us-east-1"]["detail"].endswith("the stack needs 288")
+    assert found["aws/us-west-2/c7i.large"]["level"] == "ok"
+    assert found[f"aws quota {P}, Running On-Demand P instances, us-west-2"]["detail"].endswith("the stack needs 288")
+    assert found["aws way in"]["level"] == "ok"
     assert found["way out to aws"]["level"] == "ok"
 
 

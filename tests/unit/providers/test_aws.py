@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -18,8 +19,9 @@ from providers.aws.network import AwsNetwork
 from providers.aws.node import AwsNode, aws_node
 from providers.aws.survey import Demand, survey
 from providers.base import Candidate, Owner
-from providers.hostkeys import one_use
+from providers.hostkeys import durable, one_use
 from providers.naming import mark
+from tests.support.session_manager import SessionManager
 
 PRIVATE_KEY = "the stack's private key"
 PUBLIC_KEY = "ssh-ed25519 AAAA"
@@ -36,6 +38,9 @@ GATEWAY_PORTS = {"ssh": 22, "endpoint": 8080, "redis": 6379}
 EXISTING: dict[str, Any] = {"vpcId": "vpc-0123456789abcdef0", "subnetIds": ["subnet-0123456789abcdefb"]}
 INSTANCE = "aws:ec2/instance:Instance"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
+CONTACT = "gpucloud:index:FirstContact"
+SECRET = "4dabf18193072939515e22adb298388d"
+"""The key by which Pulumi marks a value as secret."""
 
 
 @dataclass
@@ -91,7 +96,12 @@ class Aws(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.registered[args.typ, args.name] = args.inputs
-        made = {"publicDns": f"{args.name}.public", "privateIp": "10.0.0.1"} if args.typ == INSTANCE else {}
+        made: dict[str, Any] = {}
+        if args.typ == INSTANCE:
+            made = {"publicDns": f"{args.name}.public", "privateIp": "10.0.0.1"}
+        if args.typ == CONTACT:
+            key = durable(PRIVATE_KEY, args.inputs["name"]).public
+            made = {"machine": {**args.inputs["reported"], "hostKey": key, "supervision": "systemd"}}
         return f"{args.name}-id", {**args.inputs, **made}
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -174,13 +184,17 @@ def test_two_nodes_and_a_gateway_are_what_was_asked_for(aws: Aws) -> None:
         "b": "aws/us-east-1c",
     }
     assert outputs["a"]["price"] == "27.447050"
-    key = one_use(PRIVATE_KEY, aws.of(INSTANCE)["a"]["tags"]["Name"])
+    name = aws.of(INSTANCE)["a"]["tags"]["Name"]
     assert outputs["a"]["machine"] == {
         "id": "aws/a-id", "address": "a.public", "ports": NODE_PORTS, "listen": NODE_PORTS,
         "bind": "0.0.0.0", "sshUser": "ubuntu",
-        "hostKey": key.public, "root": "/opt/crossover", "cache": "/var/cache/crossover", "supervision": "systemd",
+        "hostKey": durable(PRIVATE_KEY, name).public, "root": "/opt/crossover", "cache": "/var/cache/crossover",
+        "supervision": "systemd", "scratch": "/opt/dlami/nvme",
     }  # fmt: skip
-    assert key.public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()
+    assert "scratch" not in outputs["gateway"]["machine"]
+    assert (
+        one_use(PRIVATE_KEY, name).public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()
+    )
     assert aws.of(INSTANCE)["a"]["tags"]["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
 
 
@@ -224,9 +238,14 @@ def test_nothing_is_open_to_the_world(aws: Aws) -> None:
     assert aws.of(INSTANCE)["gateway"]["vpcSecurityGroupIds"] == ["gateway-group-id"]
 
 
-def test_ssm_opens_no_way_in_and_grants_its_policy(aws: Aws) -> None:
-    """Without `ssm` the policy is not granted; S3 is the nodes' alone."""
-    run(aws, stack(access="ssm", clientCidrs=[]))
+def test_ssm_opens_no_way_in_and_grants_its_policy(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `ssm` the policy is not granted; S3 is the nodes' alone. Installs are told the way through a session."""
+    SessionManager.installed(tmp_path / "ssm", monkeypatch)
+    _, outputs = run(aws, stack(access="ssm", clientCidrs=[]))
+    assert [outputs[key]["machine"]["tunnel"] for key in ("a", "gateway")] == [
+        "ssm:us-east-1/a-id", "ssm:us-east-1/gateway-id"
+    ]  # fmt: skip
+    assert {instance["tags"]["crossover:way-in"] for instance in aws.of(INSTANCE).values()} == {"ssm"}
     ports = [rule["fromPort"] for group in aws.of(GROUP).values() for rule in group["ingress"]]
     assert ports == [8000]
     attached = aws.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment").values()
@@ -234,6 +253,15 @@ def test_ssm_opens_no_way_in_and_grants_its_policy(aws: Aws) -> None:
     (policy,) = aws.of("aws:iam/rolePolicy:RolePolicy").values()
     assert policy["role"] == "inference-role-id"
     assert {s["Action"] for s in json.loads(policy["policy"])["Statement"]} == {"s3:ListBucket", "s3:GetObject"}
+
+
+def test_ssm_without_its_programs_is_refused_before_anything_is_registered(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    line = refused(aws, stack(access="ssm", clientCidrs=[]))
+    assert line.startswith("aws us-east-1: access: ssm needs on this computer's PATH aws, of the AWS CLI (https://")
+    assert line.endswith("): install what is missing")
 
 
 def test_without_bucket_and_ssm_machines_may_do_nothing_at_aws(aws: Aws) -> None:
@@ -249,19 +277,21 @@ def test_edits_that_would_replace_or_stop_are_ignored_and_generation_replaces(aw
     request = monitor.requests[f"{INSTANCE} a"]
     issue = {"ami", "userData", "userDataBase64", "keyName", "subnetId", "availabilityZone"}
     assert issue | {"instanceType", "capacityReservationSpecification"} <= set(request.ignoreChanges)
-    assert 'tags["crossover:host-key"]' in request.ignoreChanges
     assert request.replacement_trigger.number_value == 1
     assert request.deleteBeforeReplace is True
     assert request.protect is True
+    contact = monitor.requests[f"{CONTACT} a-contact"]
+    assert (contact.deleteBeforeReplace, contact.protect) == (True, False)
     assert monitor.requests["aws:ec2/keyPair:KeyPair key"].deleteBeforeReplace is False
 
 
-def test_the_private_host_key_is_a_secret_and_the_public_one_is_none(aws: Aws) -> None:
-    """Else it would lie in the state, or hide the whole machine."""
+def test_the_private_keys_are_secrets_and_the_machine_is_none(aws: Aws) -> None:
+    """Else they would lie in the state, or hide the whole machine."""
     monitor, _ = run(aws, stack())
-    inputs = monitor.requests[f"{INSTANCE} a"].object.fields
-    assert "4dabf18193072939515e22adb298388d" in inputs["userDataBase64"].struct_value.fields
-    assert inputs["tags"].struct_value.fields["crossover:host-key"].string_value.startswith("ssh-ed25519 ")
+    assert SECRET in monitor.requests[f"{INSTANCE} a"].object.fields["userDataBase64"].struct_value.fields
+    contact = monitor.requests[f"{CONTACT} a-contact"].object.fields
+    assert SECRET in contact["sshPrivateKey"].struct_value.fields
+    assert contact["reported"].struct_value.fields["address"].string_value == "a.public"
 
 
 def test_a_quota_too_low_refuses_before_anything_is_registered(aws: Aws) -> None:

@@ -168,7 +168,13 @@ def test_a_machine_is_as_old_as_its_disk_and_tells_its_price_and_ports() -> None
     [machine] = AwsCloud(Scripted(lambda o, r, a: holding(tagged) if r == "r2" else holding())).list("p")
     assert (machine.created_at, str(machine.usd_per_hour)) == ("2026-11-01T00:00:00Z", "27.447050")
     assert (machine.region, machine.failure_domain, dict(machine.ports)) == ("r2", "aws/r2a", {"ssh": 22, "vllm": 8000})
-    assert machine.host_key == ""
+    assert (machine.host_key, machine.tunnel) == ("", "")
+
+
+def test_a_machine_without_an_open_port_tells_its_tunnel() -> None:
+    tagged = instance(**{"crossover:way-in": "ssm"})
+    [machine] = AwsCloud(Scripted(lambda o, r, a: holding(tagged) if r == "r2" else holding())).list("p")
+    assert machine.tunnel == "ssm:r2/i-1"
 
 
 def test_other_projects_machines_are_left_out_and_unreadable_marks_are_not() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from providers.aws import session
 from providers.aws.config import parse
 from providers.aws.identity import partition, trust, weights_policy
 from providers.aws.layout import regular_zones, spread, subnet_cidr
-from providers.aws.node import machine, reserved
+from providers.aws.node import NVME, reported, reserved
 from providers.aws.quota import QUOTAS, family, needed, shortfall
 from providers.aws.tags import MARK, key_of, machine_tags
 from providers.base import Machine, MachineState, Owner
@@ -125,11 +127,65 @@ def test_an_install_is_told_the_same_as_of_a_gpucloud_node() -> None:
     known: dict[str, Any] = {
         "id": "i-1", "name": "n", "cloud": "aws", "region": "us-east-1", "sku": "p4de.24xlarge", "owner": OWNER,
         "state": MachineState.RUNNING, "failure_domain": "aws/us-east-1a", "usd_per_hour": Decimal(1), "created_at": "",
-        "address": "ec2-1.example", "ports": ports, "ssh_user": "ubuntu", "host_key": "ssh-ed25519 AAAA",
-        "supervision": "systemd",
+        "address": "ec2-1.example", "ports": ports, "ssh_user": "ubuntu",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Machine)} >= known.keys()
-    assert machine("i-1", "ec2-1.example", "ssh-ed25519 AAAA", ports) == placement(Machine(**known))
+    assert reported("i-1", "ec2-1.example", ports) == placement(Machine(**known))
+    through = placement(Machine(**known, tunnel="ssm:us-east-1/i-1"))
+    assert reported("i-1", "ec2-1.example", ports, ssm_region="us-east-1", scratch=NVME) == {**through, "scratch": NVME}
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "ap-southeast-2", "us-isob-east-1"])
+def test_a_session_is_an_argument_list_as_aws_documents_it(region: str) -> None:
+    """docs.aws.amazon.com/systems-manager: session-manager-getting-started-enable-ssh-connections."""
+    assert session.command(session.tunnel(region, "i-0123456789abcdef0"), 22) == (
+        "aws", "ssm", "start-session", "--region", region, "--target", "i-0123456789abcdef0",
+        "--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22",
+    )  # fmt: skip
+    assert session.command("", 22) == ()
+
+
+@pytest.mark.parametrize(
+    "tunnel",
+    [
+        "ssm:us-east-1/i-0123abcd;reboot", "ssm:us-east-1/--profile", "sh:-c/reboot", "ssm:us-east-1/i-0123abcd\n",
+        "ssm:--endpoint-url/i-0123abcd", "aws ssm start-session", "ssm:us-east-1/mi-0123abcd", " ",
+    ],
+)  # fmt: skip
+def test_a_state_cannot_say_what_is_run(tunnel: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no way to a machine that is known"):
+        session.command(tunnel, 22)
+
+
+def test_what_a_session_needs_on_this_computer_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each program that is missing, with what to install; none once both are there."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, what in (("aws", "the AWS CLI"), ("session-manager-plugin", "AWS' Session Manager plugin")):
+        with pytest.raises(InvalidRequest, match=f"{name}, of {what} \\(https://docs.aws.amazon.com/") as refused:
+            session.require_programs()
+        assert "\n" not in str(refused.value)
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    session.require_programs()
+
+
+@pytest.mark.parametrize(
+    ("said", "final"),
+    [
+        ("aws: [ERROR]: An error occurred (AccessDeniedException) when calling the StartSession operation: x", True),
+        ("An error occurred (ExpiredTokenException) when calling the StartSession operation: x", True),
+        ('Unable to locate credentials. You can configure credentials by running "aws configure".', True),
+        (
+            "An error occurred (TargetNotConnected) when calling the StartSession operation: i-1 is not connected.",
+            False,
+        ),
+        ("An error occurred (ThrottlingException) when calling the StartSession operation: Rate exceeded", False),
+    ],
+)
+def test_what_waiting_does_not_cure_is_told_by_its_code(said: str, final: bool) -> None:
+    assert session.refused(said) is final
 
 
 def test_reserved_capacity_is_targeted_by_id_and_a_block_says_so() -> None:

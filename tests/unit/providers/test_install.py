@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+import providers.plugin.install
 from providers.base import Machine, NodeSpec, Owner
+from providers.contact import Dial
 from providers.errors import Incomplete, InstallFailed
 from providers.naming import machine_name
 from providers.plugin.handler import InitFailed
@@ -24,6 +28,7 @@ class Installer:
         self.broken = False
         self.calls: list[str] = []
         self.roots: list[str] = []
+        self.tunnels: list[str] = []
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         self.calls.append(f"install {previous_private_key}->{news['sshPrivateKey']}")
@@ -42,6 +47,7 @@ class Installer:
     ) -> Iterator[None]:
         self.calls.append(f"drain {node} at {gateway['id']}")
         self.roots.append(gateway["root"])
+        self.tunnels.append(gateway.get("tunnel", ""))
         yield
         self.calls.append(f"back {node}")
 
@@ -102,6 +108,30 @@ def test_a_gateway_is_told_of_although_a_part_of_its_cloud_is_silent(
     )
     assert installer.calls[0] == f"drain a at {gateway}"
     assert said == ["cannot look for a gateway everywhere at fake: r2: no right"]
+
+
+def test_a_gateway_without_an_open_port_is_told_through_its_tunnel(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is identified through the dial of the composer, and the installer is told the way."""
+    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    name = gateway.removeprefix("fake/")
+    cloud.machines[name] = replace(cloud.machines[name], tunnel="ssm:us-east-1/i-0123abcd")
+    dials: list[Dial] = []
+
+    def known(found: Machine, keys: Sequence[str], dial: Dial) -> Machine:
+        dials.append(dial)
+        return found
+
+    monkeypatch.setattr(providers.plugin.install, "identified", known)
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",), lambda waiting: through)
+    handler.update("id", inputs(machine), inputs(machine), Waiting())
+    assert dials == [through]
+    assert installer.tunnels == ["ssm:us-east-1/i-0123abcd"]
+
+
+def through(machine: Machine, timeout_s: float) -> socket.socket:
+    raise AssertionError("nobody is dialled here")
 
 
 def test_after_a_failure_the_rest_of_the_fleet_is_left_alone(cloud: FakeCloud) -> None:

@@ -240,6 +240,34 @@ def test_any_region_is_where_the_scheduler_finds_room(bench: Bench) -> None:
     assert (machine.region, machine.failure_domain) == ("EU-RO-1", "runpod/EU-RO-1")
 
 
+@pytest.mark.parametrize("sku", [SECURE, SPOT])
+def test_any_region_keeps_siblings_apart_though_a_pod_says_late_where_it_is(bench: Bench, sku: str) -> None:
+    """A pod that is being provisioned names no data centre: the order's own counts until then."""
+    bench.api.stock = {"US-KS-2": 32, "EU-RO-1": 8}
+    first = bench.launch(sku=sku, region="any")
+    assert bench.cloud.get(first.id).failure_domain == first.failure_domain == "runpod/US-KS-2"
+    second = bench.launch(sku=sku, region="any", name="n2", full=frozenset({first.failure_domain}))
+    assert second.failure_domain == "runpod/EU-RO-1"
+    both = frozenset({first.failure_domain, second.failure_domain})
+    refused = bench.refused(NoCapacity, lambda: bench.launch(sku=sku, region="any", name="n3", full=both))
+    assert "where the fleet has room (it is in runpod/EU-RO-1, runpod/US-KS-2)" in refused
+
+
+@pytest.mark.parametrize("sku", [SECURE, SPOT])
+def test_any_region_goes_on_where_the_catalogue_promised_too_much(bench: Bench, sku: str) -> None:
+    bench.api.stock = {"US-KS-2": 32, "EU-RO-1": 8}
+    bench.api.inject(Fault.NO_CAPACITY)
+    assert bench.launch(sku=sku, region="any").region == "EU-RO-1"
+
+
+def test_a_volume_is_not_shared_within_a_data_centre_that_is_full(bench: Bench) -> None:
+    full = frozenset({"runpod/EU-RO-1"})
+    refused = bench.refused(
+        NoCapacity, lambda: bench.launch(settings={"volumeId": "vol_weights"}, region="any", full=full)
+    )
+    assert "vol_weights is in EU-RO-1" in refused
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [

@@ -7,25 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.support.processes import alive as alive
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-DEADLINE_SECONDS = 30.0
-
-
-def eventually(condition: Callable[[], Any], what: str) -> Any:
-    """The first true value of `condition`; fails if there is none within the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
-        time.sleep(0.02)
-    return value
 
 
 @dataclass

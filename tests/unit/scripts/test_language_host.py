@@ -18,7 +18,8 @@ from google.protobuf import empty_pb2
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
-from tests.unit.scripts.support import DEADLINE_SECONDS, alive, eventually
+from tests.support.eventually import DEADLINE_S, eventually
+from tests.unit.scripts.support import alive
 
 HOST = Path(__file__).resolve().parents[3] / "scripts" / "engine" / "language_host.py"
 ENGINE = """
@@ -225,7 +226,7 @@ def test_it_ends_with_all_its_processes_when_the_engine_is_killed(setup: Setup) 
     _call, plugin, child = setup.sleeping_plugin()
     setup.engine.send_signal(signal.SIGKILL)
     setup.engine.wait()
-    setup.host.wait(DEADLINE_SECONDS)
+    setup.host.wait(DEADLINE_S)
     eventually(lambda: not alive(plugin) and not alive(child), "the plugin and its child end")
 
 
@@ -235,7 +236,7 @@ def test_it_ends_when_the_engine_was_never_there(tmp_path: Path) -> None:
         "from scripts.engine import language_host as h; h.CONNECT_SECONDS = 0.2; "
         "import sys; sys.argv = ['h', '127.0.0.1:9']; h.main()"
     )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=DEADLINE_S)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -244,7 +245,7 @@ def test_a_signal_ends_it_with_its_processes_and_without_a_traceback(setup: Setu
     """The engine sends SIGINT to the host's whole process group."""
     _call, plugin, child = setup.sleeping_plugin()
     os.killpg(setup.host.pid, sign)
-    assert setup.host.wait(DEADLINE_SECONDS) == 0
+    assert setup.host.wait(DEADLINE_S) == 0
     eventually(lambda: not alive(plugin) and not alive(child), "the plugin and its child end")
     assert (setup.folder / "stderr").read_text() == ""
 
@@ -260,7 +261,7 @@ def test_a_signal_while_a_cancelled_call_still_ends_its_plugin_prints_nothing(se
     call.cancel()
     eventually(lambda: (setup.folder / "asked").exists(), "the plugin is asked to end")
     os.killpg(setup.host.pid, signal.SIGINT)
-    assert setup.host.wait(DEADLINE_SECONDS) == 0
+    assert setup.host.wait(DEADLINE_S) == 0
     eventually(lambda: not alive(plugin), "the plugin ends")
     assert (setup.folder / "stderr").read_text() == ""
 
@@ -274,7 +275,7 @@ def test_nothing_outlives_it_also_what_ignores_sigterm(setup: Setup, sign: signa
     )
     plugin = int(next(call).stdout)
     os.killpg(setup.host.pid, sign)
-    assert setup.host.wait(DEADLINE_SECONDS) == 0
+    assert setup.host.wait(DEADLINE_S) == 0
     eventually(lambda: not alive(plugin), "the plugin ends")
 
 
@@ -287,6 +288,6 @@ def test_an_interrupt_while_it_starts_prints_nothing(tmp_path: Path) -> None:
     while b"grpc" not in (line := process.stderr.readline()):
         assert line, "it ended before it imported grpc"
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
+    _, stderr = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == -signal.SIGINT
     assert b"Traceback" not in stderr

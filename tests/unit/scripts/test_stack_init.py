@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import CHECKOUT, Sandbox, alive, eventually
+from tests.support.eventually import eventually
+from tests.unit.scripts.support import CHECKOUT, Sandbox, alive
 
 pytestmark = pytest.mark.engine
 

@@ -11,14 +11,14 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
+from tests.support.eventually import eventually
+
 IMAGES = Path(__file__).parents[4] / "images"
 TIMEOUT_S = 30.0
 KEY = "not-a-secret"
@@ -67,7 +67,7 @@ class Server:
                 raise AssertionError(f"it ended with {self.process.returncode}: {self.log}")
             return re.search(r"Listening on https?://[^ ]*:(\d+)", self.log)
 
-        return int(eventually(listening).group(1))
+        return int(eventually(listening, "the simulator listens").group(1))
 
     def connect(self) -> http.client.HTTPConnection:
         if self.context is None:
@@ -149,15 +149,6 @@ def events(response: http.client.HTTPResponse) -> Iterator[str]:
                 yield line[6:].decode().rstrip("\n")
     except (http.client.IncompleteRead, ConnectionError):
         return
-
-
-def eventually(condition: Callable[[], T | None]) -> T:
-    """Polls until `condition` gives something true, and returns it. Fails after TIMEOUT_S."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"still not so after {TIMEOUT_S} s"
-        time.sleep(0.01)
-    return value
 
 
 def _send(

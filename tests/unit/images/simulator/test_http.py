@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from images.simulator.metrics import INTER_TOKEN_LATENCY_S, REQUEST_LATENCY_S, TIME_TO_FIRST_TOKEN_S
-from tests.unit.images.simulator.process import BEARER, KEY, Server, events, eventually, series
+from tests.support.eventually import eventually
+from tests.unit.images.simulator.process import BEARER, KEY, Server, events, series
 
 Start = Callable[..., Server]
 PROMPT_TOKENS = 3
@@ -233,7 +234,7 @@ def test_beyond_the_queue_limit_the_answer_is_503_even_for_a_stream_and_is_count
     server = start("--max-num-seqs", "1", "--max-num-queued-reqs", "2", "--sim-sequence-tokens-per-s", "10")
     long: dict[str, Any] = {"max_tokens": 1000, "ignore_eos": True}
     with server.stream(**long), server.stream(**long):
-        eventually(lambda: server.metric("vllm:num_requests_running") == 1)
+        eventually(lambda: server.metric("vllm:num_requests_running") == 1, "one request runs")
         assert server.metric("vllm:num_requests_waiting") == 1
         answer = server.chat(stream=True)
         assert answer.status == 503
@@ -253,14 +254,14 @@ def test_a_client_that_leaves_frees_its_place(start: Start) -> None:
     with server.stream(max_tokens=1000, ignore_eos=True) as response:
         next(events(response))
         assert server.metric("vllm:num_requests_running") == 1
-    eventually(lambda: server.metric("vllm:num_requests_running") == 0)
+    eventually(lambda: server.metric("vllm:num_requests_running") == 0, "no request runs")
     assert server.metric("vllm:kv_cache_usage_perc") == 0
     connection = server.connect()
     body = json.dumps({"prompt": "x", "max_tokens": 1000, "ignore_eos": True})
     connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
-    eventually(lambda: server.metric("vllm:num_requests_running") == 1)
+    eventually(lambda: server.metric("vllm:num_requests_running") == 1, "one request runs")
     connection.close()
-    eventually(lambda: server.metric("vllm:num_requests_running") == 0)
+    eventually(lambda: server.metric("vllm:num_requests_running") == 0, "no request runs")
 
 
 def test_neither_keys_nor_prompts_nor_answers_are_logged(start: Start) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.images.simulator.process import BEARER, IMAGES, KEY, Server, events, eventually
+from tests.support.eventually import eventually
+from tests.unit.images.simulator.process import BEARER, IMAGES, KEY, Server, events
 
 Start = Callable[..., Server]
 SLOW = ("--sim-sequence-tokens-per-s", "20")
@@ -24,7 +25,7 @@ def test_while_it_starts_connections_are_refused_and_sigterm_ends_it(start: Star
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
     server = start("--sim-startup-s", "3600", "--port", str(port))
-    eventually(lambda: "vLLM simulator" in server.log)
+    eventually(lambda: "vLLM simulator" in server.log, "the start is logged")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     server.terminate()
@@ -48,8 +49,8 @@ def test_within_the_shutdown_timeout_a_stream_ends_in_full_and_nothing_new_is_ta
         received = events(response)
         first = next(received)
         server.terminate()
-        eventually(lambda: "Shutting down: 1 requests in flight" in server.log)
-        eventually(lambda: _refuses_connections(server))
+        eventually(lambda: "Shutting down: 1 requests in flight" in server.log, "the shutdown is logged")
+        eventually(lambda: _refuses_connections(server), "connections are refused")
         rest = list(received)
     texts = [json.loads(item)["choices"][0]["text"] for item in [first, *rest[:-1]]]
     assert (rest[-1], len("".join(texts))) == ("[DONE]", 30 * 4)
@@ -60,7 +61,7 @@ def test_an_answer_that_is_not_streamed_is_finished_too(start: Start) -> None:
     server = start("--shutdown-timeout", "30", *SLOW)
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(lambda: server.complete(**STREAM))
-        eventually(lambda: server.metric("vllm:num_requests_running") == 1)
+        eventually(lambda: server.metric("vllm:num_requests_running") == 1, "one request runs")
         server.terminate()
         assert len(answer.result().json["choices"][0]["text"]) == 30 * 4
     assert server.exit_code() == 0
@@ -98,7 +99,7 @@ def test_asked_to_it_drains_as_vllm_does_listening_and_answering_abort(start: St
     with server.stream(**STREAM) as response:
         next(events(response))
         server.terminate()
-        eventually(lambda: "Shutting down" in server.log)
+        eventually(lambda: "Shutting down" in server.log, "the shutdown is logged")
         assert server.get("/health").status == 200
         choice = server.chat().json["choices"][0]
         assert (choice["finish_reason"], choice["message"]["content"]) == ("abort", "")

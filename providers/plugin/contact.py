@@ -1,0 +1,110 @@
+"""gpucloud:index:FirstContact — the proof that a machine which the program's own resources made is there.
+
+`Node` does the same for machines that this plugin rents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from providers.base import Machine, MachineState
+from providers.contact import DialFor, NotSettled, directly, first_contact
+from providers.errors import CloudError, DeadlineExceeded, NotFound, Unavailable
+from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.values import UNKNOWN, Plain, contains_unknown
+from providers.waiting import Waiting
+
+CONTACT_POLL_S = 1.0
+
+
+class FirstContactHandler(Handler):
+    """Inputs: reported (the machine as its cloud reports it, in the words of a node's `machine`; an empty hostKey and
+    supervision are found out), name (`providers.naming`, from which its host keys are derived), sshPrivateKey,
+    deadlineS. Outputs: the inputs, and `machine`: what was reported, with the durable host key and the supervision.
+
+    A contact that was interrupted is made again: the machine shows one of two keys, and both are known from the name.
+    """
+
+    inputs = ("reported", "name", "sshPrivateKey", "deadlineS")
+    replacing = frozenset({"reported.id"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    secret = frozenset({"sshPrivateKey"})
+
+    def __init__(self, dial_for: DialFor = directly) -> None:
+        self.dial_for = dial_for
+
+    def preview(self, olds: Plain, news: Plain) -> Plain:
+        if not olds or contains_unknown(news["reported"]):
+            return {**news, "machine": UNKNOWN}
+        return {**news, "machine": _as_known(news["reported"], olds)}
+
+    def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
+        machine = self._contacted(news["reported"], news, waiting)
+        return f"contact/{machine['id']}", {**news, "machine": machine}
+
+    def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
+        if not olds:
+            raise NotFound("a FirstContact cannot be imported: `up` makes it")
+        return {key: olds[key] for key in self.inputs}, olds
+
+    def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
+        """The machine keeps its host key, also where the stack's SSH key is another one by now."""
+        machine = _as_known(news["reported"], olds)
+        if news["reported"] != olds["reported"]:
+            try:
+                machine = self._contacted(machine, news, waiting)
+            except CloudError as e:
+                # What is not proved must not count as reported: the next `up` sees the change again.
+                kept = {**news, "reported": olds["reported"], "machine": machine}
+                raise InitFailed(resource_id, kept, news, [str(e)]) from e
+        return {**news, "machine": machine}
+
+    def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
+        """Nothing was made but a host key, which the machine keeps."""
+
+    def _contacted(self, known: Plain, news: Plain, waiting: Waiting) -> Plain:
+        """`known` with what the contact told, as soon as it succeeds. Raises DeadlineExceeded, Cancelled, WrongHostKey
+        and what a dial raises."""
+        machine, dial = _machine(known, news["name"]), self.dial_for(waiting)
+        end, last = waiting.clock() + float(news["deadlineS"]), ""
+        while True:
+            try:
+                met = first_contact(machine, news["sshPrivateKey"], dial)
+            except (Unavailable, NotSettled) as e:
+                if str(e) != last:
+                    last = str(e)
+                    waiting.say(f"waiting for {known['id']}: {last}")
+            else:
+                waiting.say(f"in contact with {known['id']} at {known['address']}")
+                return {**known, "hostKey": met.host_key, "supervision": met.supervision}
+            if waiting.clock() >= end:
+                raise DeadlineExceeded(
+                    f"machine {known['id']} was not reached in {float(news['deadlineS']):g} s: {last}. It is kept and "
+                    "billed; the next `up` tries again"
+                )
+            waiting.pause(CONTACT_POLL_S)
+
+
+def _as_known(reported: Plain, olds: Plain) -> Plain:
+    """What is reported, with what the contact before told."""
+    return {**reported, **{key: olds["machine"][key] for key in ("hostKey", "supervision")}}
+
+
+def _machine(known: Plain, name: str) -> Machine:
+    """As much of a Machine as a contact asks for."""
+    nothing: dict[str, Any] = dict.fromkeys(("region", "sku", "failure_domain", "created_at"), "")
+    cloud, _, machine_id = known["id"].partition("/")
+    return replace(
+        Machine(
+            id=machine_id, name=name, cloud=cloud, owner=None, state=MachineState.RUNNING, usd_per_hour=Decimal(0),
+            **nothing,
+        ),
+        address=known["address"],
+        ports=known["ports"],
+        ssh_user=known["sshUser"],
+        host_key=known["hostKey"],
+        supervision=known["supervision"],
+        tunnel=known.get("tunnel", ""),
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""moto's server, corrected where it is not as AWS and where the tests need it. Run by the environment of
+requirements/testbed.txt, not imported: its one argument is a URL that boots and ends the machines of its instances,
+empty for instances without any.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+from urllib.request import Request, urlopen
+
+from moto.ec2.models.instances import Instance
+from moto.ec2.responses.instances import InstanceResponse
+from moto.server import main
+
+HOST = sys.argv[1]
+run_instances, terminate = InstanceResponse.run_instances, Instance.terminate
+public_dns_name, public_ip_address = Instance.public_dns_name, Instance.public_ip_address
+
+
+def launch(self: Any) -> Any:
+    """moto 5.2.5 drops DisableApiTermination of RunInstances, which AWS heeds."""
+    answer = run_instances(self)
+    for instance in answer.result.instances:
+        instance.disable_api_termination = bool(self._get_param("DisableApiTermination"))
+        if HOST:
+            instance.address = ask("Boot", instance.id, **boot(instance))["Address"]
+    return answer
+
+
+def boot(instance: Any) -> dict[str, Any]:
+    """What a machine is given and what of it is let through, by the rules of its security groups."""
+    keys = instance.ec2_backend.describe_key_pairs([instance.key_name]) if instance.key_name else []
+    rules = [rule for group in instance.security_groups for rule in group.ingress_rules]
+    return {
+        "UserData": instance.user_data and instance.user_data.decode(),
+        "PublicKeys": [key.public_key for key in keys],
+        "Ports": sorted({int(rule.from_port) for rule in rules}),
+    }
+
+
+def end(self: Any) -> Any:
+    if HOST:
+        ask("End", self.id)
+    return terminate(self)
+
+
+def ask(action: str, instance_id: str, **more: Any) -> Any:
+    """As tests/support/moto.py answers it."""
+    body = json.dumps({"InstanceId": instance_id, **more}).encode()
+    with urlopen(Request(HOST, body, {"X-Amz-Target": f"Machines.{action}"}), timeout=60) as answer:
+        return json.load(answer)
+
+
+InstanceResponse.run_instances = launch
+Instance.terminate = end
+Instance.address = ""
+Instance.public_dns_name = property(lambda self: self.address or public_dns_name.fget(self))
+Instance.public_ip_address = property(lambda self: self.address or public_ip_address.fget(self))
+main(["-H", "127.0.0.1", "-p", "0"])
