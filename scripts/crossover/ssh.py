@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from providers.aws import session
 from providers.base import GATEWAY_ROLE
 from scripts.crossover.stack import Stack, StackError, identity_file, known_hosts_file, nodes, reading
 
@@ -31,6 +33,8 @@ def command(
 def login(stack: str, node: str) -> list[str]:
     """ssh's argument list up to the host. Raises StackError for a node that is not there, or has no machine."""
     machine = machine_of(nodes(stack), node)
+    port = int(machine["ports"]["ssh"])
+    through = session.command(machine.get("tunnel") or "", port)
     return [
         "ssh",
         *("-F", "none"),  # nothing of the user's own settings, as `up` itself
@@ -40,7 +44,8 @@ def login(stack: str, node: str) -> list[str]:
         *("-o", "GlobalKnownHostsFile=none"),
         *("-o", "StrictHostKeyChecking=yes"),
         *("-o", f"HostKeyAlias={machine['id']}"),
-        *("-p", str(int(machine["ports"]["ssh"]))),
+        *(("-o", f"ProxyCommand={shlex.join(through)}") if through else ()),
+        *("-p", str(port)),
         f"{machine['sshUser']}@{machine['address']}",
     ]
 

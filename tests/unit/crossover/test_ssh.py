@@ -46,6 +46,13 @@ def test_a_login_proves_the_host_by_its_pinned_key_alone(state: list[dict[str, A
     assert {f"UserKnownHostsFile={hosts}", "HostKeyAlias=lambda/b"} <= set(arguments)
 
 
+def test_a_machine_without_an_open_port_is_reached_inside_a_session(state: list[dict[str, Any]]) -> None:
+    state.append(node("c", tunnel="ssm:us-east-1/i-0123456789abcdef0"))
+    (proxy,) = (argument for argument in ssh.login("prod", "c") if argument.startswith("ProxyCommand="))
+    assert proxy.startswith("ProxyCommand=aws ssm start-session --region us-east-1 --target i-0123456789abcdef0 ")
+    assert not [argument for argument in ssh.login("prod", "a") if argument.startswith("ProxyCommand=")]
+
+
 def test_the_gateway_is_its_own_machine_or_the_first_node(state: list[dict[str, Any]]) -> None:
     assert "HostKeyAlias=lambda/a" in ssh.login("prod", "gateway")
     state.append(node("gateway", role="gateway"))
