@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
@@ -123,9 +124,13 @@ class Monitor(mocks.MockMonitor):
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    account = Aws()
-    yield account
+    # Pulumi's mocks take the thread's current loop, which is None after any asyncio.run.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield Aws()
     settings.reset_options()
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def run(aws: Aws, program: Callable[[], Any]) -> tuple[Monitor, Any]:
