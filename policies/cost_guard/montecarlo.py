@@ -154,7 +154,9 @@ def _scaled(case: Case, name: str, factor: Decimal) -> Case:
     if name == "throughput":
         return replace(case, stairs=replace(stairs, per=stairs.per * by))
     if name == "apiPrice":
-        return replace(case, stairs=replace(stairs, usd_per_million=_PRECISION.multiply(stairs.usd_per_million, factor)))
+        return replace(
+            case, stairs=replace(stairs, usd_per_million=_PRECISION.multiply(stairs.usd_per_million, factor))
+        )
     return replace(case, stairs=replace(stairs, overhead=stairs.overhead * by))
 
 
