@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from . import reasons, wording
 from .breakeven import Staircase, to_decimal
 from .capacity import tokens_per_node_month, utilisation
+from .errors import ScenarioError
 from .prices import Catalogue
 from .reasons import Case, Rung
 from .scenario import Baseline, LadderFleet, QuotationFleet, Scenario, SkuFleet
+from .usage import Usage
 from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Verdict, worst
 
 BILLS_NOTHING = frozenset({"local", "existing"})
@@ -54,14 +56,20 @@ def evaluate(
     bills_money: bool | None = None,
     fleet_since: date | None = None,
     volume_date: date | None = None,
+    usage: Usage | None = None,
 ) -> Verdict:
     """The verdict on a deployment.
 
     `baseline` is what was approved and runs: a deployment within it is repair. `bills_money=False` makes price-fresh
     and volume-measured advisory; by default it is read from the candidates' clouds. `fleet_since` is when the fleet
     began to run, by default the baseline's date; `volume_date` is when the volume was measured, None where nothing
-    says.
+    says. `usage` is the usage file: its numbers are the scenario's, and its last day is the volume's. Raises
+    ScenarioError where the scenario names a usage file and none is given.
     """
+    if usage is not None:
+        scenario, volume_date = scenario.with_usage(usage), usage.to
+    elif scenario.workload.usage is not None:
+        raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
     soft = not (bills_money if bills_money is not None else _bills_money(scenario))
     since = fleet_since or (baseline.date if baseline else None)
     work = scenario.workload
@@ -74,7 +82,8 @@ def evaluate(
             found += [reasons.break_even(case), reasons.capacity(case), reasons.budget(case)]
         adjusted = tuple(_adjust(reason, baseline, case, soft) for reason in found if reason is not None)
         judged.append(_Judged(rung, case, adjusted))
-    return _verdict(scenario, catalogue, judged, today, baseline)
+    verdict = _verdict(scenario, catalogue, judged, today, baseline)
+    return verdict if usage is None else replace(verdict, inputs={**verdict.inputs, **_measured(usage)})
 
 
 def _bills_money(scenario: Scenario) -> bool:
@@ -273,6 +282,12 @@ def _inputs(scenario: Scenario, rung: Rung, today: date, baseline: Baseline | No
         found["baselineNodes"] = Input(baseline.nodes, f"baseline, {baseline.approved_by}", baseline.date)
         found["baselineUsdPerMonth"] = Input(baseline.usd_per_month, f"baseline, {baseline.approved_by}", baseline.date)
     return found
+
+
+def _measured(usage: Usage) -> dict[str, Input]:
+    """The inputs that the usage file gave."""
+    names = ("tokens_per_month", "peak_to_mean")
+    return {_alias(usage, name): Input(getattr(usage, name), f"usage, {usage.describe()}", usage.to) for name in names}
 
 
 def _alias(section: BaseModel, name: str) -> str:

@@ -218,10 +218,7 @@ def test_one_node_is_left_to_the_rule_of_redundancy(plain: Plain) -> None:
 
 
 def test_what_this_version_cannot_compute_is_refused(plain: Plain) -> None:
-    """A usage file or routes would change the verdict; taking them in silence would falsify it."""
-    data = plain()
-    data["workload"] = {"usage": "usage.csv"}
-    assert "usage is not supported in this version" in lines(data)[0]
+    """Routes would change the verdict; taking them in silence would falsify it."""
     data = {**plain(), "managed": {"routes": [{"model": "gpt-4o", "share": 1}]}}
     assert "routes is not supported in this version" in lines(data)[0]
     data["managed"]["usdPerMillionTokens"] = 5
