@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke
+from scripts.crossover.usage.app import app as usage
 
 
 class _Group(TyperGroup):
@@ -48,6 +49,7 @@ app.command("offers")(offers.command)
 app.command("orphans")(orphans.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
+app.add_typer(usage, name="usage")
 
 
 def main() -> None:
