@@ -1,4 +1,4 @@
-"""Data files of the catalogue: TOML tables by key, each parsed into one row, or refused with file, line, row and key."""
+"""Data files of the catalogue: TOML tables by key, each parsed into a row, or refused with file, line, row and key."""
 
 from __future__ import annotations
 

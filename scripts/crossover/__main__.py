@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke
+from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, prices, reconcile, smoke
 
 
 class _Group(TyperGroup):
@@ -48,6 +48,7 @@ app.command("offers")(offers.command)
 app.command("orphans")(orphans.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
+app.add_typer(prices.app, name="prices")
 
 
 def main() -> None:
