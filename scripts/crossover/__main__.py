@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, prices, reconcile, smoke
+from scripts.crossover import bench, claims, doctor, endpoint, nodes, offers, orphans, plan, prices, reconcile, smoke
 
 
 class _Group(TyperGroup):
@@ -39,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("bench")(bench.command)
 app.command("claims")(claims.command)
 app.command("plan")(plan.command)
 app.command("doctor")(doctor.command)

@@ -51,6 +51,14 @@ def add(path: Path, key: str, fields: Mapping[str, Any], model: type[AnyRow]) ->
     replace(path, after)
 
 
+def shown(keys: Iterable[str], fields: Mapping[str, Any]) -> str:
+    """The rows as they would stand in a file."""
+    document = tomlkit.document()
+    for key in keys:
+        _put(document, key, fields, drop=())
+    return tomlkit.dumps(document)
+
+
 def replace(path: Path, text: str) -> None:
     """Writes beside the file, then takes its place: a reader sees the old file or the new one."""
     mode = path.stat().st_mode if path.exists() else 0o644
