@@ -87,7 +87,7 @@ def _impossible(new: Figures) -> str:
     """What no acceptance mends: the catalogue itself would refuse the row."""
     for name, value in _prices(new).items():
         if not value.is_finite() or value < 0 or (value == 0 and not name.startswith("cached")):
-            return f"{name} is {value}, which is no price"
+            return f"{name} is {value:f}, which is no price"
     return ""
 
 

@@ -93,7 +93,7 @@ def _put(document: tomlkit.TOMLDocument, key: str, fields: Mapping[str, Any], dr
     row = document[key]
     assert isinstance(row, Table)
     for name in drop:
-        if name in row and name not in fields:
+        if name in row and fields.get(name) in ("", None):
             row.remove(name)
     for name, value in fields.items():
         if value not in ("", None):

@@ -25,7 +25,7 @@ DEFAULT_REGION = "us-east-1"
 def renting() -> list[str]:
     """The clouds that have prices to ask for: not those whose machines are there already."""
     found = []
-    for name in registry.NAMES:
+    for name in sorted((*registry.CLOUDS, registry.AWS)):
         if not registry.capabilities(name) & {Capability.OWNED, Capability.BILLS_NOTHING}:
             found.append(name)
     return found
