@@ -86,7 +86,8 @@ def _refusal(found: Measured, load: Load, simulated: bool) -> str:
     if found.simulated and not simulated:
         return f"the server is a simulator ({found.version}): its speed is a setting; --simulated takes it nevertheless"
     if found.failed > MAX_FAILED_SHARE * (found.failed + found.requests):
-        return f"{wording.count(found.failed, 'request')} failed: a server that refuses is not measured; lower --concurrency"
+        failed = wording.count(found.failed, "request")
+        return f"{failed} failed: a server that refuses is not measured; lower --concurrency"
     wanted = load.input_tokens / load.output_tokens
     if abs(found.input_tokens_per_s / max(found.output_tokens_per_s, 1e-9) / wanted - 1) > LENGTH_SLACK:
         told = f"{found.input_tokens_per_s:.1f} input to {found.output_tokens_per_s:.1f} output tokens/s"

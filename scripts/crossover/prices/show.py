@@ -62,18 +62,18 @@ def _show(
 ) -> None:
     out = console()
     if prices:
-        shown = table("price", "terms", "USD/month", "age", "kind and source")
+        shown = table("price, and its source", "terms", "USD/month", "age")
         right_aligned(shown, "USD/month", "age")
         for price in prices.values():
             month = f"{price.effective_usd_per_month:,.0f}"
-            shown.add_row(price.key, price.terms, month, _age(price.date, now), _cited(price.kind, price))
+            shown.add_row(_cited(price), price.terms, month, _age(price.date, now))
         out.print(shown)
     if served:
-        shown = table("throughput", "tokens/s", "age", "kind and source")
+        shown = table("throughput, and its source", "tokens/s", "age")
         right_aligned(shown, "tokens/s", "age")
         for row in served.values():
             rate = f"{row.tokens_per_second:,.0f}"
-            shown.add_row(row.key, rate, _age(row.date, now), _cited(row.kind, row))
+            shown.add_row(_cited(row), rate, _age(row.date, now))
         out.print()
         out.print(shown)
     if managed:
@@ -93,11 +93,9 @@ def _age(seen: date, now: date) -> Text:
     return styled(level, wording.count(days, "day"))
 
 
-def _cited(kind: str, row: Price | Throughput) -> Text:
-    text = Text(f"{kind}: {row.source}")
-    if row.note:
-        text.append(f" ({row.note})", style="dim")
-    return text
+def _cited(row: Price | Throughput) -> Text:
+    note = f" ({row.note})" if row.note else ""
+    return Text(row.key).append(f"\n{row.kind}: {row.source}{note}", style="dim")
 
 
 def _usd(amount: Decimal | None) -> str:

@@ -95,9 +95,8 @@ def test_every_renting_cloud_is_asked(run: Any, data: Path, monkeypatch: pytest.
     of disk, and at least $5 for a bid."""
     aws.on_demand = {"p4d.24xlarge": [{"USD": "21.9576420000"}], "p4de.24xlarge": [{"USD": "30.00"}]}
     clock = Clock()
-    at_lambda, at_runpod, at_vast = (
-        kind(Nowhere(), clock) for kind in (LambdaEmulator, RunpodEmulator, VastaiEmulator)
-    )
+    at_lambda, at_runpod = LambdaEmulator(Nowhere(), clock), RunpodEmulator(Nowhere(), clock)
+    at_vast = VastaiEmulator(Nowhere(), clock)
     at_lambda.prices_cents["gpu_8x_a100_80gb_sxm4"] = 2000
     with at_lambda.serving() as one, at_runpod.serving() as two, at_vast.serving() as three:
         lambdalabs = LambdaClient(LambdaConfig(at_lambda.key, one), clock=clock, sleep=clock.sleep)
@@ -247,11 +246,11 @@ def test_aws_tells_on_demand_reserved_and_spot(run: Any, data: Path, aws: PriceL
     done = run("--clouds", "aws", "--write", *(f"--accept={key}" for key in accepted), "--json")
     assert (done.exit_code, json.loads(done.stdout)["unlisted"]) == (0, ["aws/p4d.24xlarge-reserved-36m"])
     prices = load_catalogue(data).prices
-    told = {key: (price.usd_per_hour, price.terms, price.commitment_months) for key, price in prices.items()}
+    told = {key: f"{price.usd_per_hour} {price.terms} {price.commitment_months}" for key, price in prices.items()}
     assert told == {
-        "aws/p4d.24xlarge": (20, "on-demand", None),
-        "aws/p4d.24xlarge-reserved-12m": (14, "reserved", 12),
-        "aws/p4d.24xlarge-spot": (9.25, "spot", None),
+        "aws/p4d.24xlarge": "20 on-demand None",
+        "aws/p4d.24xlarge-reserved-12m": "14 reserved 12",
+        "aws/p4d.24xlarge-spot": "9.25 spot None",
     }
     assert {price.region for price in prices.values()} == {"eu-west-1"}
     assert set(aws.regions) == {"eu-west-1"}
