@@ -143,6 +143,7 @@ def written(folder: Path, prices: str | None = GOOD, throughput: str = SERVED, m
         (GOOD.replace("a/b", "ab"), "line 1: ab: a row is named cloud/sku"),
         (GOOD + GOOD, "line 6: a/b: "),
         (GOOD + "date = 2026-01-02\n", "line 6: a/b: Cannot overwrite a value"),
+        (GOOD + 'key = "c/d"\n', "line 6: a/b: key: unknown key"),
         ("loose = 1\n" + GOOD, "line 1: loose: must be a table"),
         (GOOD + 'comparedWith = "c/d"\n', "a/b is compared with c/d, which has no row"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,14 +22,6 @@ from tests.unit.images.simulator.process import KEY, Server
 
 SKU = "lambda/gpu_8x_a100_80gb_sxm4"
 SHORT = ("--model", "org/model", "--shape", "40/4", "--concurrency", "2", "--warm-up", "0", "--duration", "0.4")
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "data"
-    shutil.copytree(DATA, folder)
-    yield folder
-    load_catalogue.cache_clear()
 
 
 @pytest.fixture(scope="module")

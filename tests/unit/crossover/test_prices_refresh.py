@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 import tomllib
-import zipfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Any
 import pytest
 from cost_guard import load_catalogue
 from cost_guard.prices import DATA
-from typer.testing import CliRunner
 
 from providers import registry
 from providers.base import Capability
@@ -30,8 +27,7 @@ from providers.runpod.config import RunpodConfig
 from providers.vastai.client import VastaiClient
 from providers.vastai.cloud import VastaiCloud
 from providers.vastai.config import VastaiConfig
-from scripts.crossover.__main__ import app
-from scripts.crossover.prices import files, litellm
+from scripts.crossover.prices import files
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Nowhere
@@ -39,27 +35,6 @@ from tests.clouds.vastai import VastaiEmulator
 from tests.support.clouds import Clock
 from tests.support.market import MISSING, Market, offer, registered
 from tests.support.pricing import PriceList
-
-TODAY = "2026-12-01"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the committed catalogue."""
-    folder = tmp_path / "data"
-    shutil.copytree(DATA, folder)
-    yield folder
-    load_catalogue.cache_clear()
-
-
-@pytest.fixture
-def run(data: Path) -> Any:
-    """run(*arguments) on the copy, as of TODAY."""
-
-    def invoke(*arguments: str) -> Any:
-        return CliRunner().invoke(app, ["prices", "refresh", "--data", str(data), "--today", TODAY, *arguments])
-
-    return invoke
 
 
 def only(folder: Path, *rows: str) -> str:
@@ -89,7 +64,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[PriceList]:
 # --- The clouds --------------------------------------------------------------------------------------------------
 
 
-def test_every_renting_cloud_is_asked(run: Any, data: Path, monkeypatch: pytest.MonkeyPatch, aws: PriceList) -> None:
+def test_every_renting_cloud_is_asked(
+    refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch, aws: PriceList
+) -> None:
     """The real clients against the vendors' emulators: Lambda's dearest region, RunPod's and Vast.ai's "any", AWS's
     price list; interruptible SKUs are spot. Vast.ai's emulator asks $9.60 for the GPUs and $0.15/GB·month for 200 GB
     of disk, and at least $5 for a bid."""
@@ -104,7 +81,7 @@ def test_every_renting_cloud_is_asked(run: Any, data: Path, monkeypatch: pytest.
         vastai = VastaiClient(VastaiConfig(at_vast.key, three), clock=clock, sleep=clock.sleep)
         clouds = {"lambda": LambdaCloud(lambdalabs), "runpod": RunpodCloud(runpod), "vastai": VastaiCloud(vastai)}
         monkeypatch.setattr(registry, "CLOUDS", {name: lambda cloud=cloud: cloud for name, cloud in clouds.items()})
-        done = run("--clouds", "lambda,runpod,vastai,aws", "--write", "--json")
+        done = refresh("--clouds", "lambda,runpod,vastai,aws", "--write", "--json")
     told = {change["key"]: change for change in json.loads(done.stdout)["changes"]}
     found = tomllib.loads((data / "prices.toml").read_text())
     assert told["lambda/gpu_8x_a100_80gb_sxm4"]["new"] == {"usdPerHour": "20"}
@@ -121,13 +98,13 @@ def test_every_renting_cloud_is_asked(run: Any, data: Path, monkeypatch: pytest.
     assert done.exit_code == 0
 
 
-def test_only_what_changed_is_edited(run: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_changed_is_edited(refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Comments, order, other rows and the file's mode stay; a price that has not moved is dated anew and keeps its
     note; one that has moved loses the note that was the old one's."""
     registered(monkeypatch, Market("a", on_sale=[offer("a", "11", sku="x"), offer("a", "7", sku="y")]))
     only(data, row("a/x", "10 # dear", 'note = "old"\n'), "# About y.\n" + row("a/y", "7.00", 'note = "kept"\n'))
     (data / "prices.toml").chmod(0o640)
-    assert run("--clouds", "a", "--write").exit_code == 0
+    assert refresh("--clouds", "a", "--write").exit_code == 0
     seen = 'date = 2026-12-01\nkind = "live-seen"\nsource = "the API of a, region r1, by `crossover prices refresh`"\n'
     assert (data / "prices.toml").read_text() == (
         f'# The head.\n\n["a/x"]\nusdPerHour = 11 # dear\n{seen}\n'
@@ -136,57 +113,59 @@ def test_only_what_changed_is_edited(run: Any, data: Path, monkeypatch: pytest.M
     assert stat.S_IMODE((data / "prices.toml").stat().st_mode) == 0o640
 
 
-def test_without_write_nothing_is_written(run: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_write_nothing_is_written(refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, Market("a", on_sale=[offer("a", "11", sku="x")]))
     before = only(data, row("a/x", "10"))
-    done = run("--clouds", "a")
+    done = refresh("--clouds", "a")
     assert (done.exit_code, (data / "prices.toml").read_text()) == (0, before)
     assert "nothing is written without --write" in done.stdout
     assert "+10 %" in done.stdout
 
 
-def test_a_refused_row_stays_and_the_others_are_written(run: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_row_stays_and_the_others_are_written(
+    refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit 1 as long as anything is refused; --accept takes it."""
     registered(monkeypatch, Market("a", on_sale=[offer("a", "1.25", sku="x"), offer("a", "8", sku="y")]))
     only(data, row("a/x", "10"), row("a/y", "7"))
-    done = run("--clouds", "a", "--write", "--json")
+    done = refresh("--clouds", "a", "--write", "--json")
     [refused] = [c for c in json.loads(done.stdout)["changes"] if c["state"] == "refused"]
     assert (done.exit_code, refused["key"]) == (1, "a/x")
     assert "one GPU" in refused["reason"]
     found = tomllib.loads((data / "prices.toml").read_text())
     assert (found["a/x"]["usdPerHour"], found["a/y"]["usdPerHour"]) == (10, 8)
-    assert run("--clouds", "a", "--write", "--accept", "a/x").exit_code == 0
+    assert refresh("--clouds", "a", "--write", "--accept", "a/x").exit_code == 0
     assert tomllib.loads((data / "prices.toml").read_text())["a/x"]["usdPerHour"] == 1.25
 
 
-def test_accepting_adds_and_removes_rows(run: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accepting_adds_and_removes_rows(refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that is gone stays until it is accepted; what has no row is named and enters by its name."""
     registered(monkeypatch, Market("a", on_sale=[offer("a", "8", sku="y"), offer("a", "9", sku="z-spot")]))
     only(data, row("a/x", "10"), row("a/y", "8"))
-    done = run("--clouds", "a", "--json")
+    done = refresh("--clouds", "a", "--json")
     assert (done.exit_code, json.loads(done.stdout)["unlisted"]) == (1, ["a/z-spot"])
-    assert run("--clouds", "a", "--write", "--accept", "a/x", "--accept", "a/z-spot").exit_code == 0
+    assert refresh("--clouds", "a", "--write", "--accept", "a/x", "--accept", "a/z-spot").exit_code == 0
     found = tomllib.loads((data / "prices.toml").read_text())
     assert list(found) == ["a/y", "a/z-spot"]
     assert found["a/z-spot"]["terms"] == "spot"
-    misspelt = run("--clouds", "a", "--accept", "a/zz")
+    misspelt = refresh("--clouds", "a", "--accept", "a/zz")
     assert (misspelt.exit_code, "a/zz: accepted, and no source names it" in misspelt.stderr) == (1, True)
 
 
-def test_a_contracts_price_is_left_alone(run: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contracts_price_is_left_alone(refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, Market("a", on_sale=[offer("a", "22", sku="x")]))
     before = only(data, row("a/x", "10", 'contract = "C-1"\n').replace('"list"', '"contract"'))
-    assert run("--clouds", "a", "--write").exit_code == 0
+    assert refresh("--clouds", "a", "--write").exit_code == 0
     assert (data / "prices.toml").read_text() == before
 
 
 def test_an_outcome_that_is_no_catalogue_is_never_written(
-    run: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+    refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new text is parsed before it takes the file's place, and no draft stays behind."""
     registered(monkeypatch, Market("a", on_sale=[offer("a", "2e9", sku="x")]))
     before = only(data, row("a/x", "10"))
-    done = run("--clouds", "a", "--write", "--accept", "a/x")
+    done = refresh("--clouds", "a", "--write", "--accept", "a/x")
     assert (done.exit_code, (data / "prices.toml").read_text()) == (3, before)
     assert "prices.toml: line 4: a/x: usdPerHour: must be at most 1e9" in done.stderr
     assert sorted(path.name for path in data.iterdir()) == sorted(path.name for path in DATA.iterdir())
@@ -209,23 +188,23 @@ def test_a_failed_replacement_leaves_the_file_whole(tmp_path: Path, monkeypatch:
     ],
 )
 def test_a_cloud_that_does_not_answer_keeps_its_rows(
-    run: Any, data: Path, monkeypatch: pytest.MonkeyPatch, refuses: Any, named: bool, code: int, said: str
+    refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch, refuses: Any, named: bool, code: int, said: str
 ) -> None:
     """Silence is not a vanished SKU; and the other clouds' rows are renewed."""
     registered(monkeypatch, Market("a", on_sale=[offer("a", "11", sku="x")]), Market("b", refuses=refuses))
     only(data, row("a/x", "10"), row("b/x", "10"))
-    done = run("--clouds", "a,b", "--write")
+    done = refresh("--clouds", "a,b", "--write")
     found = tomllib.loads((data / "prices.toml").read_text())
     assert (done.exit_code, found["a/x"]["usdPerHour"], found["b/x"]["usdPerHour"]) == (code, 11, 10)
     assert said in done.stderr
 
 
-def test_what_has_no_prices_cannot_be_asked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_no_prices_cannot_be_asked(refresh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cloud that is none, and one whose machines bill nothing."""
     free = Market("free", capabilities=frozenset({Capability.BILLS_NOTHING}))
     registered(monkeypatch, Market("a"), free)
     for name in ("nowhere", "free"):
-        done = run("--clouds", name)
+        done = refresh("--clouds", name)
         assert (done.exit_code, done.stderr) == (
             1,
             f"crossover: no prices can be asked of {name!r}: choose of a, aws\n",
@@ -235,7 +214,7 @@ def test_what_has_no_prices_cannot_be_asked(run: Any, monkeypatch: pytest.Monkey
 # --- AWS ---------------------------------------------------------------------------------------------------------
 
 
-def test_aws_tells_on_demand_reserved_and_spot(run: Any, data: Path, aws: PriceList) -> None:
+def test_aws_tells_on_demand_reserved_and_spot(refresh: Any, data: Path, aws: PriceList) -> None:
     """Reserved with nothing up front; spot in the dearest zone, asked for only where there is a row or it is accepted;
     all of the row's own region."""
     aws.on_demand = {"p4d.24xlarge": [{"USD": "20"}]}
@@ -243,7 +222,7 @@ def test_aws_tells_on_demand_reserved_and_spot(run: Any, data: Path, aws: PriceL
     aws.spot = {"p4d.24xlarge": {"eu-west-1a": "8.5", "eu-west-1b": "9.25"}}
     only(data, row("aws/p4d.24xlarge", "21", 'region = "eu-west-1"\n'))
     accepted = ("aws/p4d.24xlarge-reserved-12m", "aws/p4d.24xlarge-spot")
-    done = run("--clouds", "aws", "--write", *(f"--accept={key}" for key in accepted), "--json")
+    done = refresh("--clouds", "aws", "--write", *(f"--accept={key}" for key in accepted), "--json")
     assert (done.exit_code, json.loads(done.stdout)["unlisted"]) == (0, ["aws/p4d.24xlarge-reserved-36m"])
     prices = load_catalogue(data).prices
     told = {key: f"{price.usd_per_hour} {price.terms} {price.commitment_months}" for key, price in prices.items()}
@@ -266,127 +245,30 @@ def test_aws_tells_on_demand_reserved_and_spot(run: Any, data: Path, aws: PriceL
     ],
 )
 def test_aws_answers_that_are_no_price_are_refused(
-    run: Any, data: Path, aws: PriceList, answers: list[dict[str, str]], said: str
+    refresh: Any, data: Path, aws: PriceList, answers: list[dict[str, str]], said: str
 ) -> None:
     aws.on_demand = {"p4d.24xlarge": answers}
     before = only(data, row("aws/p4d.24xlarge", "21"))
-    done = run("--clouds", "aws", "--write", "--json")
+    done = refresh("--clouds", "aws", "--write", "--json")
     [change] = json.loads(done.stdout)["changes"]
     assert change["reason"].startswith(said)
     assert (done.exit_code, (data / "prices.toml").read_text()) == (1, before)
 
 
-def test_aws_refusals_are_told_without_a_key(run: Any, data: Path, aws: PriceList) -> None:
+def test_aws_refusals_are_told_without_a_key(refresh: Any, data: Path, aws: PriceList) -> None:
     only(data, row("aws/p4d.24xlarge", "21"))
     aws.refuses = "AccessDeniedException"
-    done = run("--clouds", "aws")
+    done = refresh("--clouds", "aws")
     assert (done.exit_code, "pricing:GetProducts" in done.stderr, "testing" in done.stderr) == (1, True, False)
-
-
-# --- Managed models ----------------------------------------------------------------------------------------------
-
-TABLE: dict[str, Any] = {
-    "m": {
-        "input_cost_per_token": 2.5e-06, "cache_read_input_token_cost": 1.6000000000000001e-06,
-        "output_cost_per_token": 1e-05, "input_cost_per_token_batches": 1.25e-06,
-        "output_cost_per_token_batches": 5e-06, "source": "https://vendor.example/pricing", "mode": "chat",
-    },
-    "org/n": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "deprecation_date": "2027-01-01"},
-    "gone": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "deprecation_date": "2026-11-30"},
-    "free": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0},
-    "odd": {"input_cost_per_token": "much", "output_cost_per_token": 2e-06},
-    "image": {"input_cost_per_image": 0.04},
-}  # fmt: skip
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    path = tmp_path / "table.json"
-    path.write_text(json.dumps(TABLE))
-    return path
-
-
-def test_the_table_becomes_rows(run: Any, data: Path, table: Path) -> None:
-    """Per million instead of per token, without a float's noise; what halves in a batch is noted; the head has the
-    table's hash. A second run changes nothing."""
-    (data / "managed.toml").unlink()
-    arguments = ("--table", str(table), "--write")
-    assert run(*arguments, "--accept", "m", "--accept", "org/n").exit_code == 0
-    text = (data / "managed.toml").read_text()
-    lines = text.splitlines()
-    assert lines[1].startswith("# The table's SHA-256: ")
-    assert lines[4:] == [
-        "[m]", "inputUsdPerMillion = 2.5", "cachedInputUsdPerMillion = 1.6", "outputUsdPerMillion = 10",
-        "batchDiscount = 0.5", "date = 2026-12-01",
-        'source = "LiteLLM\'s table table.json, https://vendor.example/pricing"', "",
-        '["org/n"]', "inputUsdPerMillion = 1", "outputUsdPerMillion = 2", "date = 2026-12-01",
-        'source = "LiteLLM\'s table table.json"', 'note = "its vendor ends it on 2027-01-01"',
-    ]  # fmt: skip
-    assert run(*arguments).exit_code == 0
-    assert (data / "managed.toml").read_text() == text
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"m": {**TABLE["m"], "input_cost_per_token": 2.5e-3}}, "it looks like another unit, by a thousand"),
-        ({"m": {**TABLE["m"], "input_cost_per_token": 0}}, "inputUsdPerMillion is 0, which is no price"),
-        ({"m": {**TABLE["m"], "output_cost_per_token": -1e-05}}, "outputUsdPerMillion is -10, which is no price"),
-        ({"m": {**TABLE["m"], "cache_read_input_token_cost": None}}, "cachedInputUsdPerMillion is no longer told"),
-        ({"m": {**TABLE["m"], "deprecation_date": "2026-11-30"}}, "no longer offered"),
-        ({}, "no longer offered"),
-    ],
-)
-def test_doubtful_models_are_refused(run: Any, data: Path, table: Path, changed: dict[str, Any], said: str) -> None:
-    """And stay as they are."""
-    (data / "managed.toml").unlink()
-    run("--table", str(table), "--write", "--accept", "m")
-    before = (data / "managed.toml").read_text()
-    table.write_text(json.dumps(changed))
-    done = run("--table", str(table), "--write", "--json")
-    [change] = json.loads(done.stdout)["changes"]
-    assert said in change["reason"]
-    assert (done.exit_code, (data / "managed.toml").read_text()) == (1, before)
-
-
-@pytest.mark.parametrize("key", ["gone", "image", "free", "odd"])
-def test_what_has_no_price_cannot_be_added(run: Any, data: Path, table: Path, key: str) -> None:
-    """A model that its vendor ended, one that is not billed by the token, one that is free, one with no number."""
-    before = (data / "managed.toml").read_text()
-    table.write_text(json.dumps({**TABLE}))
-    assert run("--table", str(table), "--accept", key).exit_code == 1
-    assert (data / "managed.toml").read_text() == before
-
-
-def test_a_wheel_tells_version_and_date(tmp_path: Path) -> None:
-    """Of the entry in it, so that the same wheel gives the same file on any day."""
-    path = tmp_path / "litellm-9.8.7-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(zipfile.ZipInfo(litellm.MEMBER, (2026, 10, 21, 0, 0, 0)), json.dumps(TABLE))
-    found = litellm.load(str(path), date(2026, 12, 1))
-    assert (found.name, found.date, len(found.wheel_sha256)) == ("LiteLLM 9.8.7", date(2026, 10, 21), 64)
-
-
-@pytest.mark.parametrize("content", [b"[", b"[]", b"\xff"])
-def test_a_table_that_is_none_is_told(run: Any, table: Path, content: bytes) -> None:
-    table.write_bytes(content)
-    done = run("--table", str(table))
-    assert (done.exit_code, "litellm: " in done.stderr) == (1, True)
-
-
-def test_a_table_that_is_not_there_is_told(run: Any) -> None:
-    for source in ("no/such/file.json", "no/such/file.whl", "http://127.0.0.1:1/table.json"):
-        done = run("--table", source)
-        assert (done.exit_code, "cannot be read from" in done.stderr) == (1, True)
 
 
 # --- Bad files ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_bad_file_exits_3_with_file_line_and_key(run: Any, data: Path, table: Path, as_json: bool) -> None:
+def test_a_bad_file_exits_3_with_file_line_and_key(refresh: Any, data: Path, as_json: bool) -> None:
     only(data, row("a/x", "10").replace("2026-01-01", "2027-01-01"))
-    done = run("--table", str(table), *(["--json"] if as_json else []))
-    line = f"prices.toml: line 5: a/x: date: 2027-01-01 is after today, {TODAY}"
+    done = refresh("--clouds", "aws", *(["--json"] if as_json else []))
+    line = "prices.toml: line 5: a/x: date: 2027-01-01 is after today, 2026-12-01"
     told = json.loads(done.stdout)["errors"] if as_json else [done.stderr.strip().removeprefix("cannot evaluate: ")]
     assert (done.exit_code, told) == (3, [line])
