@@ -15,7 +15,7 @@ from tomlkit.items import Table
 
 from scripts.crossover.prices.diff import Change
 
-SEEN = ("date", "source", "kind")
+SEEN = ("date", "source", "kind", "note")
 """What a price that was looked up again says anew, though it has not moved."""
 OLD_WORDS = ("note", "usdPerMonth")
 """What was said of the old price and is not of the new one, unless it is told anew."""

@@ -83,11 +83,11 @@ def _quote(key: str, offers: Sequence[Offer], today: date) -> Quote:
     """The price where the cloud chooses the region, else the dearest region's: one row stands for all of them."""
     anywhere = [offer for offer in offers if offer.region == ANY]
     chosen = anywhere[0] if anywhere else max(offers, key=lambda offer: offer.usd_per_hour)
+    what = f" ({chosen.description})" if chosen.description else ""
     fields = {
         "date": today,
         "kind": "live-seen",
-        "source": f"the API of {chosen.cloud}, region {chosen.region}, by `crossover prices refresh`",
-        "note": chosen.description,
+        "source": f"the API of {chosen.cloud}, region {chosen.region}{what}, by `crossover prices refresh`",
     }
     if chosen.sku.endswith(INTERRUPTIBLE):
         fields["terms"] = "spot"

@@ -164,13 +164,17 @@ def _numbers(figures: Figures | None) -> Mapping[str, str] | None:
 def _show(review: Review, write: bool) -> None:
     out = console()
     if review.changes:
-        shown = table("row", "old", "new", "change", "", "source, or why it is refused")
+        shown = table("row, and its source or why it is refused", "old", "new", "change", "")
         right_aligned(shown, "old", "new", "change")
         for change in review.changes:
             moved = "" if change.moved is None else f"{'+' if change.moved > 0 else ''}{wording.percent(change.moved)}"
-            why = Text(change.refused, style="red") if change.refused else Text(str(change.fields.get("source", "")))
+            words = Text(change.key)
+            if change.refused:
+                words.append(f"\n{change.refused}", style="red")
+            else:
+                words.append(f"\n{change.fields.get('source', '')}".rstrip(), style="dim")
             state = styled(STATE_STYLES[change.state], change.state)
-            shown.add_row(change.key, _told(change.old), _told(change.new), moved, state, why)
+            shown.add_row(words, _told(change.old), _told(change.new), moved, state)
         out.print(shown)
     if review.unlisted:
         out.print(f"\n{len(review.unlisted)} more have no row; --accept KEY adds one: {', '.join(review.unlisted)}")
