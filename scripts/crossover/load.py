@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def rates(samples: Sequence[Sample], begin: float, end: float) -> tuple[float, f
 async def _measure(url: str, load: Load, key: str, ca_file: str | None) -> Measured:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     limits = httpx.Limits(max_connections=load.concurrency)
-    verify: Any = True if ca_file is None else httpx.create_ssl_context(verify=ca_file)
+    verify = ssl.create_default_context(cafile=ca_file)
     async with httpx.AsyncClient(
         base_url=url, headers=headers, limits=limits, timeout=TIMEOUT_S, verify=verify, trust_env=False
     ) as client:
@@ -158,9 +159,13 @@ class _Run:
             if answer.status_code != 200:
                 self._failure(answer)
                 continue
-            usage = answer.json()["usage"]
+            try:
+                usage = answer.json()["usage"]
+                counted = int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+            except (ValueError, LookupError, TypeError):
+                raise BenchError("the server's answer does not tell its usage, as vLLM's does") from None
             self._in_a_row = 0
-            self.samples.append(Sample(begin, self._clock(), usage["prompt_tokens"], usage["completion_tokens"]))
+            self.samples.append(Sample(begin, self._clock(), *counted))
 
     def _request(self, chance: random.Random) -> dict[str, Any]:
         load = self._load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import zipfile
 from datetime import date
@@ -96,6 +97,28 @@ def test_a_wheel_tells_version_and_date(tmp_path: Path) -> None:
         wheel.writestr(zipfile.ZipInfo(litellm.MEMBER, (2026, 10, 21, 0, 0, 0)), json.dumps(TABLE))
     found = litellm.load(str(path), date(2026, 12, 1))
     assert (found.name, found.date, len(found.wheel_sha256)) == ("LiteLLM 9.8.7", date(2026, 10, 21), 64)
+
+
+def test_the_pinned_wheel_comes_by_pip_against_the_locks_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version of the lock, whatever is newer, and every hash that the lock allows."""
+    asked: dict[str, str] = {}
+
+    def pip(command: list[str], **_: Any) -> Any:
+        asked["flags"] = " ".join(command[1:])
+        asked["wanted"] = Path(command[-1]).read_text()
+        return subprocess.CompletedProcess(command, 1, "", "no way out\n")
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    with pytest.raises(
+        litellm.TableError, match=r"pip cannot fetch litellm 1\.106\.2: no way out; give the table by --t"
+    ):
+        litellm.load(None, date(2026, 12, 1))
+    assert "--require-hashes" in asked["flags"]
+    assert "--no-deps" in asked["flags"]
+    first, *hashes = asked["wanted"].splitlines()
+    assert first == "litellm==1.106.2 \\"
+    assert "sha256:cb1a2a1e55a4a8350ae2167525dc0d06f59b078cd685fb3e0f5419f02da5420e" in "".join(hashes)
+    assert all(line.lstrip().startswith("--hash=sha256:") for line in hashes)
 
 
 @pytest.mark.parametrize("content", [b"[", b"[]", b"\xff"])
