@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke
+from scripts.crossover import bench, claims, doctor, endpoint, nodes, offers, orphans, plan, prices, reconcile, smoke
 from scripts.crossover.usage.app import app as usage
 
 
@@ -40,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("bench")(bench.command)
 app.command("claims")(claims.command)
 app.command("plan")(plan.command)
 app.command("doctor")(doctor.command)
@@ -49,6 +50,7 @@ app.command("offers")(offers.command)
 app.command("orphans")(orphans.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
+app.add_typer(prices.app, name="prices")
 app.add_typer(usage, name="usage")
 
 
