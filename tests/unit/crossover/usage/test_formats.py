@@ -41,7 +41,7 @@ def expected(buckets: Sequence[Bucket]) -> Days:
         tokens = found.setdefault(b.start.date(), [0, 0, 0])
         for place, more in enumerate((b.fresh, b.cached, b.output)):
             tokens[place] += more
-    return {day: DayOfTokens(*tokens) for day, tokens in found.items()}
+    return {day: DayOfTokens(fresh, cached, output) for day, (fresh, cached, output) in found.items()}
 
 
 def without_hours(days: Days) -> Days:

@@ -115,16 +115,7 @@ def litellm_logs(buckets: Sequence[Bucket]) -> str:
 
 def litellm_daily(buckets: Sequence[Bucket]) -> str:
     """Rows of LiteLLM_DailyUserSpend as CSV."""
-    header = [
-        "id",
-        "user_id",
-        "date",
-        "api_key",
-        "model",
-        "prompt_tokens",
-        "completion_tokens",
-        "cache_read_input_tokens",
-    ]
+    header = "id,user_id,date,api_key,model,prompt_tokens,completion_tokens,cache_read_input_tokens"
     rows = [
         (n, "u", b.start.date(), "a hash", b.model, b.fresh + b.cached, b.output, b.cached)
         for n, b in enumerate(buckets)
