@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pulumi
-from cost_guard import CatalogueError, evaluate, explain, load_catalogue
+from cost_guard import CatalogueError, ScenarioError, evaluate, explain, load_catalogue
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet
@@ -15,8 +15,8 @@ from stacks.settings import GATEWAY, SettingsError, from_pulumi, today
 
 try:
     settings = from_pulumi()
-    verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
-except (SettingsError, CatalogueError) as e:
+    verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline, usage=settings.usage)
+except (SettingsError, ScenarioError, CatalogueError) as e:
     raise pulumi.RunError(str(e)) from None
 
 if verdict.blocked and not pulumi.runtime.is_dry_run():

@@ -1,0 +1,78 @@
+"""`make bench`: what a verdict costs. Prints the section "A verdict" of docs/performance.md.
+
+All of it runs on one core; the imports are measured in processes of their own, the rest as the best of several.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from cost_guard import Scenario, Verdict, evaluate, load_catalogue, montecarlo, parse_scenario
+
+TODAY = date(2026, 11, 22)
+REPEATS = 7
+
+
+def main() -> None:
+    """Measures and prints."""
+    usual, many = verdict(scenario()), verdict(scenario(draws=100_000))
+    assert usual.case is not None
+    assert many.case is not None
+    draws = many.case
+    rows = [
+        ("`import cost_guard`", best(lambda: python("import cost_guard"))),
+        ("the same and numpy", best(lambda: python("import cost_guard, numpy"))),
+        ("a verdict, 10,000 draws", best(lambda: verdict(scenario()))),
+        ("a verdict, 100,000 draws", best(lambda: verdict(scenario(draws=100_000)))),
+        (
+            "100,000 draws over 24 months: quantiles, probability, monthly bands",
+            best(lambda: (montecarlo.simulate(draws), montecarlo.bands(draws))),
+        ),
+        ("a verdict, 10,000,000 draws", best(lambda: verdict(scenario(draws=10_000_000)), repeats=1)),
+    ]
+    print("\n| What | Measured |\n|---|---|")
+    for what, seconds in rows:
+        print(f"| {what} | {seconds * 1000:,.0f} ms |")
+
+
+def scenario(**uncertainty: Any) -> Scenario:
+    """The sources' two nodes at ρ = 2, where the staircase has a band, growing and at falling prices."""
+    return parse_scenario(
+        {
+            "workload": {"tokensPerMonth": "6e9", "peakToMean": 2, "growthPerMonth": "0.03"},
+            "managed": {"usdPerMillionTokens": 5},
+            "fleet": {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
+            "horizon": {"months": 24, "apiPriceDeclinePerYear": "0.3", "discountRatePerYear": "0.08"},
+            "uncertainty": uncertainty,
+        }
+    )
+
+
+def verdict(given: Scenario) -> Verdict:
+    """As of a fixed day."""
+    return evaluate(given, load_catalogue(), TODAY)
+
+
+def python(code: str) -> None:
+    """Runs it in a process of its own."""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def best(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Seconds of the fastest."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(repeats))
+
+
+if __name__ == "__main__":
+    main()
