@@ -164,13 +164,14 @@ def price_known(rung: Rung, managed: ManagedPrice) -> Reason | None:
 def price_fresh(rung: Rung, managed: ManagedPrice, today: date) -> Reason | None:
     """By the age of the catalogue's prices; a price given in the scenario has no age."""
     rows: Sequence[Price | ManagedModel] = [*filter(None, [rung.price]), *(route.row for route in managed.routes)]
-    found = [reason for row in rows if (reason := _fresh(row, today))]
+    found = [reason for row in rows if (reason := age_of_price(row, today))]
     if not found:
         return None
     return Reason("price-fresh", worst(one.level for one in found), " ".join(one.message for one in found))
 
 
-def _fresh(row: Price | ManagedModel, today: date) -> Reason | None:
+def age_of_price(row: Price | ManagedModel, today: date) -> Reason | None:
+    """What is to be said of one row of the catalogue; None while it is fresh."""
     age = (today - row.date).days
     text = f"the price of {row.key} is of {row.date}, {age} days old"
     file = MANAGED if isinstance(row, ManagedModel) else PRICES

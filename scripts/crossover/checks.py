@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from cost_guard import Catalogue, wording
 from cost_guard import Level as Verdict
 from cost_guard.capacity import HOURS_PER_MONTH
-from cost_guard.reasons import price_fresh
+from cost_guard.reasons import age_of_price
 
 from providers.base import Offer
 from providers.preflight import Check, Level
@@ -165,7 +165,7 @@ def _price(name: str, rungs: Sequence[Wanted], offers: Sequence[Offer], catalogu
     detail += f"; the gate reckons {reckoned:.2f} of {row.date}"
     detail += "" if price is None else f": {'+' if drift >= 0 else ''}{wording.percent(drift)}"
     renew = f"bring the row {key} in {PRICES} up to date, then judge anew"
-    if old := price_fresh(row, today):
+    if old := age_of_price(row, today):
         level = Level.FAIL if old.level is Verdict.BLOCK else Level.WARN
         return Check(name, level, f"{detail}, {(today - row.date).days} days old", renew)
     if abs(drift) > PRICE_DRIFT:

@@ -1,4 +1,4 @@
-"""What AWS asks for instances: on demand and reserved by its price list, spot by EC2. AWS is no `Cloud` with offers."""
+"""AWS' prices: on demand and reserved by its price list, spot by EC2. Its `offers` are on demand alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from providers.errors import CloudError, Unauthorized, Unavailable
+from providers.aws.client import AwsClient
+from providers.aws.config import AwsConfig
+from providers.errors import Unavailable
 from scripts.crossover.prices.diff import Quote
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API is served from a few regions only, and answers for all."""
-TIMEOUT_S = 30
 MONTHS = {"1yr": 12, "3yr": 36}
 GPUS = 8
 """Of every P4 instance."""
@@ -21,32 +22,23 @@ GPUS = 8
 
 def quotes(rows: Mapping[str, str], today: date) -> list[Quote]:
     """Live prices of instance types. `rows` are SKUs (an instance type, with -spot or -reserved-12m after it) and
-    their regions. Raises Unauthorized, Unavailable."""
-    import boto3  # 0.4 s
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-
-    config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"max_attempts": 3})
+    their regions. Raises CloudError."""
+    client = AwsClient(AwsConfig.from_environment())
     found: dict[str, Quote] = {}
     try:
-        lister = boto3.client("pricing", region_name=PRICE_LIST_REGION, config=config)
         for kind, region in sorted({(instance_type(sku), region) for sku, region in rows.items()}):
-            pages = lister.get_paginator("get_products").paginate(
-                ServiceCode="AmazonEC2", Filters=_filters(kind, region)
+            listed = client.ask(
+                "pricing", "get_products", PRICE_LIST_REGION, ServiceCode="AmazonEC2", Filters=_filters(kind, region)
             )
-            products = [json.loads(text) for page in pages for text in page["PriceList"]]
+            products = map(json.loads, listed["PriceList"])
             found |= {quote.key: quote for quote in _listed(kind, region, products, today)}
             if f"{kind}-spot" in rows:
-                ec2 = boto3.client("ec2", region_name=region, config=config)
-                history = ec2.describe_spot_price_history(
-                    InstanceTypes=[kind], ProductDescriptions=["Linux/UNIX"], StartTime=datetime.now(UTC)
-                )["SpotPriceHistory"]
-                found |= {quote.key: quote for quote in _spot(kind, region, history, today)}
-    except (NoCredentialsError, PartialCredentialsError) as e:
-        raise Unauthorized(f"no AWS credentials ({e}): see docs/reference/clouds/aws.md") from None
-    except ClientError as e:
-        raise _refused(e) from None
-    except (BotoCoreError, LookupError, ValueError, TypeError, AttributeError, InvalidOperation) as e:
+                told = client.ask(
+                    "ec2", "describe_spot_price_history", region, InstanceTypes=[kind],
+                    ProductDescriptions=["Linux/UNIX"], StartTime=datetime.now(UTC),
+                )  # fmt: skip
+                found |= {quote.key: quote for quote in _spot(kind, region, told["SpotPriceHistory"], today)}
+    except (LookupError, ValueError, TypeError, AttributeError, InvalidOperation) as e:
         raise Unavailable(f"AWS did not answer as documented: {type(e).__name__}: {e}") from None
     return list(found.values())
 
@@ -54,15 +46,6 @@ def quotes(rows: Mapping[str, str], today: date) -> list[Quote]:
 def instance_type(sku: str) -> str:
     """ "p4d.24xlarge-reserved-12m" → "p4d.24xlarge"."""
     return sku.partition("-")[0]
-
-
-def _refused(error: Any) -> CloudError:
-    code = error.response.get("Error", {}).get("Code", "")
-    words = f"AWS refuses {error.operation_name} ({code})"
-    denied = ("AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException", "ExpiredTokenException")
-    if code in denied or code.startswith("InvalidClientToken"):
-        return Unauthorized(f"{words}: the rights pricing:GetProducts and ec2:DescribeSpotPriceHistory are needed")
-    return Unavailable(words)
 
 
 def _filters(kind: str, region: str) -> list[dict[str, str]]:

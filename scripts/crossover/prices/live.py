@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 
 from cost_guard.capacity import HOURS_PER_MONTH
 from cost_guard.prices import Price
@@ -25,7 +26,7 @@ DEFAULT_REGION = "us-east-1"
 def renting() -> list[str]:
     """The clouds that have prices to ask for: not those whose machines are there already."""
     found = []
-    for name in sorted((*registry.CLOUDS, registry.AWS)):
+    for name in sorted(registry.CLOUDS):
         if not registry.capabilities(name) & {Capability.OWNED, Capability.BILLS_NOTHING}:
             found.append(name)
     return found
@@ -73,16 +74,17 @@ def _aws(prices: Mapping[str, Price], accepted: Iterable[str], today: date) -> A
 
 
 def _quotes(offers: Sequence[Offer], today: date) -> list[Quote]:
-    by_key: dict[str, list[Offer]] = {}
+    by_key: dict[str, list[tuple[Decimal, Offer]]] = {}
     for offer in offers:
-        by_key.setdefault(f"{offer.cloud}/{offer.sku}", []).append(offer)
+        if offer.usd_per_hour is not None:
+            by_key.setdefault(f"{offer.cloud}/{offer.sku}", []).append((offer.usd_per_hour, offer))
     return [_quote(key, found, today) for key, found in by_key.items()]
 
 
-def _quote(key: str, offers: Sequence[Offer], today: date) -> Quote:
+def _quote(key: str, offers: Sequence[tuple[Decimal, Offer]], today: date) -> Quote:
     """The price where the cloud chooses the region, else the dearest region's: one row stands for all of them."""
-    anywhere = [offer for offer in offers if offer.region == ANY]
-    chosen = anywhere[0] if anywhere else max(offers, key=lambda offer: offer.usd_per_hour)
+    anywhere = [(price, offer) for price, offer in offers if offer.region == ANY]
+    usd_per_hour, chosen = anywhere[0] if anywhere else max(offers, key=lambda priced: priced[0])
     what = f" ({chosen.description})" if chosen.description else ""
     fields = {
         "date": today,
@@ -91,4 +93,4 @@ def _quote(key: str, offers: Sequence[Offer], today: date) -> Quote:
     }
     if chosen.sku.endswith(INTERRUPTIBLE):
         fields["terms"] = "spot"
-    return Quote(key, {"usdPerHour": chosen.usd_per_hour}, fields, chosen.gpus)
+    return Quote(key, {"usdPerHour": usd_per_hour}, fields, chosen.gpus)
