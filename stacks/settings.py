@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pulumi
 from cost_guard import Baseline, Scenario, ScenarioError, parse_baseline, parse_scenario
-from cost_guard.scenario import LadderFleet
+from cost_guard.fleet import LadderFleet
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
 from providers import registry

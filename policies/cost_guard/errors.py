@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from .fleet import FORM_MODELS, Candidate, LadderNode
 from .quantity import shown
-from .scenario import FORM_MODELS, Baseline, Candidate, LadderNode, Scenario
+from .scenario import Baseline, Route, Scenario
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
@@ -105,6 +106,8 @@ def _model_at(model: type[BaseModel], parents: tuple[int | str, ...]) -> type[Ba
     """The model whose keys stand below `parents`, e.g. ("fleet", "ladder", "nodes", "a", "candidates", 0)."""
     if not parents:
         return model
+    if parents[:2] == ("managed", "routes"):
+        return Route
     if parents[0] != "fleet":
         annotation: Any = model.model_fields[str(parents[0])].annotation
         found: type[BaseModel] = annotation

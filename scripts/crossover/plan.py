@@ -124,10 +124,11 @@ def _figures(verdict: Verdict) -> dict[str, str]:
     capacity, volumes = verdict.capacity, verdict.break_even
     survives = {True: "yes", False: "no", None: "unknown"}[capacity.survives_one_loss]
     busy = wording.percent(capacity.utilisation) if capacity.utilisation is not None else "unknown"
+    price = verdict.managed_usd_per_million
     needed = "unknown" if capacity.nodes_needed is None else str(capacity.nodes_needed)
     return {
         "self-hosted": f"{_usd(verdict.self_hosted_usd_per_month)} (fixed {_usd(verdict.fixed_usd_per_month)})",
-        "managed": f"{_usd(verdict.managed_usd_per_month)} at {wording.per_million(verdict.managed_usd_per_million)}",
+        "managed": _usd(verdict.managed_usd_per_month) + ("" if price is None else f" at {wording.per_million(price)}"),
         "break-even": f"simple {_volume(volumes.simple)}, first {_volume(volumes.first)}, "
         f"stable {_volume(volumes.stable)} tokens/month",
         "capacity": f"{needed} nodes needed, {busy} busy on average, survives the loss of a node: {survives}",
