@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from . import mix, montecarlo, reasons, wording
 from .breakeven import to_decimal
@@ -19,10 +18,8 @@ from .inputs import inputs
 from .managed import ManagedPrice, managed_price
 from .prices import Catalogue
 from .scenario import Baseline, Scenario
+from .usage import Usage
 from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Tco, Verdict, worst
-
-if TYPE_CHECKING:
-    from .usage import Usage
 
 BILLS_NOTHING = frozenset({"local", "existing"})
 """Clouds whose machines are not rented, so that no bill depends on an old price or a guessed volume."""
@@ -77,6 +74,8 @@ def evaluate(
     """
     if usage is not None:
         scenario, volume_date = scenario.with_usage(usage), usage.to
+    elif scenario.workload.usage is not None:
+        raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
     soft = not (bills_money if bills_money is not None else _bills_money(scenario))
     since = fleet_since or (baseline.date if baseline else None)
     work, managed = scenario.workload, managed_price(scenario, catalogue)

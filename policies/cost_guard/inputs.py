@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -11,10 +10,8 @@ from .case import Rung
 from .managed import ManagedPrice
 from .mix import extra_spare_nodes
 from .scenario import Baseline, Scenario
+from .usage import Usage
 from .verdict import Input
-
-if TYPE_CHECKING:
-    from .usage import Usage
 
 
 def inputs(
@@ -39,7 +36,7 @@ def inputs(
         measured = f"usage, {usage.describe()}"
         for name in ("tokensPerMonth", "peakToMean", "inputShare", "cachedShare"):
             found[name] = Input(found[name].value, measured, usage.to)
-        if "volume" not in uncertainty.model_fields_set:
+        if uncertainty.volume == usage.volume_sigma:
             found["uncertainty.volume"] = Input(usage.volume_sigma, measured, usage.to)
     if baseline is not None:
         approved = f"baseline, {baseline.approved_by}"

@@ -1,8 +1,9 @@
 """The break-even under uncertainty: volume, throughput, managed price and overhead as independent log-normals.
 
 numpy is imported only where draws are taken: it costs more than all else of a verdict. Every figure is an order
-statistic or a share of draws, and the log-normal factors are rounded to single precision, which hides the last bit in
-which one processor's vectorised exponential differs from another's: the same seed gives the same figures everywhere.
+statistic or a share of draws, and the log-normal factors are rounded to single precision: that hides the last bit, in
+which numpy's exponential differs between processors (seen with and without AVX-512), so that the same seed gives the
+same figures everywhere.
 """
 
 from __future__ import annotations

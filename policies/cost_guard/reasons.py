@@ -191,6 +191,8 @@ def volume_measured(kind: str, today: date, fleet_since: date | None, volume_dat
         level, limit = (Level.BLOCK, STALE_DAYS) if age > STALE_DAYS else (Level.WARN, FRESH_DAYS)
         text = f"the volume is of {volume_date}, {age} days old (over {limit}); measure it again."
         return Reason("volume-measured", level, text)
+    if volume_date is not None and volume_date > today:
+        return Reason("volume-measured", Level.WARN, f"the volume is dated {volume_date}, after {today}.")
     if kind == "measured":
         return None
     if kind == "forecast":

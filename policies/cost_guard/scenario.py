@@ -7,8 +7,9 @@ in silence. `errors.parse_scenario` is the way in; it raises ScenarioError with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,31 +17,46 @@ from .fields import Day, Flag, Name, NodeCount, Section, Share, Usd, UsdAboveZer
 from .fleet import FORMS, Fleet, fleet_forms
 from .quantity import Number, Whole, refuse, shown
 
+if TYPE_CHECKING:
+    from .usage import Usage
+
 Sigma = Annotated[Decimal, Number(at_least="0", at_most="5", hint="the sigma of a log-normal, 0 for certainty")]
 UsdPerMillion = Annotated[
     Decimal,
     Number(at_least="0.0001", at_most="1e6", hint="the blended managed price in USD per million tokens, e.g. 5.0"),
 ]
+UNREAD = Decimal("NaN")
+"""The volume of a scenario that names a usage file which nobody has read yet: no arithmetic succeeds on it."""
+
+
+class _Volume(Number):
+    def parse(self, value: object) -> Decimal:
+        return UNREAD if value is UNREAD else super().parse(value)
+
+
 # 1e16 tokens a month are 3.8e9 tokens/s: 800,000 nodes of 4,759 tokens/s. Anything above is a slip of the exponent.
 TokensPerMonth = Annotated[
-    Decimal, Number(at_least="1", at_most="1e16", hint="give the tokens of one month, input and output, e.g. 6e9")
+    Decimal, _Volume(at_least="1", at_most="1e16", hint="give the tokens of one month, input and output, e.g. 6e9")
+]
+PeakToMean = Annotated[
+    Decimal, Number(at_least="1", at_most="1000", hint="the peak hour over the mean hour, at least 1")
 ]
 MAX_GROWTH = Decimal("1e12")
 """A volume that grows more than this by the horizon's end is a slip of the unit."""
 
-NOT_YET = "is not supported in this version"
+_MEASURED = ("kind", "inputShare", "cachedShare", "peakToMean")
 
 
 class Workload(Section):
-    """How many tokens, how spread, and how well known."""
+    """How many tokens, how spread, and how well known: exactly one of tokensPerMonth and usage says it."""
 
     tokens_per_month: TokensPerMonth
+    usage: Name | None = None
+    """Path of a usage file that is still to be read (`Scenario.with_usage`)."""
     kind: Literal["asserted", "forecast", "measured"] = "asserted"
     input_share: Share = Decimal("0.75")
     cached_share: Share = Decimal(0)
-    peak_to_mean: Annotated[
-        Decimal, Number(at_least="1", at_most="1000", hint="the peak hour over the mean hour, at least 1")
-    ] = Decimal("1.3")
+    peak_to_mean: PeakToMean = Decimal("1.3")
     growth_per_month: Annotated[Decimal, Number(above="-1", at_most="10", hint="0.15 means 15 % more each month")] = (
         Decimal(0)
     )
@@ -50,10 +66,14 @@ class Workload(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _volume_is_a_number(cls, data: object) -> object:
-        if isinstance(data, Mapping) and data.get("usage") is not None:
-            raise refuse(f"usage {NOT_YET}; give tokensPerMonth and kind instead")
-        return without_null(data, "usage")
+    def _one_source(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or data.get("usage") is None:
+            return without_null(data, "usage")
+        if "tokensPerMonth" in data:
+            raise refuse("give exactly one of tokensPerMonth and usage, not both")
+        if said := [key for key in _MEASURED if key in data]:
+            raise refuse(f"the usage file says {', '.join(said)}; take it away here, or give tokensPerMonth instead")
+        return {**data, "tokensPerMonth": UNREAD}
 
     @property
     def displaced_tokens_per_month(self) -> Decimal:
@@ -178,13 +198,22 @@ class Scenario(Section):
             )
         return self
 
+    def with_usage(self, usage: Usage) -> Scenario:
+        """The same scenario with the numbers of a usage file; `uncertainty.volume` too, unless it was given."""
+        names = ("tokens_per_month", "kind", "input_share", "cached_share", "peak_to_mean")
+        numbers = {name: getattr(usage, name) for name in names}
+        changed: dict[str, Any] = {"workload": self.workload.model_copy(update={**numbers, "usage": None})}
+        if "volume" not in self.uncertainty.model_fields_set:
+            changed["uncertainty"] = self.uncertainty.model_copy(update={"volume": usage.volume_sigma})
+        return self.model_copy(update=changed)
+
     def to_inputs(self) -> dict[str, Any]:
         """Plain camelCase values (int, float, str, bool, list, dict; nothing null), fit for a resource's inputs.
 
         `parse_scenario(s.to_inputs()) == s` as long as no number has more than 15 significant digits.
         """
-        plain: dict[str, Any] = _plain(self.model_dump(by_alias=True, exclude_none=True))
-        return plain
+        inputs: dict[str, Any] = plain(self.model_dump(by_alias=True, exclude_none=True))
+        return inputs
 
 
 class Baseline(Section):
@@ -198,11 +227,14 @@ class Baseline(Section):
     date: Day
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Numbers as int or float, days as YYYY-MM-DD, in plain dicts and lists: fit for a resource's inputs and JSON."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

@@ -98,18 +98,26 @@ class Waiver(Section):
             raise _about("costCapUsdPerMonth", f"the rule {self.policy} knows no cost; remove the cap")
         return self
 
+    def covers_stack(self, stack: str) -> bool:
+        """Whether it speaks of that stack."""
+        return fnmatchcase(stack, self.stack)
+
     def covers(self, code: str, stack: str, urn: str) -> bool:
         """Whether it speaks of that violation, whatever it is worth."""
-        return self.policy == code and fnmatchcase(stack, self.stack) and fnmatchcase(urn, self.urn)
+        return self.policy == code and self.covers_stack(stack) and fnmatchcase(urn, self.urn)
+
+    def by_dates(self, today: date) -> Status:
+        """Not begun, valid or expired; whether it is void shows only at a cost."""
+        if today < self.created:
+            return Status.NOT_BEGUN
+        return Status.EXPIRED if today > self.expires else Status.VALID
 
     def status(self, today: date, usd_per_month: Decimal | None = None) -> Status:
         """`usd_per_month` is what nodes and overhead cost; with a cap, None makes it void."""
-        if today < self.created:
-            return Status.NOT_BEGUN
-        if today > self.expires:
-            return Status.EXPIRED
-        cap = self.cost_cap_usd_per_month
-        return Status.VOID if cap is not None and (usd_per_month is None or usd_per_month > cap) else Status.VALID
+        found, cap = self.by_dates(today), self.cost_cap_usd_per_month
+        if found is Status.VALID and cap is not None and (usd_per_month is None or usd_per_month > cap):
+            return Status.VOID
+        return found
 
     def words(self, today: date, usd_per_month: Decimal | None = None) -> str:
         """A sentence for the violation's message."""
@@ -171,8 +179,8 @@ class Waivers:
         return tuple(
             waiver
             for waiver in self.entries
-            if fnmatchcase(stack, waiver.stack)
-            and waiver.created <= today <= waiver.expires
+            if waiver.covers_stack(stack)
+            and waiver.by_dates(today) is Status.VALID
             and not any(waiver.covers(code, stack, urn) for code, urn in seen)
         )
 
@@ -279,7 +287,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))
 
 
 def _complaint(file: str, entry: yaml.Node, detail: ErrorDetails) -> str:

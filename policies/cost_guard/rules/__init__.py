@@ -1,4 +1,4 @@
-"""The rules of the pack, one a file, found by their codes (cost_guard.registry); what does not block is shown by one."""
+"""The rules of the pack, one a file, found by their codes (cost_guard.registry), and two that block nothing."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Rule budget: nodes and overhead stay within the budget. Judged by the verdict on the Fleet's inputs."""
+"""Rule budget: nodes and overhead stay within the budget."""
 
 from pulumi_policy import Severity
 

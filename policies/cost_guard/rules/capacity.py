@@ -1,4 +1,4 @@
-"""Rule capacity: the nodes can serve the projected peak. Judged by the verdict on the Fleet's inputs."""
+"""Rule capacity: the nodes can serve the projected peak."""
 
 from pulumi_policy import Severity
 

@@ -30,13 +30,11 @@ def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
         verdict = judge(args)
         _survives[args.urn] = not isinstance(verdict, Failure) and bool(verdict.capacity.survives_one_loss)
         return
-    fallback = args.props["fallback"] if "fallback" in args.props else None
-    fleet = args.props["fleet"] if "fleet" in args.props else None
-    if fallback:
+    if args.props.get("fallback"):
         return
     if not config.redundancy_suffices:
         yield "no managed model answers when the nodes cannot; set crossover:gateway.fallback"
-    elif not _survives.get(fleet or "", False):
+    elif not _survives.get(str(args.props.get("fleet")), False):
         yield (
             "no managed model answers when the nodes cannot, and the fleet does not serve its peak without one of "
             "them; set crossover:gateway.fallback, or add a node"

@@ -26,6 +26,7 @@ from cost_guard import (
     load_catalogue,
     parse_baseline,
     parse_scenario,
+    parse_usage,
 )
 from cost_guard.fleet import QuotationFleet
 from cost_guard.verdict import CODES, RULES
@@ -73,13 +74,15 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     if isinstance(waivers, WaiverError):
         return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)
-    given = {key: data.pop(key, None) for key in BESIDE}
+    approved, measured = (data.pop(key, None) for key in BESIDE)
     try:
-        baseline = parse_baseline(given["baseline"]) if given["baseline"] is not None else None
+        baseline = parse_baseline(approved) if approved is not None else None
+        usage = parse_usage(measured) if measured is not None else None
         scenario, catalogue = parse_scenario(data), load_catalogue()
         if isinstance(scenario.fleet, QuotationFleet) and not rests_on_contract(scenario.fleet, catalogue):
             return Failure((NO_CONTRACT,))
-        return apply(evaluate(scenario, catalogue, day, baseline), waivers, stack_of(urn), urn, day)
+        verdict = evaluate(scenario, catalogue, day, baseline, usage=usage)
+        return apply(verdict, waivers, stack_of(urn), urn, day)
     except ScenarioError as error:
         return Failure(tuple(error.lines))
     except Exception as error:

@@ -30,7 +30,7 @@ class Config(NoConfig):
 def _values(props: Props, *keys: str) -> Iterator[Any]:
     """What the keys hold, lists taken apart; a key that is absent holds nothing."""
     for key in keys:
-        value = props[key] if key in props else None
+        value = props.get(key)
         if value is None:
             continue
         yield from [value] if isinstance(value, str | Mapping) else [value[i] for i in range(len(value))]
@@ -59,9 +59,8 @@ def _acl_rule(props: Props) -> Iterator[str]:
 
 def _node(props: Props) -> Iterator[str]:
     clouds = {rung["cloud"] for rung in _values(props, "candidates")}
-    settings = props["settings"] if "settings" in props else {}
     if "lambda" in clouds:
-        section = settings["lambda"] if "lambda" in settings else {}
+        section = props.get("settings", {}).get("lambda", {})
         yield from _values(section, "sourceNetworks") if "sourceNetworks" in section else ("0.0.0.0/0",)  # its default
 
 

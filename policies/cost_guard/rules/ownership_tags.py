@@ -1,7 +1,7 @@
 """Rule ownership-tags: what the stack makes says whose it is, so that `crossover orphans` can tell what nobody owns.
 
-AWS resources carry the tag crossover:fleet, instances crossover:mark too; a Node's inputs name project, stack, key, role
-and generation. All must be those of the stack.
+AWS resources carry the tag crossover:fleet, instances crossover:mark too; a Node's inputs name project, stack, key,
+role and generation. All must be those of the stack.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
     if args.resource_type == NODE_TYPE:
         yield from _node(args.props, project, stack)
     elif args.resource_type in TAGGED or "tags" in args.props:
-        tags = args.props["tags"] if "tags" in args.props else {}
+        tags = args.props.get("tags", {})
         for tag in (FLEET_TAG, *((MARK_TAG,) if args.resource_type == INSTANCE else ())):
             owner = f"crossover:{project}:{stack}:" if tag == MARK_TAG else f"{project}:{stack}:"
             if tag not in tags or not str(tags[tag]).startswith(owner):

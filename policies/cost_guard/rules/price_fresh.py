@@ -1,4 +1,4 @@
-"""Rule price-fresh: no price is older than 180 days. Judged by the verdict on the Fleet's inputs."""
+"""Rule price-fresh: no price is older than 180 days."""
 
 from pulumi_policy import Severity
 

@@ -1,4 +1,4 @@
-"""Rule price-known: every candidate has a price and a throughput in the catalogue. Judged by the verdict on the Fleet's inputs."""
+"""Rule price-known: every candidate has a price and a throughput in the catalogue."""
 
 from pulumi_policy import Severity
 

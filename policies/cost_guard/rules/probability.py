@@ -1,4 +1,4 @@
-"""Rule probability: the fleet is more likely to pay for itself than not. Judged by the verdict on the Fleet's inputs."""
+"""Rule probability: the fleet is more likely to pay for itself than not."""
 
 from pulumi_policy import Severity
 
@@ -7,5 +7,5 @@ from .gate import fleet_rule
 RULE = fleet_rule(
     "probability",
     Severity.HIGH,
-    remediation="Narrow what is uncertain (measure the volume and the throughput), or leave more room above break-even.",
+    remediation="Narrow what is uncertain (measure the volume and the throughput), or plan farther above break-even.",
 )

@@ -1,4 +1,4 @@
-"""Rule redundancy: two nodes at least, in failure domains of their own. Judged by the verdict on the Fleet's inputs."""
+"""Rule redundancy: two nodes at least, in failure domains of their own."""
 
 from pulumi_policy import Severity
 

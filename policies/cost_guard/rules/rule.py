@@ -8,7 +8,6 @@ UnknownValueError, which the engine shows as a note in preview; in `up` everythi
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -149,7 +148,11 @@ def mandatory(
 
     def find(args: ResourceValidationArgs, _: Any) -> Iterable[Finding]:
         found: list[Finding] = []
-        validate(args, lambda message, urn=None: found.append(Finding(Level.BLOCK, message)))
+
+        def report(message: str, urn: str | None = None) -> None:
+            found.append(Finding(Level.BLOCK, message))
+
+        validate(args, report)
         return found
 
     return Rule(code, severity, description, remediation, looks_at, find)
@@ -217,7 +220,7 @@ def config_lines(model: type[BaseModel], error: ValidationError) -> list[str]:
     ]
 
 
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number"}
 
 
 def _schema(config: type[BaseModel]) -> dict[str, dict[str, Any]]:
@@ -225,7 +228,7 @@ def _schema(config: type[BaseModel]) -> dict[str, dict[str, Any]]:
     return {
         field.alias or name: {
             "type": _JSON_TYPES[type(field.default)],
-            "default": json.loads(json.dumps(field.default)),
+            "default": field.default,
         }
         for name, field in config.model_fields.items()
     }

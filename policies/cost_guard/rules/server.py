@@ -1,10 +1,10 @@
-"""What the SDK's server of a pack lacks: it asks a rule about the types that the rule looks at, and tells self-check the
-levels that it was given.
+"""What the SDK's server of a pack lacks: it asks a rule about the types that the rule looks at and no others, and tells
+self-check the levels that it was given.
 
-The SDK turns a resource's properties into proxies once for each rule: 0.4 ms for an Install, 17 rules, 200 nodes are
-more than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` takes its server from
-a private name of its module, which `install` replaces; pulumi-policy is pinned, and an upgrade without that name fails
-here, before anything is judged.
+The SDK turns a resource's properties into proxies once for each rule: 0.4 ms for an Install; 17 rules and 200 nodes
+are more than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` takes its
+server from a private name of its module, which `install` replaces; pulumi-policy is pinned, and an upgrade without that
+name fails here, before anything is judged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Base: Any = policy._PolicyAnalyzerServicer
 
 
 class Servicer(_Base):  # type: ignore[misc]
-    """The SDK's, with one of the SDK's own for each resource type that is met, which knows the rules that look at it."""
+    """The SDK's, with another of the SDK's for each resource type that is met, which has the rules that look at it."""
 
     def __init__(self, name: str, version: str, policies: list[Policy], *rest: Any) -> None:
         super().__init__(name, version, policies, *rest)
@@ -37,19 +37,16 @@ class Servicer(_Base):  # type: ignore[misc]
         answer = super().Configure(request, context)
         self._configuration = request
         self._by_type.clear()
-        given = request.policyConfig
-        self_check.levels.update(
-            {code: self._convert_enforcement_level(given[code].enforcementLevel) for code in given}
-        )
+        for code, given in request.policyConfig.items():
+            self_check.levels[code] = self._convert_enforcement_level(given.enforcementLevel)
         self_check.complaints[:] = self._misspelt()
         return answer
 
     def _misspelt(self) -> list[str]:
         found = []
-        for rule in self._policies:
+        for rule in (one for one in self._policies if isinstance(one, Rule)):
             try:
-                if isinstance(rule, Rule):
-                    rule.config.model_validate(self._get_policy_config(rule.name) or {})
+                rule.config.model_validate(self._get_policy_config(rule.name) or {})
             except ValidationError as error:
                 found += [f"{rule.name}: {line}" for line in config_lines(rule.config, error)]
         return found

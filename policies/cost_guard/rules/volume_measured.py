@@ -1,4 +1,4 @@
-"""Rule volume-measured: a fleet that runs is judged by a measured volume. Judged by the verdict on the Fleet's inputs."""
+"""Rule volume-measured: a fleet that runs is judged by a measured volume."""
 
 from pulumi_policy import Severity
 

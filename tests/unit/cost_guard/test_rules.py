@@ -200,9 +200,9 @@ def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.Monke
     """Eight rules share a verdict: they run at every preview."""
     calls: list[Any] = []
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **named: Any) -> Any:
         calls.append(given)
-        return evaluate(*given)
+        return evaluate(*given, **named)
 
     monkeypatch.setattr(gate, "evaluate", counted)
     violations(ladder(volume="6.000000002e9").to_inputs())

@@ -229,13 +229,6 @@ def test_one_node_is_left_to_the_rule_of_redundancy(plain: Plain) -> None:
     assert parse_scenario(plain(fleet={"nodes": 1})).fleet.spare_nodes == 0
 
 
-def test_what_this_version_cannot_compute_is_refused(plain: Plain) -> None:
-    """A usage file would change the verdict; taking it in silence would falsify it."""
-    data = plain()
-    data["workload"] = {"usage": "usage.csv"}
-    assert "usage is not supported in this version" in lines(data)[0]
-
-
 @pytest.mark.parametrize(
     ("managed", "said"),
     [
