@@ -13,7 +13,7 @@ import grpc
 import pytest
 import yaml
 from cost_guard import Scenario
-from cost_guard.verdict import CODES
+from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
@@ -47,12 +47,12 @@ def analyze(stub: Any, inputs: dict[str, Any]) -> list[Any]:
 
 
 def test_the_pack_tells_its_rules(stub: Any) -> None:
-    """One a reason code and the one on nodes, all mandatory; and the advisory one."""
+    """Those of the registry, all mandatory; and the advisory ones."""
     info = stub.GetAnalyzerInfo(empty_pb2.Empty(), timeout=60)
     assert info.name == "cost-guard"
     levels = {policy.name: policy.enforcementLevel for policy in info.policies}
-    assert levels.pop("advisories") == analyzer_pb2.ADVISORY
-    assert set(levels) == {*CODES, "node-outside-fleet"}
+    assert [levels.pop(name) for name in (ADVISORY, WAIVERS)] == [analyzer_pb2.ADVISORY] * 2
+    assert list(levels) == list(MANDATORY)
     assert set(levels.values()) == {analyzer_pb2.MANDATORY}
 
 
