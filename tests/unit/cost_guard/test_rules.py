@@ -21,50 +21,22 @@ from cost_guard import (
     rules,
 )
 from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
-from cost_guard.rules import fallback_configured, gate, node_outside_fleet, policies, rule
+from cost_guard.rules import gate, node_outside_fleet, policies, rule
 from cost_guard.verdict import CODES
-from cost_guard.waivers import WAIVERS_VARIABLE
-from pulumi_policy import EnforcementLevel, PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy
-from pulumi_policy.policy import PolicyCustomTimeouts
-from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, unknown_checking_proxy
+from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE
+
+from tests.support.rules import FLEET_URN, STACK, args
+from tests.support.rules import reports as asked
 
 Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]
-STACK = "urn:pulumi:local::crossover::"
-FLEET_URN = f"{STACK}crossover:index:Fleet::fleet"
+pytestmark = pytest.mark.usefixtures("pack")
 RULES = {policy.name: policy for policy in policies()}
 
 
-@pytest.fixture(autouse=True)
-def _day_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fixed day, and no fleet remembered from another test."""
-    monkeypatch.setenv(gate.TODAY_VARIABLE, "2026-11-22")
-    monkeypatch.setattr(node_outside_fleet, "_ladders", {})
-    monkeypatch.setattr(node_outside_fleet, "_nodes", {})
-    monkeypatch.setattr(fallback_configured, "_survives", {})
-    monkeypatch.setattr(rule, "seen", set())
-    monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
-    rule.standing_waivers.cache_clear()
-    gate._judge.cache_clear()
-
-
-def args(props: dict[str, Any], kind: str = gate.FLEET_TYPE, urn: str = FLEET_URN, parent: str | None = None) -> Any:
-    wired = json.loads(json.dumps(props), parse_int=float)
-    opts = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [], parent)
-    return ResourceValidationArgs(kind, unknown_checking_proxy(wired), urn, urn.split("::")[-1], opts, None)
-
-
 def reports(name: str, given: Any) -> list[str]:
-    policy = RULES[name]
-    if not isinstance(policy, ResourceValidationPolicy):
-        return []
-    found: list[str] = []
-
-    def report(message: str, urn: str | None = None) -> None:
-        found.append(message)
-
-    assert policy.validate(given, report) is None
-    return found
+    return asked(RULES[name], given) if isinstance(RULES[name], ResourceValidationPolicy) else []
 
 
 def violations(props: dict[str, Any]) -> dict[str, list[str]]:
