@@ -52,7 +52,7 @@ def _has_address(node: PolicyResource) -> bool:
 
 def _text(gateway: PolicyResource) -> str | None:
     files = gateway.props["bundle"]["files"]
-    return next((str(file["text"]) for file in files if file["path"] == CONFIGURATION), None)
+    return str(files[CONFIGURATION]["content"]) if CONFIGURATION in files else None
 
 
 @lru_cache(maxsize=8)

@@ -16,6 +16,10 @@ from cost_guard.rules.rule import Rule, standing_waivers
 from pulumi_policy import EnforcementLevel, PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
+from images.bundle import Bundle, File
+from stacks.gateway.model import Peer
+from stacks.monitoring.model import MonitoringSettings
+from stacks.monitoring.prometheus import render_prometheus
 from tests.support.rules import FLEET_URN, STACK, args, reports, resource
 
 pytestmark = pytest.mark.usefixtures("pack")
@@ -231,12 +235,11 @@ INSTALL = "gpucloud:index:Install"
 
 
 def install(*scraped: str, text: str | None = None) -> PolicyResource:
-    jobs = [
-        {"job_name": f"node-{key}", "static_configs": [{"targets": ["x"], "labels": {"node": key}}]} for key in scraped
-    ]
-    jobs.append({"job_name": "haproxy", "static_configs": [{"targets": ["@PORT:x@"]}]})
-    files = [{"path": "prometheus/prometheus.yml", "text": text or yaml.safe_dump({"scrape_configs": jobs})}]
-    props = {"role": "gateway", "bundle": {"files": files if text != "" else []}}
+    """A gateway's, as the program renders it."""
+    targets = [Peer(key=key, address="192.0.2.1", port=8000, server_name=key) for key in scraped]
+    rendered = render_prometheus(MonitoringSettings(), "local", targets) if text is None else text
+    files = (File("prometheus/prometheus.yml", rendered),) if rendered else ()
+    props = {"role": "gateway", "bundle": Bundle(role="gateway", files=files).to_dict()}
     return resource(props, INSTALL, f"{STACK}{IN_GATEWAY}{INSTALL}::gateway-router")
 
 
