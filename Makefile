@@ -17,9 +17,10 @@ down: ## destroy the stack and leave no process behind
 test: bootstrap ## set up what the tests need, then run them all
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-bench: bootstrap ## what the path costs: the table of docs/performance.md, measured anew
-	@.venv/bin/python -m tests.bench.spine
+bench: bootstrap ## what the gate and the path cost: the tables of docs/performance.md, measured anew
 	@.venv/bin/python -m tests.bench.gate
+	@.venv/bin/python -m tests.bench.pack
+	@.venv/bin/python -m tests.bench.spine
 	@.venv/bin/python -m tests.bench.clouds
 
 lint: bootstrap ## ruff, mypy --strict, import-linter

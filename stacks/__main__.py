@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pulumi
-from cost_guard import CatalogueError, evaluate, explain, load_catalogue
+from cost_guard import CatalogueError, ScenarioError, evaluate, explain, load_catalogue
 from cost_guard.waivers import WaiverError, apply, fleet_urn, load_waivers
 
 from providers.resources import Credentials
@@ -21,7 +21,7 @@ try:
     verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline, usage=settings.usage)
     urn = fleet_urn(pulumi.get_stack(), pulumi.get_project(), FLEET)
     verdict = apply(verdict, load_waivers(ROOT), pulumi.get_stack(), urn, today())
-except (SettingsError, CatalogueError, WaiverError) as e:
+except (SettingsError, ScenarioError, CatalogueError, WaiverError) as e:
     raise pulumi.RunError(str(e)) from None
 
 if verdict.blocked and not pulumi.runtime.is_dry_run():

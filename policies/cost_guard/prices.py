@@ -230,7 +230,7 @@ def load_catalogue(folder: Path = DATA) -> Catalogue:
 def check_dates(folder: Path, today: date) -> None:
     """Raises CatalogueError for a row of the future. A day more is allowed: today is not the same everywhere.
 
-    Whoever changes the files is told so; the gate itself only warns (`price-fresh`), so that a wrong clock stops nobody.
+    Whoever changes the files is told so; the gate only warns (`price-fresh`): a wrong clock stops nobody.
     """
     catalogue = load_catalogue(folder)
     files: tuple[tuple[str, Mapping[str, Row]], ...] = (

@@ -87,17 +87,16 @@ def probability(found: BreakEven, case: Case) -> Reason | None:
     share = found.probability
     if share is None or share >= LIKELY:
         return None
-    spread = ", ".join(
-        f"P{tenths}0 {'none' if volume is None else wording.tokens(Decimal(volume))}"
-        for tenths, volume in ((1, found.p10), (5, found.p50), (9, found.p90))
-    )
+    quantiles = (("P10", found.p10), ("P50", found.p50), ("P90", found.p90))
+    told = ", ".join(f"{name} {'none' if at is None else wording.tokens(Decimal(at))}" for name, at in quantiles)
+    spread = "in nine of ten draws none exists" if found.p10 is None else f"it is {told} tokens/month"
     level, limit = (Level.BLOCK, EVEN_ODDS) if share < EVEN_ODDS else (Level.WARN, LIKELY)
     draws = case.scenario.uncertainty.draws
     return Reason(
         "probability",
         level,
         f"in {wording.percent(Decimal(share))} of {draws:,} draws the volume reaches the break-even from which it pays "
-        f"for good, under {wording.percent(Decimal(limit), 0)}; that break-even is {spread} tokens/month.",
+        f"for good, under {wording.percent(Decimal(limit), 0)}; {spread}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Data files of the catalogue: TOML tables by key, each parsed into one row, or refused with file, line, row and key."""
+"""Data files of the catalogue: TOML tables by key, each parsed into a row, or refused with file, line, row and key."""
 
 from __future__ import annotations
 
@@ -85,6 +85,9 @@ def _header(line: str) -> str:
 def _row(text: str, file: str, model: type[AnyRow], key: str, table: object) -> AnyRow:
     if not isinstance(table, dict):
         raise CatalogueError(f"{file}: line {line_of(text, '', key)}: {key}: must be a table, as in [{key!r}]")
+    if "key" in table:
+        line = line_of(text, key, "key")
+        raise CatalogueError(f"{file}: line {line}: {key}: key: unknown key; the table's name is the key")
     try:
         return model.model_validate({**table, "key": key})
     except ValidationError as error:

@@ -10,7 +10,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke, ssh, waivers
+from scripts.crossover import (
+    bench,
+    claims,
+    doctor,
+    endpoint,
+    nodes,
+    offers,
+    orphans,
+    plan,
+    prices,
+    reconcile,
+    smoke,
+    ssh,
+    waivers,
+)
 from scripts.crossover.usage.app import app as usage
 
 
@@ -40,6 +54,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("bench")(bench.command)
 app.command("claims")(claims.command)
 app.command("plan")(plan.command)
 app.command("doctor")(doctor.command)
@@ -50,6 +65,7 @@ app.command("orphans")(orphans.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
 app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
+app.add_typer(prices.app, name="prices")
 app.add_typer(usage, name="usage")
 app.add_typer(waivers.app, name="waivers")
 

@@ -1,48 +1,77 @@
-"""`make bench`: what the policy pack adds to a preview of the whole stack, at 2 and at 200 nodes, on the real engine.
+"""`make bench`: what a verdict costs. Prints the section "A verdict" of docs/performance.md.
 
-The target is half a second. The two previews are taken in turn and the best of each counts, so that a computer that is
-busy for a moment is not taken for a slow pack.
+All of it runs on one core; the imports are measured in processes of their own, the rest as the best of several.
 """
 
 from __future__ import annotations
 
-import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
 
-from tests.bench.spine import seconds
-from tests.support.checkout import Checkout
+from cost_guard import Scenario, Verdict, evaluate, load_catalogue, montecarlo, parse_scenario
 
-ROUNDS = 4
-PACK = ("--policy-pack", "policies")
+TODAY = date(2026, 11, 22)
+REPEATS = 7
 
 
 def main() -> None:
-    """Prints rows for the table of docs/performance.md."""
-    print("\n| Preview of | Without the pack | With it | The pack adds |\n|---|---|---|---|")
-    for count in (2, 200):
-        plain_s, gated_s = preview_s(count)
-        print(f"| {count} nodes | {plain_s:.2f} s | {gated_s:.2f} s | {gated_s - plain_s:.2f} s |", flush=True)
+    """Measures and prints."""
+    usual, many = verdict(scenario()), verdict(scenario(draws=100_000))
+    assert usual.case is not None
+    assert many.case is not None
+    draws = many.case
+    rows = [
+        ("`import cost_guard`", best(lambda: python("import cost_guard"))),
+        ("the same and numpy", best(lambda: python("import cost_guard, numpy"))),
+        ("a verdict, 10,000 draws", best(lambda: verdict(scenario()))),
+        ("a verdict, 100,000 draws", best(lambda: verdict(scenario(draws=100_000)))),
+        (
+            "100,000 draws over 24 months: quantiles, probability, monthly bands",
+            best(lambda: (montecarlo.simulate(draws), montecarlo.bands(draws))),
+        ),
+        ("a verdict, 10,000,000 draws", best(lambda: verdict(scenario(draws=10_000_000)), repeats=1)),
+    ]
+    print("\n| What | Measured |\n|---|---|")
+    for what, seconds in rows:
+        print(f"| {what} | {seconds * 1000:,.0f} ms |")
 
 
-def preview_s(count: int) -> tuple[float, float]:
-    """Without and with the pack: the best of ROUNDS each."""
-    checkout = Checkout.make()
-    try:
-        checkout.init()
-        checkout.configure({"fleet.nodes": nodes(count), "workload.tokensPerMonth": 3e9 * count})
-        best = {(): math.inf, PACK: math.inf}
-        for _ in range(ROUNDS):
-            for extra in best:
-                took_s = seconds(lambda extra=extra: checkout.pulumi("preview", "-s", "local", *extra))  # type: ignore[misc]
-                best[extra] = min(best[extra], took_s)
-        return best[()], best[PACK]
-    finally:
-        checkout.discard()
+def scenario(**uncertainty: Any) -> Scenario:
+    """The sources' two nodes at ρ = 2, where the staircase has a band, growing and at falling prices."""
+    return parse_scenario(
+        {
+            "workload": {"tokensPerMonth": "6e9", "peakToMean": 2, "growthPerMonth": "0.03"},
+            "managed": {"usdPerMillionTokens": 5},
+            "fleet": {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
+            "horizon": {"months": 24, "apiPriceDeclinePerYear": "0.3", "discountRatePerYear": "0.08"},
+            "uncertainty": uncertainty,
+        }
+    )
 
 
-def nodes(count: int) -> dict[str, object]:
-    """So many local nodes, each in a bay of its own."""
-    rung = {"cloud": "local", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
-    return {f"n{n}": {"candidates": [{**rung, "region": f"bay-{n}"}]} for n in range(count)}
+def verdict(given: Scenario) -> Verdict:
+    """As of a fixed day."""
+    return evaluate(given, load_catalogue(), TODAY)
+
+
+def python(code: str) -> None:
+    """Runs it in a process of its own."""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def best(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Seconds of the fastest."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(repeats))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pulumi.runtime.proto import analyzer_pb2
 from pulumi_policy import EnforcementLevel, Policy, StackValidationPolicy, policy
 from pydantic import ValidationError
 
@@ -20,6 +19,7 @@ from . import self_check
 from .rule import Rule, config_lines
 
 _Base: Any = policy._PolicyAnalyzerServicer
+proto: Any = policy.proto  # type: ignore[attr-defined]
 
 
 class _Server(_Base):  # type: ignore[misc]
@@ -35,7 +35,7 @@ class _Server(_Base):  # type: ignore[misc]
 
     def Remediate(self, request: Any, context: Any) -> Any:
         """Nothing: no rule changes a resource, and the SDK would unpack each one to find that out."""
-        return analyzer_pb2.RemediateResponse()
+        return proto.RemediateResponse()
 
 
 class Servicer(_Server):
@@ -73,7 +73,7 @@ class Servicer(_Server):
         if kind not in self._by_type:
             self._by_type[kind] = self._server_of(kind)
         server = self._by_type[kind]
-        return analyzer_pb2.AnalyzeResponse() if server is None else server.Analyze(request, context)
+        return proto.AnalyzeResponse() if server is None else server.Analyze(request, context)
 
     def _server_of(self, kind: str) -> Any:
         wanted = [one for one in self._policies if _looks_at(one, kind)]
@@ -88,12 +88,12 @@ class Servicer(_Server):
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         """Each rule of the resources that it looks at."""
-        answer = analyzer_pb2.AnalyzeResponse()
+        answer = proto.AnalyzeResponse()
         for rule in self._policies:
             if isinstance(rule, StackValidationPolicy):
                 select = getattr(rule, "select", bool)
                 shown = (one for one in request.resources if _looks_at(rule, one.type) and select(one))
-                asked = analyzer_pb2.AnalyzeStackRequest(resources=shown)
+                asked = proto.AnalyzeStackRequest(resources=shown)
                 answer.MergeFrom(self._server_for([rule]).AnalyzeStack(asked, context))
         return answer
 

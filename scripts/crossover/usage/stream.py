@@ -119,7 +119,8 @@ class _Json:
 
     def __init__(self, export: Export) -> None:
         self._export, self._text, self._at, self._ended = export, "", 0, False
-        self._line = 1
+        self._line, self._counted = 1, 0
+        """The line on which the character before `_counted` ends."""
 
     def _more(self) -> bool:
         """Reads on; the unread part at most doubles, so that a long element is not decoded too often."""
@@ -132,12 +133,18 @@ class _Json:
         self._ended = wanted > 0
         if len(parts) == 1:
             return False
-        self._line += self._text.count("\n", 0, self._at)
-        self._text, self._at = "".join(parts), 0
+        self._count_lines()
+        self._text, self._at, self._counted = "".join(parts), 0, 0
         return True
 
+    def _count_lines(self) -> None:
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+
     def place(self, path: str = "") -> Place:
-        return Place(self._export.name, self._line + self._text.count("\n", 0, self._at), path)
+        """Here."""
+        self._count_lines()
+        return Place(self._export.name, self._line, path)
 
     def peek(self) -> str:
         """The next character that is no space, "" at the end."""
@@ -179,7 +186,7 @@ class _Json:
             return self.place(path).bad("not JSON: an absurdly long number")
         if (self._ended and error.pos >= len(self._text.rstrip())) or error.msg.startswith("Unterminated string"):
             return self.place(path).bad("ends in the middle; is the file truncated?")
-        line = self._line + self._text.count("\n", 0, error.pos)
+        line = self._line + self._text.count("\n", self._counted, error.pos)
         return Place(self._export.name, line, path).bad(f"not JSON: {error.msg}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -38,7 +39,9 @@ def test_probability_is_told_with_its_quantiles(quotation: Build, catalogue: Cat
     text = message(evaluate(quotation("30e9", rho=2, price="1.85"), catalogue, today), "probability")
     assert text.startswith("in ")
     assert " of 10,000 draws the volume reaches the break-even from which it pays for good, under 50 %; " in text
-    assert text.endswith("P90 none tokens/month.")
+    assert re.search(r"; it is P10 [\d.]+B, P50 [\d.]+B, P90 none tokens/month\.$", text)
+    hopeless = message(evaluate(quotation("30e9", rho=2, price="0.80"), catalogue, today), "probability")
+    assert hopeless.endswith("; in nine of ten draws none exists.")
 
 
 def test_an_unlikely_repair_is_not_blocked(

@@ -1,13 +1,19 @@
-"""Scenario files to run the commands on."""
+"""Scenario files, and a copy of the catalogue, to run the commands on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cost_guard import load_catalogue
+from cost_guard.prices import DATA
+from typer.testing import CliRunner
+
+from scripts.crossover.__main__ import app
 
 FLEET = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
 
@@ -28,6 +34,26 @@ def scenario_file(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the committed catalogue."""
+    folder = tmp_path / "data"
+    shutil.copytree(DATA, folder)
+    yield folder
+    load_catalogue.cache_clear()
+
+
+@pytest.fixture
+def refresh(data: Path) -> Callable[..., Any]:
+    """refresh(*arguments) is `crossover prices refresh` on the copy, as of 2026-12-01."""
+
+    def invoke(*arguments: str) -> Any:
+        given = ("--data", str(data), "--today", "2026-12-01", *arguments)
+        return CliRunner().invoke(app, ["prices", "refresh", *given])
+
+    return invoke
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cost_guard.usage import DayOfTokens, Source, measure
 
 from providers import registry
 from stacks.settings import SettingsError, parse, today
@@ -166,3 +167,30 @@ def test_the_day_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSOVER_TODAY", "tomorrow")
     with pytest.raises(SettingsError, match="'tomorrow', which is no date"):
         today()
+
+
+def test_a_usage_file_is_read_from_the_project_s_root(values: dict[str, Any], tmp_path: Path) -> None:
+    """Its numbers become the scenario's, and its content travels with the Fleet's inputs for the pack."""
+    days = {date(2026, 10, 23) + timedelta(days=n): DayOfTokens(3 * 10**8, 10**8, 10**8) for n in range(30)}
+    source = Source(name="page.json", format="openai", sha256="0" * 64, records=30)
+    usage = measure(days, sources=[source], imported_at=date(2026, 11, 22))
+    (tmp_path / "usage.yaml").write_text(yaml.safe_dump(usage.to_inputs()))
+    values["workload"] = {"usage": "usage.yaml", "displacedShare": 0.5}
+    settings = parse(values, tmp_path)
+    assert settings.usage == usage
+    assert settings.scenario.workload.tokens_per_month == usage.tokens_per_month
+    assert settings.inputs["usage"] == usage.to_inputs()
+    assert "usage" not in settings.inputs["workload"]
+    assert settings.inputs["workload"]["kind"] == "measured"
+
+
+def test_a_usage_file_that_is_not_there_is_one_line(values: dict[str, Any], tmp_path: Path) -> None:
+    values["workload"] = {"usage": "usage.yaml"}
+    with pytest.raises(SettingsError, match=r"crossover:workload\.usage: there is no file usage\.yaml"):
+        parse(values, tmp_path)
+
+
+def test_the_usage_is_no_key_of_the_configuration(values: dict[str, Any]) -> None:
+    """Only the file says it."""
+    with pytest.raises(SettingsError, match="crossover:usage: unknown key"):
+        parse({**values, "usage": {}})

@@ -34,9 +34,9 @@ def format_of(export: Export) -> str:
     """A key of READERS. Raises BadExport where nothing known shows."""
     start = export.start.lstrip()
     if start[0] in "{[":
-        for name, sign in _JSON_SIGNS:
-            if sign.search(start):
-                return name
+        signs = [(found.start(), name) for name, sign in _JSON_SIGNS if (found := sign.search(start))]
+        if signs:
+            return min(signs)[1]
     else:
         header = {column.strip().strip('"') for column in start.splitlines()[0].split(",")}
         if header & {"prompt_tokens", "startTime"}:

@@ -16,8 +16,6 @@ from math import isfinite
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-import httpx
-
 from scripts.crossover.usage.record import BadExport, Empty, Place, Record, moment
 from scripts.crossover.usage.stream import Export, elements
 
@@ -51,6 +49,8 @@ def query(counters: str) -> str:
 
 def ask(address: str, counters: str, today: date, zone: tzinfo) -> Export:
     """The answer of a live Prometheus for the 31 full days before today. Raises BadExport."""
+    import httpx  # here, because every command starts by importing this module, and few ask
+
     url = urlsplit(address)
     host = url.hostname or address
     end = datetime.combine(today, time(0), zone)

@@ -1,0 +1,161 @@
+"""`crossover bench` against the vLLM simulator, and its arithmetic."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cost_guard import load_catalogue
+from cost_guard.prices import DATA
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from scripts.crossover import bench
+from scripts.crossover.__main__ import app
+from scripts.crossover.load import Load, Measured, Sample, rates
+from tests.unit.images.simulator.process import KEY, Server
+
+SKU = "lambda/gpu_8x_a100_80gb_sxm4"
+SHORT = ("--model", "org/model", "--shape", "40/4", "--concurrency", "2", "--warm-up", "0", "--duration", "0.4")
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[str]:
+    """The URL of one that demands KEY."""
+    server = Server("--api-key", KEY, "--max-model-len", "2048")
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def run(data: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("VLLM_API_KEY", KEY)
+
+    def invoke(url: str, *arguments: str, sku: str = SKU) -> Any:
+        told = ("--data", str(data), "--today", "2026-12-01", "--sku", sku)
+        return CliRunner().invoke(app, ["bench", url, *told, *arguments])
+
+    return invoke
+
+
+# --- What counts -------------------------------------------------------------------------------------------------
+
+
+def test_what_straddles_an_edge_counts_by_its_share() -> None:
+    """From 10 to 20: a quarter of 400 and 40, all of 100 and 10, half of 200 and 20, nothing of what lies outside:
+    (100 + 100 + 100)/10 and (10 + 10 + 10)/10 tokens a second, of three requests."""
+    samples = [Sample(7, 11, 400, 40), Sample(12, 15, 100, 10), Sample(18, 22, 200, 20), Sample(1, 9, 999, 9)]
+    assert rates(samples, 10, 20) == (30.0, 3.0, 3)
+
+
+@given(st.integers(1, 20), st.floats(0.1, 5), st.floats(0, 0.9))
+def test_a_steady_loop_is_counted_exactly_wherever_the_window_lies(workers: int, latency: float, offset: float) -> None:
+    """N workers, each answered after L seconds with 30 tokens: N·30/L tokens a second, whatever the phase."""
+    samples = [
+        Sample((n + w / workers) * latency, (n + 1 + w / workers) * latency, 20, 10)
+        for w in range(workers)
+        for n in range(-2, 12)
+    ]
+    read, written, _ = rates(samples, offset * latency, offset * latency + 7 * latency)
+    assert read + written == pytest.approx(workers * 30 / latency)
+
+
+# --- The command -------------------------------------------------------------------------------------------------
+
+
+def test_a_simulators_figure_is_refused(run: Any, simulator: str, data: Path) -> None:
+    """Its speed is a setting; nothing is written."""
+    before = (data / "throughput.toml").read_text()
+    done = run(simulator, *SHORT, "--write", "--gate")
+    assert (done.exit_code, (data / "throughput.toml").read_text()) == (1, before)
+    assert "the server is a simulator (0.32.0+simulator)" in done.stderr
+
+
+def test_told_so_it_is_taken_as_illustrative(run: Any, simulator: str, data: Path) -> None:
+    """As a row of that model and shape; the gate's own row stays."""
+    done = run(simulator, *SHORT, "--simulated", "--write", "--json")
+    told = json.loads(done.stdout)
+    key = f"{SKU}@org/model@40/4"
+    assert (done.exit_code, told["refused"], list(told["rows"])) == (0, "", [key])
+    found = load_catalogue(data)
+    row = found.benchmarks[key]
+    assert (row.kind, row.date.isoformat(), row.sku) == ("illustrative", "2026-12-01", SKU)
+    assert float(row.tokens_per_second) == pytest.approx(told["measured"]["tokens_per_s"], abs=0.06)
+    assert told["measured"]["input_tokens_per_s"] == pytest.approx(10 * told["measured"]["output_tokens_per_s"])
+    assert "crossover bench --model org/model --shape 40/4 --concurrency 2" in row.source
+    assert found.throughputs[SKU].tokens_per_second == 4759
+
+
+def test_the_gate_reckons_with_it_where_that_is_said(run: Any, simulator: str, data: Path) -> None:
+    """Then the SKU's own row is replaced, in its place, and nothing else."""
+    before = tomllib.loads((data / "throughput.toml").read_text())
+    assert run(simulator, *SHORT, "--simulated", "--write", "--gate").exit_code == 0
+    after = tomllib.loads((data / "throughput.toml").read_text())
+    assert list(after)[: len(before)] == list(before)
+    assert {key for key in before if after[key] != before[key]} == {SKU}
+
+
+def test_without_write_the_row_is_shown(run: Any, simulator: str, data: Path) -> None:
+    """As TOML that can be put into the file."""
+    done = run(simulator, *SHORT, "--simulated")
+    shown = tomllib.loads(done.stdout.partition("throughput.toml:\n")[2])
+    assert list(shown) == [f"{SKU}@org/model@40/4"]
+    assert (data / "throughput.toml").read_text() == (DATA / "throughput.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changed", "sku", "said"),
+    [
+        (("--model", "org/other"), SKU, "has no model 'org/other': it serves org/model"),
+        ((), "lambda/unknown", "lambda/unknown has no price"),
+        (("--key-env", "NO_SUCH_KEY"), SKU, "the server refuses the key"),
+        (("--shape", "4000/4"), SKU, "the server answers 400"),
+    ],
+)
+def test_what_cannot_be_measured_exits_1(
+    run: Any, simulator: str, changed: tuple[str, ...], sku: str, said: str
+) -> None:
+    """With the reason, and no key."""
+    done = run(simulator, *SHORT, *changed, sku=sku)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert KEY not in done.stderr
+
+
+@pytest.mark.parametrize("shape", ["1500", "1500/0", "0/5", "a/b", "-1/5"])
+def test_a_shape_is_two_numbers(run: Any, shape: str) -> None:
+    done = run("http://127.0.0.1:1", "--model", "m", f"--shape={shape}")
+    assert (done.exit_code, "is no shape such as 1500/500" in done.stderr) == (1, True)
+
+
+def test_an_unreachable_server_is_told(run: Any) -> None:
+    done = run("http://127.0.0.1:1", *SHORT)
+    assert (done.exit_code, "cannot be reached" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Measured(300, 100, 90, 0, 1.0, "0.32.0"), ""),
+        (Measured(300, 100, 90, 1, 1.0, "0.32.0"), "1 request failed"),
+        (Measured(200, 100, 90, 0, 1.0, "0.32.0"), "which is not the shape 1500/500"),
+    ],
+)
+def test_only_a_clean_run_makes_a_row(found: Measured, said: str) -> None:
+    """At most one request in a hundred failed, and the server counted the shape that was asked for."""
+    refused = bench._refusal(found, Load("m", 1500, 500, 8, 0, 10), simulated=False)
+    assert said in refused if said else refused == ""
+
+
+def test_a_bad_catalogue_exits_3(run: Any, data: Path) -> None:
+    (data / "throughput.toml").write_text('["a/b"]\ntokensPerSecond = 1\n')
+    load_catalogue.cache_clear()
+    done = run("http://127.0.0.1:1", *SHORT)
+    assert (done.exit_code, "throughput.toml: line 1: a/b: date: missing" in done.stderr) == (3, True)

@@ -1,0 +1,33 @@
+"""The committed stacks, as the gate judges them: an example that is refused teaches nobody."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from cost_guard import Level, evaluate, load_catalogue, parse_scenario
+
+from stacks.settings import NAMESPACE, SCENARIO_KEYS
+from tests.support.checkout import REPOSITORY
+
+STACKS = sorted((REPOSITORY / "stacks" / "config").glob("Pulumi.*.yaml"))
+DAY = date(2026, 11, 23)
+OLD_QUOTATION = {"Pulumi.vastai.yaml": ["price-fresh"]}
+"""Its own first lines say so, and what to do."""
+
+
+@pytest.mark.parametrize("path", STACKS, ids=[path.name for path in STACKS])
+def test_each_committed_stack_goes_through(path: Path) -> None:
+    """On the day of the catalogue, with nothing that blocks but what its own comment tells."""
+    config = yaml.safe_load(path.read_text("utf-8"))["config"]
+    given = {key: config[NAMESPACE + key] for key in SCENARIO_KEYS if NAMESPACE + key in config}
+    verdict = evaluate(parse_scenario(given), load_catalogue(), DAY)
+    blocks = [reason.code for reason in verdict.reasons if reason.level is Level.BLOCK]
+    assert blocks == OLD_QUOTATION.get(path.name, [])
+
+
+def test_there_are_examples() -> None:
+    """The list above is not empty by a slip of its path."""
+    assert len(STACKS) >= 6
