@@ -23,6 +23,7 @@ from scripts.crossover import (
     reconcile,
     smoke,
     ssh,
+    waivers,
 )
 from scripts.crossover.usage.app import app as usage
 
@@ -66,6 +67,7 @@ app.command("smoke")(smoke.command)
 app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage, name="usage")
+app.add_typer(waivers.app, name="waivers")
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ from cost_guard.usage import DayOfTokens, Source, estimated_peak, measure, quant
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.rules import FLEET_URN
+
 LAST = date(2026, 11, 21)
 SOURCES = (Source(name="page.json", format="openai", sha256="0" * 64, records=30),)
 Plain = Callable[..., dict[str, Any]]
@@ -256,11 +258,12 @@ def test_the_age_of_a_volume_is_that_of_its_last_day(
 def test_the_pack_judges_the_usage_that_travels_with_the_fleet(plain: Plain) -> None:
     """Its numbers win over those beside it, and a broken one is refused."""
     usage = month([day(10**9)] * 30)
-    inputs = {**parse_scenario(plain(1)).to_inputs(), "usage": usage.to_inputs()}
-    verdict = gate._judge(json.dumps(inputs), LAST)
+    fleet = {"nodes": 2, "sku": "lambda/gpu_8x_a100_80gb_sxm4"}  # the pack takes no price of the fleet's own
+    inputs = {**parse_scenario({**plain(1), "fleet": fleet}).to_inputs(), "usage": usage.to_inputs()}
+    verdict = gate._judge(json.dumps(inputs), FLEET_URN, LAST)
     assert not isinstance(verdict, gate.Failure)
     assert verdict.inputs["tokensPerMonth"].value == usage.tokens_per_month
     inputs["usage"] = {**usage.to_inputs(), "days": 1}
-    broken = gate._judge(json.dumps(inputs), LAST)
+    broken = gate._judge(json.dumps(inputs), FLEET_URN, LAST)
     assert isinstance(broken, gate.Failure)
     assert "crossover:usage" in broken.lines[0]
