@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke, ssh
+from scripts.crossover.preview import run as preview
 
 
 class _Group(TyperGroup):
@@ -46,6 +47,7 @@ app.command("endpoint")(endpoint.command)
 app.command("nodes")(nodes.command)
 app.command("offers")(offers.command)
 app.command("orphans")(orphans.command)
+app.command("preview")(preview.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
 app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
