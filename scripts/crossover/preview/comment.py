@@ -93,9 +93,13 @@ def headline(review: Review) -> str:
         return f"{sign} the preview of {stack} did not run to its end (the gate alone says {gate})"
     money = "" if gap is None else f"{'saves' if gap >= 0 else 'loses'} {wording.usd(abs(gap))} a month"
     codes = list(dict.fromkeys(f.rule for f in review.findings if f.level == review.outcome.value))
-    if codes in (["break-even"], []) and money:
-        return f"{sign} {stack} {money}"
-    return f"{sign} {stack} {money + ', ' if money else ''}{', '.join(map(markdown.text, codes))}"
+    if review.outcome is Outcome.BLOCK:
+        said = [money] if money and "break-even" in codes else []
+        broken = [markdown.text(code) for code in codes if code != "break-even" or not money]
+        said += ["breaks " + ", ".join(broken)] if broken else []
+        return f"{sign} {stack} {' and '.join(said)}"
+    warned = f", with {wording.count(len(codes), 'warning')}" if codes else ""
+    return f"{sign} {stack} {money or 'cannot be priced'}{warned}"
 
 
 def _gap(verdict: Verdict | None) -> Decimal | None:
@@ -206,10 +210,16 @@ def _flips(review: Review) -> str:
     verdict = review.verdict
     if verdict is None:
         return ""
+    blocks = {finding.rule for finding in review.findings if finding.level == "BLOCK"}
+    others = blocks - {reason.code for reason in verdict.reasons}
+    if others and not verdict.blocked:
+        return ""
     if not review.flips:
         alone = "No change of volume, managed price or number of nodes alone turns this verdict."
         return f"### What would turn it\n{alone}" if verdict.blocked else ""
     turned = "would let it through" if verdict.blocked else "would block it"
+    if others:
+        turned = f"would turn the cost gate; {', '.join(map(markdown.text, sorted(others)))} would still block"
     lines = "\n".join(f"- {flip.words}" for flip in review.flips)
     return f"### What would turn it\nEach alone {turned}:\n{lines}"
 
