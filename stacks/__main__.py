@@ -15,7 +15,7 @@ from stacks.settings import GATEWAY, SettingsError, from_pulumi, today
 
 try:
     settings = from_pulumi()
-    verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline)
+    verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline, usage=settings.usage)
 except (SettingsError, CatalogueError) as e:
     raise pulumi.RunError(str(e)) from None
 

@@ -11,19 +11,22 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
-from cost_guard import Baseline, Scenario, ScenarioError, parse_baseline, parse_scenario
-from cost_guard.scenario import LadderFleet
+from cost_guard import Baseline, Scenario, ScenarioError, Usage, parse_baseline, parse_scenario
+from cost_guard.fleet import LadderFleet
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
 from providers import registry
 from providers.base import Capability
+from stacks.documents import read_usage
 from stacks.gateway.model import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
 from stacks.monitoring.model import MonitoringSettings
 
 NAMESPACE = "crossover:"
+ROOT = Path(__file__).resolve().parents[1]
 GATEWAY = "gateway"
 """The key of the gateway's own machine."""
 GATEWAY_SECRETS = {
@@ -82,7 +85,10 @@ class Settings(Frozen):
     """Everything, in the words of the stack's configuration."""
 
     scenario: Scenario
+    """With the numbers of the usage file, where it names one."""
     baseline: Baseline | None = None
+    usage: Usage | None = None
+    """The content of the file that `workload.usage` names, relative to the project's root."""
     generations: dict[str, int] = Field(default_factory=dict)
     """Node key → generation, 1 if absent. Raising it is the only way to replace a node."""
     serving: Serving
@@ -177,7 +183,7 @@ class Settings(Frozen):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """The scenario (and baseline) as plain values in the schema's own words: what the policy pack judges."""
+        """The scenario (baseline, usage) as plain values in the schema's own words: what the policy pack judges."""
         plain = self.scenario.to_inputs()
         for node in plain["fleet"]["nodes"].values():
             for candidate in node["candidates"]:
@@ -185,6 +191,8 @@ class Settings(Frozen):
                 candidate.pop("maxUsdPerHour", None)
         if self.baseline is not None:
             plain["baseline"] = self.baseline.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if self.usage is not None:
+            plain["usage"] = self.usage.to_inputs()
         return plain
 
 
@@ -208,9 +216,12 @@ def today() -> date:
         raise SettingsError(f"CROSSOVER_TODAY is {given!r}, which is no date like 2026-11-22") from None
 
 
-def parse(values: Mapping[str, Any]) -> Settings:
-    """Settings from configuration values by key, without their namespace. Raises SettingsError."""
-    own = [field.alias or name for name, field in Settings.model_fields.items() if name != "scenario"]
+def parse(values: Mapping[str, Any], root: Path = ROOT) -> Settings:
+    """Settings from configuration values by key, without their namespace. Raises SettingsError.
+
+    A usage file that they name is read, relative to `root`.
+    """
+    own = [field.alias or name for name, field in Settings.model_fields.items() if name not in ("scenario", "usage")]
     lines = [
         f"{NAMESPACE}{key}: {_unknown(key, (*SCENARIO_KEYS, *own))}"
         for key in values
@@ -218,7 +229,9 @@ def parse(values: Mapping[str, Any]) -> Settings:
     ]
     parsed: dict[str, Any] = {}
     try:
-        parsed["scenario"] = parse_scenario({k: v for k, v in values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+        scenario = parse_scenario({k: v for k, v in values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+        parsed["usage"] = usage = read_usage(values, root, NAMESPACE)
+        parsed["scenario"] = scenario if usage is None else scenario.with_usage(usage)
     except ScenarioError as e:
         lines += e.lines
     try:

@@ -4,6 +4,7 @@ from .errors import ScenarioError, parse_baseline, parse_scenario
 from .evaluate import evaluate
 from .prices import Catalogue, CatalogueError, load_catalogue
 from .scenario import Baseline, Scenario
+from .usage import Usage, parse_usage
 from .verdict import Level, Reason, Verdict, explain
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "Reason",
     "Scenario",
     "ScenarioError",
+    "Usage",
     "Verdict",
     "evaluate",
     "explain",
     "load_catalogue",
     "parse_baseline",
     "parse_scenario",
+    "parse_usage",
 ]

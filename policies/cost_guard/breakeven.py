@@ -138,9 +138,9 @@ class Staircase:
         if step <= self._flat:
             return step
         start = max(start, self._flat + 1)
-        if self._margin > 0:
-            return max(start, ceil(self._rhs / self._margin))
-        return start if self._margin == 0 and self._rhs == 0 else None
+        if start * self._margin >= self._rhs:
+            return start
+        return ceil(self._rhs / self._margin) if self._margin > 0 else None
 
     @property
     def _last_losing_step(self) -> int | None:

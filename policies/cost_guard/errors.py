@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from .fleet import FORM_MODELS, Candidate, LadderNode
 from .quantity import shown
-from .scenario import FORM_MODELS, Baseline, Candidate, LadderNode, Scenario
+from .scenario import Baseline, Route, Scenario
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
@@ -28,15 +29,16 @@ class ScenarioError(ValueError):
 
 def parse_scenario(data: object, prefix: str = STACK_PREFIX) -> Scenario:
     """The scenario of plain data. `prefix` is what its keys are called by. Raises ScenarioError."""
-    return _parse(Scenario, data, prefix)
+    return parse(Scenario, data, prefix)
 
 
 def parse_baseline(data: object, prefix: str = STACK_PREFIX + "baseline.") -> Baseline:
     """The approved baseline of plain data. Raises ScenarioError."""
-    return _parse(Baseline, data, prefix)
+    return parse(Baseline, data, prefix)
 
 
-def _parse(model: type[_Model], data: object, prefix: str) -> _Model:
+def parse(model: type[_Model], data: object, prefix: str) -> _Model:
+    """One of the models of this package from plain data. Raises ScenarioError, its lines with `prefix`."""
     if not isinstance(data, Mapping):
         raise ScenarioError([f"{prefix.rstrip('.:')}: expected a map of keys, got {shown(data)}".lstrip(": ")])
     try:
@@ -105,10 +107,13 @@ def _model_at(model: type[BaseModel], parents: tuple[int | str, ...]) -> type[Ba
     """The model whose keys stand below `parents`, e.g. ("fleet", "ladder", "nodes", "a", "candidates", 0)."""
     if not parents:
         return model
+    if parents[:2] == ("managed", "routes"):
+        return Route
     if parents[0] != "fleet":
-        annotation: Any = model.model_fields[str(parents[0])].annotation
-        found: type[BaseModel] = annotation
-        return found
+        annotation: Any = next(f for name, f in model.model_fields.items() if parents[0] in (name, f.alias)).annotation
+        if get_origin(annotation) is tuple:  # of items like the first: its place is the second of the parents
+            return _model_at(get_args(annotation)[0], parents[2:])
+        return _model_at(annotation, parents[1:])
     if len(parents) <= 2:
         return FORM_MODELS[str(parents[-1])]
     return LadderNode if len(parents) == 4 else Candidate

@@ -7,26 +7,33 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from pydantic import BaseModel
-
-from . import reasons, wording
-from .breakeven import Staircase, to_decimal
-from .capacity import tokens_per_node_month, utilisation
+from . import mix, montecarlo, reasons, wording
+from .breakeven import to_decimal
+from .capacity import utilisation
+from .case import Case, Rung, case_of, displaced_words, money, rungs, volume_words
+from .errors import ScenarioError
+from .fleet import LadderFleet
+from .horizon import project
+from .inputs import inputs
+from .managed import ManagedPrice, managed_price
 from .prices import Catalogue
-from .reasons import Case, Rung
-from .scenario import Baseline, LadderFleet, QuotationFleet, Scenario, SkuFleet
-from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Verdict, worst
+from .scenario import Baseline, Scenario
+from .usage import Usage
+from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Tco, Verdict, worst
 
 BILLS_NOTHING = frozenset({"local", "existing"})
 """Clouds whose machines are not rented, so that no bill depends on an old price or a guessed volume."""
 
-REPAIR_GOES_THROUGH = frozenset({"break-even", "volume-measured", "price-fresh"})
+REPAIR_GOES_THROUGH = frozenset({"break-even", "probability", "volume-measured", "price-fresh"})
 """What a baseline that is not exceeded turns from BLOCK into WARN."""
 
 ADVISORY_WITHOUT_BILL = frozenset({"volume-measured", "price-fresh"})
 
 MANAGED_BELOW_USD, OPTIMISE_TO_USD = Decimal(20_000), Decimal(80_000)
 """The article's thresholds of managed spend a month."""
+
+UNIT_SLIP = 100
+"""How far a volume in millions may be from the fleet's own size, as a factor either way."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class _Judged:
 
     rung: Rung
     case: Case | None
+    break_even: BreakEven
     reasons: tuple[Reason, ...]
 
     @property
@@ -54,27 +62,40 @@ def evaluate(
     bills_money: bool | None = None,
     fleet_since: date | None = None,
     volume_date: date | None = None,
+    usage: Usage | None = None,
 ) -> Verdict:
     """The verdict on a deployment.
 
     `baseline` is what was approved and runs: a deployment within it is repair. `bills_money=False` makes price-fresh
     and volume-measured advisory; by default it is read from the candidates' clouds. `fleet_since` is when the fleet
     began to run, by default the baseline's date; `volume_date` is when the volume was measured, None where nothing
-    says.
+    says. `usage` is the usage file: its numbers are the scenario's, and its last day is the volume's. Raises
+    ScenarioError where the scenario names a usage file and none is given, and for a volume given in millions.
     """
+    if usage is not None:
+        scenario, volume_date = scenario.with_usage(usage), usage.to
+    elif scenario.workload.usage is not None:
+        raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
     soft = not (bills_money if bills_money is not None else _bills_money(scenario))
     since = fleet_since or (baseline.date if baseline else None)
-    work = scenario.workload
+    work, managed = scenario.workload, managed_price(scenario, catalogue)
     common = [reasons.redundancy(scenario), reasons.volume_measured(work.kind, today, since, volume_date)]
     judged = []
-    for rung in _rungs(scenario, catalogue):
-        case = _case(scenario, rung)
-        found = [*common, reasons.price_known(rung), reasons.price_fresh(rung.price, today)]
+    for rung in rungs(scenario, catalogue):
+        case = case_of(scenario, rung, managed, baseline, today)
+        if case is not None and baseline is None and work.kind != "measured":
+            _refuse_millions(case)
+        volumes = _break_even(case)
+        found = [*common, reasons.price_known(rung, managed), reasons.price_fresh(rung, managed, today)]
         if case is not None:
-            found += [reasons.break_even(case), reasons.capacity(case), reasons.budget(case)]
+            found += [reasons.break_even(case), reasons.probability(volumes, case)]
+            found += [reasons.capacity(case), reasons.budget(case)]
         adjusted = tuple(_adjust(reason, baseline, case, soft) for reason in found if reason is not None)
-        judged.append(_Judged(rung, case, adjusted))
-    return _verdict(scenario, catalogue, judged, today, baseline)
+        judged.append(_Judged(rung, case, volumes, adjusted))
+    priced = [one for one in judged if one.case is not None]
+    main = max(priced, key=lambda one: one.badness) if priced else judged[0]
+    given = inputs(scenario, main.rung, managed, today, baseline, usage)
+    return _verdict(scenario, managed, main, _merged(judged), _notes(catalogue, judged, main), given)
 
 
 def _bills_money(scenario: Scenario) -> bool:
@@ -82,50 +103,20 @@ def _bills_money(scenario: Scenario) -> bool:
     return not (isinstance(fleet, LadderFleet) and all(rung.cloud in BILLS_NOTHING for rung in fleet.candidates))
 
 
-def _rungs(scenario: Scenario, catalogue: Catalogue) -> list[Rung]:
-    fleet = scenario.fleet
-    if isinstance(fleet, QuotationFleet):
-        return [Rung("", fleet.usd_per_node_month, fleet.tokens_per_second)]
-    if isinstance(fleet, SkuFleet):
-        return [_rung(fleet.sku, catalogue)]
-    nameless = {rung.catalogue_key for rung in fleet.candidates if rung.cloud == "local" and rung.stands_for is None}
-    return [_rung(key, catalogue, key in nameless) for key in dict.fromkeys(r.catalogue_key for r in fleet.candidates)]
+def _refuse_millions(case: Case) -> None:
+    """A volume that no fleet is worth, and a million times as large is of the fleet's own size, is in another unit.
 
-
-def _rung(key: str, catalogue: Catalogue, stands_for_nothing: bool = False) -> Rung:
-    price, throughput = catalogue.prices.get(key), catalogue.throughputs.get(key)
-    unknown = ""
-    if price is None and stands_for_nothing:
-        unknown = f"{key} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
-    elif price is None:
-        near = catalogue.nearest(key)
-        hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
-        unknown = f"no price is known for {key}; {hint}"
-    elif throughput is None:
-        unknown = f"no throughput is known for {key}; measure it and add a row to the pack's data/throughput.toml."
-    return Rung(
-        key,
-        price.usd_per_month if price else None,
-        throughput.tokens_per_second if throughput else None,
-        price,
-        throughput,
-        unknown,
-    )
-
-
-def _case(scenario: Scenario, rung: Rung) -> Case | None:
-    if rung.usd_per_node_month is None or rung.tokens_per_second is None:
-        return None
-    fleet, work, overhead = scenario.fleet, scenario.workload, scenario.overhead
-    stairs = Staircase(
-        nodes=fleet.node_count,
-        spare=fleet.spare_nodes,
-        usd_per_node=rung.usd_per_node_month,
-        overhead=Fraction(overhead.stated_usd_per_month) / (1 - Fraction(overhead.understated_by)),
-        usd_per_million=scenario.managed.usd_per_million_tokens,
-        per=tokens_per_node_month(rung.tokens_per_second, fleet.target_utilisation, work.peak_to_mean),
-    )
-    return Case(scenario, stairs, rung.tokens_per_second, Fraction(work.displaced_tokens_per_month))
+    Not asked of a measured volume, nor where a baseline is: a repair goes through at any volume.
+    """
+    stairs, volume = case.stairs, case.volume
+    if stairs.fixed / UNIT_SLIP <= stairs.managed(volume * 10**6) <= stairs.fixed * UNIT_SLIP:
+        given, cost = f"{case.scenario.workload.tokens_per_month:f}", money(stairs.managed(volume))
+        raise ScenarioError(
+            [
+                f"workload.tokensPerMonth: {given} tokens a month cost {cost} managed, and the fleet "
+                f"{money(stairs.fixed)}; did you give millions? Then write {given}e6"
+            ]
+        )
 
 
 def _adjust(reason: Reason, baseline: Baseline | None, case: Case | None, soft: bool) -> Reason:
@@ -139,7 +130,7 @@ def _adjust(reason: Reason, baseline: Baseline | None, case: Case | None, soft: 
     approved = f"{wording.count(baseline.nodes, 'node')}, {wording.usd(baseline.usd_per_month)}/month"
     fixed = case.stairs.fixed
     if reasons.exceeds(baseline, case.stairs.nodes, fixed):
-        asked = f"{wording.count(case.stairs.nodes, 'node')}, {reasons.money(fixed)}/month"
+        asked = f"{wording.count(case.stairs.nodes, 'node')}, {money(fixed)}/month"
         return replace(reason, message=f"{reason.message} Growth beyond the baseline of {approved} to {asked}.")
     by = f"approved by {baseline.approved_by} on {baseline.date}"
     return replace(
@@ -169,59 +160,94 @@ def _merged(judged: list[_Judged]) -> tuple[Reason, ...]:
 
 
 def _verdict(
-    scenario: Scenario, catalogue: Catalogue, judged: list[_Judged], today: date, baseline: Baseline | None
+    scenario: Scenario,
+    managed: ManagedPrice,
+    main: _Judged,
+    told: tuple[Reason, ...],
+    notes: tuple[str, ...],
+    given: dict[str, Input],
 ) -> Verdict:
-    told = _merged(judged)
+    """The figures of the main rung, the reasons of all."""
+    case, price = main.case, managed.usd_per_million
+    spend = None if price is None else scenario.workload.displaced_tokens_per_month * price / 10**6
     level = worst(reason.level for reason in told)
-    priced = [one for one in judged if one.case is not None]
-    main = max(priced, key=lambda one: one.badness) if priced else judged[0]
-    managed = scenario.workload.displaced_tokens_per_month * scenario.managed.usd_per_million_tokens / 10**6
-    case = main.case
     return Verdict(
         level=level,
-        headline=_headline(scenario, case, managed),
+        headline=_headline(scenario, case, spend),
         reasons=told,
-        notes=_notes(catalogue, judged),
+        notes=notes,
         fixed_usd_per_month=to_decimal(case.stairs.fixed) if case else None,
         self_hosted_usd_per_month=to_decimal(case.stairs.cost(case.volume)) if case else None,
-        managed_usd_per_month=managed,
-        managed_usd_per_million=scenario.managed.usd_per_million_tokens,
-        break_even=_break_even(case),
+        managed_usd_per_month=spend,
+        managed_usd_per_million=price,
+        break_even=main.break_even,
         capacity=_capacity(case, main.rung),
-        recommendation=recommend(scenario, managed, level),
-        inputs=_inputs(scenario, main.rung, today, baseline),
+        tco=_tco(scenario, case),
+        recommendation=recommend(scenario, spend, level),
+        inputs=given,
+        case=case,
     )
 
 
-def _headline(scenario: Scenario, case: Case | None, managed: Decimal) -> str:
-    if case is None:
-        bill = f"{wording.usd(managed)}/month managed"
-        return f"{reasons.displaced_words(scenario)} cost {bill}; what self-hosting costs is not known."
-    gap = case.stairs.managed(case.volume) - case.stairs.cost(case.volume)
-    told = f"{reasons.money(abs(gap))}/month {'saved' if gap >= 0 else 'too much'}"
-    return f"{case.subject()}: {told}. {reasons.break_even_words(case)}"
+def _headline(scenario: Scenario, case: Case | None, spend: Decimal | None) -> str:
+    if case is not None:
+        gap = case.stairs.managed(case.volume) - case.stairs.cost(case.volume)
+        told = f"{money(abs(gap))}/month {'saved' if gap >= 0 else 'too much'}"
+        return f"{case.subject()}: {told}. {reasons.break_even_words(case)}"
+    if spend is None:
+        return f"What {displaced_words(scenario)} cost at the managed models is not known."
+    bill = f"{wording.usd(spend)}/month managed"
+    return f"{displaced_words(scenario)} cost {bill}; what self-hosting costs is not known."
 
 
-def _notes(catalogue: Catalogue, judged: list[_Judged]) -> tuple[str, ...]:
+def _notes(catalogue: Catalogue, judged: list[_Judged], main: _Judged) -> tuple[str, ...]:
     notes = []
     for one in judged:
-        if one.rung.price is not None:
-            notes.append(f"Price of {one.rung.name}: {catalogue.describe_price(one.rung.name)}.")
-        served = one.rung.throughput
+        price, served = one.rung.price, one.rung.throughput
+        if price is not None:
+            nodes = one.case.stairs.nodes if one.case else 1
+            terms = mix.describe_terms(price, nodes)
+            notes.append(f"Price of {price.key}: {catalogue.describe_price(price.key)}{terms and f'; it {terms}'}.")
         if served is not None and served.kind == "illustrative":
             notes.append(f"Throughput of {one.rung.name}: {wording.rate(served.tokens_per_second)}, illustrative.")
+    if main.case is not None:
+        notes += [note for note in (_sunk_note(main.case), _hybrid_note(main.case)) if note]
     return tuple(notes)
+
+
+def _sunk_note(case: Case) -> str:
+    """What is owed whatever is decided, and the break-even of what is not."""
+    owed = case.sunk
+    if not owed.nodes:
+        return ""
+    rest = mix.against_unsunk(case.stairs, owed, case.terms).stable
+    volume = "no volume pays for good" if rest is None else f"it pays for good from {volume_words(rest, wording.UP)}"
+    nodes, months = wording.count(owed.nodes, "reserved node"), wording.count(owed.months_left, "more month")
+    return (
+        f"Committed: {nodes} for {months}, {money(owed.nodes * case.terms.usd_per_month)}/month whatever is served. "
+        f"Against what is not yet sunk, {volume} tokens/month."
+    )
+
+
+def _hybrid_note(case: Case) -> str:
+    """The part of the volume that is best displaced, where that is neither none nor what the scenario displaces."""
+    total = Fraction(case.scenario.workload.tokens_per_month)
+    best = mix.best_displaced(case.stairs, total)
+    if best.volume in (0, case.volume):
+        return ""
+    share = wording.percent(to_decimal(best.volume / total))
+    return (
+        f"Hybrid: displacing {share} of {volume_words(total)} tokens/month ({volume_words(best.volume)}) saves most, "
+        f"{money(best.saving)}/month against all of it managed."
+    )
 
 
 def _break_even(case: Case | None) -> BreakEven:
     if case is None:
         return BreakEven(None, None, None)
-    first, stable = case.stairs.first, case.stairs.stable
-    return BreakEven(
-        simple=to_decimal(case.stairs.simple),
-        first=to_decimal(first) if first is not None else None,
-        stable=to_decimal(stable) if stable is not None else None,
-    )
+    stairs, drawn = case.stairs, montecarlo.simulate(case)
+    first, stable = (None if volume is None else to_decimal(volume) for volume in (stairs.first, stairs.stable))
+    return BreakEven(to_decimal(stairs.simple), first, stable, drawn.p10, drawn.p50, drawn.p90, drawn.probability)
 
 
 def _capacity(case: Case | None, rung: Rung) -> Capacity:
@@ -235,54 +261,25 @@ def _capacity(case: Case | None, rung: Rung) -> Capacity:
     )
 
 
-def recommend(scenario: Scenario, managed_usd_per_month: Decimal, level: Level) -> str:
-    """self-host, managed, optimise-routing or hybrid; never changes the verdict. The spend is what is displaced."""
+def _tco(scenario: Scenario, case: Case | None) -> Tco:
+    months = scenario.horizon.months
+    if case is None:
+        return Tco(months, None, None, None)
+    found = project(case)
+    meet = None if found.crossover_month is None else to_decimal(found.crossover_month)
+    return Tco(months, to_decimal(found.self_hosted_usd), to_decimal(found.managed_usd), meet)
+
+
+def recommend(scenario: Scenario, managed_usd_per_month: Decimal | None, level: Level) -> str:
+    """self-host, managed, optimise-routing or hybrid; never changes the verdict. The spend is what is displaced.
+
+    While the spend is unknown, nothing speaks for leaving the managed API.
+    """
     constraints = scenario.constraints
     if constraints.residency or constraints.fine_tuned:
         return "self-host"
-    if managed_usd_per_month < MANAGED_BELOW_USD:
+    if managed_usd_per_month is None or managed_usd_per_month < MANAGED_BELOW_USD:
         return "managed"
     if managed_usd_per_month <= OPTIMISE_TO_USD:
         return "optimise-routing"
     return "self-host" if level is Level.PASS and constraints.ml_team else "hybrid"
-
-
-def _inputs(scenario: Scenario, rung: Rung, today: date, baseline: Baseline | None) -> dict[str, Input]:
-    """Every number that went in, by its key in the scenario."""
-    work, fleet, overhead = scenario.workload, scenario.fleet, scenario.overhead
-    volume = Input(work.tokens_per_month, f"scenario, {work.kind}")
-    found = {"tokensPerMonth": volume, "today": Input(today.isoformat(), "the day of the evaluation", today)}
-    found["usdPerMillionTokens"] = Input(scenario.managed.usd_per_million_tokens, "scenario")
-    found["nodes"] = Input(fleet.node_count, "scenario")
-    if rung.price is not None:
-        found["usdPerNodeMonth"] = Input(rung.usd_per_node_month, _cited(rung.price), rung.price.date)
-    else:
-        found["usdPerNodeMonth"] = Input(rung.usd_per_node_month, "unknown" if rung.name else "scenario")
-    if rung.throughput is not None:
-        found["tokensPerSecond"] = Input(rung.tokens_per_second, _cited(rung.throughput), rung.throughput.date)
-    else:
-        found["tokensPerSecond"] = Input(rung.tokens_per_second, "unknown" if rung.name else "scenario")
-    for section, names in (
-        (work, ("displaced_share", "peak_to_mean")),
-        (fleet, ("target_utilisation", "spare_nodes", "max_per_failure_domain")),
-        (overhead, tuple(type(overhead).model_fields)),
-    ):
-        for name in names:
-            found[_alias(section, name)] = Input(getattr(section, name), _given(section, name))
-    if baseline is not None:
-        found["baselineNodes"] = Input(baseline.nodes, f"baseline, {baseline.approved_by}", baseline.date)
-        found["baselineUsdPerMonth"] = Input(baseline.usd_per_month, f"baseline, {baseline.approved_by}", baseline.date)
-    return found
-
-
-def _alias(section: BaseModel, name: str) -> str:
-    return type(section).model_fields[name].alias or name
-
-
-def _given(section: BaseModel, name: str) -> str:
-    return "scenario" if name in section.model_fields_set else "default"
-
-
-def _cited(row: object) -> str:
-    kind, key, source, note = (getattr(row, name) for name in ("kind", "key", "source", "note"))
-    return f"{key}, {kind}: {source}" + (f" ({note})" if note else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -10,68 +10,19 @@ from fractions import Fraction
 from . import wording
 from .breakeven import Staircase, to_decimal
 from .capacity import peak_tokens_per_second, placement
-from .prices import Price, Throughput
-from .scenario import Baseline, LadderFleet, Scenario
-from .verdict import Level, Reason
-from .wording import DOWN, UP, per_million, tokens, usd
+from .case import Case, Rung, displaced_words, money, volume_words
+from .fleet import LadderFleet
+from .managed import ManagedPrice
+from .prices import MANAGED, PRICES, ManagedModel, Price
+from .scenario import Baseline, Scenario
+from .verdict import BreakEven, Level, Reason, worst
+from .wording import DOWN, UP, per_million, usd
 
 FRESH_DAYS, STALE_DAYS = 90, 180
 YOUNG_FLEET_DAYS = 30
+EVEN_ODDS, LIKELY = 0.5, 0.8
+"""Below the first probability blocks, below the second it warns."""
 BUDGET_WARNING = Fraction(9, 10)
-
-
-@dataclass(frozen=True)
-class Rung:
-    """What one node costs and serves, if every node were this one."""
-
-    name: str
-    """The catalogue key; empty where the scenario itself gives price and throughput."""
-    usd_per_node_month: Decimal | None
-    tokens_per_second: Decimal | None
-    price: Price | None = None
-    throughput: Throughput | None = None
-    unknown: str = ""
-    """Why price or throughput is None, and what to do."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One rung with price and throughput, at the scenario's volume."""
-
-    scenario: Scenario
-    stairs: Staircase
-    tokens_per_second: Decimal
-    volume: Fraction
-    """V: the displaced tokens per month."""
-
-    def subject(self) -> str:
-        """Cost against managed, in words."""
-        nodes = self.stairs.nodes_at(self.volume)
-        return (
-            f"{displaced_words(self.scenario)} cost {money(self.stairs.cost(self.volume))}/month self-hosted "
-            f"({wording.count(nodes, 'node')}) against {money(self.stairs.managed(self.volume))}/month managed "
-            f"at {per_million(self.stairs.usd_per_million)}"
-        )
-
-
-def money(amount: Fraction) -> str:
-    """A rational amount of USD in words."""
-    return usd(to_decimal(amount))
-
-
-def volume_words(volume: Fraction, rounding: str) -> str:
-    """A rational volume in words."""
-    return tokens(to_decimal(volume), rounding)
-
-
-def displaced_words(scenario: Scenario) -> str:
-    """The volume that is judged, and what part of the whole it is."""
-    work = scenario.workload
-    text = f"{tokens(work.displaced_tokens_per_month)} tokens/month"
-    if work.displaced_share == 1:
-        return text
-    share = wording.percent(work.displaced_share)
-    return f"{text} ({share} of {tokens(work.tokens_per_month)}; the rest stays managed on both sides)"
 
 
 def break_even(case: Case) -> Reason | None:
@@ -131,6 +82,25 @@ def _flips(case: Case) -> str:
     return f"It would pay {by_volume}, at a managed price of ≥ {per_million(price, UP)}, {by_node}."
 
 
+def probability(found: BreakEven, case: Case) -> Reason | None:
+    """By the share of draws in which the volume reaches the stable break-even."""
+    share = found.probability
+    if share is None or share >= LIKELY:
+        return None
+    spread = ", ".join(
+        f"P{tenths}0 {'none' if volume is None else wording.tokens(Decimal(volume))}"
+        for tenths, volume in ((1, found.p10), (5, found.p50), (9, found.p90))
+    )
+    level, limit = (Level.BLOCK, EVEN_ODDS) if share < EVEN_ODDS else (Level.WARN, LIKELY)
+    draws = case.scenario.uncertainty.draws
+    return Reason(
+        "probability",
+        level,
+        f"in {wording.percent(Decimal(share))} of {draws:,} draws the volume reaches the break-even from which it pays "
+        f"for good, under {wording.percent(Decimal(limit), 0)}; that break-even is {spread} tokens/month.",
+    )
+
+
 def capacity(case: Case) -> Reason | None:
     """BLOCK where the peak exceeds all nodes; WARN where it exceeds all but one, or the plan asks for more nodes."""
     stairs, volume, rate = case.stairs, case.volume, Fraction(case.tokens_per_second)
@@ -146,12 +116,12 @@ def capacity(case: Case) -> Reason | None:
             Level.BLOCK,
             f"{peak_words} is above the {wording.rate(to_decimal(stairs.nodes * rate), DOWN)} of {have}. It would fit "
             f"at ≤ {volume_words(limit, DOWN)} tokens/month, or with the {wording.count(needed, 'node')} that "
-            f"{wording.percent(fleet.target_utilisation)} utilisation and {fleet.spare_nodes} spare ask for.",
+            f"{wording.percent(fleet.target_utilisation)} utilisation and {stairs.spare} spare ask for.",
         )
     trouble = []
     if needed > stairs.nodes:
         trouble.append(
-            f"{wording.percent(fleet.target_utilisation)} utilisation at the peak and {fleet.spare_nodes} spare ask "
+            f"{wording.percent(fleet.target_utilisation)} utilisation at the peak and {stairs.spare} spare ask "
             f"for {wording.count(needed, 'node')}, the fleet has {stairs.nodes}"
         )
     if not survives_one_loss(case):
@@ -186,24 +156,32 @@ def redundancy(scenario: Scenario) -> Reason | None:
     )
 
 
-def price_known(rung: Rung) -> Reason | None:
+def price_known(rung: Rung, managed: ManagedPrice) -> Reason | None:
     """BLOCK where a price or a throughput is missing."""
-    return Reason("price-known", Level.BLOCK, rung.unknown) if rung.unknown else None
+    unknown = " ".join(filter(None, (rung.unknown, managed.unknown)))
+    return Reason("price-known", Level.BLOCK, unknown) if unknown else None
 
 
-def price_fresh(price: Price | None, today: date) -> Reason | None:
-    """By the age of the catalogue's price; a price given in the scenario has no age."""
-    if price is None:
+def price_fresh(rung: Rung, managed: ManagedPrice, today: date) -> Reason | None:
+    """By the age of the catalogue's prices; a price given in the scenario has no age."""
+    rows: Sequence[Price | ManagedModel] = [*filter(None, [rung.price]), *(route.row for route in managed.routes)]
+    found = [reason for row in rows if (reason := _fresh(row, today))]
+    if not found:
         return None
-    age = (today - price.date).days
-    text = f"the price of {price.key} is of {price.date}, {age} days old"
-    todo = "look it up again and change its row, date and source in the pack's data/prices.toml."
+    return Reason("price-fresh", worst(one.level for one in found), " ".join(one.message for one in found))
+
+
+def _fresh(row: Price | ManagedModel, today: date) -> Reason | None:
+    age = (today - row.date).days
+    text = f"the price of {row.key} is of {row.date}, {age} days old"
+    file = MANAGED if isinstance(row, ManagedModel) else PRICES
+    todo = f"look it up again and change its row, date and source in the pack's data/{file}."
     if age > STALE_DAYS:
         return Reason("price-fresh", Level.BLOCK, f"{text} (over {STALE_DAYS}); {todo}")
     if age > FRESH_DAYS:
         return Reason("price-fresh", Level.WARN, f"{text} (over {FRESH_DAYS}); {todo}")
     if age < 0:
-        return Reason("price-fresh", Level.WARN, f"the price of {price.key} is dated {price.date}, after {today}.")
+        return Reason("price-fresh", Level.WARN, f"the price of {row.key} is dated {row.date}, after {today}.")
     return None
 
 
@@ -213,6 +191,8 @@ def volume_measured(kind: str, today: date, fleet_since: date | None, volume_dat
         level, limit = (Level.BLOCK, STALE_DAYS) if age > STALE_DAYS else (Level.WARN, FRESH_DAYS)
         text = f"the volume is of {volume_date}, {age} days old (over {limit}); measure it again."
         return Reason("volume-measured", level, text)
+    if volume_date is not None and volume_date > today:
+        return Reason("volume-measured", Level.WARN, f"the volume is dated {volume_date}, after {today}.")
     if kind == "measured":
         return None
     if kind == "forecast":

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .case import Case
 
 RULES = {
     "break-even": "A fleet must pay for itself at its projected volume.",
+    "probability": "A fleet must be more likely to pay for itself than not.",
     "capacity": "The nodes must be able to serve the projected peak.",
     "redundancy": "A fleet needs two nodes, in failure domains of their own.",
     "price-known": "Every candidate needs a known price and throughput.",
@@ -18,8 +22,7 @@ RULES = {
     "volume-measured": "A fleet that runs must be judged by a measured volume.",
     "budget": "Nodes and overhead must stay within the budget.",
 }
-"""Every reason's code, in the order in which they are told → what its mandatory rule in the pack demands.
-`probability` comes with the Monte Carlo."""
+"""Every reason's code, in the order in which they are told → what its mandatory rule in the pack demands."""
 
 CODES = tuple(RULES)
 
@@ -28,10 +31,11 @@ CANNOT_EVALUATE = 3
 
 
 class Level(StrEnum):
-    """How bad; the verdict is the worst of its reasons."""
+    """How bad; the verdict is the worst of its reasons, where WAIVED, a BLOCK that a waiver lifts, counts as WARN."""
 
     PASS = "PASS"
     WARN = "WARN"
+    WAIVED = "WAIVED"
     BLOCK = "BLOCK"
 
     @property
@@ -41,8 +45,9 @@ class Level(StrEnum):
 
 
 def worst(levels: Iterable[Level]) -> Level:
-    """PASS if there are none."""
-    return max(levels, key=lambda level: level.rank, default=Level.PASS)
+    """PASS if there are none; never WAIVED."""
+    found = max(levels, key=lambda level: level.rank, default=Level.PASS)
+    return Level.WARN if found is Level.WAIVED else found
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,23 @@ class BreakEven:
     simple: Decimal | None
     first: Decimal | None
     stable: Decimal | None
+    p10: float | None = None
+    """Quantiles of `stable` over the draws; None also where "none exists" is that quantile."""
+    p50: float | None = None
+    p90: float | None = None
+    probability: float | None = None
+    """The share of draws in which the volume reaches `stable`."""
+
+
+@dataclass(frozen=True)
+class Tco:
+    """What both sides cost over the horizon, net present value in USD."""
+
+    months: int
+    self_hosted_usd: Decimal | None
+    managed_usd: Decimal | None
+    crossover_month: Decimal | None
+    """Where the undiscounted sums meet; None where they do not within the months."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +125,15 @@ class Verdict:
     """What a reader must know about the figures: how far a quotation is from live prices, what is illustrative."""
     fixed_usd_per_month: Decimal | None
     self_hosted_usd_per_month: Decimal | None
-    managed_usd_per_month: Decimal
-    managed_usd_per_million: Decimal
+    managed_usd_per_month: Decimal | None
+    managed_usd_per_million: Decimal | None
     break_even: BreakEven
     capacity: Capacity
+    tco: Tco
     recommendation: str
     inputs: dict[str, Input]
+    case: Case | None = field(default=None, repr=False)
+    """The rung whose figures these are: what `horizon.project`, `montecarlo.bands` and the charts begin with."""
 
     @property
     def blocked(self) -> bool:
@@ -127,10 +152,8 @@ class Verdict:
         return 4 if strict and self.level is Level.WARN else 0
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The document of `crossover plan --json`: numbers unrounded, null where there is none.
-
-        p10, p50, p90, probability and tco are null until the Monte Carlo and the cost over time are computed.
-        """
+        """The document of `crossover plan --json`: numbers unrounded, null where there is none."""
+        volumes, tco = self.break_even, self.tco
         return {
             "verdict": str(self.level),
             "reasons": [{"code": r.code, "level": str(r.level), "message": r.message} for r in self.reasons],
@@ -139,13 +162,8 @@ class Verdict:
             "managedUsdPerMonth": to_json_number(self.managed_usd_per_month),
             "managedUsdPerMillion": to_json_number(self.managed_usd_per_million),
             "breakEven": {
-                "simple": to_json_number(self.break_even.simple),
-                "first": to_json_number(self.break_even.first),
-                "stable": to_json_number(self.break_even.stable),
-                "p10": None,
-                "p50": None,
-                "p90": None,
-                "probability": None,
+                name: to_json_number(getattr(volumes, name))
+                for name in ("simple", "first", "stable", "p10", "p50", "p90", "probability")
             },
             "capacity": {
                 "tokensPerSecondPerNode": to_json_number(self.capacity.tokens_per_second_per_node),
@@ -153,7 +171,12 @@ class Verdict:
                 "survivesOneLoss": self.capacity.survives_one_loss,
                 "utilisation": to_json_number(self.capacity.utilisation),
             },
-            "tco": None,
+            "tco": {
+                "months": tco.months,
+                "selfHostedUsd": to_json_number(tco.self_hosted_usd),
+                "managedUsd": to_json_number(tco.managed_usd),
+                "crossoverMonth": to_json_number(tco.crossover_month),
+            },
             "recommendation": self.recommendation,
             "inputs": {
                 name: {
@@ -166,11 +189,11 @@ class Verdict:
         }
 
 
-def to_json_number(value: Decimal | None) -> int | float | None:
+def to_json_number(value: Decimal | float | None) -> int | float | None:
     """The nearest number that JSON carries; whole ones without a point."""
     if value is None:
         return None
-    return int(value) if value == value.to_integral_value() else float(value)
+    return int(value) if value == int(value) else float(value)
 
 
 def explain(verdict: Verdict) -> str:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke, ssh
 from scripts.crossover.preview import run as preview
+from scripts.crossover.usage.app import app as usage
 
 
 class _Group(TyperGroup):
@@ -51,6 +52,7 @@ app.command("preview")(preview.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
 app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
+app.add_typer(usage, name="usage")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import typer
 import yaml
 from cost_guard import ScenarioError, load_catalogue, parse_scenario
-from cost_guard.scenario import LadderFleet
+from cost_guard.fleet import LadderFleet
 
 from providers import registry
 from providers.base import Offer

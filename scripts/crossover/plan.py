@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from cost_guard import (
     Baseline,
     CatalogueError,
@@ -24,6 +22,7 @@ from cost_guard import (
 from rich.text import Text
 
 from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table
+from stacks.documents import read_document, read_usage
 
 
 def command(
@@ -44,9 +43,11 @@ def command(
     """Does it pay? Break-even, capacity and cost of a scenario. Exits 0 pass or warn, 2 block, 3 cannot evaluate."""
     day = _day(today)
     try:
-        scenario = parse_scenario(_read(file), prefix="")
-        approved = parse_baseline(_read(baseline), prefix="baseline: ") if baseline else None
-        verdict = evaluate(scenario, load_catalogue(), day, approved, bills_money=False)
+        data = read_document(file)
+        scenario = parse_scenario(data, prefix="")
+        usage = read_usage(data, file.parent)
+        approved = parse_baseline(read_document(baseline), prefix="baseline: ") if baseline else None
+        verdict = evaluate(scenario, load_catalogue(), day, approved, bills_money=False, usage=usage)
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
     except CatalogueError as error:
@@ -65,31 +66,6 @@ def _day(given: str | None) -> date:
         return date.fromisoformat(given)
     except ValueError:
         raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: PyYAML would take the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
-            if isinstance(key, Hashable):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> Any:
-    """The data of a YAML (so also JSON) file. Raises ScenarioError where it is none."""
-    try:
-        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise ScenarioError([f"{path.name}{where}: not YAML: {error.problem}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ScenarioError([f"{path.name}: not YAML: {str(error).splitlines()[0]}"]) from None
 
 
 def _show(verdict: Verdict, baseline: Baseline | None) -> None:
@@ -124,10 +100,11 @@ def _figures(verdict: Verdict) -> dict[str, str]:
     capacity, volumes = verdict.capacity, verdict.break_even
     survives = {True: "yes", False: "no", None: "unknown"}[capacity.survives_one_loss]
     busy = wording.percent(capacity.utilisation) if capacity.utilisation is not None else "unknown"
+    price = verdict.managed_usd_per_million
     needed = "unknown" if capacity.nodes_needed is None else str(capacity.nodes_needed)
     return {
         "self-hosted": f"{_usd(verdict.self_hosted_usd_per_month)} (fixed {_usd(verdict.fixed_usd_per_month)})",
-        "managed": f"{_usd(verdict.managed_usd_per_month)} at {wording.per_million(verdict.managed_usd_per_million)}",
+        "managed": _usd(verdict.managed_usd_per_month) + ("" if price is None else f" at {wording.per_million(price)}"),
         "break-even": f"simple {_volume(volumes.simple)}, first {_volume(volumes.first)}, "
         f"stable {_volume(volumes.stable)} tokens/month",
         "capacity": f"{needed} nodes needed, {busy} busy on average, survives the loss of a node: {survives}",

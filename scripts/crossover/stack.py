@@ -23,6 +23,7 @@ from cost_guard import (
     parse_scenario,
 )
 
+from stacks.documents import read_usage
 from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -103,7 +104,8 @@ def verdict(stack: str) -> Verdict:
     try:
         # The scenario alone: the values of secret keys are not shown, and the gate needs none.
         baseline = None if values.get("baseline") is None else parse_baseline(values["baseline"])
-        return evaluate(parse_scenario(given), load_catalogue(), today(), baseline)
+        usage = read_usage(given, REPOSITORY, NAMESPACE)
+        return evaluate(parse_scenario(given), load_catalogue(), today(), baseline, usage=usage)
     except (ScenarioError, SettingsError, CatalogueError) as e:
         raise StackError(str(e)) from None
 

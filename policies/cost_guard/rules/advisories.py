@@ -15,7 +15,7 @@ def _validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
     verdict = judge(args)
     if isinstance(verdict, Failure):  # The mandatory rules refuse it.
         return
-    lines = [reason.line() for reason in verdict.reasons if reason.level is Level.WARN]
+    lines = [reason.line() for reason in verdict.reasons if reason.level is not Level.BLOCK]
     if lines or verdict.notes:
         report("\n".join([*lines, *verdict.notes]), None)
 

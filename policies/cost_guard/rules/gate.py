@@ -18,7 +18,16 @@ from typing import Any
 from pulumi_policy import EnforcementLevel, ReportViolation, ResourceValidationArgs, ResourceValidationPolicy
 from pulumi_policy.proxy import UnknownValueError
 
-from cost_guard import Level, ScenarioError, Verdict, evaluate, load_catalogue, parse_baseline, parse_scenario
+from cost_guard import (
+    Level,
+    ScenarioError,
+    Verdict,
+    evaluate,
+    load_catalogue,
+    parse_baseline,
+    parse_scenario,
+    parse_usage,
+)
 from cost_guard.verdict import CODES
 
 FLEET_TYPE = "crossover:index:Fleet"
@@ -70,10 +79,11 @@ def _judge(inputs: str, today: date | None) -> Verdict | Failure:
     if today is None:
         return Failure((f"{TODAY_VARIABLE} must be a date as YYYY-MM-DD",))
     data: dict[str, Any] = json.loads(inputs)
-    given = data.pop("baseline", None)
+    approved, measured = data.pop("baseline", None), data.pop("usage", None)
     try:
-        baseline = parse_baseline(given) if given is not None else None
-        return evaluate(parse_scenario(data), load_catalogue(), today, baseline)
+        baseline = parse_baseline(approved) if approved is not None else None
+        usage = parse_usage(measured) if measured is not None else None
+        return evaluate(parse_scenario(data), load_catalogue(), today, baseline, usage=usage)
     except ScenarioError as error:
         return Failure(tuple(error.lines))
     except Exception as error:

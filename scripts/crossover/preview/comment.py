@@ -104,7 +104,7 @@ def headline(review: Review) -> str:
 
 def _gap(verdict: Verdict | None) -> Decimal | None:
     """Saved a month against the managed API; negative is lost."""
-    if verdict is None or verdict.self_hosted_usd_per_month is None:
+    if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
         return None
     return verdict.managed_usd_per_month - verdict.self_hosted_usd_per_month
 
@@ -164,7 +164,7 @@ def _no_previous(review: Review) -> str:
 def _chart(review: Review) -> str:
     """Bars of text: they are shown by GitHub's page, application and mails alike, in light and in dark."""
     verdict = review.verdict
-    if verdict is None or verdict.self_hosted_usd_per_month is None:
+    if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
         return ""
     before = review.base.verdict if review.base else None
     scenario = review.head.scenario

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path, PurePosixPath
 
-from cost_guard import Baseline, Catalogue, Scenario, ScenarioError, Verdict, evaluate, parse_baseline, parse_scenario
+from cost_guard import (
+    Baseline,
+    Catalogue,
+    Scenario,
+    ScenarioError,
+    Usage,
+    Verdict,
+    evaluate,
+    parse_baseline,
+    parse_scenario,
+)
 
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config
+from stacks.documents import read_usage, usage_path
 from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, parse
 
 
@@ -20,9 +33,22 @@ class Gate:
     today: date
     stack: str
 
-    def judge(self, scenario: Scenario, baseline: Baseline | None) -> Verdict:
-        """The verdict on a deployment."""
-        return evaluate(scenario, self.catalogue, self.today, baseline)
+    def judge(self, scenario: Scenario, baseline: Baseline | None, usage: Usage | None) -> Verdict:
+        """The verdict on a deployment. Raises ScenarioError."""
+        return evaluate(scenario, self.catalogue, self.today, baseline, usage=usage)
+
+    def vary(self, side: Side) -> Callable[[Scenario], Verdict | None]:
+        """The verdict on variations of a side's scenario, its usage file's numbers included; None on one that makes no
+        sense."""
+        volume_date = None if side.usage is None else side.usage.to
+
+        def judge(scenario: Scenario) -> Verdict | None:
+            try:
+                return evaluate(scenario, self.catalogue, self.today, side.baseline, volume_date=volume_date)
+            except ScenarioError:
+                return None
+
+        return judge
 
 
 @dataclass(frozen=True)
@@ -34,7 +60,9 @@ class Side:
     config: StackConfig | None = None
     """None where the stack is new, or its file cannot be read."""
     scenario: Scenario | None = None
+    """With the numbers of the usage file, where it names one."""
     baseline: Baseline | None = None
+    usage: Usage | None = None
     verdict: Verdict | None = None
     errors: tuple[str, ...] = ()
     """Why there is no verdict; empty where the stack does not exist on this side."""
@@ -49,20 +77,39 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
     if config is None:
         return Side(tree.ref)
     try:
-        if whole:
-            settings = parse(config.values)  # a secret is any text to it
-            scenario, baseline = settings.scenario, settings.baseline
-        else:
-            given = {key: value for key, value in config.values.items() if key in SCENARIO_KEYS}
-            scenario = parse_scenario(given, NAMESPACE)
-            approved = config.values.get("baseline")
-            baseline = None if approved is None else parse_baseline(approved)
-        return Side(tree.ref, config, scenario, baseline, gate.judge(scenario, baseline))
+        with tree.folder_with(_usage_file(config)) as folder:
+            scenario, baseline, usage = (_whole if whole else _scenario_alone)(config, folder)
+        return Side(tree.ref, config, scenario, baseline, usage, gate.judge(scenario, baseline, usage))
+    except ConfigError as error:
+        return Side(tree.ref, config, errors=error.lines)
     except ScenarioError as error:
         return Side(tree.ref, config, errors=located(error.lines, config))
     except SettingsError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
         return Side(tree.ref, config, errors=located(lines, config))
+
+
+Judged = tuple[Scenario, Baseline | None, Usage | None]
+
+
+def _whole(config: StackConfig, folder: Path) -> Judged:
+    settings = parse(config.values, folder)  # a secret is any text to it
+    return settings.scenario, settings.baseline, settings.usage
+
+
+def _scenario_alone(config: StackConfig, folder: Path) -> Judged:
+    given = {key: value for key, value in config.values.items() if key in SCENARIO_KEYS}
+    scenario, usage = parse_scenario(given, NAMESPACE), read_usage(given, folder, NAMESPACE)
+    approved = config.values.get("baseline")
+    baseline = None if approved is None else parse_baseline(approved)
+    return scenario if usage is None else scenario.with_usage(usage), baseline, usage
+
+
+def _usage_file(config: StackConfig) -> str | None:
+    """The usage file that a configuration names, if it is within the project."""
+    named = usage_path(config.values)
+    outside = named is None or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts
+    return None if outside else named
 
 
 def located(lines: list[str], config: StackConfig) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decima
 from typing import Any
 
 from cost_guard import Level, Scenario, Verdict, wording
-from cost_guard.scenario import LadderFleet
+from cost_guard.fleet import LadderFleet
 
 STEP = Decimal("1.02")
 STEPS = 240
@@ -17,7 +17,8 @@ HALVINGS = 24
 """Of a step of 2 %: an edge to one part in 10^8, finer than any figure that is shown."""
 MOST_NODES = 64
 
-Judge = Callable[[Scenario], Verdict]
+Judge = Callable[[Scenario], Verdict | None]
+"""None for a scenario that makes no sense."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,20 @@ class Flip:
 
 def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:
     """For a BLOCK, what would lift it; else, what would bring one. Only what one input can do alone."""
-    blocked = judge(scenario).blocked
+    now = judge(scenario)
+    if now is None:
+        return ()
 
     def turned(candidate: Scenario) -> Verdict | None:
         verdict = judge(candidate)
-        return verdict if verdict.blocked is not blocked else None
+        return verdict if verdict is not None and verdict.blocked is not now.blocked else None
 
-    found = (
-        _nearest("volume", scenario.workload.tokens_per_month, lambda v: turned(_with_volume(scenario, v)), _digits),
-        _nearest("managed price", _price(scenario, judge), lambda p: turned(_with_price(scenario, p)), _cents),
+    volume, price = scenario.workload.tokens_per_month, now.managed_usd_per_million
+    found = [
+        _nearest("volume", volume, lambda v: turned(_with_volume(scenario, v)), _digits) if volume else None,
+        _nearest("managed price", price, lambda p: turned(_with_price(scenario, p)), _cents) if price else None,
         _nodes(scenario, turned),
-    )
+    ]
     return tuple(flip for flip in found if flip is not None)
 
 
@@ -110,12 +114,8 @@ def _with_volume(scenario: Scenario, tokens_per_month: Decimal) -> Scenario:
     return scenario.model_copy(update={"workload": workload})
 
 
-def _price(scenario: Scenario, judge: Judge) -> Decimal:
-    """The blended price, also where it is one of several routes."""
-    return judge(scenario).managed_usd_per_million
-
-
 def _with_price(scenario: Scenario, usd_per_million: Decimal) -> Scenario:
+    # One price, also in place of several routes.
     managed = type(scenario.managed).model_validate({"usdPerMillionTokens": str(usd_per_million)})
     return scenario.model_copy(update={"managed": managed})
 

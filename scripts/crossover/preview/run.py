@@ -81,7 +81,7 @@ def _review(gate: Gate, base: str | None, untrusted: str | None) -> Review:
         head=head,
         base=before,
         untrusted=untrusted is not None,
-        flips=flips(head.scenario, lambda scenario: gate.judge(scenario, head.baseline)) if head.scenario else (),
+        flips=flips(head.scenario, gate.vary(head)) if head.scenario else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -45,6 +47,18 @@ class Tree:
         SourceError."""
         return self._committed(path) if self.ref else self._working(path)
 
+    @contextmanager
+    def folder_with(self, path: str | None) -> Iterator[Path]:
+        """A folder that has this file, if there is one, where this tree has it. Raises ConfigError, SourceError."""
+        if not self.ref:
+            yield self.folder
+            return
+        with TemporaryDirectory() as name:
+            if path is not None and (text := self.text(path)) is not None:
+                (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(name) / path).write_text(text, encoding="utf-8")
+            yield Path(name)
+
     def _working(self, path: str) -> str | None:
         try:
             with (self.folder / path).open("rb") as file:
@@ -57,7 +71,7 @@ class Tree:
     def _committed(self, path: str) -> str | None:
         commit = commit_of(self.folder, self.ref)
         # The listing tells files from links and folders: what a link of someone else's says is not followed.
-        listed = git(self.folder, "ls-tree", "--long", "-z", commit, "--", path)
+        listed = git(self.folder, "--literal-pathspecs", "ls-tree", "--long", "-z", commit, "--", path)
         if not listed:
             return None
         mode, _, blob, size, *_ = listed.split()
@@ -151,7 +165,7 @@ def git(folder: Path, *arguments: str, text: bool = True) -> Any:
         raise SourceError(f"git {arguments[0]} did not answer in 60 s") from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
-        raise SourceError(f"git {arguments[0]}: {said or 'failed'}") from None
+        raise SourceError(f"git {' '.join(arguments)}: {said or 'failed'}") from None
     return done.stdout.decode(errors="replace") if text else done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -166,3 +167,60 @@ def test_band_above_a_paying_volume_loses_throughout(made: Staircase, volume: in
 def test_cost_never_falls_with_volume(made: Staircase) -> None:
     """A staircase goes up."""
     assert all(made.cost(a) <= made.cost(b) for a, b in pairwise(probes(made, 20)))
+
+
+prices = st.integers(1, 2_000).map(lambda cents: Decimal(cents) / 100)
+
+
+@given(staircases)
+@settings(max_examples=200, deadline=None)
+def test_managed_never_falls_with_volume(made: Staircase) -> None:
+    """A price per token is a straight line upwards."""
+    assert all(made.managed(a) < made.managed(b) for a, b in pairwise(probes(made, 20)))
+
+
+@given(staircases, prices)
+@settings(max_examples=300, deadline=None)
+def test_crossings_never_rise_with_the_managed_price(made: Staircase, price: Decimal) -> None:
+    """Dearer APIs can only bring each of the three nearer; "none" is beyond every volume."""
+    dear = replace(made, usd_per_million=max(price, made.usd_per_million))
+    cheap = replace(made, usd_per_million=min(price, made.usd_per_million))
+    assert dear.simple <= cheap.simple
+    for near, far in ((dear.first, cheap.first), (dear.stable, cheap.stable)):
+        assert far is None or (near is not None and near <= far)
+
+
+@given(staircases)
+@settings(max_examples=300, deadline=None)
+def test_at_the_stable_crossing_managed_reaches_cost_and_stays(made: Staircase) -> None:
+    """Equality there (where it is no left edge of a step), and cost is never above managed from there on."""
+    if made.stable is None:
+        return
+    assert made.managed(made.stable) >= made.cost(made.stable)
+    on_an_edge = (made.stable / made.per).denominator == 1
+    assert on_an_edge or made.managed(made.stable) == made.cost(made.stable)
+    assert all(made.cost(volume) <= made.managed(volume) for volume in probes(made, 80) if volume >= made.stable)
+
+
+@given(staircases)
+@settings(max_examples=300, deadline=None)
+def test_simple_first_and_stable_are_in_order(made: Staircase) -> None:
+    """simple ≤ first ≤ stable, each as far as it exists."""
+    found = [volume for volume in (made.simple, made.first, made.stable) if volume is not None]
+    assert found == sorted(found)
+
+
+@given(staircases, st.fractions(Fraction(1, 1000), 1000))
+@settings(max_examples=300, deadline=None)
+def test_scaling_the_currency_changes_nothing(made: Staircase, rate: Fraction) -> None:
+    """All money × a rate of exchange: the volumes are the same, because the verdict compares and never counts."""
+    rate = Fraction(round(rate * 1000), 1000)
+    exact = to_decimal(rate)
+    other = replace(
+        made,
+        usd_per_node=made.usd_per_node * exact,
+        overhead=made.overhead * rate,
+        usd_per_million=made.usd_per_million * exact,
+    )
+    assert (other.simple, other.first, other.stable) == (made.simple, made.first, made.stable)
+    assert [other.pays(volume) for volume in probes(made, 20)] == [made.pays(volume) for volume in probes(made, 20)]

@@ -70,12 +70,12 @@ def test_a_fleet_that_pays_passes_and_its_warnings_are_shown(ladder: Build) -> N
 
 
 def test_a_fleet_that_does_not_pay_is_refused_in_the_programs_words(ladder: Build) -> None:
-    """500e6: one violation, a line of what `explain` says."""
+    """500e6: two violations, each a line of what `explain` says."""
     scenario = ladder(volume="500e6")
     found = violations(scenario.to_inputs())
-    assert list(found) == ["break-even"]
+    assert list(found) == ["break-even", "probability"]
     said = explain(evaluate(scenario, load_catalogue(), gate._today() or pytest.fail("no day")))
-    assert found["break-even"][0] in said
+    assert all(text in said for (text,) in found.values())
 
 
 def test_a_block_of_a_code_that_was_forgotten_refuses_in_every_rule(
@@ -109,12 +109,13 @@ def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:
     assert violations(repair) == {}
     assert "WARN break-even: " in reports("advisories", args(repair))[0]
     growth = {**ladder(3, volume="500e6").to_inputs(), "baseline": baseline}
-    assert list(violations(growth)) == ["break-even"]
+    assert list(violations(growth)) == ["break-even", "probability"]
 
 
 @pytest.mark.parametrize(
     ("change", "code"),
     [
+        ({"volume": "4e9", "price": 5}, "probability"),
         ({"volume": "60e9"}, "capacity"),
         ({"fleet": {"maxPerFailureDomain": 1}, "one_bay": True}, "redundancy"),
         ({"constraints": {"budgetUsdPerMonth": 1000}}, "budget"),
@@ -199,9 +200,9 @@ def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.Monke
     """Eight rules share a verdict: they run at every preview."""
     calls: list[Any] = []
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **named: Any) -> Any:
         calls.append(given)
-        return evaluate(*given)
+        return evaluate(*given, **named)
 
     monkeypatch.setattr(gate, "evaluate", counted)
     violations(ladder(volume="6.000000002e9").to_inputs())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cost_guard import ScenarioError, parse_baseline, parse_scenario
-from cost_guard.scenario import LadderFleet, QuotationFleet, SkuFleet
+from cost_guard.fleet import LadderFleet, QuotationFleet, SkuFleet
 
 Plain = Callable[..., dict[str, Any]]
 Rung = Callable[..., dict[str, Any]]
@@ -77,6 +77,18 @@ def test_impossible_volumes_are_refused(plain: Plain, volume: Any) -> None:
         ("fleet", "maxPerFailureDomain", 0),
         ("overhead", "understatedBy", 1),
         ("horizon", "months", 0),
+        ("horizon", "months", 1.5),
+        ("horizon", "upfrontUsd", -1),
+        ("horizon", "apiPriceDeclinePerYear", 1),
+        ("horizon", "discountRatePerYear", -0.9),
+        ("workload", "growthPerMonth", 15),
+        ("workload", "cachedShare", 75),
+        ("uncertainty", "draws", 10_000_001),
+        ("uncertainty", "seed", -1),
+        ("uncertainty", "throughput", 15),
+        ("uncertainty", "apiPrice", "inf"),
+        ("uncertainty", "overhead", "nan"),
+        ("horizon", "upfrontUsd", "inf"),
         ("uncertainty", "draws", 0),
         ("uncertainty", "volume", -0.1),
         ("constraints", "residency", "maybe"),
@@ -144,7 +156,7 @@ def test_missing_sections_are_named() -> None:
     assert [line.split(":")[1] for line in lines({})] == ["workload", "managed", "fleet"]
     assert lines({"workload": None, "managed": {}, "fleet": 3}) == [
         "crossover:workload: expected a map of keys, got null",
-        "crossover:managed.usdPerMillionTokens: missing; it has no default, set it",
+        "crossover:managed: give exactly one of usdPerMillionTokens, the blended price, and routes, models with shares",
         "crossover:fleet: expected a map of keys, got 3",
     ]
 
@@ -217,15 +229,43 @@ def test_one_node_is_left_to_the_rule_of_redundancy(plain: Plain) -> None:
     assert parse_scenario(plain(fleet={"nodes": 1})).fleet.spare_nodes == 0
 
 
-def test_what_this_version_cannot_compute_is_refused(plain: Plain) -> None:
-    """A usage file or routes would change the verdict; taking them in silence would falsify it."""
-    data = plain()
-    data["workload"] = {"usage": "usage.csv"}
-    assert "usage is not supported in this version" in lines(data)[0]
-    data = {**plain(), "managed": {"routes": [{"model": "gpt-4o", "share": 1}]}}
-    assert "routes is not supported in this version" in lines(data)[0]
-    data["managed"]["usdPerMillionTokens"] = 5
-    assert "exactly one of usdPerMillionTokens and routes" in lines(data)[0]
+@pytest.mark.parametrize(
+    ("managed", "said"),
+    [
+        ({"routes": [{"model": "a", "share": 1}], "usdPerMillionTokens": 5}, "managed: give exactly one of "),
+        ({}, "managed: give exactly one of "),
+        ({"routes": []}, "managed.routes: must not be empty"),
+        ({"routes": "gpt-4o"}, "managed.routes: expected a list, got 'gpt-4o'"),
+        ({"routes": [{"model": "a", "share": "0.9"}, {"model": "b", "share": 0.05}]},
+         "managed.routes: the shares must sum to 1, they sum to 0.95: 0.05 short"),
+        ({"routes": [{"model": "a", "share": "0.9"}, {"model": "b", "share": 0.3}]},
+         "managed.routes: the shares must sum to 1, they sum to 1.2: 0.2 too much"),
+        ({"routes": [{"model": "a", "share": 0.5}, {"model": "a", "share": 0.5}]},
+         "managed.routes: 'a' stands twice; give each model one share"),
+        ({"routes": [{"model": "a", "share": "nan"}]}, "managed.routes[0].share: must be a finite number, got 'nan'"),
+        ({"routes": [{"model": "a", "share": 100}]}, "managed.routes[0].share: must be at most 1, got 100"),
+        ({"routes": [{"model": "", "share": 1}]}, "managed.routes[0].model: must be a name"),
+        ({"routes": [{"modle": "a", "share": 1}]}, "managed.routes[0].modle: unknown key (did you mean model?)"),
+        ({"usdPerMillionTokens": 0.000005}, "managed.usdPerMillionTokens: must be at least 0.0001, got 5e-06; the "),
+    ],
+)  # fmt: skip
+def test_a_broken_managed_price_is_refused(plain: Plain, managed: dict[str, Any], said: str) -> None:
+    """One line with the key; shares say how far off they are, a price of one token is noticed by its size."""
+    (line,) = lines({**plain(), "managed": managed})
+    assert line.startswith(f"crossover:{said}")
+
+
+def test_tenths_sum_to_one(plain: Plain) -> None:
+    """Shares are added as decimals: 0.1 + 0.2 + 0.7 is no 0.9999999999999999."""
+    routes = [{"model": name, "share": share} for name, share in (("a", 0.1), ("b", 0.2), ("c", 0.7))]
+    scenario = parse_scenario({**plain(), "managed": {"routes": routes}})
+    assert parse_scenario(scenario.to_inputs()) == scenario
+
+
+def test_growth_beyond_counting_is_a_slip_of_the_unit(plain: Plain) -> None:
+    """15 for 15 % is out of bounds at once; 5 over 24 months would be 8e17-fold."""
+    (line,) = lines(plain(workload={"growthPerMonth": 5}))
+    assert "workload.growthPerMonth 5 makes the volume 8e+17 times as large by month 24" in line
 
 
 def test_null_stands_for_absent_usage_and_routes(plain: Plain) -> None:

@@ -21,6 +21,14 @@ def test_the_worst_reason_is_the_verdict() -> None:
     assert worst([Level.WARN, Level.BLOCK, Level.PASS]) is Level.BLOCK
 
 
+def test_a_waived_block_is_a_warning() -> None:
+    """It is told as WAIVED, and never makes the verdict better than WARN nor blocks it."""
+    assert worst([Level.PASS, Level.WAIVED]) is Level.WARN
+    assert worst([Level.WARN, Level.WAIVED]) is Level.WARN
+    assert worst([Level.WAIVED, Level.BLOCK]) is Level.BLOCK
+    assert Level.WARN.rank < Level.WAIVED.rank < Level.BLOCK.rank
+
+
 @pytest.mark.parametrize(
     ("volume", "kind", "code", "strict"),
     [("6e9", "measured", 0, 0), ("6e9", "asserted", 0, 4), ("1e9", "measured", 2, 2)],
@@ -35,37 +43,39 @@ def test_exit_codes(
 
 
 def test_json_has_the_documented_shape(quotation: Build, catalogue: Catalogue, today: date) -> None:
-    """Every key, numbers unrounded, null for what this version does not compute; serialisable as it stands."""
-    document = json.loads(json.dumps(evaluate(quotation("4e9", rho=2), catalogue, today).to_json_dict()))
+    """Every key, numbers unrounded; serialisable as it stands. Without uncertainty every quantile is `stable`."""
+    certain = dict.fromkeys(("volume", "throughput", "apiPrice", "overhead"), 0)
+    scenario = quotation("6e9", rho=2, uncertainty=certain)
+    document = json.loads(json.dumps(evaluate(scenario, catalogue, today).to_json_dict()))
     inputs = document.pop("inputs")
-    (reason,) = [reason for reason in document.pop("reasons") if reason["code"] == "break-even"]
+    (reason,) = [reason for reason in document.pop("reasons") if reason["code"] == "capacity"]
     assert set(reason) == {"code", "level", "message"}
     assert document.pop("capacity") == {
         "tokensPerSecondPerNode": 4759,
-        "nodesNeeded": 2,
+        "nodesNeeded": 3,
         "survivesOneLoss": True,
-        "utilisation": pytest.approx(4e9 / (2 * 4759 * 730 * 3600), rel=1e-15),
+        "utilisation": pytest.approx(6e9 / (2 * 4759 * 730 * 3600), rel=1e-15),
     }
     assert document == {
         "verdict": "WARN",
         "fixedUsdPerMonth": 19940,
-        "selfHostedUsdPerMonth": 19940,
-        "managedUsdPerMonth": 20000,
+        "selfHostedUsdPerMonth": 27860,
+        "managedUsdPerMonth": 30000,
         "managedUsdPerMillion": 5,
         "breakEven": {
             "simple": 3988000000,
             "first": 3988000000,
             "stable": 5572000000,
-            "p10": None,
-            "p50": None,
-            "p90": None,
-            "probability": None,
+            "p10": 5572000000,
+            "p50": 5572000000,
+            "p90": 5572000000,
+            "probability": 1,
         },
-        "tco": None,
+        "tco": {"months": 24, "selfHostedUsd": 24 * 27860, "managedUsd": 24 * 30000, "crossoverMonth": 0},
         "recommendation": "optimise-routing",
     }
     assert all(set(given) == {"value", "source", "date"} for given in inputs.values())
-    assert inputs["tokensPerMonth"] == {"value": 4000000000, "source": "scenario, measured", "date": None}
+    assert inputs["tokensPerMonth"] == {"value": 6000000000, "source": "scenario, measured", "date": None}
     assert inputs["spareNodes"]["source"] == "default"
 
 

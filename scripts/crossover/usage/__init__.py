@@ -1,0 +1,1 @@
+"""`crossover usage`: the measured volume, from exports to a small committed file."""

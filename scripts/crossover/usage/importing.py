@@ -1,0 +1,126 @@
+"""`crossover usage import`: exports in, one small usage file out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import typer
+from cost_guard import ScenarioError, Usage
+from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, measure
+
+from scripts.crossover.output import cannot_evaluate, console
+from scripts.crossover.usage import show
+from scripts.crossover.usage.file import render
+from scripts.crossover.usage.readers import GATEWAYS, READERS, format_of, prometheus
+from scripts.crossover.usage.record import BadExport
+from scripts.crossover.usage.series import Series
+from scripts.crossover.usage.stream import Export
+
+AUTO = "auto"
+
+
+def command(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE…", help="Files (all pages together), or a Prometheus' http address.")
+    ],
+    form: Annotated[str, typer.Option("--format", help=f"{AUTO}, {', '.join(READERS)}.")] = AUTO,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The usage file to write.")] = Path("usage.yaml"),
+    today: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="The day of the import, never counted itself.")
+    ] = None,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help=f"Call it a forecast; fewer than {MINIMUM_DAYS} days will do.")
+    ] = False,
+    models: Annotated[
+        list[str] | None, typer.Option(help="Only models of these names (* and ? allowed); may stand more than once.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Whose days the days are, e.g. Europe/Berlin.")] = "UTC",
+    zero_gaps: Annotated[
+        bool, typer.Option("--zero-gaps", help="A missing day had no traffic, instead of being unknown.")
+    ] = False,
+    peak_to_mean: Annotated[
+        float | None, typer.Option(min=1, max=1000, help="Known better than from the data: peak hour over mean hour.")
+    ] = None,
+    counters: Annotated[
+        str, typer.Option(help=f"Which counters to ask a Prometheus for: {', '.join(prometheus.COUNTERS)}.")
+    ] = "vllm",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+) -> None:
+    """Measure a month of tokens from usage exports. Exits 3 where they cannot be used."""
+    zone = _zone(timezone)
+    day = _day(today, zone)
+    if form not in (AUTO, *READERS):
+        raise typer.BadParameter(f"{form} is none of {', '.join((AUTO, *READERS))}", param_hint="--format")
+    if counters not in prometheus.COUNTERS:
+        raise typer.BadParameter(f"{counters} is none of {', '.join(prometheus.COUNTERS)}", param_hint="--counters")
+    for source in sources:
+        if not _is_address(source) and not Path(source).is_file():
+            raise typer.BadParameter(f"there is no file {source}", param_hint="SOURCE")
+    peak = None if peak_to_mean is None else Decimal(str(peak_to_mean))
+    try:
+        with closing(Series(zone, day, tuple(models or ()))) as series:
+            read = [_read(source, form, counters, series, day, zone) for source in sources]
+            days = series.days(zero_gaps)
+            usage = measure(days.series, sources=read, imported_at=day, forecast=forecast, peak_to_mean=peak)
+            notes = [*days.notes, *_notes(usage), *_families(read)]
+    except BadExport as error:
+        cannot_evaluate([str(error)], as_json)
+    except ScenarioError as error:
+        cannot_evaluate(error.lines, as_json)
+    out.write_text(render(usage, notes), "utf-8")
+    show.told(usage, notes, as_json)
+    if not as_json:
+        console().print(f"\nwritten to {out}; name it in the scenario: workload: {{usage: {out.name}}}")
+
+
+def _read(source: str, form: str, counters: str, series: Series, today: date, zone: tzinfo) -> Source:
+    address = _is_address(source)
+    with closing(prometheus.ask(source, counters, today, zone) if address else Export.open(Path(source))) as export:
+        name = "prometheus" if address else format_of(export) if form == AUTO else form
+        number = series.add(name, READERS[name](export, zone))
+        return Source(name=export.name, format=name, sha256=export.sha256, records=number)
+
+
+def _is_address(source: str) -> bool:
+    return urlsplit(source).scheme in ("http", "https")
+
+
+def _notes(usage: Usage) -> list[str]:
+    notes = []
+    if usage.gaps:
+        notes.append(
+            f"{len(usage.gaps)} days are missing (up to {int(MAXIMUM_GAP_SHARE * 100)} % are tolerated): "
+            f"the mean of the other {usage.days} stands for them"
+        )
+    if usage.peak_basis == "daily":
+        notes.append("peakToMean is an estimate from days, as if each fell into 8 hours; hourly data would measure it")
+    return notes
+
+
+def _families(sources: Sequence[Source]) -> list[str]:
+    """A gateway and a provider may have counted the same request, and no identity tells."""
+    formats = {source.format for source in sources}
+    if formats & GATEWAYS and (len(formats) > 1):
+        return [f"{', '.join(sorted(formats))} were added up: make sure that no request is counted by two of them"]
+    return []
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise typer.BadParameter(f"{name} is no time zone like Europe/Berlin", param_hint="--timezone") from None
+
+
+def _day(given: str | None, zone: tzinfo) -> date:
+    try:
+        return date.fromisoformat(given) if given else datetime.now(zone).date()
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None

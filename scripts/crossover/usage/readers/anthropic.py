@@ -1,0 +1,34 @@
+"""Anthropic's messages usage report: pages of buckets from /v1/organizations/usage_report/messages.
+
+`uncached_input_tokens`, cache reads and cache writes stand beside one another. What is written to a cache was sent in
+full, so it is fresh input; only what is read from it is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import tzinfo
+from typing import Any
+
+from scripts.crossover.usage.readers.pages import Bucket, buckets
+from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, text
+from scripts.crossover.usage.stream import Export
+
+CREATION = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+
+
+def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
+    """Raises BadExport."""
+    return buckets(export, ("starting_at", "ending_at"), _record)
+
+
+def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
+    written = result.get("cache_creation") or {}
+    if not isinstance(written, Mapping):
+        raise place.at("cache_creation").bad("must be a map of token counts")
+    fresh = count(result, "uncached_input_tokens", place, required=True)
+    fresh += sum(count(written, key, place.at("cache_creation")) for key in CREATION)
+    cached = count(result, "cache_read_input_tokens", place)
+    output = count(result, "output_tokens", place, required=True)
+    identity = f"{bucket.start.timestamp()} {bucket.width} {grouping(result)}"
+    return Record(bucket.start, bucket.width, text(result.get("model")), fresh, cached, output, identity, place)

@@ -1,0 +1,32 @@
+"""OpenAI's completions usage: pages of buckets from /v1/organization/usage/completions.
+
+`input_tokens` includes the cached ones (`input_cached_tokens`). A bucket without traffic has no results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import tzinfo
+from typing import Any
+
+from scripts.crossover.usage.readers.pages import Bucket, buckets
+from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, split, text
+from scripts.crossover.usage.stream import Export
+
+COMPLETIONS = "organization.usage.completions.result"
+
+
+def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
+    """Raises BadExport."""
+    return buckets(export, ("start_time", "end_time"), _record)
+
+
+def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
+    kind = result.get("object", COMPLETIONS)
+    if kind != COMPLETIONS:
+        raise place.at("object").bad(f"is {kind}; only the usage of completions can be imported")
+    given = count(result, "input_tokens", place, required=True)
+    fresh, cached = split(given, count(result, "input_cached_tokens", place), place, "input_cached_tokens")
+    output = count(result, "output_tokens", place, required=True)
+    identity = f"{bucket.start.timestamp()} {bucket.width} {grouping(result)}"
+    return Record(bucket.start, bucket.width, text(result.get("model")), fresh, cached, output, identity, place)

@@ -1,0 +1,51 @@
+"""What the usage APIs of OpenAI and Anthropic share: pages (`data`) of time buckets (`results`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from scripts.crossover.usage.record import Empty, Place, Record, moment
+from scripts.crossover.usage.stream import Export, elements
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Whose results are read."""
+
+    start: datetime
+    width: timedelta
+
+
+Make = Callable[[Mapping[str, Any], Bucket, Place], Record]
+
+
+def buckets(export: Export, times: tuple[str, str], make: Make) -> Iterator[Record | Empty]:
+    """All results of all pages, by `make`. `times` are the keys of a bucket's start and end. Raises BadExport."""
+    for element in elements(export, frozenset({"data"})):
+        if element.envelope:
+            continue
+        pages = element.value.get("data") if isinstance(element.value, Mapping) else None
+        if isinstance(pages, list):  # a list of pages, as `jq -s` makes it
+            for number, bucket in enumerate(pages):
+                yield from _bucket(bucket, times, make, element.place.at("data").at(number))
+        else:
+            yield from _bucket(element.value, times, make, element.place)
+
+
+def _bucket(data: Any, times: tuple[str, str], make: Make, place: Place) -> Iterator[Record | Empty]:
+    starts, ends = times
+    if not isinstance(data, Mapping) or starts not in data or not isinstance(data.get("results"), list):
+        raise place.bad(f"no bucket with {starts}, {ends} and results; one export has one format, see --format")
+    start = moment(data[starts], place.at(starts))
+    width = moment(data.get(ends), place.at(ends)) - start
+    if width <= timedelta(0):
+        raise place.at(ends).bad(f"is not after {starts}")
+    yield Empty(start, width, place)
+    for number, result in enumerate(data["results"]):
+        inner = place.at("results").at(number)
+        if not isinstance(result, Mapping):
+            raise inner.bad("is no result with token counts")
+        yield make(result, Bucket(start, width), inner)

@@ -1,0 +1,141 @@
+"""What every reader yields, whatever the export's format: tokens normalised to fresh input, cached input, output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+MOST_TOKENS = 10**16
+"""More in one record is a slip: it is the most that a scenario takes as a whole month."""
+LOGGED = timedelta(0)
+"""The width of a single request, logged at its start."""
+
+
+class BadExport(ValueError):
+    """An export that cannot be used: one line with file, line and key, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands."""
+
+    file: str
+    line: int
+    path: str = ""
+    """The keys inside a JSON document, or a CSV column."""
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}" + (f", {self.path}" if self.path else "")
+
+    def at(self, key: str | int) -> Place:
+        """The place one key further down."""
+        step = f"[{key}]" if isinstance(key, int) else f".{key}" if self.path else key
+        return Place(self.file, self.line, self.path + step)
+
+    def bad(self, message: str) -> BadExport:
+        return BadExport(f"{self}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Tokens of one bucket, or of one logged request."""
+
+    start: datetime
+    """Aware."""
+    width: timedelta
+    """Of the bucket; LOGGED for a request."""
+    model: str | None
+    """None where the export is not by model."""
+    fresh: int
+    cached: int
+    output: int
+    identity: str
+    """What may stand only once: the bucket with what it is grouped by, or the request."""
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """A bucket without traffic: its time is covered."""
+
+    start: datetime
+    width: timedelta
+    place: Place
+
+
+def count(data: Mapping[str, Any], key: str, place: Place, *, required: bool = False) -> int:
+    """The tokens under a key, 0 where it is absent or null. Raises BadExport."""
+    value = data.get(key)
+    if value is None or value == "":
+        if required:
+            raise place.bad(f"no {key}; is the format right?")
+        return 0
+    return whole(value, place.at(key))
+
+
+def whole(value: object, place: Place) -> int:
+    """A count of tokens from a number or a numeric text. Raises BadExport."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        number: int = value
+    else:
+        if isinstance(value, bool) or not isinstance(value, float | str):
+            raise place.bad(f"must be a count of tokens, got {_shown(value)}")
+        try:
+            number = int(value)
+        except (ValueError, OverflowError):
+            number = _from_float(value, place)
+        if isinstance(value, float) and number != value:
+            raise place.bad(f"must be a whole count of tokens, got {value}")
+    if number < 0:
+        raise place.bad(f"is negative: {number}")
+    if number > MOST_TOKENS:
+        raise place.bad(f"is absurd: {number:.3g} tokens in one record")
+    return number
+
+
+def _from_float(value: float | str, place: Place) -> int:
+    """The count in a text such as 12.0 or 1e6."""
+    try:
+        number = float(value)
+        if number.is_integer():
+            return int(number)
+    except (ValueError, OverflowError):
+        pass
+    raise place.bad(f"must be a whole count of tokens, got {_shown(value)}")
+
+
+def split(given: int, cached: int, place: Place, words: str) -> tuple[int, int]:
+    """(fresh, cached) of an input that includes what was cached. Raises BadExport where it cannot."""
+    if cached > given:
+        raise place.bad(f"{words}: {cached} cached of {given} input tokens; the input must include what was cached")
+    return given - cached, cached
+
+
+def moment(value: object, place: Place, zone: tzinfo = UTC) -> datetime:
+    """An ISO 8601 time or seconds since 1970; a time without an offset is one of `zone`. Raises BadExport."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, str):
+            parsed = datetime.fromisoformat(value)
+            return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise place.bad(f"must be a time, as 2026-10-01T00:00:00Z or in seconds since 1970, got {_shown(value)}")
+
+
+def text(value: object) -> str | None:
+    """A model's name, None where there is none."""
+    return value if isinstance(value, str) and value else None
+
+
+def grouping(data: Mapping[str, Any]) -> str:
+    """What a result is grouped by: every value that is no count."""
+    return repr(sorted((k, v) for k, v in data.items() if isinstance(v, str | bool)))
+
+
+def _shown(value: object) -> str:
+    shown = "null" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

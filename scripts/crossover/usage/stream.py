@@ -1,0 +1,257 @@
+"""Exports read as a stream: a file of any size in little memory, and every line number known.
+
+JSON is read element by element: of a top-level list, of the list under an envelope's key, or document after document
+(JSON Lines, or pages one behind the other). One element must fit into memory, the file need not.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scripts.crossover.usage.record import BadExport, Place
+
+CHUNK = 1 << 20
+MOST_OF_AN_ELEMENT = 1 << 26
+"""Characters: a day of 64 MiB is no usage report."""
+MOST_OF_A_FIELD = 1 << 24
+SNIFFED = 1 << 16
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+class _Hashed(io.RawIOBase):
+    """A binary file that is hashed while it is read."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self.sha256 = raw, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._raw.read(len(buffer))
+        self.sha256.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class Export:
+    """One export, to be read once. `name` is what it is called in messages and in the usage file."""
+
+    def __init__(self, name: str, raw: BinaryIO) -> None:
+        self.name = name
+        self._raw, self._hashed = raw, _Hashed(raw)
+        self._text = io.TextIOWrapper(io.BufferedReader(self._hashed, CHUNK), "utf-8-sig", newline="")
+        self._lines = 1
+        self.start = self._read(SNIFFED)
+        """The first characters, to tell the format by."""
+        if not self.start.strip():
+            raise BadExport(f"{name}: is empty")
+        self._waiting = self.start
+
+    @classmethod
+    def open(cls, path: Path) -> Export:
+        """Raises BadExport where the file cannot be read, is empty, or is not UTF-8."""
+        try:
+            return cls(path.name, path.open("rb"))
+        except OSError as error:
+            raise BadExport(f"{path.name}: cannot be read: {error.strerror}") from None
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was read: of the file, once it was read to its end."""
+        return self._hashed.sha256.hexdigest()
+
+    def read(self, size: int) -> str:
+        """The next characters, "" at the end. Raises BadExport where they are not UTF-8."""
+        if self._waiting:
+            taken, self._waiting = self._waiting, ""
+            return taken
+        return self._read(size)
+
+    def _read(self, size: int) -> str:
+        try:
+            chunk = self._text.read(size)
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise BadExport(f"{self.name}, after line {self._lines}: not UTF-8 (byte {byte:#x})") from None
+        self._lines += chunk.count("\n")
+        return chunk
+
+    def close(self) -> None:
+        self._text.close()
+        self._raw.close()
+
+    def lines(self) -> Iterator[str]:
+        """Line by line."""
+        rest = ""
+        while chunk := self.read(CHUNK):
+            *whole, rest = (rest + chunk).split("\n")
+            if len(rest) > MOST_OF_AN_ELEMENT:
+                raise BadExport(f"{self.name}, line {self._lines}: longer than {MOST_OF_AN_ELEMENT} characters")
+            for line in whole:
+                yield line + "\n"
+        if rest:
+            yield rest
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of an export."""
+
+    value: Any
+    place: Place
+    envelope: bool = False
+    """What stood around a list, once the list was read."""
+
+
+class _Json:
+    """The unread rest of a JSON export."""
+
+    def __init__(self, export: Export) -> None:
+        self._export, self._text, self._at, self._ended = export, "", 0, False
+        self._line = 1
+
+    def _more(self) -> bool:
+        """Reads on; the unread part at most doubles, so that a long element is not decoded too often."""
+        if self._ended:
+            return False
+        parts, wanted = [self._text[self._at :]], max(CHUNK, len(self._text) - self._at)
+        while wanted > 0 and (chunk := self._export.read(wanted)):
+            parts.append(chunk)
+            wanted -= len(chunk)
+        self._ended = wanted > 0
+        if len(parts) == 1:
+            return False
+        self._line += self._text.count("\n", 0, self._at)
+        self._text, self._at = "".join(parts), 0
+        return True
+
+    def place(self, path: str = "") -> Place:
+        return Place(self._export.name, self._line + self._text.count("\n", 0, self._at), path)
+
+    def peek(self) -> str:
+        """The next character that is no space, "" at the end."""
+        while True:
+            space = _SPACE.match(self._text, self._at)
+            self._at = space.end() if space else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def take(self, wanted: str, path: str) -> str:
+        """The next character, one of `wanted`. Raises BadExport."""
+        found = self.peek()
+        if not found:
+            raise self.place(path).bad("ends in the middle; is the file truncated?")
+        if found not in wanted:
+            raise self.place(path).bad(f"not JSON: expected {' or '.join(wanted)}, got {found!r}")
+        self._at += 1
+        return found
+
+    def value(self, path: str) -> Any:
+        """The next value, whole. Raises BadExport."""
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+                if end < len(self._text) or not self._more():  # a number may go on in the next chunk
+                    self._at = end
+                    return value
+            except RecursionError:
+                raise self.place(path).bad("not JSON: nested too deeply") from None
+            except ValueError as error:
+                if len(self._text) - self._at > MOST_OF_AN_ELEMENT or not self._more():
+                    raise self._broken(error, path) from None
+
+    def _broken(self, error: ValueError, path: str) -> BadExport:
+        if not isinstance(error, json.JSONDecodeError):
+            return self.place(path).bad("not JSON: an absurdly long number")
+        if (self._ended and error.pos >= len(self._text.rstrip())) or error.msg.startswith("Unterminated string"):
+            return self.place(path).bad("ends in the middle; is the file truncated?")
+        line = self._line + self._text.count("\n", 0, error.pos)
+        return Place(self._export.name, line, path).bad(f"not JSON: {error.msg}")
+
+
+def elements(export: Export, lists: frozenset[str]) -> Iterator[Element]:
+    """All elements of a JSON export. `lists` are the keys under which an envelope keeps its list. Raises BadExport."""
+    reader = _Json(export)
+    while found := reader.peek():
+        if found == "[":
+            yield from _list(reader, "")
+        elif found == "{":
+            yield from _document(reader, lists, "")
+        else:
+            raise reader.place().bad(f"not JSON: expected {{ or [, got {found!r}")
+
+
+def _list(reader: _Json, path: str) -> Iterator[Element]:
+    reader.take("[", path)
+    if reader.peek() == "]":
+        reader.take("]", path)
+        return
+    number = 0
+    while True:
+        inner = f"{path}[{number}]"
+        reader.peek()
+        place = reader.place(inner)
+        yield Element(reader.value(inner), place)
+        number += 1
+        if reader.take(",]", inner) == "]":
+            return
+
+
+def _document(reader: _Json, lists: frozenset[str], path: str) -> Iterator[Element]:
+    """An envelope, whose list is streamed; or a record of its own."""
+    reader.peek()
+    place, rest, streamed = reader.place(path), dict[str, Any](), False
+    reader.take("{", path)
+    found = reader.take("}", path) if reader.peek() == "}" else ","
+    while found == ",":
+        if (quote := reader.peek()) not in ('"', ""):
+            raise reader.place(path).bad(f"not JSON: expected a key, got {quote!r}")
+        key = reader.value(path)
+        reader.take(":", path)
+        inner = f"{path}.{key}" if path else str(key)
+        if key in lists and (opening := reader.peek()) in ("[", "{"):
+            streamed = True
+            yield from _list(reader, inner) if opening == "[" else _document(reader, lists, inner)
+        else:
+            rest[key] = reader.value(inner)
+        found = reader.take(",}", inner)
+    yield Element(rest, place, envelope=streamed)
+
+
+def rows(export: Export) -> Iterator[tuple[Mapping[str, str], Place]]:
+    """All rows of a CSV export by their header; a header that stands again (files joined) is passed over.
+
+    Raises BadExport.
+    """
+    csv.field_size_limit(MOST_OF_A_FIELD)
+    reader = csv.reader(export.lines(), strict=True)
+    header: list[str] = []
+    try:
+        for row in reader:
+            place = Place(export.name, reader.line_num)
+            if not row or row == header:
+                continue
+            if not header:
+                header = [name.strip() for name in row]
+                if twice := {name for name in header if header.count(name) > 1}:
+                    raise place.bad(f"the column {min(twice)} stands twice")
+                continue
+            if len(row) != len(header):
+                raise place.bad(f"has {len(row)} fields, the header {len(header)}; is the file truncated or mixed?")
+            yield dict(zip(header, row, strict=True)), place
+    except csv.Error as error:
+        raise Place(export.name, reader.line_num).bad(f"not CSV: {error}") from None
