@@ -95,7 +95,7 @@ def headline(review: Review) -> str:
     codes = list(dict.fromkeys(f.rule for f in review.findings if f.level == review.outcome.value))
     if review.outcome is Outcome.BLOCK:
         said = [money] if money and "break-even" in codes else []
-        broken = [markdown.text(code) for code in codes if code != "break-even" or not money]
+        broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "probability")]
         said += ["breaks " + ", ".join(broken)] if broken else []
         return f"{sign} {stack} {' and '.join(said)}"
     warned = f", with {wording.count(len(codes), 'warning')}" if codes else ""

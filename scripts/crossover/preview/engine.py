@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,30 @@ def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None =
         exit_code, late = _run(command, environment, out.fileno(), err.fileno())
         out.seek(0)
         err.seek(0)
-        return read(out, mandatory_rules(), exit_code=exit_code, said=late or err.read(), clean=clean)
+        run = read(out, mandatory_rules(), exit_code=exit_code, said=late or err.read(), clean=clean)
+    if pack_config is None:
+        return run
+    # The engine tells the level of a rule that is broken; of one that passes, only this file does.
+    weakened = {**weakened_by(pack_config.read_text("utf-8"), mandatory_rules()), **dict(run.weakened)}
+    return replace(run, weakened=tuple(sorted(weakened.items())))
+
+
+def weakened_by(pack_config: str, mandatory: Mandatory) -> dict[str, str]:
+    """Mandatory rules that a pack configuration (JSON) switches off or down. What is no JSON the engine refuses."""
+    try:
+        given = json.loads(pack_config)
+    except ValueError:
+        return {}
+    if not isinstance(given, dict):
+        return {}
+    levels = {rule: _level(given.get(rule, given.get("all"))) for rule in mandatory.resource | mandatory.stack}
+    words = {"disabled": "disabled", "advisory": "downgraded to advisory"}
+    return {rule: words[level] for rule, level in levels.items() if level in words}
+
+
+def _level(entry: Any) -> str:
+    level = entry.get("enforcementLevel") if isinstance(entry, dict) else entry
+    return level if isinstance(level, str) else ""
 
 
 def mandatory_rules() -> Mandatory:
