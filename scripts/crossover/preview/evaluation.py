@@ -113,10 +113,15 @@ def _usage_file(config: StackConfig) -> str | None:
 
 
 def located(lines: list[str], config: StackConfig) -> tuple[str, ...]:
-    """Each line with the file and the line of the key that it begins with."""
-    return tuple(f"{config.path}:{config.line(_place(line))}: {line}" for line in lines)
+    """Each line with the file and the line of the key that it begins with; what speaks of another file, as it is."""
+    return tuple(
+        line if (place := _place(line, config)) is None else f"{config.path}:{config.line(place)}: {line}"
+        for line in lines
+    )
 
 
-def _place(line: str) -> tuple[str, ...]:
-    key = line.removeprefix(NAMESPACE).partition(": ")[0] if line.startswith(NAMESPACE) else ""
-    return tuple(part for part in key.replace("[", ".").replace("]", "").split(".") if part)
+def _place(line: str, config: StackConfig) -> tuple[str, ...] | None:
+    """The key that a message begins with: "crossover:fleet.nodes[0]: …", or without the namespace."""
+    key = line.removeprefix(NAMESPACE).partition(": ")[0].replace("[", ".").replace("]", "")
+    place = tuple(part for part in key.split(".") if part)
+    return place if line.startswith(NAMESPACE) or (place and place[0] in config.values) else None

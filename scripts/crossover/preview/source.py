@@ -124,7 +124,7 @@ def parse_config(text: str, path: str) -> StackConfig:
         raise ConfigError(f"{path}{where}: not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
-    config = (document or {}).get("config", {}) if isinstance(document or {}, dict) else None
+    config = document.get("config") if isinstance(document, dict) else document
     if not isinstance(config, dict | None):
         raise ConfigError(f"{path}: expected a map `config:` of keys like {NAMESPACE}workload")
     secrets: list[Place] = []
