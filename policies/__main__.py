@@ -1,7 +1,8 @@
 """The pack's entry. It prints nothing (the engine reads the port from stdout) and imports nothing but the gate."""
 
-from cost_guard.rules import policies
+from cost_guard.rules import policies, server
 from pulumi_policy import EnforcementLevel, PolicyPack
 
 if __name__ == "__main__":
+    server.install()
     PolicyPack(name="cost-guard", policies=policies(), enforcement_level=EnforcementLevel.MANDATORY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pulumi
 from cost_guard import CatalogueError, evaluate, explain, load_catalogue
+from cost_guard.waivers import WaiverError, apply, fleet_urn, load_waivers
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet
@@ -11,12 +12,16 @@ from stacks.gateway.component import PORTS as GATEWAY_PORTS
 from stacks.gateway.component import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
 from stacks.monitoring.model import Limits
-from stacks.settings import GATEWAY, SettingsError, from_pulumi, today
+from stacks.settings import GATEWAY, ROOT, SettingsError, from_pulumi, today
+
+FLEET = "fleet"
 
 try:
     settings = from_pulumi()
     verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline, usage=settings.usage)
-except (SettingsError, CatalogueError) as e:
+    urn = fleet_urn(pulumi.get_stack(), pulumi.get_project(), FLEET)
+    verdict = apply(verdict, load_waivers(ROOT), pulumi.get_stack(), urn, today())
+except (SettingsError, CatalogueError, WaiverError) as e:
     raise pulumi.RunError(str(e)) from None
 
 if verdict.blocked and not pulumi.runtime.is_dry_run():
@@ -31,12 +36,12 @@ credentials = Credentials(
     generation=settings.credentials_generation,
 )
 machines = Machines(settings, credentials, found, GATEWAY_PORTS)
-fleet = Fleet("fleet", settings, credentials, machines)
+fleet = Fleet(FLEET, settings, credentials, machines)
 limits = Limits(
     minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,
     break_even_tokens_per_month=None if verdict.break_even.stable is None else float(verdict.break_even.stable),
 )
-gateway = Gateway(GATEWAY, settings, credentials, machines, fleet.nodes, limits)
+gateway = Gateway(GATEWAY, settings, credentials, machines, fleet, limits)
 
 pulumi.export("endpoint", gateway.endpoint)
 pulumi.export("endpointAddresses", gateway.addresses)

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke, ssh
+from scripts.crossover import claims, doctor, endpoint, nodes, offers, orphans, plan, reconcile, smoke, ssh, waivers
 from scripts.crossover.preview import run as preview
 from scripts.crossover.usage.app import app as usage
 
@@ -53,6 +53,7 @@ app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
 app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
 app.add_typer(usage, name="usage")
+app.add_typer(waivers.app, name="waivers")
 
 
 def main() -> None:

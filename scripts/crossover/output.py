@@ -25,6 +25,11 @@ STYLES = {
     "reproduces-if": "yellow",
     "contradicts": "red",
     "unverifiable": "dim",
+    "WAIVED": "bold magenta",
+    "valid": "green",
+    "not begun": "dim",
+    "expired": "bold red",
+    "void": "bold red",
 }
 
 

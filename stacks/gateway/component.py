@@ -11,7 +11,7 @@ import pulumi
 from images.bundle import Bundle
 from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
-from stacks.fleet import server_name
+from stacks.fleet import Fleet, server_name
 from stacks.gateway.bundle import PORTS as GATEWAY_PORTS
 from stacks.gateway.bundle import gateway_bundle
 from stacks.gateway.haproxy import CERTIFICATE
@@ -50,10 +50,13 @@ class Gateway(pulumi.ComponentResource):
         settings: Settings,
         credentials: Credentials,
         machines: Machines,
-        nodes: Mapping[str, Rented],
+        fleet: Fleet,
         limits: Limits,
     ) -> None:
-        super().__init__("crossover:index:Gateway", name)
+        nodes = fleet.nodes
+        # For the pack: who answers when no node of that fleet can. The URN makes the engine see the Fleet first.
+        answers = {"fleet": fleet.urn, "fallback": settings.gateway.fallback}
+        super().__init__("crossover:index:Gateway", name, answers)
         peers = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})
         bundle = pulumi.Output.all(peers, credentials.caCertificate).apply(
             lambda known: _bundle(settings, known[0], known[1], limits)

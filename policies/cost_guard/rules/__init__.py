@@ -1,17 +1,30 @@
-"""The rules of the pack: BLOCKs are mandatory, one rule a reason code; WARNs are shown by one advisory rule."""
+"""The rules of the pack, one a file, found by their codes (cost_guard.registry), and two that block nothing."""
+
+from importlib import import_module
 
 from pulumi_policy import Policy
 
-from cost_guard.verdict import RULES
+from cost_guard.registry import MANDATORY
 
-from . import advisories, node_outside_fleet
-from .gate import fleet_rule
+from .advisories import Advisories, WaiversShown
+from .rule import Rule
+from .stack_rule import StackRule
+
+
+def rules() -> list[Policy]:
+    """The mandatory ones, in the order of the registry. Raises ImportError for a code that has no file."""
+    found: list[Policy] = []
+    for code in MANDATORY:
+        module = import_module(f".{code.replace('-', '_')}", __name__)
+        found.append(getattr(module, "RULE", None) or module.POLICY)
+    return found
 
 
 def policies() -> list[Policy]:
-    """All of them, in the order of the reason codes."""
+    """All of them; those that show what the others found and do not block come last."""
+    mandatory = rules()
     return [
-        *(fleet_rule(code, description) for code, description in RULES.items()),
-        node_outside_fleet.POLICY,
-        advisories.POLICY,
+        *mandatory,
+        Advisories([rule for rule in mandatory if isinstance(rule, Rule)]),
+        WaiversShown([rule for rule in mandatory if isinstance(rule, StackRule)]),
     ]

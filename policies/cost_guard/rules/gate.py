@@ -8,17 +8,17 @@ names no reason. Values of inputs that the scenario does not know are never show
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from pulumi_policy import EnforcementLevel, ReportViolation, ResourceValidationArgs, ResourceValidationPolicy
+from pulumi_policy import ResourceValidationArgs, Severity
 from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard import (
+    Catalogue,
     Level,
     ScenarioError,
     Verdict,
@@ -28,11 +28,17 @@ from cost_guard import (
     parse_scenario,
     parse_usage,
 )
-from cost_guard.verdict import CODES
+from cost_guard.fleet import QuotationFleet
+from cost_guard.verdict import CODES, RULES
+from cost_guard.waivers import WaiverError, apply
+
+from .rule import TODAY_VARIABLE, Finding, Rule, mandatory, plain, stack_of, standing_waivers, today
+
+__all__ = ["FLEET_TYPE", "TODAY_VARIABLE", "Failure", "fleet_rule", "judge", "mandatory", "plain"]
 
 FLEET_TYPE = "crossover:index:Fleet"
-TODAY_VARIABLE = "CROSSOVER_TODAY"
-"""Set to YYYY-MM-DD, it stands in for the clock."""
+BESIDE = ("baseline", "usage")
+"""Keys of a Fleet's inputs that are no part of the scenario."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,11 @@ class Failure:
 
 
 def judge(args: ResourceValidationArgs) -> Verdict | Failure:
-    """The verdict on the Fleet's inputs as of today; the same inputs are evaluated once. Never raises."""
+    """The verdict on the Fleet's inputs under the waivers, as of today; the same inputs are evaluated once. Never
+    raises."""
     try:
         inputs = plain(args.props)
-        return _judge(json.dumps(inputs, sort_keys=True), _today())
+        return _judge(json.dumps(inputs, sort_keys=True), args.urn, today())
     except UnknownValueError as error:
         where = ".".join(error.props)
         return Failure((f"crossover:{where}: unknown until the update runs; the gate needs it known at preview",))
@@ -54,72 +61,69 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 
 
-def plain(value: Any) -> Any:
-    """Proxies as plain dicts and lists. Touches everything, so it raises UnknownValueError if anything is unknown."""
-    if isinstance(value, Mapping):
-        return {key: plain(value[key]) for key in value}
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    return [plain(item) for item in value]
-
-
-def _today() -> date | None:
-    """None where the variable holds no date."""
-    given = os.environ.get(TODAY_VARIABLE)
-    if not given:
-        return date.today()
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        return None
+def scenario_data(args: ResourceValidationArgs) -> dict[str, Any]:
+    """The scenario in a Fleet's inputs, as plain data. Raises UnknownValueError."""
+    return {key: value for key, value in plain(args.props).items() if key not in BESIDE}
 
 
 @lru_cache(maxsize=32)
-def _judge(inputs: str, today: date | None) -> Verdict | Failure:
-    if today is None:
+def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
+    waivers = standing_waivers()
+    if day is None:
         return Failure((f"{TODAY_VARIABLE} must be a date as YYYY-MM-DD",))
+    if isinstance(waivers, WaiverError):
+        return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)
-    approved, measured = data.pop("baseline", None), data.pop("usage", None)
+    approved, measured = (data.pop(key, None) for key in BESIDE)
     try:
         baseline = parse_baseline(approved) if approved is not None else None
         usage = parse_usage(measured) if measured is not None else None
-        return evaluate(parse_scenario(data), load_catalogue(), today, baseline, usage=usage)
+        scenario, catalogue = parse_scenario(data), load_catalogue()
+        if isinstance(scenario.fleet, QuotationFleet) and not rests_on_contract(scenario.fleet, catalogue):
+            return Failure((NO_CONTRACT,))
+        verdict = evaluate(scenario, catalogue, day, baseline, usage=usage)
+        return apply(verdict, waivers, stack_of(urn), urn, day)
     except ScenarioError as error:
         return Failure(tuple(error.lines))
     except Exception as error:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 
 
-def fleet_rule(code: str, description: str) -> ResourceValidationPolicy:
-    """The mandatory rule that reports a BLOCK of one reason code, and refuses what cannot be evaluated."""
+NO_CONTRACT = (
+    "crossover:fleet: usdPerNodeMonth and tokensPerSecond are its own, and no contract in the catalogue says the same; "
+    'name the SKU, or add a row of kind "contract", with its reference, to the pack\'s data/prices.toml'
+)
 
-    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type != FLEET_TYPE:
-            return
+
+def rests_on_contract(fleet: QuotationFleet, catalogue: Catalogue) -> bool:
+    """Whether a catalogue row of kind `contract` has the price that the fleet gives, and its throughput."""
+    return any(
+        price.kind == "contract"
+        and price.usd_per_month == fleet.usd_per_node_month
+        and key in catalogue.throughputs
+        and catalogue.throughputs[key].tokens_per_second == fleet.tokens_per_second
+        for key, price in catalogue.prices.items()
+    )
+
+
+def fleet_rule(code: str, severity: Severity, remediation: str) -> Rule:
+    """The rule that reports a BLOCK of one reason code, and refuses what cannot be evaluated."""
+
+    def find(args: ResourceValidationArgs, _: Any) -> Iterable[Finding]:
         verdict = judge(args)
         if isinstance(verdict, Failure):
-            report_failure(code, verdict, report)
+            yield Finding(Level.BLOCK, _failure(code, verdict))
             return
         for reason in verdict.reasons:
             if reason.code == code and reason.level is Level.BLOCK:
-                report(reason.line(), None)
+                yield Finding(Level.BLOCK, reason.line())
 
-    return mandatory(code, description, validate)
+    return Rule(code, severity, RULES[code], remediation, (FLEET_TYPE,), find)
 
 
-def report_failure(code: str, failure: Failure, report: ReportViolation) -> None:
+def _failure(code: str, failure: Failure) -> str:
     """Every rule refuses; the first tells all lines, the others only that there are some."""
     if code == CODES[0]:
-        report("\n".join(f"cannot evaluate: {line}" for line in failure.lines), None)
-    else:
-        more = f" (and {len(failure.lines) - 1} more, see {CODES[0]})" if len(failure.lines) > 1 else ""
-        report(f"cannot evaluate: {failure.lines[0]}{more}", None)
-
-
-def mandatory(
-    name: str, description: str, validate: Callable[[ResourceValidationArgs, ReportViolation], None]
-) -> ResourceValidationPolicy:
-    """A resource rule that stops the resource in preview, in up, and in up --skip-preview."""
-    return ResourceValidationPolicy(
-        name=name, description=description, validate=validate, enforcement_level=EnforcementLevel.MANDATORY
-    )
+        return "\n".join(f"cannot evaluate: {line}" for line in failure.lines)
+    more = f" (and {len(failure.lines) - 1} more, see {CODES[0]})" if len(failure.lines) > 1 else ""
+    return f"cannot evaluate: {failure.lines[0]}{more}"

@@ -98,8 +98,10 @@ def headline(review: Review) -> str:
         broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "probability")]
         said += ["breaks " + ", ".join(broken)] if broken else []
         return f"{sign} {stack} {' and '.join(said)}"
-    warned = f", with {wording.count(len(codes), 'warning')}" if codes else ""
-    return f"{sign} {stack} {money or 'cannot be priced'}{warned}"
+    waived = list(dict.fromkeys(finding.rule for finding in review.findings if finding.level == "WAIVED"))
+    told = [f"{', '.join(map(markdown.text, waived))} waived"] if waived else []
+    told += [wording.count(len(codes), "warning")] if codes else []
+    return f"{sign} {stack} {money or 'cannot be priced'}{', with ' if told else ''}{' and '.join(told)}"
 
 
 def _gap(verdict: Verdict | None) -> Decimal | None:
@@ -225,9 +227,9 @@ def _flips(review: Review) -> str:
 
 
 def _waivers(review: Review) -> str:
-    if not review.waivers:
+    if not review.shown_waivers:
         return ""
-    shown = [(markdown.text(w.policy), markdown.text(w.state), markdown.text(w.text)) for w in review.waivers]
+    shown = [(markdown.text(w.policy), markdown.text(w.state), markdown.text(w.text)) for w in review.shown_waivers]
     return "### Waivers\n" + markdown.table(("rule", "state", "waiver"), shown)
 
 

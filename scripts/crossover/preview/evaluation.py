@@ -18,6 +18,7 @@ from cost_guard import (
     parse_baseline,
     parse_scenario,
 )
+from cost_guard.waivers import NO_WAIVERS, Waivers, apply, fleet_urn
 
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config
 from stacks.documents import read_usage, usage_path
@@ -32,10 +33,17 @@ class Gate:
     """Of the head, for both sides: a difference is then the configuration's."""
     today: date
     stack: str
+    """Its name alone, as waivers know it."""
+    waivers: Waivers = NO_WAIVERS
+    project: str = "crossover"
 
     def judge(self, scenario: Scenario, baseline: Baseline | None, usage: Usage | None) -> Verdict:
-        """The verdict on a deployment. Raises ScenarioError."""
+        """The verdict on a deployment, before any waiver. Raises ScenarioError."""
         return evaluate(scenario, self.catalogue, self.today, baseline, usage=usage)
+
+    def waive(self, verdict: Verdict) -> Verdict:
+        """What the waivers leave of a verdict, as in the program."""
+        return apply(verdict, self.waivers, self.stack, fleet_urn(self.stack, self.project), self.today)
 
     def vary(self, side: Side) -> Callable[[Scenario], Verdict | None]:
         """The verdict on variations of a side's scenario, its usage file's numbers included; None on one that makes no
@@ -44,7 +52,8 @@ class Gate:
 
         def judge(scenario: Scenario) -> Verdict | None:
             try:
-                return evaluate(scenario, self.catalogue, self.today, side.baseline, volume_date=volume_date)
+                found = evaluate(scenario, self.catalogue, self.today, side.baseline, volume_date=volume_date)
+                return self.waive(found)
             except ScenarioError:
                 return None
 
@@ -69,7 +78,8 @@ class Side:
 
 
 def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
-    """Reads and judges. `whole` checks the rest of the configuration too, as the program would. Raises SourceError."""
+    """Reads and judges. `whole` is what the program would do: it checks the rest of the configuration too, and applies
+    the waivers. Raises SourceError."""
     try:
         config = read_config(tree, path)
     except ConfigError as error:
@@ -79,7 +89,8 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
     try:
         with tree.folder_with(_usage_file(config)) as folder:
             scenario, baseline, usage = (_whole if whole else _scenario_alone)(config, folder)
-        return Side(tree.ref, config, scenario, baseline, usage, gate.judge(scenario, baseline, usage))
+        verdict = gate.judge(scenario, baseline, usage)
+        return Side(tree.ref, config, scenario, baseline, usage, gate.waive(verdict) if whole else verdict)
     except ConfigError as error:
         return Side(tree.ref, config, errors=error.lines)
     except ScenarioError as error:

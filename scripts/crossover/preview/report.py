@@ -44,7 +44,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "violations": None if run is None else [asdict(violation) for violation in run.violations],
         "notInForce": None if run is None else [{"rule": rule, "how": how} for rule, how in run.weakened],
         "failures": None if run is None else list(run.failures),
-        "waivers": [asdict(waiver) for waiver in review.waivers],
+        "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),
     }
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from functools import cached_property
 
-from cost_guard import Baseline, Level, Reason, Verdict
+from cost_guard import Baseline, Level, Reason, Verdict, wording
+from cost_guard.registry import ADVISORY, WAIVERS
 from cost_guard.verdict import CANNOT_EVALUATE
+from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.events import PACK, Run, Violation
 from scripts.crossover.preview.flip import Flip
 from scripts.crossover.preview.source import Place
 
-ADVISORIES = "advisories"
-"""The pack's rule that repeats what the verdict warns of."""
+WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
+"""How the pack's advisory rules tell of what a waiver lifts."""
 IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
 PROGRAM = "program"
@@ -28,6 +32,8 @@ OWN_RULES: Mapping[str, str] = {
 }
 """Rules of this command, beside those of the pack."""
 
+SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS)
+"""Its rules that repeat what the verdict warns of, and what is waived."""
 PLACES: Mapping[str, Place] = {
     "break-even": ("workload", "tokensPerMonth"),
     "probability": ("workload", "tokensPerMonth"),
@@ -64,14 +70,16 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Waived:
-    """A waiver, as a reviewer must see it: used, unused or void."""
+class ShownWaiver:
+    """A waiver for the stack, as a reviewer must see it."""
 
     policy: str
     state: str
-    """"used", "unused", "expired" or another reason why it does not count."""
+    """"used", "not used", or why it does not count: "expired", "void", "not begun"."""
     text: str
-    """Reason, owner, approver, ticket and expiry in one line."""
+    """Reason, ticket, who mends it, who allows it, until when and up to what cost."""
+    line: int
+    """In the waivers' file."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class Review:
     untrusted: bool = False
     """Of a pull request from a fork: judged as data."""
     flips: tuple[Flip, ...] = ()
-    waivers: tuple[Waived, ...] = ()
+    waivers: Waivers = NO_WAIVERS
     judges_changed: tuple[str, ...] = ()
     """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
 
@@ -108,6 +116,24 @@ class Review:
         before = self.base.baseline if self.base else None
         return self.head.baseline if self.base and self.head.baseline != before else None
 
+    @property
+    def shown_waivers(self) -> tuple[ShownWaiver, ...]:
+        """Those for this stack, in the file's order, used or not."""
+        stack, fixed = self.stack.rpartition("/")[2], self.verdict.fixed_usd_per_month if self.verdict else None
+        waived = {finding.rule for finding in self.findings if finding.level == "WAIVED"}
+
+        def shown(waiver: Waiver) -> ShownWaiver:
+            status = waiver.status(self.today, fixed)
+            used = "used" if waiver.policy in waived else "not used"
+            return ShownWaiver(
+                policy=waiver.policy,
+                state=used if status is Status.VALID else str(status),
+                text=waiver_words(waiver),
+                line=self.waivers.line_of(waiver),
+            )
+
+        return tuple(shown(waiver) for waiver in self.waivers.entries if fnmatchcase(stack, waiver.stack))
+
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """All of them, the worst first."""
@@ -119,6 +145,7 @@ class Review:
                 for rule, how in self.run.weakened
             ]
             found += [self._of_violation(violation) for violation in self.run.violations if self._is_news(violation)]
+            found += self._waived_elsewhere(self.run.violations)
             found += [Finding(PROGRAM, "ERROR", message) for message in self.run.failures]
         order = ("ERROR", "BLOCK", "WAIVED", "WARN")
         return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
@@ -151,6 +178,16 @@ class Review:
         rule = violation.rule if violation.pack == PACK else f"{violation.pack}/{violation.rule}"
         return Finding(rule, level, f"{violation.name}: {violation.message}", self._line(place))
 
+    def _waived_elsewhere(self, violations: Iterable[Violation]) -> Iterator[Finding]:
+        """What a waiver lifts of rules that are not the verdict's."""
+        told = {reason.code for reason in (self.verdict.reasons if self.verdict else ())}
+        for violation in violations:
+            if violation.pack == PACK and violation.rule in SHOWN_BY_THE_PACK:
+                for rule, text in WAIVED_LINE.findall(violation.message):
+                    if rule not in told:
+                        place: Place = ("fleet", "nodes", violation.name)
+                        yield Finding(rule, "WAIVED", f"{violation.name}: {text}", self._line(place))
+
     def _is_news(self, violation: Violation) -> bool:
         """Not what the verdict says anyway."""
         if violation.pack != PACK:
@@ -159,10 +196,20 @@ class Review:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
         weakened = {rule for rule, _ in (self.run.weakened if self.run else ())}
         covered = (violation.rule, level) in told or (violation.rule in weakened and (violation.rule, "BLOCK") in told)
-        return violation.rule != ADVISORIES and not covered
+        return violation.rule not in SHOWN_BY_THE_PACK and not covered
 
     def _line(self, place: Place) -> int:
         return self.head.config.line(place) if self.head.config else 1
+
+
+def waiver_words(waiver: Waiver) -> str:
+    """All that a reviewer asks of a waiver, whatever it is worth today."""
+    cap = waiver.cost_cap_usd_per_month
+    up_to = "" if cap is None else f", void above {wording.usd(cap)}/month"
+    return (
+        f"{waiver.reason.strip()} ({waiver.ticket}); {waiver.owner} mends it, {waiver.approver} allows it until "
+        f"{waiver.expires}{up_to}"
+    )
 
 
 def _line_of(error: str) -> int:

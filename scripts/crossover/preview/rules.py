@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from cost_guard.rules import policies
 from cost_guard.verdict import RULES
 
-from scripts.crossover.preview.review import ADVISORIES, CONFIGURATION, OWN_RULES
+from scripts.crossover.preview.review import CONFIGURATION, OWN_RULES, SHOWN_BY_THE_PACK
 
 OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION})
 """Those that need no program to be run."""
@@ -15,4 +15,5 @@ OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION})
 
 def known() -> Mapping[str, str]:
     """Id → what the rule demands: those of the pack, then those of this command."""
-    return {policy.name: policy.description for policy in policies() if policy.name != ADVISORIES} | dict(OWN_RULES)
+    of_the_pack = {policy.name: policy.description for policy in policies() if policy.name not in SHOWN_BY_THE_PACK}
+    return of_the_pack | dict(OWN_RULES)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from cost_guard import CatalogueError, load_catalogue
+from cost_guard.waivers import WaiverError, load_waivers
 from rich.text import Text
 
 from scripts.crossover.output import console, emit_json, styled
@@ -22,10 +23,10 @@ from scripts.crossover.preview.flip import flips
 from scripts.crossover.preview.review import Review
 from scripts.crossover.preview.scrub import Scrubber, from_environment
 from scripts.crossover.preview.source import SourceError, Tree, changed_files, config_path
-from scripts.crossover.stack import REPOSITORY, AsJson, Stack
+from scripts.crossover.stack import REPOSITORY, AsJson, Stack, project
 from stacks.settings import SettingsError, today
 
-STACK = re.compile(r"[\w.-]+(/[\w.-]+){0,2}", re.ASCII)
+STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
 JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")
 """What decides the verdict beside the configuration: a pull request that changes it says so."""
 
@@ -52,8 +53,8 @@ def command(
         raise typer.BadParameter(f"{stack!r} is no name of a stack", param_hint="--stack")
     clean = Scrubber(from_environment(os.environ))
     try:
-        gate = Gate(load_catalogue(), today(), stack)
-        review = _review(gate, base, untrusted)
+        gate = Gate(load_catalogue(), today(), stack.rpartition("/")[2], project=project())
+        review = _review(gate, stack, base, untrusted)
         if review.verdict is not None and not review.untrusted:
             review, clean = _previewed(review, policy_pack_config)
         written = write(review, out, strict, clean)
@@ -67,20 +68,28 @@ def command(
     raise typer.Exit(review.exit_code(strict))
 
 
-def _review(gate: Gate, base: str | None, untrusted: str | None) -> Review:
+def _review(gate: Gate, stack: str, base: str | None, untrusted: str | None) -> Review:
     """What can be known without the engine. Raises SourceError."""
-    path = config_path(gate.stack)
+    path = config_path(stack)
+    broken: tuple[str, ...] = ()
+    try:
+        gate = replace(gate, waivers=load_waivers(REPOSITORY))
+    except WaiverError as error:
+        broken = tuple(error.lines)
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
     if head.config is None and not head.errors:
-        head = Side(head.name, errors=(f"{path}:1: there is no such file; has stack {gate.stack} another name?",))
+        head = Side(head.name, errors=(f"{path}:1: there is no such file; has stack {stack} another name?",))
+    if broken:
+        head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *broken))
     before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False) if base else None
     return Review(
-        stack=gate.stack,
+        stack=stack,
         path=path,
         today=gate.today,
         head=head,
         base=before,
         untrusted=untrusted is not None,
+        waivers=gate.waivers,
         flips=flips(head.scenario, gate.vary(head)) if head.scenario else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
     )

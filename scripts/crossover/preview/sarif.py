@@ -52,7 +52,7 @@ def _result(review: Review, finding: Finding, rule_index: int) -> dict[str, Any]
         "partialFingerprints": {"crossover/v1": _fingerprint(review, finding)},
     }
     if finding.level == "WAIVED":
-        justification = next((waiver.text for waiver in review.waivers if waiver.policy == finding.rule), "")
+        justification = next((waiver.text for waiver in review.shown_waivers if waiver.policy == finding.rule), "")
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
     return result
 

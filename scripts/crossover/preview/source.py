@@ -16,7 +16,7 @@ import yaml
 from stacks.settings import NAMESPACE
 
 MOST_BYTES = 256 * 1024
-MOST_NODES = 20_000
+MOST_NODES, DEEPEST = 20_000, 64
 """Aliases make a small file large once it is walked: that is refused, too."""
 
 Place = tuple[str, ...]
@@ -189,6 +189,8 @@ def _walk(root: yaml.Node | None, path: str) -> Iterator[tuple[Place, int]]:
         if not waiting:
             return
         place, node = waiting.pop()
+        if len(place) > DEEPEST:
+            break
         if isinstance(node, yaml.SequenceNode):
             waiting += [((*place, str(index)), item) for index, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
@@ -201,7 +203,7 @@ def _walk(root: yaml.Node | None, path: str) -> Iterator[tuple[Place, int]]:
             seen.add(name)
             yield (*place, name), key.start_mark.line + 1
             waiting.append(((*place, name), item))
-    raise ConfigError(f"{path}: has more than {MOST_NODES:,} values, aliases counted as often as they are used")
+    raise ConfigError(f"{path}: is over {DEEPEST} keys deep, or over {MOST_NODES:,} values large, aliases counted")
 
 
 def _value(given: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from cost_guard import load_catalogue
+from cost_guard.waivers import NO_WAIVERS, Waivers
 
 from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
 from scripts.crossover.preview.events import Run
@@ -68,12 +69,12 @@ class Project:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", "a change")
 
-    def side(self, ref: str = "", stack: str = "prod", whole: bool = True) -> Side:
+    def side(self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS) -> Side:
         """The configuration at a ref, judged."""
-        return evaluate_side(self.gate(stack), Tree(self.folder, ref), config_path(stack), whole=whole)
+        return evaluate_side(self.gate(waivers), Tree(self.folder, ref), config_path("prod"), whole=whole)
 
-    def gate(self, stack: str = "prod") -> Gate:
-        return Gate(load_catalogue(), TODAY, stack)
+    def gate(self, waivers: Waivers = NO_WAIVERS) -> Gate:
+        return Gate(load_catalogue(), TODAY, "prod", waivers)
 
 
 @pytest.fixture
@@ -87,11 +88,13 @@ def project(tmp_path: Path) -> Project:
 def reviewed(project: Project) -> Callable[..., Review]:
     """The review of a configuration, compared with another one; reviewed(new, old, run=Run(…))."""
 
-    def make(new: Any, old: Any = None, *, run: Run | None = NOTHING_RAN_AMISS, **more: Any) -> Review:
+    def make(
+        new: Any, old: Any = None, *, run: Run | None = NOTHING_RAN_AMISS, waivers: Waivers = NO_WAIVERS, **more: Any
+    ) -> Review:
         if old is not None:
             project.commit(old)
         project.write(new)
-        head = project.side()
+        head = project.side(waivers=waivers)
         return Review(
             stack="prod",
             path=config_path("prod"),
@@ -99,7 +102,8 @@ def reviewed(project: Project) -> Callable[..., Review]:
             head=head,
             base=project.side("HEAD", whole=False) if old is not None else None,
             run=run if head.verdict else None,
-            flips=flips(head.scenario, project.gate().vary(head)) if head.scenario else (),
+            flips=flips(head.scenario, project.gate(waivers).vary(head)) if head.scenario else (),
+            waivers=waivers,
             **more,
         )
 

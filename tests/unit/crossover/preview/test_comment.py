@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
+from cost_guard.waivers import Waivers, parse_waivers
 
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comment import MOST_CHARACTERS, Section, fit, render
 from scripts.crossover.preview.events import Change, Run, Violation
-from scripts.crossover.preview.review import Outcome, Review, Waived
+from scripts.crossover.preview.review import Outcome, Review
 
 from .conftest import QUOTED, config
 
@@ -169,10 +171,49 @@ def test_a_pull_request_that_moves_its_own_goalposts_is_told(reviewed: Reviewed)
     assert "approved baseline** to" not in render(unchanged)
 
 
-def test_waivers_are_shown(reviewed: Reviewed) -> None:
-    waived = Waived("break-even", "used", "for the migration; owner a, approver b, FIN-1, until 2026-06-01")
-    comment = render(reviewed(config(4), waivers=(waived,)))
-    assert "| break-even | used | for the migration; owner a, approver b, FIN-1, until 2026-06-01 |" in comment
+def waiver(policy: str = "break-even", stack: str = "prod", expires: str = "2026-06-01", **more: Any) -> dict[str, Any]:
+    return {
+        "policy": policy, "stack": stack, "owner": "ada", "approver": "grace", "reason": "for the migration",
+        "ticket": "FIN-1", "created": "2026-04-01", "expires": expires, **more,
+    }  # fmt: skip
+
+
+def waivers(*entries: dict[str, Any]) -> Waivers:
+    return parse_waivers(yaml.safe_dump(list(entries)))
+
+
+def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None:
+    """One that is void is told too; one for another stack is left out."""
+    lifting = waivers(
+        waiver(), waiver("probability"), waiver("budget", costCapUsdPerMonth=20000), waiver(stack="staging-*")
+    )
+    review = reviewed(config(4), config(2), waivers=lifting)
+    comment = render(review)
+    assert (review.outcome, review.exit_code(False), review.exit_code(True)) == (Outcome.WARN, 0, 4)
+    assert "⚠️ WARN: `prod` loses $5,780 a month, with break-even, probability waived" in comment
+    assert "- 🎫 **break-even**: 6B tokens/month cost $35,780/month" in comment
+    said = "for the migration (FIN-1); ada mends it, grace allows it until 2026-06-01"
+    assert f"| break-even | used | {said} |" in comment
+    assert f"| budget | void | {said}, void above $20,000/month |" in comment
+    assert "staging" not in comment
+
+
+def test_an_expired_waiver_does_not(reviewed: Reviewed) -> None:
+    """The day is 2026-04-20."""
+    review = reviewed(config(4), waivers=waivers(waiver(expires="2026-04-19"), waiver("probability")))
+    comment = render(review)
+    assert review.outcome is Outcome.BLOCK
+    assert "| break-even | expired | for the migration" in comment
+    assert "expired on 2026-04-19" in comment
+
+
+def test_what_is_waived_of_rules_beside_the_verdict_is_told(reviewed: Reviewed) -> None:
+    said = Violation("advisories", "cost-guard", "advisory", NODE, "WAIVED spot-share: all is spot. Waived until …")
+    review = reviewed(config(2), run=Run(violations=(said,)))
+    assert [(f.rule, f.level, f.message) for f in review.findings] == [
+        ("spot-share", "WAIVED", "a: all is spot. Waived until …")
+    ]
+    assert review.outcome is Outcome.WARN
 
 
 def test_a_forks_comment_is_labelled_and_claims_no_resource_diff(reviewed: Reviewed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("config: !!python/object:os.system {}", "could not determine a constructor"),
         ("config: [1]", "expected a map `config:`"),
         ("- 1", "expected a map `config:`"),
-        (BOMB, "has more than 20,000 values"),
-        ("a: &a [*a]", "has more than 20,000 values"),
+        (BOMB, "over 20,000 values large"),
+        ("a: &a [*a]", "over 20,000 values large"),
         ("a: \x00", "not YAML"),
     ],
     ids=["list", "brace", "twice", "a tag", "no map", "a list", "a bomb", "a loop", "binary"],
@@ -157,7 +158,10 @@ def test_a_usage_file_is_read_from_the_same_commit(project: Project) -> None:
     assert before.errors == now.errors == ()
     assert before.scenario is not None
     assert now.scenario is not None
-    assert (before.scenario.workload.tokens_per_month, now.scenario.workload.tokens_per_month) == (6e9, 7e9)
+    assert (before.scenario.workload.tokens_per_month, now.scenario.workload.tokens_per_month) == (
+        Decimal("6e9"),
+        Decimal("7e9"),
+    )
     file.write_text("tokensPerMonth: 1")
     assert any(line.startswith("prod.yaml: ") for line in project.side().errors)
 

@@ -1,0 +1,317 @@
+"""Waivers: who lets which violation through, why, until when, and up to what cost (docs/reference/waivers.md).
+
+A waiver turns a BLOCK into WAIVED, which is shown everywhere. One that is expired, void or not yet begun lifts nothing,
+and the BLOCK says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from . import wording
+from .fields import Day, Name, Section, UsdAboveZero
+from .quantity import refuse, shown
+from .registry import FLEET_CODES, MANDATORY, NEVER_WAIVED
+from .tables import Text
+from .verdict import Level, Reason, Verdict, worst
+
+WAIVERS_VARIABLE = "CROSSOVER_WAIVERS"
+"""Set to a path, it names the file in place of waivers.yaml at the project's root."""
+FILE = "waivers.yaml"
+MAX_DAYS = 90
+"""Longest time between `created` and `expires`."""
+
+
+class WaiverError(ValueError):
+    """The file cannot be used. `lines` has one line for each thing to mend, with file, line and key."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Status(StrEnum):
+    """What a waiver is worth on a day, for a cost."""
+
+    VALID = "valid"
+    NOT_BEGUN = "not begun"
+    EXPIRED = "expired"
+    VOID = "void"
+    """The cost is above its cap, or not known."""
+
+
+class Waiver(Section):
+    """One entry of the file."""
+
+    policy: Name
+    """The code of the rule."""
+    stack: Name
+    """Glob over the stack's name."""
+    urn: Text = "*"
+    """Glob over the URN of the resource in violation."""
+    owner: Name
+    """Who mends it."""
+    approver: Name
+    """Who allows it meanwhile: somebody else."""
+    reason: Text
+    ticket: Name
+    created: Day
+    expires: Day
+    """The last day on which it holds."""
+    cost_cap_usd_per_month: UsdAboveZero | None = None
+    """It is void where nodes and overhead cost more than this. Only for the codes of the verdict."""
+
+    @field_validator("policy")
+    @classmethod
+    def _can_be_waived(cls, code: str) -> str:
+        if code not in MANDATORY:
+            near = get_close_matches(code, MANDATORY, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(MANDATORY)}"
+            raise refuse(f"there is no rule {shown(code)}; {hint}")
+        if code in NEVER_WAIVED:
+            raise refuse(f"{code} is never waived: {NEVER_WAIVED[code]}")
+        return code
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Waiver:
+        if self.owner.strip().casefold() == self.approver.strip().casefold():
+            raise _about("approver", "must not be the owner: somebody else allows it")
+        if self.expires < self.created:
+            raise _about("expires", f"{self.expires} is before created, {self.created}")
+        if self.expires - self.created > timedelta(days=MAX_DAYS):
+            latest = self.created + timedelta(days=MAX_DAYS)
+            raise _about("expires", f"must be within {MAX_DAYS} days of created, by {latest}, got {self.expires}")
+        if self.cost_cap_usd_per_month is not None and self.policy not in FLEET_CODES:
+            raise _about("costCapUsdPerMonth", f"the rule {self.policy} knows no cost; remove the cap")
+        return self
+
+    def covers_stack(self, stack: str) -> bool:
+        """Whether it speaks of that stack."""
+        return fnmatchcase(stack, self.stack)
+
+    def covers(self, code: str, stack: str, urn: str) -> bool:
+        """Whether it speaks of that violation, whatever it is worth."""
+        return self.policy == code and self.covers_stack(stack) and fnmatchcase(urn, self.urn)
+
+    def by_dates(self, today: date) -> Status:
+        """Not begun, valid or expired; whether it is void shows only at a cost."""
+        if today < self.created:
+            return Status.NOT_BEGUN
+        return Status.EXPIRED if today > self.expires else Status.VALID
+
+    def status(self, today: date, usd_per_month: Decimal | None = None) -> Status:
+        """`usd_per_month` is what nodes and overhead cost; with a cap, None makes it void."""
+        found, cap = self.by_dates(today), self.cost_cap_usd_per_month
+        if found is Status.VALID and cap is not None and (usd_per_month is None or usd_per_month > cap):
+            return Status.VOID
+        return found
+
+    def words(self, today: date, usd_per_month: Decimal | None = None) -> str:
+        """A sentence for the violation's message."""
+        found = self.status(today, usd_per_month)
+        if found is Status.VALID:
+            cap = self.cost_cap_usd_per_month
+            up_to = "" if cap is None else f", up to {wording.usd(cap)}/month"
+            return (
+                f"Waived until {self.expires}{up_to} by {self.approver}, {self.owner} mends it: {self.reason.strip()} "
+                f"({self.ticket})."
+            )
+        if found is Status.NOT_BEGUN:
+            return f"The waiver {self.ticket} begins on {self.created}."
+        if found is Status.EXPIRED:
+            return f"The waiver {self.ticket} of {self.owner} expired on {self.expires}."
+        assert self.cost_cap_usd_per_month is not None
+        costs = "are of unknown cost" if usd_per_month is None else f"cost {wording.usd(usd_per_month)}/month"
+        return (
+            f"The waiver {self.ticket} of {self.owner} is void: nodes and overhead {costs}, its cap is "
+            f"{wording.usd(self.cost_cap_usd_per_month)}/month."
+        )
+
+
+@dataclass(frozen=True)
+class Waivers:
+    """The file's entries, in its order."""
+
+    entries: tuple[Waiver, ...] = ()
+    lines: tuple[int, ...] = ()
+    """Where each begins, from 1."""
+    file: str = FILE
+
+    def line_of(self, waiver: Waiver) -> int:
+        """Where an entry begins."""
+        return self.lines[self.entries.index(waiver)]
+
+    def ruling(
+        self, code: str, stack: str, urn: str, today: date, usd_per_month: Decimal | None = None
+    ) -> Waiver | None:
+        """What covers a violation: one that is valid if there is one, else the one that expires last, else None."""
+        covering = [waiver for waiver in self.entries if waiver.covers(code, stack, urn)]
+        order = (Status.VALID, Status.VOID, Status.NOT_BEGUN, Status.EXPIRED)
+        covering.sort(key=lambda w: (order.index(w.status(today, usd_per_month)), -w.expires.toordinal()))
+        return covering[0] if covering else None
+
+    def settle(
+        self, code: str, message: str, stack: str, urn: str, today: date, usd_per_month: Decimal | None = None
+    ) -> tuple[Level, str]:
+        """A violation's level, BLOCK or WAIVED, and its message with what a waiver says of it."""
+        waiver = self.ruling(code, stack, urn, today, usd_per_month)
+        if waiver is None:
+            return Level.BLOCK, message
+        valid = waiver.status(today, usd_per_month) is Status.VALID
+        return Level.WAIVED if valid else Level.BLOCK, f"{message} {waiver.words(today, usd_per_month)}"
+
+    def unused(self, stack: str, today: date, violated: Iterable[tuple[str, str]]) -> tuple[Waiver, ...]:
+        """Those for this stack that are valid by their dates and cover none of `violated`, pairs of code and URN."""
+        seen = list(violated)
+        return tuple(
+            waiver
+            for waiver in self.entries
+            if waiver.covers_stack(stack)
+            and waiver.by_dates(today) is Status.VALID
+            and not any(waiver.covers(code, stack, urn) for code, urn in seen)
+        )
+
+
+NO_WAIVERS = Waivers()
+
+
+def apply(verdict: Verdict, waivers: Waivers, stack: str, urn: str, today: date) -> Verdict:
+    """The verdict with its BLOCKs waived where a waiver covers them; its level is then at least WARN.
+
+    `urn` is the Fleet's (`fleet_urn`). A BLOCK that an expired or void waiver covers says so. Waivers of the verdict's
+    codes that are not needed are told in the notes.
+    """
+    fixed = verdict.fixed_usd_per_month
+
+    def settled(reason: Reason) -> Reason:
+        if reason.level is not Level.BLOCK:
+            return reason
+        level, message = waivers.settle(reason.code, reason.message, stack, urn, today, fixed)
+        return replace(reason, level=level, message=message)
+
+    told = tuple(settled(reason) for reason in verdict.reasons)
+    blocked = [(reason.code, urn) for reason in verdict.reasons if reason.level is Level.BLOCK]
+    unneeded = tuple(
+        unused_words(waiver)
+        for waiver in waivers.unused(stack, today, blocked)
+        if waiver.policy in FLEET_CODES and fnmatchcase(urn, waiver.urn)
+    )
+    if told == verdict.reasons and not unneeded:
+        return verdict
+    level = worst(reason.level for reason in told)
+    return replace(verdict, level=level, reasons=told, notes=(*verdict.notes, *unneeded))
+
+
+def unused_words(waiver: Waiver) -> str:
+    """What to say of a waiver that nothing needs."""
+    return f"The waiver {waiver.ticket} of {waiver.policy} is not used: nothing violates it; remove it."
+
+
+def fleet_urn(stack: str, project: str = "crossover", name: str = "fleet") -> str:
+    """The URN of a Fleet at the top of a stack."""
+    return f"urn:pulumi:{stack}::{project}::crossover:index:Fleet::{name}"
+
+
+def load_waivers(folder: Path) -> Waivers:
+    """Those of the file that CROSSOVER_WAIVERS names, else of `folder`/waivers.yaml, where no file is none.
+
+    Raises WaiverError: also where CROSSOVER_WAIVERS names no file.
+    """
+    given = os.environ.get(WAIVERS_VARIABLE)
+    path = Path(given) if given else folder / FILE
+    if not given and not path.exists():
+        return NO_WAIVERS
+    return read_waivers(path)
+
+
+def read_waivers(path: Path) -> Waivers:
+    """The file's. Raises WaiverError."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise WaiverError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise WaiverError([f"{path}: is not UTF-8"]) from None
+    return parse_waivers(text, path.name)
+
+
+def parse_waivers(text: str, file: str = FILE) -> Waivers:
+    """The file's text: a list of entries, or nothing. Raises WaiverError."""
+    try:
+        loader = _Loader(text)
+        tree = loader.get_single_node()
+        document = None if tree is None else loader.construct_document(tree)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise WaiverError([f"{file}:{line}: not YAML: {error.problem}"]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise WaiverError([f"{file}: not YAML: {str(error).splitlines()[0]}"]) from None
+    if document is None:
+        return replace(NO_WAIVERS, file=file)
+    if not isinstance(document, list):
+        raise WaiverError([f"{file}:1: expected a list of waivers, got {shown(document)}"])
+    assert isinstance(tree, yaml.SequenceNode)
+    entries, complaints = [], []
+    for entry, node in zip(document, tree.value, strict=True):
+        try:
+            entries.append(Waiver.model_validate(entry))
+        except ValidationError as error:
+            complaints += [_complaint(file, node, detail) for detail in error.errors(include_url=False)]
+    if complaints:
+        raise WaiverError(complaints)
+    return Waivers(tuple(entries), tuple(node.start_mark.line + 1 for node in tree.value), file)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which PyYAML would take the last in silence; leaves dates to the model."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))
+
+
+def _complaint(file: str, entry: yaml.Node, detail: ErrorDetails) -> str:
+    """One line: file, line and key, what is wrong and what to do."""
+    key = str(detail.get("ctx", {}).get("key") or next(iter(detail["loc"]), ""))
+    line = entry.start_mark.line + 1
+    for name, _ in entry.value if isinstance(entry, yaml.MappingNode) else ():
+        if name.value == key:
+            line = name.start_mark.line + 1
+    return f"{file}:{line}: {key}{': ' if key else ''}{_words(key, detail)}"
+
+
+def _words(key: str, detail: ErrorDetails) -> str:
+    known = [field.alias or name for name, field in Waiver.model_fields.items()]
+    if detail["type"] == "extra_forbidden":
+        near = get_close_matches(key, known, n=1)
+        return f"unknown key (did you mean {near[0]}?)" if near else f"unknown key; known are {', '.join(known)}"
+    if detail["type"] == "missing":
+        return "missing; every waiver needs it"
+    if detail["type"] in ("model_type", "model_attributes_type"):
+        return f"expected a map of keys, got {shown(detail['input'])}"
+    return detail["msg"]
+
+
+def _about(key: str, text: str) -> PydanticCustomError:
+    """What only the whole entry shows, said of one key."""
+    return PydanticCustomError("crossover", "{text}", {"text": text, "key": key})
