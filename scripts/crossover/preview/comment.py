@@ -204,7 +204,11 @@ def _reasons(review: Review, *levels: str) -> str:
 def _warnings(review: Review) -> str:
     """What does not decide, and what the figures rest on."""
     notes = "" if review.verdict is None else "\n".join(f"- ℹ️ {markdown.text(note)}" for note in review.verdict.notes)
-    told = "\n".join(part for part in (_reasons(review, "WARN"), notes) if part)
+    later = "\n".join(
+        f"- ℹ️ **{markdown.text(rule)}** can only be judged in `up`: {markdown.text(why)}"
+        for rule, why in (review.run.deferred if review.run else ())
+    )
+    told = "\n".join(part for part in (_reasons(review, "WARN"), notes, later) if part)
     return f"### Know before you approve\n{told}" if told else ""
 
 

@@ -14,6 +14,8 @@ REFUSAL = "Cost gate: BLOCK."
 """How the program's own refusal begins (cost_guard.explain): a verdict, not a failure."""
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
 """The engine's echo of a program that has failed or refused; alone, it says nothing of why."""
+DEFERRED = "can't run policy '"
+"""How pulumi-policy 1.21 notes, at level advisory, that a rule asked for what only `up` knows."""
 UNCHANGED = ("same", "read")
 PARTS_OF_REPLACE = ("create-replacement", "delete-replaced")
 MOST_WORDS = 2000
@@ -55,6 +57,8 @@ class Run:
     violations: tuple[Violation, ...] = ()
     weakened: tuple[tuple[str, str], ...] = ()
     """Mandatory rule → how it was not in force: "disabled" or "downgraded to advisory"."""
+    deferred: tuple[tuple[str, str], ...] = ()
+    """Rule → why it can only be judged in `up`, where it holds."""
     failures: tuple[str, ...] = ()
     """Why the program or the engine failed; the gate's refusal is none."""
 
@@ -78,17 +82,20 @@ def read(
 ) -> Run:
     """Understands the events of one preview. `said` is standard error; `clean` takes secrets out of all text."""
     events, foreign = _events(lines)
-    violations = tuple(_violation(event, clean) for event in _of(events, "policyEvent"))
+    told = [_violation(event, clean) for event in _of(events, "policyEvent")]
+    violations = tuple(one for one in told if not one.message.startswith(DEFERRED))
+    deferred = {one.rule: one.message.partition(" during preview: ")[2] for one in told if one not in violations}
     succeeded = exit_code == 0 and any(e.get("result") == "succeeded" for e in _of(events, "summaryEvent"))
     mandatory_hit = any(violation.level == "mandatory" for violation in violations)
     failures = _failures(events, clean)
     if not succeeded and not failures and not mandatory_hit and not _refused(events):
-        told = clean(said.strip() or foreign.strip()) or f"the engine exited with {exit_code} and no reason"
-        failures = (told[-MOST_WORDS:],)
+        words = clean(said.strip() or foreign.strip()) or f"the engine exited with {exit_code} and no reason"
+        failures = (words[-MOST_WORDS:],)
     return Run(
         changes=_changes(events),
         violations=violations,
         weakened=_weakened(events, violations, mandatory, succeeded),
+        deferred=tuple(deferred.items()),
         failures=failures,
     )
 

@@ -27,20 +27,21 @@ def render(review: Review, rules: Iterable[str]) -> str:
             failure.text = _lines(bad)
         elif found:
             ElementTree.SubElement(case, "system-out").text = _lines(found)
-        elif not _was_asked(review, rule):
+        elif why := _why_not_asked(review, rule):
             skipped += 1
-            ElementTree.SubElement(case, "skipped", message="not evaluated")
+            ElementTree.SubElement(case, "skipped", message=_clean(why))
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(failed))
     suite.set("skipped", str(skipped))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _was_asked(review: Review, rule: str) -> bool:
-    """Without a verdict no rule was asked; without a run, those of the verdict alone."""
-    if review.verdict is None:
-        return False
-    return review.run is not None or rule in OF_THE_VERDICT
+def _why_not_asked(review: Review, rule: str) -> str:
+    """Empty where the rule was asked: without a verdict none was, without a run those of the verdict alone."""
+    if review.verdict is None or (review.run is None and rule not in OF_THE_VERDICT):
+        return "not evaluated"
+    deferred = dict(review.run.deferred) if review.run else {}
+    return f"judged in up: {deferred[rule]}" if rule in deferred else ""
 
 
 def _lines(found: list[Finding]) -> str:

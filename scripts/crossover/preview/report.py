@@ -43,6 +43,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "changes": None if run is None else [asdict(change) for change in run.changes],
         "violations": None if run is None else [asdict(violation) for violation in run.violations],
         "notInForce": None if run is None else [{"rule": rule, "how": how} for rule, how in run.weakened],
+        "deferred": None if run is None else [{"rule": rule, "why": why} for rule, why in run.deferred],
         "failures": None if run is None else list(run.failures),
         "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),

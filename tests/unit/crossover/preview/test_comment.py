@@ -142,6 +142,12 @@ def test_a_violation_of_the_pack_alone_blocks(reviewed: Reviewed) -> None:
     assert (review.outcome, [f.rule for f in review.findings]) == (Outcome.BLOCK, ["capacity"])
 
 
+def test_a_rule_that_waits_for_up_is_no_warning(reviewed: Reviewed) -> None:
+    review = reviewed(config(2), run=Run(deferred=(("monitoring-wired", "machine is not known"),)))
+    assert review.outcome is Outcome.PASS
+    assert "- ℹ️ **monitoring-wired** can only be judged in `up`: machine is not known" in render(review)
+
+
 def test_resource_changes_are_counted_and_collapsed(reviewed: Reviewed) -> None:
     changes = (Change("create", "gpucloud:index:Node", "c"), Change("update", "x", "a", ("candidates", "generation")))
     comment = render(reviewed(config(2), run=Run(changes=changes)))

@@ -123,6 +123,18 @@ def test_a_downgraded_rule_is_named_although_it_speaks() -> None:
     assert run.weakened == (("break-even", "downgraded to advisory"),)
 
 
+def test_a_rule_that_waits_for_up_is_noted_and_not_called_weakened() -> None:
+    """pulumi-policy reports it as an advisory violation of the rule's own."""
+    note = policy("whole-stack", "advisory")
+    why = "string value at .machine can't be known during preview"
+    note["policyEvent"]["message"] = (
+        f"can't run policy 'whole-stack' from policy pack 'cost-guard@v0.0.1' during preview: {why}\n"
+    )
+    whole = {"policyAnalyzeStackSummaryEvent": {"policyPackName": "cost-guard", "failed": ["whole-stack"]}}
+    run = understood(asked(["break-even", "capacity"]), note, whole, ended())
+    assert (run.weakened, run.violations, run.deferred) == ((), (), (("whole-stack", why),))
+
+
 def test_a_rule_on_the_whole_stack_is_expected_only_at_the_end() -> None:
     """A preview that is refused never comes to it."""
     assert understood(asked(["break-even", "capacity"]), ended()).weakened == (("whole-stack", "disabled"),)
