@@ -12,6 +12,7 @@ from cost_guard import Verdict, wording
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comparison import Row, Words, rows
 from scripts.crossover.preview.review import CONFIGURATION, PROGRAM, Outcome, Review
+from scripts.crossover.stack import NODE
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
@@ -24,6 +25,9 @@ SIGNS = {
 }
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
+ENDS = ("delete", "replace")
+MACHINES = (NODE, "aws:ec2/instance:Instance")
+"""What may not be had again: a reviewer is told of one that goes without opening anything."""
 UNTRUSTED = (
     "**No resource diff.** This is a pull request from a fork: only its configuration was read, as data. Its program "
     "was not run, and nothing of it was near a secret."
@@ -256,7 +260,9 @@ def _changes(review: Review) -> str:
     summary = "Resource changes: " + ", ".join(f"{number} to {op}" for op, number in counts.items())
     if review.run.failures:
         summary += ", as far as the preview came"
-    return markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))
+    gone = [markdown.code(change.name) for change in changes if change.type in MACHINES and change.op in ENDS]
+    warning = f"**Machines that end:** {', '.join(gone)}\n\n" if gone else ""
+    return warning + markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))
 
 
 def _inputs(review: Review) -> str:

@@ -153,7 +153,14 @@ def test_resource_changes_are_counted_and_collapsed(reviewed: Reviewed) -> None:
     comment = render(reviewed(config(2), run=Run(changes=changes)))
     assert "<details><summary>Resource changes: 1 to create, 1 to update</summary>" in comment
     assert "| ✏️ update | `a` | `x` | `candidates`, `generation` |" in comment
+    assert "Machines that end" not in comment
     assert "No resource changes." in render(reviewed(config(2)))
+
+
+def test_a_machine_that_ends_is_told_without_opening_anything(reviewed: Reviewed) -> None:
+    """It may not be had again."""
+    changes = (Change("replace", "gpucloud:index:Node", "a"), Change("delete", "gpucloud:index:Install", "b"))
+    assert "\n**Machines that end:** `a`\n\n<details>" in render(reviewed(config(2), run=Run(changes=changes)))
 
 
 def test_inputs_are_collapsed_with_source_and_age(reviewed: Reviewed) -> None:
