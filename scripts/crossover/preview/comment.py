@@ -81,7 +81,12 @@ def _sections(review: Review) -> Iterator[Section]:
     yield Section(4, "waivers", _waivers(review))
     yield Section(5, "the resource changes", _changes(review))
     yield Section(6, "the inputs", _inputs(review))
-    yield Section(1, "the end", f"<sub>crossover preview · judged as of {review.today}</sub>")
+    yield Section(1, "the end", _end(review))
+
+
+def _end(review: Review) -> str:
+    compared = f" · compared with {markdown.code(review.base.name)}" if review.base else ""
+    return f"<sub>crossover preview · judged as of {review.today}{compared}</sub>"
 
 
 def headline(review: Review) -> str:
@@ -148,8 +153,7 @@ def _table(review: Review) -> str:
     if base is None or base.verdict is None:
         shown = markdown.table(("", "this pull request"), [_cells(row)[::2] for row in found], numbers=True)
         return "\n\n".join(part for part in (shown, _no_previous(review)) if part)
-    before = f"previous ({markdown.code(base.name)})"
-    header = ("", before, "this pull request", "difference")
+    header = ("", "previous", "this pull request", "difference")
     return markdown.table(header, [_cells(row) for row in found], numbers=True)
 
 

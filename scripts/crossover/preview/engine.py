@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -111,9 +112,10 @@ def _run(command: list[str], environment: Mapping[str, str], out: int, err: int)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """Politely first; then all that is left of its group: programs, plugins and what ignores an interrupt."""
     os.killpg(process.pid, signal.SIGINT)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
