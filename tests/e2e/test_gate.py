@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
+import yaml
 
 from tests.support.checkout import Checkout
 
@@ -86,3 +90,51 @@ def test_bad_input_is_a_clear_message_and_nothing_is_created(
     assert message in refused
     assert "Traceback" not in refused
     assert clone.machines == {}
+
+
+DAY = {"CROSSOVER_TODAY": "2026-11-22"}
+
+
+def waive(clone: Checkout, *codes: str, **change: Any) -> None:
+    """A waiver for each code, committed beside Pulumi.yaml."""
+    entry = {
+        "stack": "local", "owner": "ml-platform", "approver": "finance", "reason": "launch in week 3",
+        "ticket": "OPS-1", "created": "2026-11-01", "expires": "2026-12-01", **change,
+    }  # fmt: skip
+    (clone.folder / "waivers.yaml").write_text(yaml.safe_dump([{"policy": code, **entry} for code in codes]))
+
+
+def test_a_waived_stack_goes_up_and_shows_it_and_an_expired_waiver_blocks(clone: Checkout) -> None:
+    """In the program and in the pack alike; the cap and a file with a mistake count too."""
+    clone.configure(TOO_LITTLE)
+    clone.variables |= DAY
+    waive(clone, "break-even", "probability", costCapUsdPerMonth=19939)
+    void = clone.pulumi("preview", "-s", "local", *PACK, fails=True)
+    assert void.count("is void: nodes and overhead cost $19,940/month, its cap is $19,939/month.") >= 4
+    waive(clone, "break-even", "probability", expires="2026-11-21")
+    for refused in (clone.pulumi("preview", "-s", "local", *PACK, fails=True), clone.up(fails=True)):
+        assert "BLOCK break-even" in refused
+        assert "The waiver OPS-1 of ml-platform expired on 2026-11-21." in refused
+    waive(clone, "break-even", "probability", approver="ml-platform")
+    assert "waivers.yaml:1: approver: must not be the owner" in clone.up(fails=True)
+    assert clone.machines == {}
+    waive(clone, "break-even", "probability")
+    for shown in (clone.pulumi("preview", "-s", "local", *PACK), clone.up(*PACK)):
+        assert "WAIVED break-even" in shown
+        assert "Waived until 2026-12-01 by finance, ml-platform mends it: launch in week 3 (OPS-1)." in shown
+        assert "BLOCK" not in shown
+    assert set(clone.machines) == {"a", "b", "gateway"}
+
+
+def test_a_pack_that_is_switched_off_is_seen(clone: Checkout) -> None:
+    """Everything disabled leaves one advisory voice; one rule that is downgraded blocks."""
+    config = clone.folder / "policy.json"
+    arguments = ("preview", "-s", "local", *PACK, "--policy-pack-config", str(config))
+    config.write_text(json.dumps({"all": "disabled"}))
+    off = clone.pulumi(*arguments)
+    assert "[advisory] [severity: critical]  self-check" in off
+    assert "makes mandatory rules disabled (every one of them): break-even, " in off
+    config.write_text(json.dumps({"budget": "advisory"}))
+    assert "makes mandatory rules advisory: budget" in clone.pulumi(*arguments, fails=True)
+    config.write_text(json.dumps({"spot-share": {"maxShar": 1}}))
+    assert "maxShar: unknown property; known are maxShare" in clone.pulumi(*arguments, fails=True)

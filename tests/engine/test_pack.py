@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 from tests.engine.conftest import REPOSITORY, Project
+from tests.support.moto import environment
 
 PACK = ("--policy-pack", str(REPOSITORY / "policies"))
 
 PROGRAM = """
+    import json
+
     import pulumi
-    from providers.resources import Credentials, Node
+    from providers.resources import Credentials, Install, Node
 
     rung = {{"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}}
     ladders = {{"a": [rung], "b": [{{**rung, "region": "bay-2"}}]}}
@@ -18,15 +23,21 @@ PROGRAM = """
         "fleet": {{"nodes": {{key: {{"candidates": rungs}} for key, rungs in ladders.items()}}}},
     }}
     fleet = pulumi.ComponentResource("crossover:index:Fleet", "fleet", scenario)
+    nodes = {{}}
     for key, rungs in ladders.items():
-        Node(key, key=key, role="inference", candidates=rungs, ports={{"ssh": 22}}, ssh_public_key="ssh-ed25519 AAAA",
-             ssh_private_key="none", deadline_s=20, opts=pulumi.ResourceOptions(parent=fleet))
+        nodes[key] = Node(
+            key, key=key, role="inference", candidates=rungs, ports={{"ssh": 22}}, ssh_public_key="ssh-ed25519 AAAA",
+            ssh_private_key="none", deadline_s=20, opts=pulumi.ResourceOptions(parent=fleet))
+    jobs = [{{"static_configs": [{{"labels": {{"node": key}}}}]}} for key in {scraped}]
+    configuration = {{"prometheus/prometheus.yml": {{"content": json.dumps({{"scrape_configs": jobs}})}}}}
+    Install("router", machine=nodes["a"].machine, role="gateway", fleet="gateway", server_name="a", secrets={{}},
+            bundle={{"files": configuration}}, ssh_private_key="none")
     {more}
 """
 
 
-def program(volume: str = "6e9", more: str = "pass") -> str:
-    return PROGRAM.format(volume=volume, more=more)
+def program(volume: str = "6e9", more: str = "pass", scraped: str = "ab") -> str:
+    return PROGRAM.format(volume=volume, more=more, scraped=list(scraped))
 
 
 def test_a_fleet_that_pays_goes_through(project: Project) -> None:
@@ -38,7 +49,7 @@ def test_a_fleet_that_pays_goes_through(project: Project) -> None:
 def test_a_fleet_that_does_not_pay_is_stopped_in_preview_and_in_up_without_preview(project: Project) -> None:
     project.program(program("500e6"))
     for output in (project.run("preview", *PACK, fails=True), project.up(*PACK, fails=True)):
-        assert "[mandatory]  break-even" in output
+        assert "[mandatory] [severity: high]  break-even" in output
         assert "500M tokens/month" in output
     assert project.machines == {}
 
@@ -56,5 +67,35 @@ def test_a_node_outside_the_fleet_is_stopped(project: Project) -> None:
     )
     project.program(program(more=stray))
     output = project.up(*PACK, fails=True)
-    assert "[mandatory]  node-outside-fleet" in output
+    assert "[mandatory] [severity: critical]  node-outside-fleet" in output
     assert "bay-3" not in {machine.region for machine in project.cloud.list()}
+
+
+def test_an_unscraped_node_is_noted_in_preview_and_fails_up(project: Project) -> None:
+    """Only `up` knows the gateway's bundle and the nodes' addresses."""
+    project.program(program(scraped="a"))
+    preview = project.run("preview", *PACK)
+    assert "[advisory] [severity: high]  monitoring-wired" in preview
+    output = project.up(*PACK, fails=True)
+    assert "[mandatory] [severity: high]  monitoring-wired" in output
+    assert "its Prometheus does not scrape b" in output
+
+
+def test_copied_out_with_its_own_requirements_it_blocks_a_preview(project: Project) -> None:
+    """`cost_guard` beside its __main__.py, requirements/pack.txt in ../.venv, and nothing else of the project."""
+    alone = project.folder / "elsewhere"
+    shutil.copytree(REPOSITORY / "policies", alone / "policies", ignore=shutil.ignore_patterns("__pycache__"))
+    (alone / ".venv").symlink_to(environment(REPOSITORY / "requirements" / "pack.txt"))
+    project.env["PYTHONPATH"] = ""
+    project.program("""
+        import pulumi
+
+        fleet = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
+        scenario = {"workload": {"tokensPerMonth": 500e6}, "managed": {"usdPerMillionTokens": 5.0}}
+        pulumi.ComponentResource("crossover:index:Fleet", "own-price", {**scenario, "fleet": fleet})
+        priced = {"nodes": 2, "sku": "lambda/gpu_8x_a100_80gb_sxm4"}
+        pulumi.ComponentResource("crossover:index:Fleet", "priced", {**scenario, "fleet": priced})
+    """)
+    output = project.run("preview", "--policy-pack", str(alone / "policies"), fails=True)
+    assert 'add a row of kind "contract"' in output
+    assert "BLOCK break-even: 500M tokens/month cost $36,687.20/month self-hosted" in output

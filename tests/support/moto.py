@@ -42,17 +42,17 @@ main(["-H", "127.0.0.1", "-p", "0"])
 """
 
 
-def environment() -> Path:
-    """The environment of requirements/testbed.txt below the user's cache, made once for each content of that file."""
+def environment(locked: Path = LOCK) -> Path:
+    """The environment of a requirements file below the user's cache, made once for each content of that file."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crossover"
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"testbed-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
+    folder = cache / f"{locked.stem}-{hashlib.sha256(locked.read_bytes()).hexdigest()[:16]}"
     done = folder / "complete"
-    with (cache / "testbed.lock").open("w") as lock:
+    with (cache / f"{locked.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may come at once
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            command = ["bash", "-euc", INSTALL, "install", str(folder), str(LOCK)]
+            command = ["bash", "-euc", INSTALL, "install", str(folder), str(locked)]
             made = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
             assert made.returncode == 0, made.stdout + made.stderr
             done.touch()

@@ -20,6 +20,7 @@ from cost_guard.waivers import WaiverError, unused_words
 
 from .gate import FLEET_TYPE, Failure, judge
 from .rule import DOCS, Rule, seen, stack_of, standing_waivers, today
+from .self_check import STACK_TYPE
 from .stack_rule import StackRule
 
 
@@ -72,7 +73,7 @@ class WaiversShown(StackValidationPolicy):
             url=f"{DOCS}#{WAIVERS}",
         )
         self._rules = rules
-        self.looks_at = (FLEET_TYPE,)
+        self.looks_at = (STACK_TYPE,)
 
     def _show(self, args: StackValidationArgs, report: ReportViolation) -> None:
         for rule in self._rules:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -19,6 +20,7 @@ from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard import (
     Catalogue,
+    CatalogueError,
     Level,
     ScenarioError,
     Verdict,
@@ -64,6 +66,14 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
 def scenario_data(args: ResourceValidationArgs) -> dict[str, Any]:
     """The scenario in a Fleet's inputs, as plain data. Raises UnknownValueError."""
     return {key: value for key, value in plain(args.props).items() if key not in BESIDE}
+
+
+def warm_up() -> None:
+    """Loads what the first verdict needs and importing this module does not: the catalogue, waivers and numpy."""
+    standing_waivers()
+    with suppress(CatalogueError):  # told by whoever asks for a verdict
+        load_catalogue()
+    import numpy.random  # noqa: F401
 
 
 @lru_cache(maxsize=32)

@@ -33,7 +33,7 @@ def _values(props: Props, *keys: str) -> Iterator[Any]:
         value = props.get(key)
         if value is None:
             continue
-        yield from [value] if isinstance(value, str | Mapping) else [value[i] for i in range(len(value))]
+        yield from [value] if isinstance(value, str | Mapping) else value
 
 
 def _group(props: Props) -> Iterator[str]:

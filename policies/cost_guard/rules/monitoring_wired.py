@@ -18,11 +18,12 @@ from .stack_rule import StackRule
 
 INSTALL_TYPE = "gpucloud:index:Install"
 NODE_TYPES = ("gpucloud:index:Node", "crossover:aws:Node")
+GATEWAY_ROLE = "gateway"
 CONFIGURATION = "prometheus/prometheus.yml"
 
 
 def _check(resources: list[PolicyResource]) -> Iterable[tuple[str, str]]:
-    gateways = [r for r in resources if r.resource_type == INSTALL_TYPE and r.props["role"] == "gateway"]
+    gateways = [r for r in resources if r.resource_type == INSTALL_TYPE]
     for fleet in (r for r in resources if r.resource_type == FLEET_TYPE):
         if not gateways:
             yield fleet.urn, "no gateway is installed, so nothing scrapes the nodes and no volume is ever measured"
@@ -33,6 +34,11 @@ def _check(resources: list[PolicyResource]) -> Iterable[tuple[str, str]]:
             yield gateway.urn, f"its bundle has no {CONFIGURATION}: nothing scrapes the nodes"
         elif missing := sorted(nodes - scraped):
             yield gateway.urn, f"its Prometheus does not scrape {', '.join(missing)}"
+
+
+def _wanted(resource: Any) -> bool:
+    """Everything but Installs that are no gateway's: of the engine's own message."""
+    return bool(resource.type != INSTALL_TYPE or resource.properties.fields["role"].string_value == GATEWAY_ROLE)
 
 
 def _in_fleet(resource: PolicyResource) -> bool:
@@ -46,7 +52,7 @@ def _has_address(node: PolicyResource) -> bool:
 
 def _text(gateway: PolicyResource) -> str | None:
     files = gateway.props["bundle"]["files"]
-    return next((str(file["text"]) for file in files if file["path"] == CONFIGURATION), None)
+    return str(files[CONFIGURATION]["content"]) if CONFIGURATION in files else None
 
 
 @lru_cache(maxsize=8)
@@ -67,4 +73,5 @@ RULE = StackRule(
     "Keep the Gateway of stacks/__main__.py, and give it every node of the Fleet.",
     (FLEET_TYPE, INSTALL_TYPE, *NODE_TYPES),
     _check,
+    _wanted,
 )

@@ -9,7 +9,7 @@ UnknownValueError, which the engine shows as a note in preview; in `up` everythi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -90,15 +90,16 @@ class Rule(ResourceValidationPolicy):
         self.waived: dict[str, list[str]] = {}
         """URN → what a waiver lifts there, until it is shown."""
 
-    def findings(self, args: ResourceValidationArgs) -> list[Finding]:
-        """Raises UnknownValueError where the rule leaves an unknown to `up`."""
+    def findings(self, args: ResourceValidationArgs) -> Iterator[Finding]:
+        """What is known first. Raises UnknownValueError after it where the rule leaves an unknown to `up`."""
         if not any(fnmatchcase(args.resource_type, glob) for glob in self.looks_at):
-            return []
+            return
         try:
             config = self.config.model_validate(dict(args.get_config()))
         except ValidationError as error:
-            return [Finding(Level.BLOCK, line) for line in config_lines(self.config, error)]
-        return list(self._find(args, config))
+            yield from (Finding(Level.BLOCK, line) for line in config_lines(self.config, error))
+        else:
+            yield from self._find(args, config)
 
     def _report(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
         for finding in self.findings(args):

@@ -22,7 +22,23 @@ from .rule import Rule, config_lines
 _Base: Any = policy._PolicyAnalyzerServicer
 
 
-class Servicer(_Base):  # type: ignore[misc]
+class _Server(_Base):  # type: ignore[misc]
+    """The SDK's, which asks self-check even where it is disabled, and does once what need not be done again."""
+
+    def _get_enforcement_level(self, rule: Policy) -> EnforcementLevel:
+        level: EnforcementLevel = super()._get_enforcement_level(rule)
+        silent = rule.name == self_check.CODE and level is EnforcementLevel.DISABLED
+        return EnforcementLevel.ADVISORY if silent else level
+
+    def _configure_runtime_settings(self) -> None:
+        """At each call the SDK would parse the stack's whole configuration again: the process did when it began."""
+
+    def Remediate(self, request: Any, context: Any) -> Any:
+        """Nothing: no rule changes a resource, and the SDK would unpack each one to find that out."""
+        return analyzer_pb2.RemediateResponse()
+
+
+class Servicer(_Server):
     """The SDK's, with another of the SDK's for each resource type that is met, which has the rules that look at it."""
 
     def __init__(self, name: str, version: str, policies: list[Policy], *rest: Any) -> None:
@@ -61,28 +77,25 @@ class Servicer(_Base):  # type: ignore[misc]
 
     def _server_of(self, kind: str) -> Any:
         wanted = [one for one in self._policies if _looks_at(one, kind)]
-        if not wanted:
-            return None
+        return self._server_for(wanted) if wanted else None
+
+    def _server_for(self, rules: list[Policy]) -> Any:
         name, version, *rest = self._told
-        server = _Vocal(name, version, wanted, *rest)
+        server = _Server(name, version, rules, *rest)
         if self._configuration is not None:
             server.Configure(self._configuration, None)
         return server
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
-        """Of the resources that a rule on the whole stack looks at."""
-        rules = [one for one in self._policies if isinstance(one, StackValidationPolicy)]
-        kept = [r for r in request.resources if any(_looks_at(one, r.type) for one in rules)]
-        return super().AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=kept), context)
-
-
-class _Vocal(_Base):  # type: ignore[misc]
-    """The SDK's, which asks self-check even where it is disabled."""
-
-    def _get_enforcement_level(self, rule: Policy) -> EnforcementLevel:
-        level: EnforcementLevel = super()._get_enforcement_level(rule)
-        silent = rule.name == self_check.CODE and level is EnforcementLevel.DISABLED
-        return EnforcementLevel.ADVISORY if silent else level
+        """Each rule of the resources that it looks at."""
+        answer = analyzer_pb2.AnalyzeResponse()
+        for rule in self._policies:
+            if isinstance(rule, StackValidationPolicy):
+                select = getattr(rule, "select", bool)
+                shown = (one for one in request.resources if _looks_at(rule, one.type) and select(one))
+                asked = analyzer_pb2.AnalyzeStackRequest(resources=shown)
+                answer.MergeFrom(self._server_for([rule]).AnalyzeStack(asked, context))
+        return answer
 
 
 def _looks_at(rule: Policy, kind: str) -> bool:

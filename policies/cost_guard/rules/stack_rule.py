@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -27,6 +28,8 @@ class StackRule(StackValidationPolicy):
 
     looks_at: tuple[str, ...]
     """Globs over resource types; it is shown no others."""
+    select: Callable[[Any], bool]
+    """Of these, which it is shown, by the engine's own message (AnalyzerResource): unpacking 200 bundles takes long."""
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class StackRule(StackValidationPolicy):
         remediation: str,
         looks_at: tuple[str, ...],
         check: StackCheck,
+        select: Callable[[Any], bool] = lambda resource: True,
     ) -> None:
         super().__init__(
             code,
@@ -46,7 +50,7 @@ class StackRule(StackValidationPolicy):
             remediation_steps=remediation,
             url=f"{DOCS}#{code}",
         )
-        self.looks_at, self._check = looks_at, check
+        self.looks_at, self.select, self._check = looks_at, select, check
         self.waived: list[tuple[str, str]] = []
         """URN and what a waiver lifts there, as of the last time it was asked."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cost_guard import Baseline, Catalogue, Scenario, load_catalogue, parse_baseline, parse_scenario
+from cost_guard.rules import fallback_configured, gate, node_outside_fleet, rule, self_check
+from cost_guard.waivers import WAIVERS_VARIABLE
 
 Build = Callable[..., Scenario]
 QUOTED = "quoted/lambda-8x-a100-80gb"
@@ -78,3 +81,20 @@ def ladder(plain: Callable[..., dict[str, Any]]) -> Build:
 def two_nodes() -> Baseline:
     """The sources' pair, approved and running."""
     return parse_baseline({"nodes": 2, "usdPerMonth": 19940, "approvedBy": "a. person", "date": "2026-05-20"})
+
+
+@pytest.fixture
+def pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A fixed day, rules that remember nothing of another test; the folder from which waivers.yaml is read."""
+    monkeypatch.setenv(rule.TODAY_VARIABLE, "2026-11-22")
+    monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
+    monkeypatch.setattr(rule, "ROOT", tmp_path)
+    monkeypatch.setattr(rule, "seen", set())
+    monkeypatch.setattr(node_outside_fleet, "_ladders", {})
+    monkeypatch.setattr(node_outside_fleet, "_nodes", {})
+    monkeypatch.setattr(fallback_configured, "_survives", {})
+    monkeypatch.setattr(self_check, "levels", {})
+    monkeypatch.setattr(self_check, "complaints", [])
+    rule.standing_waivers.cache_clear()
+    gate._judge.cache_clear()
+    return tmp_path

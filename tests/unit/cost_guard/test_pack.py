@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,18 @@ import grpc
 import pytest
 import yaml
 from cost_guard import Scenario
-from cost_guard.verdict import CODES
+from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 PACK = Path(__file__).parents[3] / "policies"
 FLEET = "crossover:index:Fleet"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
 
 
-@pytest.fixture(scope="module")
-def stub() -> Iterator[Any]:
-    """The running pack, started the way a language host starts it."""
+@contextmanager
+def running() -> Iterator[Any]:
+    """The pack, started the way a language host starts it."""
     command = [sys.executable, "-m", "pulumi.policy", "127.0.0.1:1", str(PACK)]
     environment = {**os.environ, "CROSSOVER_TODAY": "2026-11-22", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, cwd=PACK, env=environment, stdout=subprocess.PIPE, text=True)
@@ -37,22 +39,44 @@ def stub() -> Iterator[Any]:
         process.wait(timeout=20)
 
 
-def analyze(stub: Any, inputs: dict[str, Any]) -> list[Any]:
+@pytest.fixture(scope="module")
+def stub() -> Iterator[Any]:
+    """A running pack that nobody configures."""
+    with running() as made:
+        yield made
+
+
+@pytest.fixture
+def started() -> Iterator[Any]:
+    """A running pack of the test's own."""
+    with running() as made:
+        yield made
+
+
+def request(inputs: dict[str, Any], kind: str) -> Any:
     properties = struct_pb2.Struct()
     properties.update(inputs)
-    request = analyzer_pb2.AnalyzeRequest(
-        type=FLEET, properties=properties, urn=f"urn:pulumi:t::p::{FLEET}::fleet", name="fleet"
+    name = "fleet"
+    return analyzer_pb2.AnalyzeRequest(
+        type=kind, properties=properties, urn=f"urn:pulumi:t::p::{kind}::{name}", name=name
     )
-    return list(stub.Analyze(request, timeout=60).diagnostics)
+
+
+def analyze(stub: Any, inputs: dict[str, Any], kind: str = FLEET) -> list[Any]:
+    return list(stub.Analyze(request(inputs, kind), timeout=60).diagnostics)
+
+
+def configure(stub: Any, config: dict[str, Any]) -> None:
+    stub.Configure(analyzer_pb2.ConfigureAnalyzerRequest(policyConfig=config), timeout=60)
 
 
 def test_the_pack_tells_its_rules(stub: Any) -> None:
-    """One a reason code and the one on nodes, all mandatory; and the advisory one."""
+    """Those of the registry, all mandatory; and the advisory ones."""
     info = stub.GetAnalyzerInfo(empty_pb2.Empty(), timeout=60)
     assert info.name == "cost-guard"
     levels = {policy.name: policy.enforcementLevel for policy in info.policies}
-    assert levels.pop("advisories") == analyzer_pb2.ADVISORY
-    assert set(levels) == {*CODES, "node-outside-fleet"}
+    assert [levels.pop(name) for name in (ADVISORY, WAIVERS)] == [analyzer_pb2.ADVISORY] * 2
+    assert list(levels) == list(MANDATORY)
     assert set(levels.values()) == {analyzer_pb2.MANDATORY}
 
 
@@ -77,3 +101,51 @@ def test_importing_the_pack_does_not_start_it() -> None:
     code = "import sys, cost_guard; print(any(name.startswith('pulumi') for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({"budget": analyzer_pb2.DISABLED}, analyzer_pb2.MANDATORY),
+        (dict.fromkeys(MANDATORY, analyzer_pb2.ADVISORY), analyzer_pb2.ADVISORY),
+        (dict.fromkeys((*MANDATORY, ADVISORY, WAIVERS), analyzer_pb2.DISABLED), analyzer_pb2.ADVISORY),
+    ],
+)
+def test_a_lowered_level_is_told_before_anything_is_made(started: Any, given: dict[str, Any], level: Any) -> None:
+    """On the stack's root, which is the first resource; everything disabled leaves one voice, and one rule blocks."""
+    configure(started, {code: analyzer_pb2.PolicyConfig(enforcementLevel=found) for code, found in given.items()})
+    (told,) = analyze(started, {}, "pulumi:pulumi:Stack")
+    assert (told.policyName, told.enforcementLevel) == ("self-check", level)
+    assert "budget" in told.message
+
+
+def test_a_misspelt_configuration_is_told_and_a_right_one_counts(started: Any) -> None:
+    """The engine passes any name on."""
+    wrong = analyzer_pb2.PolicyConfig(enforcementLevel=analyzer_pb2.MANDATORY)
+    wrong.properties.update({"maxShar": 1})
+    configure(started, {"spot-share": wrong})
+    (told,) = analyze(started, {}, "pulumi:pulumi:Stack")
+    assert "spot-share: the rule's configuration cannot be used: maxShar: unknown property" in told.message
+    closed = analyzer_pb2.PolicyConfig(enforcementLevel=analyzer_pb2.MANDATORY)
+    closed.properties.update({"widestIpv4Prefix": 25})
+    configure(started, {"ingress-closed": closed})
+    group = {"ingress": [{"cidrBlocks": ["203.0.113.0/24"]}], "tags": {"crossover:fleet": "p:t:shared"}}
+    assert [d.policyName for d in analyze(started, group, GROUP)] == ["ingress-closed"]
+
+
+def test_a_resource_is_shown_to_the_rules_that_look_at_it_and_what_none_wants_to_none(stub: Any) -> None:
+    """An Install's bundle is not even unpacked; a change of a resource is never proposed."""
+    assert analyze(stub, {"bundle": {"files": []}, "role": "gateway"}, "gpucloud:index:Install") == []
+    world = {"ingress": [{"cidrBlocks": ["0.0.0.0/0"]}]}
+    assert [d.policyName for d in analyze(stub, world, GROUP)] == ["ingress-closed", "ownership-tags"]
+    assert not stub.Remediate(request(world, GROUP), timeout=60).remediations
+
+
+def test_the_whole_stack_is_judged_by_what_it_has_become(stub: Any) -> None:
+    """A Fleet without a gateway."""
+    asked = request({}, FLEET)
+    alone = analyzer_pb2.AnalyzerResource(type=FLEET, properties=asked.properties, urn=asked.urn, name="fleet")
+    found = stub.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=[alone]), timeout=60).diagnostics
+    assert [(d.policyName, d.urn, d.enforcementLevel) for d in found] == [
+        ("monitoring-wired", asked.urn, analyzer_pb2.MANDATORY)
+    ]

@@ -5,47 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import Level, Reason, Scenario, evaluate, explain, load_catalogue, parse_scenario, reasons, verdict
-from cost_guard.rules import gate, node_outside_fleet, policies
+from cost_guard import (
+    Level,
+    Reason,
+    Scenario,
+    evaluate,
+    explain,
+    load_catalogue,
+    parse_scenario,
+    reasons,
+    rules,
+)
+from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
+from cost_guard.rules import gate, node_outside_fleet, policies, rule
 from cost_guard.verdict import CODES
-from pulumi_policy import EnforcementLevel, PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy
-from pulumi_policy.policy import PolicyCustomTimeouts
-from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, unknown_checking_proxy
+from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE
+
+from tests.support.rules import FLEET_URN, STACK, args
+from tests.support.rules import reports as asked
 
 Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]
-STACK = "urn:pulumi:local::crossover::"
-FLEET_URN = f"{STACK}crossover:index:Fleet::fleet"
+pytestmark = pytest.mark.usefixtures("pack")
 RULES = {policy.name: policy for policy in policies()}
 
 
-@pytest.fixture(autouse=True)
-def _day_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fixed day, and no fleet remembered from another test."""
-    monkeypatch.setenv(gate.TODAY_VARIABLE, "2026-11-22")
-    monkeypatch.setattr(node_outside_fleet, "_ladders", {})
-    monkeypatch.setattr(node_outside_fleet, "_nodes", {})
-
-
-def args(props: dict[str, Any], kind: str = gate.FLEET_TYPE, urn: str = FLEET_URN, parent: str | None = None) -> Any:
-    wired = json.loads(json.dumps(props), parse_int=float)
-    opts = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [], parent)
-    return ResourceValidationArgs(kind, unknown_checking_proxy(wired), urn, urn.split("::")[-1], opts, None)
-
-
 def reports(name: str, given: Any) -> list[str]:
-    policy = RULES[name]
-    assert isinstance(policy, ResourceValidationPolicy)
-    found: list[str] = []
-
-    def report(message: str, urn: str | None = None) -> None:
-        found.append(message)
-
-    assert policy.validate(given, report) is None
-    return found
+    return asked(RULES[name], given) if isinstance(RULES[name], ResourceValidationPolicy) else []
 
 
 def violations(props: dict[str, Any]) -> dict[str, list[str]]:
@@ -53,11 +44,30 @@ def violations(props: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def test_every_reason_code_has_a_mandatory_rule() -> None:
-    """WARNs and notes go to one advisory rule, all else blocks."""
+    """WARNs, notes and waivers go to two advisory rules, all else blocks."""
     levels = {name: policy.enforcement_level for name, policy in RULES.items()}
-    assert levels.pop("advisories") is EnforcementLevel.ADVISORY
-    assert set(levels) == {*CODES, "node-outside-fleet"}
+    assert [levels.pop(name) for name in (ADVISORY, WAIVERS)] == [EnforcementLevel.ADVISORY] * 2
+    assert list(levels) == list(MANDATORY)
     assert set(levels.values()) == {EnforcementLevel.MANDATORY}
+    assert set(CODES) <= set(MANDATORY)
+
+
+def test_every_rule_says_what_to_do_and_has_a_section_in_the_docs() -> None:
+    """Severity, remediation, and a link that leads somewhere."""
+    docs = Path(__file__).parents[3] / "docs" / "reference" / "policies.md"
+    sections = {line.removeprefix("## ").strip("`") for line in docs.read_text().splitlines() if line.startswith("## ")}
+    for name, policy in RULES.items():
+        assert policy.severity is not None
+        assert policy.remediation_steps
+        assert policy.url == f"docs/reference/policies.md#{name}"
+        assert name in sections
+
+
+def test_every_rule_has_a_file_and_every_file_a_rule() -> None:
+    """One that the registry does not name would never be enforced."""
+    shared = {"__init__", "advisories", "gate", "rule", "server", "stack_rule"}
+    files = {path.stem for path in Path(gate.__file__).parent.glob("*.py")} - shared
+    assert files == {code.replace("-", "_") for code in MANDATORY}
 
 
 def test_a_fleet_that_pays_passes_and_its_warnings_are_shown(ladder: Build) -> None:
@@ -74,7 +84,7 @@ def test_a_fleet_that_does_not_pay_is_refused_in_the_programs_words(ladder: Buil
     scenario = ladder(volume="500e6")
     found = violations(scenario.to_inputs())
     assert list(found) == ["break-even", "probability"]
-    said = explain(evaluate(scenario, load_catalogue(), gate._today() or pytest.fail("no day")))
+    said = explain(evaluate(scenario, load_catalogue(), date(2026, 11, 22)))
     assert all(text in said for (text,) in found.values())
 
 
@@ -89,17 +99,11 @@ def test_a_block_of_a_code_that_was_forgotten_refuses_in_every_rule(
     assert list(violations(scenario.to_inputs())) == list(CODES)
 
 
-def test_a_block_of_a_new_code_reaches_the_verdict_and_its_rule(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry in RULES is all that it takes to be told, in its place."""
-    monkeypatch.setitem(verdict.RULES, "new-code", "New.")
-    monkeypatch.setattr(reasons, "redundancy", lambda _: Reason("new-code", Level.BLOCK, "no"))
-    scenario = ladder(volume="6.000000004e9")
-    judged = evaluate(scenario, load_catalogue(), date(2026, 11, 22))
-    assert judged.blocked
-    assert judged.reasons[-1].line().startswith("BLOCK new-code: ")
-    (rule,) = [policy for policy in policies() if policy.name == "new-code"]
-    monkeypatch.setitem(RULES, "new-code", rule)
-    assert len(reports("new-code", args(scenario.to_inputs()))) == 1
+def test_a_code_without_its_rule_keeps_the_pack_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry in the registry demands a file: nothing is enforced in silence by nobody."""
+    monkeypatch.setattr(rules, "MANDATORY", (*MANDATORY, "new-code"))
+    with pytest.raises(ModuleNotFoundError, match="new_code"):
+        policies()
 
 
 def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:
@@ -193,7 +197,7 @@ def test_a_day_that_is_none_fails_closed(ladder: Build, monkeypatch: pytest.Monk
 def test_the_clock_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variable."""
     monkeypatch.delenv(gate.TODAY_VARIABLE)
-    assert gate._today() is not None
+    assert rule.today() is not None
 
 
 def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
