@@ -25,6 +25,7 @@ from scripts.crossover import (
     ssh,
     waivers,
 )
+from scripts.crossover.preview import run as preview
 from scripts.crossover.usage.app import app as usage
 
 
@@ -62,6 +63,7 @@ app.command("endpoint")(endpoint.command)
 app.command("nodes")(nodes.command)
 app.command("offers")(offers.command)
 app.command("orphans")(orphans.command)
+app.command("preview")(preview.command)
 app.command("reconcile")(reconcile.command)
 app.command("smoke")(smoke.command)
 app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)

@@ -1,0 +1,147 @@
+"""What would turn the verdict: the smallest change of one input, found by asking the gate itself, not by a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
+
+from cost_guard import Level, Scenario, Verdict, wording
+from cost_guard.fleet import LadderFleet
+
+STEP = Decimal("1.02")
+STEPS = 240
+"""1.02^240 is 116: beyond a hundredfold nobody is helped."""
+HALVINGS = 24
+"""Of a step of 2 %: an edge to one part in 10^8, finer than any figure that is shown."""
+MOST_NODES = 64
+
+Judge = Callable[[Scenario], Verdict | None]
+"""None for a scenario that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One input that would turn the verdict, alone, and from where on."""
+
+    input: str
+    """"volume", "managed price" or "nodes"."""
+    now: Decimal
+    at: Decimal
+    """The nearest value at which the verdict is turned, rounded as it is shown and asked for again."""
+    level: Level
+    """The verdict there."""
+
+    @property
+    def words(self) -> str:
+        """ "a volume of at least 3.988B tokens/month (+697.6 %)"."""
+        bound = "at least" if self.at > self.now else "at most"
+        if self.input == "nodes":
+            return f"{wording.count(int(self.at), 'node')} instead of {int(self.now)}"
+        change = wording.percent(self.at / self.now - 1)
+        shown = f"{wording.tokens(self.at)} tokens/month" if self.input == "volume" else wording.per_million(self.at)
+        return f"a {self.input} of {bound} {shown} ({'+' if self.at > self.now else ''}{change})"
+
+
+def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:
+    """For a BLOCK, what would lift it; else, what would bring one. Only what one input can do alone."""
+    now = judge(scenario)
+    if now is None:
+        return ()
+
+    def turned(candidate: Scenario) -> Verdict | None:
+        verdict = judge(candidate)
+        return verdict if verdict is not None and verdict.blocked is not now.blocked else None
+
+    volume, price = scenario.workload.tokens_per_month, now.managed_usd_per_million
+    found = [
+        _nearest("volume", volume, lambda v: turned(_with_volume(scenario, v)), _digits) if volume else None,
+        _nearest("managed price", price, lambda p: turned(_with_price(scenario, p)), _cents) if price else None,
+        _nodes(scenario, turned),
+    ]
+    return tuple(flip for flip in found if flip is not None)
+
+
+def _nearest(
+    name: str, now: Decimal, turned: Callable[[Decimal], Verdict | None], rounded: Callable[[Decimal, str], Decimal]
+) -> Flip | None:
+    """Outwards in equal ratios, up and down in turn; then the edge of the step that turns it."""
+    for near, far in _outwards(now):
+        if turned(far) is None:
+            continue
+        outside, inside = near, far
+        for _ in range(HALVINGS):
+            middle = (outside + inside) / 2
+            if turned(middle) is None:
+                outside = middle
+            else:
+                inside = middle
+        # The nearest figure that can be shown and still turns it; what is narrower than that is told as it is.
+        away = ROUND_CEILING if far > now else ROUND_FLOOR
+        for at in (rounded(inside, ROUND_HALF_EVEN), rounded(inside, away), inside):
+            if (verdict := turned(at)) is not None:
+                return Flip(name, now, at, verdict.level)
+    return None
+
+
+def _outwards(now: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
+    """The steps (near, far) around a value, the nearer ones first."""
+    context = Context(prec=20)
+    up = down = now
+    for _ in range(STEPS):
+        more, less = context.multiply(up, STEP), context.divide(down, STEP)
+        yield up, more
+        yield down, less
+        up, down = more, less
+
+
+def _digits(value: Decimal, rounding: str) -> Decimal:
+    """To the four digits of wording.tokens."""
+    return Context(prec=4, rounding=rounding).plus(value)
+
+
+def _cents(value: Decimal, rounding: str) -> Decimal:
+    """To cents, as wording.usd; below ten cents to two digits."""
+    if value < Decimal("0.1"):
+        return Context(prec=2, rounding=rounding).plus(value)
+    return value.quantize(Decimal("0.01"), rounding=rounding)
+
+
+def _with_volume(scenario: Scenario, tokens_per_month: Decimal) -> Scenario:
+    # The volume alone: how it is known, and from when, stays.
+    workload = scenario.workload.model_copy(update={"tokens_per_month": tokens_per_month})
+    return scenario.model_copy(update={"workload": workload})
+
+
+def _with_price(scenario: Scenario, usd_per_million: Decimal) -> Scenario:
+    # One price, also in place of several routes.
+    managed = type(scenario.managed).model_validate({"usdPerMillionTokens": str(usd_per_million)})
+    return scenario.model_copy(update={"managed": managed})
+
+
+def _nodes(scenario: Scenario, turned: Callable[[Scenario], Verdict | None]) -> Flip | None:
+    now = scenario.fleet.node_count
+    for step in range(1, MOST_NODES):
+        for count in (now - step, now + step):
+            changed = _with_nodes(scenario, count)
+            if changed is not None and (verdict := turned(changed)) is not None:
+                return Flip("nodes", Decimal(now), Decimal(count), verdict.level)
+    return None
+
+
+def _with_nodes(scenario: Scenario, count: int) -> Scenario | None:
+    """The same fleet with the last nodes left out, or with more like the last, each in a failure domain of its own.
+    None where there is no such fleet."""
+    fleet = scenario.fleet
+    if count <= fleet.spare_nodes:
+        return None
+    nodes: Any = count
+    if isinstance(fleet, LadderFleet):
+        kept = dict(list(fleet.nodes.items())[:count])
+        last = list(fleet.nodes.values())[-1]
+        for extra in range(count - len(kept)):
+            rungs = [rung.model_copy(update={"region": f"{rung.region}+{extra + 1}"}) for rung in last.candidates]
+            kept[f"extra-{extra + 1}"] = last.model_copy(update={"candidates": tuple(rungs)})
+        nodes = kept
+    return scenario.model_copy(update={"fleet": fleet.model_copy(update={"nodes": nodes})})

@@ -1,0 +1,218 @@
+"""Everything that is known of one pull request and one stack, and the one outcome that follows from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from cost_guard import Baseline, Level, Reason, Verdict, wording
+from cost_guard.registry import ADVISORY, WAIVERS
+from cost_guard.verdict import CANNOT_EVALUATE
+from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
+
+from scripts.crossover.preview.evaluation import Side
+from scripts.crossover.preview.events import PACK, Run, Violation
+from scripts.crossover.preview.flip import Flip
+from scripts.crossover.preview.source import Place
+
+WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
+"""How the pack's advisory rules tell of what a waiver lifts."""
+IN_FORCE = "rule-in-force"
+CONFIGURATION = "configuration"
+PROGRAM = "program"
+OWN_RULES: Mapping[str, str] = {
+    IN_FORCE: "Every mandatory rule of the pack must be in force.",
+    CONFIGURATION: "The stack's configuration must be usable.",
+    PROGRAM: "The preview must run to its end.",
+}
+"""Rules of this command, beside those of the pack."""
+
+SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS)
+"""Its rules that repeat what the verdict warns of, and what is waived."""
+PLACES: Mapping[str, Place] = {
+    "break-even": ("workload", "tokensPerMonth"),
+    "probability": ("workload", "tokensPerMonth"),
+    "capacity": ("fleet", "nodes"),
+    "redundancy": ("fleet", "nodes"),
+    "price-known": ("fleet", "nodes"),
+    "price-fresh": ("fleet", "nodes"),
+    "volume-measured": ("workload", "kind"),
+    "budget": ("constraints", "budgetUsdPerMonth"),
+}
+"""Which key of the configuration a reason speaks of."""
+
+
+class Outcome(StrEnum):
+    """The one word of a review."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    BLOCK = "BLOCK"
+    CANNOT_EVALUATE = "CANNOT EVALUATE"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule has found."""
+
+    rule: str
+    level: str
+    """BLOCK, WARN, WAIVED, or ERROR where there is no verdict."""
+    message: str
+    line: int = 1
+    """Of the configuration file."""
+
+
+@dataclass(frozen=True)
+class ShownWaiver:
+    """A waiver for the stack, as a reviewer must see it."""
+
+    policy: str
+    state: str
+    """"used", "not used", or why it does not count: "expired", "void", "not begun"."""
+    text: str
+    """Reason, ticket, who mends it, who allows it, until when and up to what cost."""
+    line: int
+    """In the waivers' file."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """`base` is None where nothing is compared, `run` None where no program was run."""
+
+    stack: str
+    path: str
+    """Of the configuration file, from the project's root."""
+    today: date
+    head: Side
+    base: Side | None = None
+    run: Run | None = None
+    untrusted: bool = False
+    """Of a pull request from a fork: judged as data."""
+    flips: tuple[Flip, ...] = ()
+    waivers: Waivers = NO_WAIVERS
+    judges_changed: tuple[str, ...] = ()
+    """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+
+    @property
+    def marker(self) -> str:
+        """Hidden in the comment, one a stack: by it the comment is found and updated in place."""
+        return f"<!-- crossover:stack={self.stack.rpartition('/')[2]} -->"
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of the pull request's configuration."""
+        return self.head.verdict
+
+    @property
+    def new_baseline(self) -> Baseline | None:
+        """The baseline, where the pull request itself changes what counts as approved."""
+        before = self.base.baseline if self.base else None
+        return self.head.baseline if self.base and self.head.baseline != before else None
+
+    @property
+    def shown_waivers(self) -> tuple[ShownWaiver, ...]:
+        """Those for this stack, in the file's order, used or not."""
+        stack, fixed = self.stack.rpartition("/")[2], self.verdict.fixed_usd_per_month if self.verdict else None
+        waived = {finding.rule for finding in self.findings if finding.level == "WAIVED"}
+
+        def shown(waiver: Waiver) -> ShownWaiver:
+            status = waiver.status(self.today, fixed)
+            used = "used" if waiver.policy in waived else "not used"
+            return ShownWaiver(
+                policy=waiver.policy,
+                state=used if status is Status.VALID else str(status),
+                text=waiver_words(waiver),
+                line=self.waivers.line_of(waiver),
+            )
+
+        return tuple(shown(waiver) for waiver in self.waivers.entries if fnmatchcase(stack, waiver.stack))
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """All of them, the worst first."""
+        found = [Finding(CONFIGURATION, "ERROR", line, _line_of(line)) for line in self.head.errors]
+        found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
+        if self.run is not None:
+            found += [
+                Finding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
+                for rule, how in self.run.weakened
+            ]
+            found += [self._of_violation(violation) for violation in self.run.violations if self._is_news(violation)]
+            found += self._waived_elsewhere(self.run.violations)
+            found += [Finding(PROGRAM, "ERROR", message) for message in self.run.failures]
+        order = ("ERROR", "BLOCK", "WAIVED", "WARN")
+        return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
+
+    @property
+    def outcome(self) -> Outcome:
+        """A block is certain even where the program failed; else what is not known is not called a pass."""
+        levels = {finding.level for finding in self.findings}
+        if "BLOCK" in levels:
+            return Outcome.BLOCK
+        if self.verdict is None:
+            return Outcome.CANNOT_EVALUATE
+        if "ERROR" in levels:
+            return Outcome.FAILED
+        if levels or self.verdict.level is not Level.PASS:
+            return Outcome.WARN
+        return Outcome.PASS
+
+    def exit_code(self, strict: bool) -> int:
+        """0 pass or warn, 4 a warning with strict, 2 block, 3 cannot evaluate, 1 failed."""
+        codes = {Outcome.BLOCK: 2, Outcome.CANNOT_EVALUATE: CANNOT_EVALUATE, Outcome.FAILED: 1}
+        return 4 if strict and self.outcome is Outcome.WARN else codes.get(self.outcome, 0)
+
+    def _of_reason(self, reason: Reason) -> Finding:
+        return Finding(reason.code, str(reason.level), reason.message, self._line(PLACES.get(reason.code, ())))
+
+    def _of_violation(self, violation: Violation) -> Finding:
+        level = "BLOCK" if violation.level == "mandatory" else "WARN"
+        place: Place = PLACES.get(violation.rule, ("fleet", "nodes", violation.name))
+        rule = violation.rule if violation.pack == PACK else f"{violation.pack}/{violation.rule}"
+        return Finding(rule, level, f"{violation.name}: {violation.message}", self._line(place))
+
+    def _waived_elsewhere(self, violations: Iterable[Violation]) -> Iterator[Finding]:
+        """What a waiver lifts of rules that are not the verdict's."""
+        told = {reason.code for reason in (self.verdict.reasons if self.verdict else ())}
+        for violation in violations:
+            if violation.pack == PACK and violation.rule in SHOWN_BY_THE_PACK:
+                for rule, text in WAIVED_LINE.findall(violation.message):
+                    if rule not in told:
+                        place: Place = ("fleet", "nodes", violation.name)
+                        yield Finding(rule, "WAIVED", f"{violation.name}: {text}", self._line(place))
+
+    def _is_news(self, violation: Violation) -> bool:
+        """Not what the verdict says anyway."""
+        if violation.pack != PACK:
+            return True
+        told = {(reason.code, str(reason.level)) for reason in (self.verdict.reasons if self.verdict else ())}
+        level = "BLOCK" if violation.level == "mandatory" else "WARN"
+        weakened = {rule for rule, _ in (self.run.weakened if self.run else ())}
+        covered = (violation.rule, level) in told or (violation.rule in weakened and (violation.rule, "BLOCK") in told)
+        return violation.rule not in SHOWN_BY_THE_PACK and not covered
+
+    def _line(self, place: Place) -> int:
+        return self.head.config.line(place) if self.head.config else 1
+
+
+def waiver_words(waiver: Waiver) -> str:
+    """All that a reviewer asks of a waiver, whatever it is worth today."""
+    cap = waiver.cost_cap_usd_per_month
+    up_to = "" if cap is None else f", void above {wording.usd(cap)}/month"
+    return (
+        f"{waiver.reason.strip()} ({waiver.ticket}); {waiver.owner} mends it, {waiver.approver} allows it until "
+        f"{waiver.expires}{up_to}"
+    )
+
+
+def _line_of(error: str) -> int:
+    """The line that an error names: "path:12: …"."""
+    line = error.split(":")[1] if error.count(":") > 1 else ""
+    return int(line) if line.isdigit() else 1

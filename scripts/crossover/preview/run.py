@@ -1,0 +1,134 @@
+"""The command: reads, judges, runs the preview, writes the four files, and exits as the verdict says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cost_guard import CatalogueError, load_catalogue
+from cost_guard.waivers import WaiverError, load_waivers
+from rich.text import Text
+
+from scripts.crossover.output import console, emit_json, styled
+from scripts.crossover.preview import comment, junit, report, rules, sarif
+from scripts.crossover.preview.engine import preview, secret_values
+from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
+from scripts.crossover.preview.flip import flips
+from scripts.crossover.preview.review import Review
+from scripts.crossover.preview.scrub import Scrubber, from_environment
+from scripts.crossover.preview.source import SourceError, Tree, changed_files, config_path
+from scripts.crossover.stack import REPOSITORY, AsJson, Stack, project
+from stacks.settings import SettingsError, today
+
+STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
+JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")
+"""What decides the verdict beside the configuration: a pull request that changes it says so."""
+
+
+def command(
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where comment.md and the reports go.", metavar="DIR")],
+    stack: Stack = "local",
+    base: Annotated[
+        str | None, typer.Option(metavar="REF", help="What to compare with, such as origin/main or HEAD^1.")
+    ] = None,
+    untrusted: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Judge the configuration at this ref as data: no program, no secret."),
+    ] = None,
+    policy_pack_config: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Given to the engine with the pack.")
+    ] = None,
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+) -> None:
+    """The gate on a pull request: preview with the pack, comment and reports. Exits 0 pass or warn, 2 block, 3 cannot
+    evaluate, 1 where the program or the engine failed."""
+    if not STACK.fullmatch(stack):
+        raise typer.BadParameter(f"{stack!r} is no name of a stack", param_hint="--stack")
+    clean = Scrubber(from_environment(os.environ))
+    try:
+        gate = Gate(load_catalogue(), today(), stack.rpartition("/")[2], project=project())
+        review = _review(gate, stack, base, untrusted)
+        if review.verdict is not None and not review.untrusted:
+            review, clean = _previewed(review, policy_pack_config)
+        written = write(review, out, strict, clean)
+    except (SourceError, SettingsError, CatalogueError, OSError) as error:
+        print(f"crossover: {clean(str(error))}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    if as_json:
+        emit_json(json.loads(written["report.json"]))
+    else:
+        _show(review, out, clean)
+    raise typer.Exit(review.exit_code(strict))
+
+
+def _review(gate: Gate, stack: str, base: str | None, untrusted: str | None) -> Review:
+    """What can be known without the engine. Raises SourceError."""
+    path = config_path(stack)
+    broken: tuple[str, ...] = ()
+    try:
+        gate = replace(gate, waivers=load_waivers(REPOSITORY))
+    except WaiverError as error:
+        broken = tuple(error.lines)
+    head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
+    if head.config is None and not head.errors:
+        head = Side(head.name, errors=(f"{path}:1: there is no such file; has stack {stack} another name?",))
+    if broken:
+        head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *broken))
+    before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False) if base else None
+    return Review(
+        stack=stack,
+        path=path,
+        today=gate.today,
+        head=head,
+        base=before,
+        untrusted=untrusted is not None,
+        waivers=gate.waivers,
+        flips=flips(head.scenario, gate.vary(head)) if head.scenario else (),
+        judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
+    )
+
+
+def _previewed(review: Review, pack_config: Path | None) -> tuple[Review, Scrubber]:
+    """The review with what the engine reports, and what hides all secrets that the engine knew."""
+    assert review.head.config is not None
+    hidden = secret_values(review.stack, review.head.config.secrets)
+    clean = Scrubber([*from_environment(os.environ), *hidden])
+    return replace(review, run=preview(review.stack, review.today, clean, pack_config)), clean
+
+
+def write(review: Review, folder: Path, strict: bool, clean: Scrubber) -> dict[str, str]:
+    """Writes all files, whatever the outcome, and returns their texts by name. Raises OSError."""
+    demands = rules.known()
+    texts = {
+        "comment.md": comment.render(review),
+        "report.json": _json(report.document(review, strict)),
+        "junit.xml": junit.render(review, demands),
+        "sarif.json": _json(sarif.document(review, demands)),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    cleaned = {name: clean(text) for name, text in texts.items()}
+    for name, text in cleaned.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return cleaned
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _show(review: Review, folder: Path, clean: Scrubber) -> None:
+    out = console()
+    told = "" if review.verdict is None else f"  {review.verdict.summary}"
+    out.print(Text.assemble(styled(review.outcome.value.split()[0], review.outcome.value), clean(told)))
+    for finding in review.findings:
+        out.print(Text.assemble(styled(finding.level), clean(f" {finding.rule}: {finding.message}")))
+    for flip in review.flips:
+        out.print(Text(f"turned by {flip.words}"))
+    out.print(Text(f"written: {folder / 'comment.md'}, report.json, junit.xml, sarif.json"))

@@ -1,0 +1,227 @@
+"""A stack's configuration as data: parsed YAML, from the working tree or from a git ref. Nothing of it is run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from stacks.settings import NAMESPACE
+
+MOST_BYTES = 256 * 1024
+MOST_NODES, DEEPEST = 20_000, 64
+"""Aliases make a small file large once it is walked: that is refused, too."""
+
+Place = tuple[str, ...]
+"""Keys from the namespace on: ("fleet", "nodes", "a")."""
+
+
+class SourceError(Exception):
+    """The repository cannot be asked: no such ref, or no git. The message says what to do."""
+
+
+class ConfigError(Exception):
+    """The file cannot be used. `lines` has one line for each thing to mend."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The project's files as they are at `ref`, or in the working tree where it is empty."""
+
+    folder: Path
+    ref: str = ""
+
+    def text(self, path: str) -> str | None:
+        """The content of a file by its path from the project's root; None where there is none. Raises ConfigError,
+        SourceError."""
+        return self._committed(path) if self.ref else self._working(path)
+
+    @contextmanager
+    def folder_with(self, path: str | None) -> Iterator[Path]:
+        """A folder that has this file, if there is one, where this tree has it. Raises ConfigError, SourceError."""
+        if not self.ref:
+            yield self.folder
+            return
+        with TemporaryDirectory() as name:
+            if path is not None and (text := self.text(path)) is not None:
+                (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(name) / path).write_text(text, encoding="utf-8")
+            yield Path(name)
+
+    def _working(self, path: str) -> str | None:
+        try:
+            with (self.folder / path).open("rb") as file:
+                return _decoded(path, file.read(MOST_BYTES + 1))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+    def _committed(self, path: str) -> str | None:
+        commit = commit_of(self.folder, self.ref)
+        # The listing tells files from links and folders: what a link of someone else's says is not followed.
+        listed = git(self.folder, "--literal-pathspecs", "ls-tree", "--long", "-z", commit, "--", path)
+        if not listed:
+            return None
+        mode, _, blob, size, *_ = listed.split()
+        if not mode.startswith("100"):
+            raise ConfigError(f"{path}: is not a plain file at {self.ref}")
+        if int(size) > MOST_BYTES:
+            raise ConfigError(_too_large(path))
+        return _decoded(path, git(self.folder, "cat-file", "blob", blob, text=False))
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """One stack's configuration file."""
+
+    path: str
+    """From the project's root."""
+    values: Mapping[str, Any]
+    """By key without the namespace `crossover:`; a secret is the text "[secret]"."""
+    lines: Mapping[Place, int] = field(default_factory=dict)
+    """Key → the line it stands on, from 1."""
+    secrets: tuple[Place, ...] = ()
+    """The keys whose values are encrypted in the file, each from its namespace on: ("crossover:apiKeys", "openai")."""
+
+    def line(self, place: Place) -> int:
+        """The line of a key, or of the nearest one around it that the file has; 1 if there is none."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+
+def config_path(stack: str) -> str:
+    """Where the configuration of a stack is; of organization/project/stack, the stack counts."""
+    return f"stacks/config/Pulumi.{stack.rpartition('/')[2]}.yaml"
+
+
+def read_config(tree: Tree, path: str) -> StackConfig | None:
+    """None where the file does not exist. Raises ConfigError, SourceError."""
+    text = tree.text(path)
+    return None if text is None else parse_config(text, path)
+
+
+def parse_config(text: str, path: str) -> StackConfig:
+    """The `crossover:` keys of a stack's configuration file. Raises ConfigError."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        placed = list(_walk(root, path))
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{where}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+    config = document.get("config") if isinstance(document, dict) else document
+    if not isinstance(config, dict | None):
+        raise ConfigError(f"{path}: expected a map `config:` of keys like {NAMESPACE}workload")
+    secrets: list[Place] = []
+    shown = {str(key): _without_secrets(_value(value), (str(key),), secrets) for key, value in (config or {}).items()}
+    values = {key.removeprefix(NAMESPACE): value for key, value in shown.items() if key.startswith(NAMESPACE)}
+    lines = {
+        (place[1].removeprefix(NAMESPACE), *place[2:]): line
+        for place, line in placed
+        if len(place) > 1 and place[0] == "config" and place[1].startswith(NAMESPACE)
+    }
+    return StackConfig(path, values, lines, tuple(secrets))
+
+
+def commit_of(folder: Path, ref: str) -> str:
+    """The commit that a ref names. Raises SourceError."""
+    try:
+        commit: str = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except SourceError:
+        raise SourceError(
+            f"git knows no commit {ref!r}; fetch it first (in GitHub Actions: actions/checkout with fetch-depth: 0)"
+        ) from None
+    return commit.strip()
+
+
+def changed_files(folder: Path, base: str, head: str, *paths: str) -> list[str]:
+    """Which files below `paths` differ between two refs; `head` empty is the working tree. Raises SourceError."""
+    refs = [commit_of(folder, ref) for ref in (base, head) if ref]
+    return [name for name in git(folder, "diff", "--name-only", "-z", *refs, "--", *paths).split("\0") if name]
+
+
+def git(folder: Path, *arguments: str, text: bool = True) -> Any:
+    """Standard output of git, decoded or as bytes. Raises SourceError."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, timeout=60, check=True)
+    except FileNotFoundError:
+        raise SourceError("git is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"git {arguments[0]} did not answer in 60 s") from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        raise SourceError(f"git {' '.join(arguments)}: {said or 'failed'}") from None
+    return done.stdout.decode(errors="replace") if text else done.stdout
+
+
+def _decoded(path: str, content: bytes) -> str:
+    if len(content) > MOST_BYTES:
+        raise ConfigError(_too_large(path))
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+
+
+def _too_large(path: str) -> str:
+    return f"{path}: is larger than the {MOST_BYTES // 1024} KiB that a configuration may have"
+
+
+def _walk(root: yaml.Node | None, path: str) -> Iterator[tuple[Place, int]]:
+    """Every key with its line. Raises ConfigError on a key that stands twice, and on too many nodes."""
+    waiting: list[tuple[Place, yaml.Node]] = [] if root is None else [((), root)]
+    for _ in range(MOST_NODES):
+        if not waiting:
+            return
+        place, node = waiting.pop()
+        if len(place) > DEEPEST:
+            break
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [((*place, str(index)), item) for index, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        seen: set[str] = set()
+        for key, item in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: {name} stands twice")
+            seen.add(name)
+            yield (*place, name), key.start_mark.line + 1
+            waiting.append(((*place, name), item))
+    raise ConfigError(f"{path}: is over {DEEPEST} keys deep, or over {MOST_NODES:,} values large, aliases counted")
+
+
+def _value(given: Any) -> Any:
+    """As the program reads it: text that is JSON is what the JSON says."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        return given
+
+
+def _without_secrets(value: Any, place: Place, found: list[Place]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            found.append(place)
+            return "[secret]"
+        return {key: _without_secrets(item, (*place, str(key)), found) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item, (*place, str(index)), found) for index, item in enumerate(value)]
+    return value

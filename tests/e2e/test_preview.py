@@ -1,0 +1,196 @@
+"""`crossover preview` on the real engine: what a pull request's reviewer is told, and with what the command ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.checkout import Checkout, ended
+
+RUNG = {"cloud": "local", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
+DOUBLED = {
+    f"fleet.nodes.{key}": {"candidates": [{**RUNG, "region": region}]}
+    for key, region in (("c", "bay-4"), ("d", "bay-5"))
+}
+TODAY = date(2026, 4, 20)
+
+
+class PullRequest:
+    """A clone under git, whose `main` is the committed example; the working tree is what is asked for."""
+
+    def __init__(self, clone: Checkout) -> None:
+        self.clone, self.out = clone, clone.folder / "out"
+        self.git("init", "-q", "-b", "main")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "base")
+
+    def git(self, *arguments: str) -> None:
+        identity = ("-c", "user.name=a. person", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=self.clone.folder, check=True, capture_output=True)
+
+    def preview(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
+        """The exit code, the document and the comment."""
+        process = self.clone.start(
+            ".venv/bin/python", "-m", "scripts.crossover", "preview", "--stack", "local", "--base", "HEAD",
+            "--out", str(self.out), *arguments, CROSSOVER_TODAY=TODAY.isoformat(),
+        )  # fmt: skip
+        said = ended(process, timeout_s=240)
+        assert (self.out / "report.json").exists(), said
+        document = json.loads((self.out / "report.json").read_text())
+        assert process.returncode == document["exitCode"], said
+        return process.returncode, document, (self.out / "comment.md").read_text()
+
+    def write(self, path: str, text: str) -> None:
+        (self.clone.folder / path).write_text(text)
+
+
+@pytest.fixture
+def pull_request(clone: Checkout) -> Iterator[PullRequest]:
+    yield PullRequest(clone)
+    assert clone.machines == {}  # a preview rents nothing
+
+
+def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: PullRequest) -> None:
+    """2 → 4 nodes: 4 × 7,920 + 4,100 = 35,780 for tokens that cost 30,000 managed. The pack reports the same."""
+    pull_request.clone.configure(DOUBLED)
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"]) == (2, "BLOCK")
+    assert comment.startswith("<!-- crossover:stack=local -->\n## ⛔ BLOCK: `local` loses $5,780 a month\n")
+    assert "| **Self-hosted, USD per month** | $19,940 | $35,780 | +$15,840 (+79.4 %) |" in comment
+    assert "- 3 nodes instead of 4" in comment
+    assert "| ➕ create | `d` | `gpucloud:index:Node` |" in comment
+    mandatory = {violation["rule"] for violation in document["violations"] if violation["level"] == "mandatory"}
+    assert mandatory == {"break-even", "probability"}
+    assert document["failures"] == document["notInForce"] == []
+    assert len(document["changes"]) == 14
+    sarif = json.loads((pull_request.out / "sarif.json").read_text())
+    assert {r["ruleId"] for r in sarif["runs"][0]["results"] if r["level"] == "error"} == mandatory
+    assert "<failure" in (pull_request.out / "junit.xml").read_text()
+
+
+def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
+    """Asserted volume: a warning, which --strict makes exit 4."""
+    code, document, comment = pull_request.preview("--strict")
+    assert (code, document["verdict"]) == (4, "WARN")
+    assert "`local` saves $10,060 a month, with" in comment
+    assert document["failures"] == document["notInForce"] == []
+    assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
+
+
+def waivers(expires: date) -> str:
+    created = expires - timedelta(days=60)
+    return yaml.safe_dump(
+        [
+            {
+                "policy": policy, "stack": "local", "owner": "ada", "approver": "grace", "ticket": "FIN-1",
+                "reason": "the migration needs both", "created": created.isoformat(), "expires": expires.isoformat(),
+            }
+            for policy in ("break-even", "probability")
+        ]
+    )  # fmt: skip
+
+
+def test_a_valid_waiver_lets_it_through_and_is_shown(pull_request: PullRequest) -> None:
+    """And the reviewer is told that this pull request brings the waiver along."""
+    pull_request.clone.configure(DOUBLED)
+    pull_request.write("waivers.yaml", waivers(TODAY + timedelta(days=10)))
+    pull_request.git("add", "waivers.yaml")
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"]) == (0, "WARN")
+    assert "with break-even, probability waived" in comment
+    assert "| break-even | used | the migration needs both (FIN-1); ada mends it, grace allows it until" in comment
+    assert "**It changes what judges it:** `waivers.yaml`." in comment
+    sarif = json.loads((pull_request.out / "sarif.json").read_text())
+    assert all("suppressions" in r for r in sarif["runs"][0]["results"] if r["level"] == "error")
+
+
+def test_an_expired_one_does_not(pull_request: PullRequest) -> None:
+    pull_request.clone.configure(DOUBLED)
+    pull_request.write("waivers.yaml", waivers(TODAY - timedelta(days=1)))
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"]) == (2, "BLOCK")
+    assert "| break-even | expired | the migration needs both" in comment
+
+
+def test_a_broken_configuration_cannot_be_evaluated(pull_request: PullRequest) -> None:
+    """Of the scenario or of what the program alone reads, each with its line."""
+    pull_request.clone.configure({"workload.tokenPerMonth": 6e9, "serving.maxNumSeq": 1})
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"], document["head"]["verdict"]) == (3, "CANNOT EVALUATE", None)
+    for key, meant in (("workload.tokenPerMonth", "tokensPerMonth"), ("serving.maxNumSeq", "maxNumSeqs")):
+        assert f": crossover:{key}: unknown key (did you mean {meant}?)" in comment
+    assert "Pulumi.local.yaml:1:" not in comment
+
+
+def test_a_program_failure_is_not_called_a_violation(pull_request: PullRequest) -> None:
+    """Nor does what it says leak what looks like a key, or a secret of the configuration."""
+    key = "sk-" + "x1" * 12
+    secret = "planted in the " + "configuration"
+    pull_request.clone.run(
+        "scripts/pulumi", "config", "set", "--secret", "--path", "crossover:apiKeys.openai", secret, "-s", "local"
+    )
+    program = pull_request.clone.folder / "stacks" / "__main__.py"
+    reveal = 'settings.api_keys["openai"].get_secret_value()'
+    program.write_text(program.read_text() + f'\nraise ValueError("{key} " + {reveal})\n')
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"]) == (1, "FAILED")
+    assert "## 💥 FAILED: the preview of `local` did not run to its end (the gate alone says WARN)" in comment
+    assert "this is no violation of a policy" in comment
+    assert "ValueError: [secret] [secret]" in comment
+    assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
+    for path in pull_request.out.iterdir():
+        assert secret not in path.read_text()
+        assert key not in path.read_text()
+
+
+@pytest.mark.parametrize("level", ["disabled", "advisory"])
+def test_a_rule_that_is_not_mandatory_blocks_by_its_name(pull_request: PullRequest, level: str) -> None:
+    """Although nothing else is wrong and the engine is content."""
+    path = pull_request.clone.folder / "levels.json"
+    path.write_text(json.dumps({"capacity": level}))
+    code, document, comment = pull_request.preview("--policy-pack-config", str(path))
+    assert (code, document["verdict"]) == (2, "BLOCK")
+    assert [entry["rule"] for entry in document["notInForce"]] == ["capacity"]
+    assert "the mandatory rule capacity was not in force: " in comment
+
+
+def test_a_rule_that_is_taken_out_of_the_pack_blocks_by_its_name(pull_request: PullRequest) -> None:
+    """By events alone: no configuration tells of it."""
+    entry = pull_request.clone.folder / "policies" / "__main__.py"
+    text = entry.read_text()
+    entry.write_text(text.replace("policies=policies()", 'policies=[p for p in policies() if p.name != "budget"]'))
+    assert entry.read_text() != text
+    code, document, comment = pull_request.preview()
+    assert (code, document["notInForce"]) == (2, [{"rule": "budget", "how": "disabled"}])
+    assert "**It changes what judges it:** `policies/__main__.py`." in comment
+
+
+def test_a_forks_configuration_is_judged_without_its_program(pull_request: PullRequest) -> None:
+    """The fork's program would fail, and would leave a mark if it ran."""
+    clone = pull_request.clone
+    pull_request.git("checkout", "-q", "-b", "fork")
+    clone.configure(DOUBLED)
+    mark = clone.folder / "ran"
+    (clone.folder / "stacks" / "__main__.py").write_text(f"open({str(mark)!r}, 'w')\nraise SystemExit(1)\n")
+    pull_request.git("commit", "-q", "-a", "-m", "from a fork")
+    pull_request.git("checkout", "-q", "main")
+    code, document, comment = pull_request.preview("--untrusted", "fork")
+    assert (code, document["verdict"], document["changes"]) == (2, "BLOCK", None)
+    assert "**No resource diff.**" in comment
+    assert not mark.exists()
+
+
+def test_a_stack_that_the_backend_does_not_know_is_a_failure_with_the_engines_words(pull_request: PullRequest) -> None:
+    config = Path("stacks") / "config"
+    folder = pull_request.clone.folder
+    (folder / config / "Pulumi.other.yaml").write_text((folder / config / "Pulumi.local.yaml").read_text())
+    code, document, comment = pull_request.preview("--stack", "other")
+    assert (code, document["verdict"]) == (1, "FAILED")
+    assert "no stack named" in comment

@@ -1,0 +1,110 @@
+"""A pull request on paper: a repository with a stack's configuration, and the review of it without an engine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cost_guard import load_catalogue
+from cost_guard.waivers import NO_WAIVERS, Waivers
+
+from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
+from scripts.crossover.preview.events import Run
+from scripts.crossover.preview.flip import flips
+from scripts.crossover.preview.review import Review
+from scripts.crossover.preview.source import Tree, config_path
+
+TODAY = date(2026, 4, 20)
+"""25 days after the quotation of 2026-03-26: every price is fresh."""
+QUOTED = "quoted/lambda-8x-a100-80gb"
+"""$7,920 a month, 4,759 tokens/s."""
+NOTHING_RAN_AMISS = Run()
+CERTAIN = {"draws": 100, "volume": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}
+
+
+def config(nodes: int = 2, volume: Any = 6.0e9, **sections: Any) -> dict[str, Any]:
+    """A stack's configuration file; `sections` add keys of `crossover:`, or replace them."""
+    ladders = {
+        key: {"candidates": [{"cloud": "local", "region": f"bay-{key}", "sku": "sim-8x-a100", "standsFor": QUOTED}]}
+        for key in "abcdefgh"[:nodes]
+    }
+    own: dict[str, Any] = {
+        "workload": {"tokensPerMonth": volume, "kind": "measured", "peakToMean": 1.3},
+        "managed": {"usdPerMillionTokens": 5.0},
+        "fleet": {"nodes": ladders},
+        "uncertainty": CERTAIN,
+        "serving": {"engine": "simulator", "model": "meta-llama/Llama-3.3-70B-Instruct", "servedName": "llama-70b"},
+        "gatewayNode": {"cloud": "local", "region": "bay-9", "sku": "small"},
+        **sections,
+    }
+    return {"config": {f"crossover:{key}": value for key, value in own.items() if value is not None}}
+
+
+class Project:
+    """A git repository that holds nothing but configurations."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> None:
+        identity = ("-c", "user.name=a. person", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def write(self, document: Any, stack: str = "prod") -> None:
+        """The configuration; a text as it is."""
+        path = self.folder / config_path(stack)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document if isinstance(document, str) else yaml.safe_dump(document, sort_keys=False))
+
+    def commit(self, document: Any = None, stack: str = "prod") -> None:
+        """Commits everything, after writing a configuration."""
+        if document is not None:
+            self.write(document, stack)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "a change")
+
+    def side(self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS) -> Side:
+        """The configuration at a ref, judged."""
+        return evaluate_side(self.gate(waivers), Tree(self.folder, ref), config_path("prod"), whole=whole)
+
+    def gate(self, waivers: Waivers = NO_WAIVERS) -> Gate:
+        return Gate(load_catalogue(), TODAY, "prod", waivers)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Project(folder)
+
+
+@pytest.fixture
+def reviewed(project: Project) -> Callable[..., Review]:
+    """The review of a configuration, compared with another one; reviewed(new, old, run=Run(…))."""
+
+    def make(
+        new: Any, old: Any = None, *, run: Run | None = NOTHING_RAN_AMISS, waivers: Waivers = NO_WAIVERS, **more: Any
+    ) -> Review:
+        if old is not None:
+            project.commit(old)
+        project.write(new)
+        head = project.side(waivers=waivers)
+        return Review(
+            stack="prod",
+            path=config_path("prod"),
+            today=TODAY,
+            head=head,
+            base=project.side("HEAD", whole=False) if old is not None else None,
+            run=run if head.verdict else None,
+            flips=flips(head.scenario, project.gate(waivers).vary(head)) if head.scenario else (),
+            waivers=waivers,
+            **more,
+        )
+
+    return make

@@ -1,0 +1,197 @@
+"""The three documents for programs: complete, of their formats' shapes, and without a secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from scripts.crossover.preview import junit, report, rules, sarif
+from scripts.crossover.preview.events import Run, Violation
+from scripts.crossover.preview.review import Review
+
+from .conftest import config
+from .test_comment import waiver, waivers
+
+Reviewed = Callable[..., Review]
+PATH = "stacks/config/Pulumi.prod.yaml"
+
+SARIF_SHAPE: dict[str, Any] = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "properties": {
+        "version": {"const": "2.1.0"},
+        "runs": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "required": ["tool", "results"],
+                "properties": {
+                    "tool": {
+                        "required": ["driver"],
+                        "properties": {
+                            "driver": {
+                                "required": ["name"],
+                                "properties": {
+                                    "rules": {
+                                        "uniqueItems": True,
+                                        "items": {
+                                            "required": ["id"],
+                                            "properties": {"shortDescription": {"required": ["text"]}},
+                                        },
+                                    }
+                                },
+                            }
+                        },
+                    },
+                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                    "results": {"items": {"$ref": "#/$defs/result"}},
+                },
+            },
+        },
+    },
+    "$defs": {
+        "result": {
+            "required": ["message", "ruleId", "locations"],
+            "properties": {
+                "message": {"required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}},
+                "level": {"enum": ["none", "note", "warning", "error"]},
+                "ruleIndex": {"type": "integer", "minimum": 0},
+                "locations": {
+                    "minItems": 1,
+                    "items": {
+                        "required": ["physicalLocation"],
+                        "properties": {
+                            "physicalLocation": {
+                                "required": ["artifactLocation"],
+                                "properties": {
+                                    "artifactLocation": {"properties": {"uri": {"pattern": "^[^/\\\\][^\\\\]*$"}}},
+                                    "region": {"properties": {"startLine": {"type": "integer", "minimum": 1}}},
+                                },
+                            }
+                        },
+                    },
+                },
+                "partialFingerprints": {"additionalProperties": {"type": "string"}},
+                "suppressions": {
+                    "items": {
+                        "required": ["kind"],
+                        "properties": {
+                            "kind": {"enum": ["inSource", "external"]},
+                            "status": {"enum": ["accepted", "underReview", "rejected"]},
+                            "justification": {"type": "string"},
+                        },
+                    }
+                },
+            },
+        }
+    },
+}
+"""What SARIF 2.1.0 (OASIS, 3.13 to 3.35) demands of the properties that we write."""
+
+
+@pytest.fixture
+def blocked(reviewed: Reviewed) -> Review:
+    """A doubled fleet, a rule that was not in force, a node outside the fleet, and one waiver."""
+    urn = "urn:pulumi:prod::crossover::gpucloud:index:Node::b"
+    run = Run(
+        violations=(Violation("node-outside-fleet", "cost-guard", "mandatory", urn, "outside"),),
+        weakened=(("budget", "disabled"),),
+    )
+    return reviewed(config(4), config(2), run=run, waivers=waivers(waiver("probability")))
+
+
+def test_sarif_has_its_shape_and_stable_ids(blocked: Review) -> None:
+    document = sarif.document(blocked, rules.known())
+    jsonschema.validate(document, SARIF_SHAPE)
+    (run,) = document["runs"]
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert {"break-even", "probability", "capacity", "node-outside-fleet", "rule-in-force", "configuration"} <= set(ids)
+    for result in run["results"]:
+        assert ids[result["ruleIndex"]] == result["ruleId"]
+    assert [(r["ruleId"], r["level"]) for r in run["results"]] == [
+        ("break-even", "error"), ("rule-in-force", "error"), ("node-outside-fleet", "error"), ("probability", "error"),
+    ]  # fmt: skip
+
+
+def test_sarif_points_at_the_line_of_the_key(blocked: Review) -> None:
+    """break-even at the volume, a node's violation at the node."""
+    assert blocked.head.config is not None
+    (run,) = sarif.document(blocked, rules.known())["runs"]
+    places = {r["ruleId"]: r["locations"][0]["physicalLocation"] for r in run["results"]}
+    assert places["break-even"]["artifactLocation"]["uri"] == PATH
+    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines["workload", "tokensPerMonth"]
+    assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines["fleet", "nodes", "b"]
+
+
+def test_a_waived_finding_is_suppressed_with_its_reason(blocked: Review) -> None:
+    (run,) = sarif.document(blocked, rules.known())["runs"]
+    suppressed = {r["ruleId"]: r["suppressions"] for r in run["results"] if "suppressions" in r}
+    assert list(suppressed) == ["probability"]
+    assert suppressed["probability"][0]["justification"].startswith("for the migration (FIN-1); ada mends it")
+
+
+def test_fingerprints_do_not_change_with_figures(reviewed: Reviewed) -> None:
+    """The same finding at another volume is the same alert."""
+
+    def prints(review: Review) -> dict[str, Any]:
+        (run,) = sarif.document(review, rules.known())["runs"]
+        return {result["ruleId"]: result["partialFingerprints"] for result in run["results"]}
+
+    assert prints(reviewed(config(4))) == prints(reviewed(config(4, volume=5e9)))
+
+
+def test_junit_has_one_case_a_rule(blocked: Review) -> None:
+    suite = ElementTree.fromstring(junit.render(blocked, rules.known()).split("\n", 1)[1])
+    cases = {case.get("name"): case for case in suite.iter("testcase")}
+    assert set(cases) == set(rules.known())
+    failed = {name for name, case in cases.items() if case.find("failure") is not None}
+    assert failed == {"break-even", "rule-in-force", "node-outside-fleet"}
+    told = cases["probability"].find("system-out")
+    assert told is not None
+    assert (told.text or "").startswith("WAIVED ")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == (str(len(cases)), "3", "0")
+
+
+def test_junit_skips_what_was_not_asked(reviewed: Reviewed) -> None:
+    """Without a run the pack's other rules; without a verdict all but the configuration."""
+
+    def skipped(review: Review) -> set[str | None]:
+        suite = ElementTree.fromstring(junit.render(review, rules.known()).split("\n", 1)[1])
+        return {case.get("name") for case in suite.iter("testcase") if case.find("skipped") is not None}
+
+    assert "node-outside-fleet" in skipped(reviewed(config(2), run=None))
+    assert "break-even" not in skipped(reviewed(config(2), run=None))
+    assert skipped(reviewed(config(2, managed={}))) == set(rules.known()) - {"configuration"}
+
+
+def test_junit_is_xml_whatever_a_message_holds(reviewed: Reviewed) -> None:
+    """Control characters are in no XML."""
+    text = junit.render(reviewed(config(2), run=Run(failures=("\x1b[31m<boom> & \x00]]>",))), rules.known())
+    assert "boom" in "".join(ElementTree.fromstring(text.split("\n", 1)[1]).itertext())
+
+
+def test_the_document_has_both_verdicts_and_everything_else(blocked: Review) -> None:
+    document = json.loads(json.dumps(report.document(blocked, strict=False)))
+    assert (document["verdict"], document["exitCode"], document["marker"]) == (
+        "BLOCK", 2, "<!-- crossover:stack=prod -->",
+    )  # fmt: skip
+    assert document["head"]["verdict"]["selfHostedUsdPerMonth"] == 35780
+    assert document["base"]["verdict"]["selfHostedUsdPerMonth"] == 19940
+    assert document["base"]["ref"] == "HEAD"
+    assert document["head"]["selfHostedUsdPerMillion"] == pytest.approx(35780 / 6000)
+    assert document["notInForce"] == [{"rule": "budget", "how": "disabled"}]
+    assert document["violations"][0]["rule"] == "node-outside-fleet"
+    assert document["waivers"][0]["state"] == "used"
+    assert {flip["input"] for flip in document["flips"]} == {"volume", "managed price", "nodes"}
+
+
+def test_the_document_of_what_cannot_be_evaluated(reviewed: Reviewed) -> None:
+    document = report.document(reviewed(config(2, managed={})), strict=False)
+    assert (document["verdict"], document["exitCode"], document["head"]["verdict"]) == ("CANNOT EVALUATE", 3, None)
+    assert "managed" in document["head"]["errors"][0]
+    assert document["changes"] is None
