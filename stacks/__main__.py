@@ -7,8 +7,7 @@ from cost_guard import CatalogueError, evaluate, explain, load_catalogue
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet
-from stacks.gateway.component import PORTS as GATEWAY_PORTS
-from stacks.gateway.component import Gateway, certificate_names
+from stacks.gateway.component import HOST_PORTS, Gateway, certificate_names
 from stacks.machines import Machines, surveyed
 from stacks.monitoring.model import Limits
 from stacks.settings import GATEWAY, SettingsError, from_pulumi, today
@@ -30,7 +29,7 @@ credentials = Credentials(
     nodes=certificate_names(settings),
     generation=settings.credentials_generation,
 )
-machines = Machines(settings, credentials, found, GATEWAY_PORTS)
+machines = Machines(settings, credentials, found, HOST_PORTS)
 fleet = Fleet("fleet", settings, credentials, machines)
 limits = Limits(
     minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,
