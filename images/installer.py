@@ -21,18 +21,14 @@ from images.bundle import Bundle
 from images.checks import Checks
 from images.effects import Effect
 from images.errors import DiskFull, InstallError
-from images.health import Health, inspect
 from images.placement import Placement
 from images.plan import PROGRAMS, Plan, PlannedEnvironment, PlannedFile, draft_manifest, secret_files
 from images.planning import plan_for
 from images.probe import Probe, ask, require_programs
-from images.removal import remove
 from images.sources import REPOSITORY
 from images.ssh import Connection, require
 from images.supervision import supervision
 from images.waiting import Mask, Progress, Watch
-
-__all__ = ["Health", "InstallReport", "inspect", "install", "remove"]
 
 DISK_MARGIN_BYTES = 1 << 20
 """Kept free beyond what is sent, for folders and logs."""
@@ -109,7 +105,7 @@ class _Run:
     def all(self, began: float) -> InstallReport:
         self.say("looking at the machine")
         probe = ask(self.connection, self.plan, self.plan.bundle.secrets, self.watch)
-        require_programs(probe, self.plan, self.plan.placement)
+        require_programs(probe, self.plan)
         changed = [f for f in (*self.plan.files, *self.secrets) if probe.differs(f)]
         leftovers = probe.leftovers(self.plan)
         wanted = wanted_effects(probe, changed)

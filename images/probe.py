@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from images.errors import MissingProgram
-from images.placement import Placement
 from images.plan import MANIFEST, SUPERVISOR_ENVIRONMENT, Plan, PlannedFile
 from images.rendering import unit_name
 from images.ssh import Connection, require
@@ -130,7 +129,7 @@ def parse(text: str) -> Probe:
     return probe
 
 
-def require_programs(probe: Probe, plan: Plan, placement: Placement) -> None:
+def require_programs(probe: Probe, plan: Plan) -> None:
     """Raises MissingProgram, naming all that is missing and the packages that bring it."""
     missing = [name for name, path in probe.programs.items() if not path]
     problems = [f"{name} is not there (Debian package {PACKAGES.get(name, name)})" for name in missing]
@@ -138,7 +137,7 @@ def require_programs(probe: Probe, plan: Plan, placement: Placement) -> None:
         problems.append(_PYTHON_PROBLEMS.get(probe.python_problem, probe.python_problem))
     if problems:
         raise MissingProgram(
-            f"{placement.where} cannot carry the bundle {plan.bundle.role}: {'; '.join(problems)}. Install the "
+            f"{plan.placement.where} cannot carry the bundle {plan.bundle.role}: {'; '.join(problems)}. Install the "
             "packages there (apt-get install …); where the machine is this computer, scripts/bootstrap does it"
         )
 

@@ -1,6 +1,6 @@
 """What can go wrong at a cloud, mapped once from the vendor's exact code.
 
-`NoCapacity` alone lets the ladder try its next candidate; everything else ends the attempt.
+`NoCapacity` and `QuotaExceeded` let the ladder try its next candidate; everything else ends the attempt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class NoCapacity(CloudError):
 
 
 class QuotaExceeded(CloudError):
-    """The account may not rent more. The cloud is not tried again in this run."""
+    """The account may not rent more. The next candidate at another cloud is tried (`providers/blocklist.py`)."""
 
 
 class Unauthorized(CloudError):

@@ -8,8 +8,7 @@ from cost_guard.waivers import WaiverError, apply, fleet_urn, load_waivers
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet
-from stacks.gateway.component import PORTS as GATEWAY_PORTS
-from stacks.gateway.component import Gateway, certificate_names
+from stacks.gateway.component import HOST_PORTS, Gateway, certificate_names
 from stacks.machines import Machines, surveyed
 from stacks.monitoring.model import Limits
 from stacks.settings import GATEWAY, ROOT, SettingsError, from_pulumi, today
@@ -35,7 +34,7 @@ credentials = Credentials(
     nodes=certificate_names(settings),
     generation=settings.credentials_generation,
 )
-machines = Machines(settings, credentials, found, GATEWAY_PORTS)
+machines = Machines(settings, credentials, found, HOST_PORTS)
 fleet = Fleet(FLEET, settings, credentials, machines)
 limits = Limits(
     minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,

@@ -52,7 +52,8 @@ def surveyed(settings: Settings) -> Survey | None:
 
 
 class Machines:
-    """Rents every machine of one stack. `found` is what `surveyed` said; `gateway_ports` are those of a gateway."""
+    """Rents every machine of one stack. `found` is what `surveyed` said; `gateway_ports` are those of whatever carries
+    a gateway."""
 
     def __init__(
         self, settings: Settings, credentials: Credentials, found: Survey | None, gateway_ports: Mapping[str, int]

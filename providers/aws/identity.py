@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from providers.aws.config import AwsSettings
-from providers.aws.survey import INFERENCE_ROLE
+from providers.base import INFERENCE_ROLE
 
 
 def partition(region: str) -> str:

@@ -11,12 +11,9 @@ import pulumi_aws as aws
 
 from providers.aws.identity import instance_profile
 from providers.aws.layout import subnet_cidr
-from providers.aws.survey import INFERENCE_ROLE, Survey
+from providers.aws.survey import Survey
 from providers.aws.tags import shared_tags
-from providers.base import GATEWAY_ROLE
-
-ENDPOINT = "endpoint"
-"""The gateway's one service for clients."""
+from providers.base import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE
 
 
 def key_pair_name(project: str, stack: str, public_key: str) -> str:
@@ -120,7 +117,7 @@ class AwsNetwork(pulumi.ComponentResource):
         self, vpc_id: pulumi.Input[str], node_ports: Mapping[str, int], gateway_ports: Mapping[str, int]
     ) -> dict[str, pulumi.Output[str]]:
         settings = self.survey.settings
-        clients = [_from_cidrs(gateway_ports[ENDPOINT], settings.client_cidrs)] if settings.client_cidrs else []
+        clients = [_from_cidrs(gateway_ports[GATEWAY_PORT], settings.client_cidrs)] if settings.client_cidrs else []
         gateway = self._group(GATEWAY_ROLE, vpc_id, [*self._people(gateway_ports), *clients])
         serving = [
             aws.ec2.SecurityGroupIngressArgs(

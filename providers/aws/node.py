@@ -159,7 +159,7 @@ def reported(
     instance_id: str, address: str, ports: Mapping[str, int], *, ssm_region: str | None = None, scratch: str = ""
 ) -> dict[str, Any]:
     """The machine before first contact, in the words of `providers.plugin.node.placement`. With `ssm_region`, SSH goes
-    through Session Manager there."""
+    through Session Manager there. `scratch`, which no other cloud has, is where its fast disks may be mounted."""
     return {
         "id": f"aws/{instance_id}",
         "address": address,

@@ -17,11 +17,10 @@ from providers.aws import quota, session
 from providers.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.aws.layout import regular_zones, spread
 from providers.aws.tags import FLEET, fleet_mark, key_of
-from providers.base import GATEWAY_ROLE, Candidate
+from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.naming import nearest
 
-INFERENCE_ROLE = "inference"
 LIVING = ("pending", "running", "stopping", "stopped")
 """EC2's states of machines that hold, or may hold again, a place in their zone."""
 Answer = TypeVar("Answer")

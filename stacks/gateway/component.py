@@ -20,9 +20,10 @@ from stacks.machines import Machines, Rented
 from stacks.monitoring.bundle import PORTS as MONITORING_PORTS
 from stacks.monitoring.bundle import monitoring_bundle
 from stacks.monitoring.model import Limits
-from stacks.settings import Settings
+from stacks.settings import GATEWAY, Settings
 
-PORTS = {**GATEWAY_PORTS, **MONITORING_PORTS}
+HOST_PORTS = {**GATEWAY_PORTS, **MONITORING_PORTS}
+"""Port names of whatever carries a gateway, and with it the monitoring."""
 
 
 def certificate_names(settings: Settings) -> list[str]:
@@ -74,7 +75,7 @@ class Gateway(pulumi.ComponentResource):
                 deadline_s=settings.deadlines.install_s,
                 opts=pulumi.ResourceOptions(parent=self, deleted_with=host.takes_along),
             )
-            for key, host in self._hosts(name, settings, machines, nodes).items()
+            for key, host in self._hosts(settings, machines, nodes).items()
         ]
         # What the routers' own outputs say, so that an address is not shown before something answers there.
         routers = pulumi.Output.all(*(install.machine for install in installs)).apply(_reachable)
@@ -84,12 +85,10 @@ class Gateway(pulumi.ComponentResource):
         self.alertmanager = routers.apply(lambda found: _inside(found, "alertmanager"))
         self.register_outputs({"endpoint": self.endpoint})
 
-    def _hosts(
-        self, name: str, settings: Settings, machines: Machines, nodes: Mapping[str, Rented]
-    ) -> Mapping[str, Rented]:
+    def _hosts(self, settings: Settings, machines: Machines, nodes: Mapping[str, Rented]) -> Mapping[str, Rented]:
         """Everything that carries a gateway, as the gateway sees it, by key."""
         if settings.gateway_node is not None:
-            return {name: machines.rent(name, self)}
+            return {GATEWAY: machines.rent(GATEWAY, self)}
         return {key: replace(node, machine=node.machine.apply(_beside_its_server)) for key, node in nodes.items()}
 
 

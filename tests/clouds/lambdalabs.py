@@ -202,7 +202,7 @@ class LambdaEmulator(Emulator):
     def _terminate(self, request: Request) -> tuple[int, Any]:
         found = [self._found(machine_id) for machine_id in parsed(Terminate, request.body).instance_ids]
         for instance in found:
-            if instance.gone_at is None:
+            if instance.gone_at is None and not self.undying:
                 instance.gone_at, instance.status = self.clock() + self.terminate_s, None
         return self._data({"terminated_instances": [self._shown(instance) for instance in found]})
 

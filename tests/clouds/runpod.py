@@ -73,8 +73,6 @@ class RunpodEmulator(Emulator):
     balance: bool = True
     pool: bool = True
     """Whether the account may use the pool."""
-    undying: bool = False
-    """DELETE is answered, and nothing ends."""
     echo: bool = False
     """GraphQL's refusals repeat the query's end, as a careless server's would."""
     per_minute: Window | None = None

@@ -130,7 +130,7 @@ Route = tuple[str, str, Callable[[Request], tuple[int, Any]]]
 
 @dataclass
 class Emulator:
-    """Subclasses give `routes`, `authorize` and the vendor's error envelopes. All state is guarded by `lock`.
+    """Subclasses give `routes`, `authorize`, the vendor's error envelopes and its machines. `lock` guards all state.
 
     `clock` is seconds; machines take `boot_s` of it to boot. `creates` are the paths whose requests make machines.
     """
@@ -143,8 +143,21 @@ class Emulator:
     """Every request that was let in, for validation against the vendor's description."""
     answers: list[tuple[Request, int, Any]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    key: str = "emulated"
+    """The API key that it lets in."""
+    undying: bool = False
+    """A request to end a machine is answered with success, and nothing ends."""
 
     creates: ClassVar[re.Pattern[str]]
+
+    @property
+    def machines(self) -> list[str]:
+        """Ids of what bills now."""
+        raise NotImplementedError
+
+    def vanish(self, machine_id: str) -> None:
+        """Ends a machine behind everybody's back."""
+        raise NotImplementedError
 
     def routes(self) -> list[Route]:
         raise NotImplementedError

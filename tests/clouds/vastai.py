@@ -81,16 +81,14 @@ class VastaiEmulator(Emulator):
 
     A machine is off the market while an instance is on it. `sloppy`: the server overlooks all filters. `snatched`: asks
     that somebody else takes between the search and the create. `failing_bids`: so many next bids leave a stopped
-    contract and a refusal. `undying`: a destroy is answered with success and ends nothing.
+    contract and a refusal.
     """
 
-    key: str = "emulated"
     offers: dict[int, dict[str, Any]] = field(default_factory=dict)
     contracts: dict[int, Contract] = field(default_factory=dict)
     snatched: set[int] = field(default_factory=set)
     sloppy: bool = False
     failing_bids: int = 0
-    undying: bool = False
     price_jump: float = 0.0
     """USD/h by which the next contract costs more than its offer did; used up."""
     page: int = 25

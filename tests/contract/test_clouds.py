@@ -51,6 +51,8 @@ def test_a_launched_machine_is_found_by_name_and_carries_its_mark(trial: Trial) 
     assert listed.owner == Owner("p", "s", "inference", "a", 1)
     assert listed.state is MachineState.RUNNING
     assert set(listed.ports) == {"ssh", "vllm"}
+    assert listed.ssh_user
+    assert listed.failure_domain.startswith(f"{trial.cloud.name}/")
     assert trial.cloud.list("another project") == []
 
 
@@ -109,6 +111,12 @@ def test_what_can_never_be_rented_is_an_invalid_request_and_leaves_nothing(
     with pytest.raises(InvalidRequest, match=r"choose one of"):
         trial.cloud.launch(trial.spec(**change))
     assert trial.cloud.list() == []
+
+
+def test_a_section_with_an_unknown_key_is_refused_by_that_key(trial: Trial) -> None:
+    trial.cloud.check_settings({})
+    with pytest.raises(InvalidRequest, match="noSuchKey"):
+        trial.cloud.check_settings({"noSuchKey": 1})
 
 
 def test_its_offers_are_where_and_what_it_can_launch(trial: Trial) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import providers.rent
 from providers.base import Candidate, Owner
 from providers.blocklist import Blocklist
-from providers.errors import CloudError, NoCapacity, Unauthorized
+from providers.errors import CloudError, NoCapacity, TerminateFailed, Unauthorized
 from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
@@ -23,10 +23,10 @@ from tests.contract.conftest import KEY, PRIVATE, Trial
 DEADLINE_S = 600.0
 
 
-def request(trial: Trial) -> Request:
+def request(trial: Trial, key: str = "a") -> Request:
     ceiling = trial.spec().max_usd_per_hour
     ladder = [Candidate(trial.cloud.name, region, trial.sku, ceiling) for region in (trial.region, *trial.regions)]
-    owner = Owner("p", "s", "inference", "a", 1)
+    owner = Owner("p", "s", "inference", key, 1)
     return Request(owner, ladder, KEY, PRIVATE, {"ssh": 22, "vllm": 8000}, 1, DEADLINE_S)
 
 
@@ -46,7 +46,22 @@ def test_one_fault_and_one_good_run_leave_exactly_one_machine(emulated: Trial, f
             known, said = [], [*said, str(e)]
         assert emulated.billed() == known
     assert len(known) == 1
+    assert not emulated.emulator.faults[fault], "the emulator does not know this fault"
     assert not any("\n" in message for message in said)
+
+
+def test_an_end_that_ends_nothing_is_told_with_the_machine_that_goes_on_billing(emulated: Trial) -> None:
+    assert emulated.emulator is not None
+    machine = emulated.ready()
+    emulated.emulator.undying = True
+    with pytest.raises(TerminateFailed, match=machine.id):
+        emulated.cloud.terminate(machine.id)
+    assert emulated.billed() == [machine.id]
+
+
+def test_a_second_node_of_the_fleet_lands_in_another_failure_domain(emulated: Trial) -> None:
+    a, b = (rent(request(emulated, key), lambda _: emulated.cloud, emulated.waiting()) for key in ("a", "b"))
+    assert a.failure_domain != b.failure_domain
 
 
 def test_a_sold_out_region_lands_on_the_next_candidate(emulated: Trial) -> None:
@@ -64,7 +79,7 @@ def test_a_refused_key_is_no_capacity_error_and_rents_nothing_elsewhere(emulated
     emulated.emulator.inject(Fault.EXPIRED_KEY, times=100)
     with pytest.raises(Unauthorized) as caught:
         rent(request(emulated), lambda _: emulated.cloud, emulated.waiting())
-    assert emulated.emulator.key not in str(caught.value)  # type: ignore[attr-defined]
+    assert emulated.emulator.key not in str(caught.value)
     assert emulated.billed() == []
 
 

@@ -65,7 +65,7 @@ class World:
     @property
     def billed(self) -> set[str]:
         """Ids of all machines at all vendors, as the state would have them."""
-        return {f"{name}/{machine}" for name, e in self.emulators.items() for machine in e.machines}  # type: ignore[attr-defined]
+        return {f"{name}/{machine}" for name, e in self.emulators.items() for machine in e.machines}
 
     @property
     def known(self) -> set[str]:
@@ -121,7 +121,7 @@ def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> It
         for name, (emulator, url, key) in EMULATORS.items():
             vendor = emulator(host)
             address = held.enter_context(vendor.serving())
-            clone.variables |= {url: address, key: vendor.key}  # type: ignore[attr-defined]
+            clone.variables |= {url: address, key: vendor.key}
             made.emulators[name] = vendor
         for name in OWNED:
             held.callback(host.end, name)

@@ -70,7 +70,7 @@ class Site:
     @property
     def machines(self) -> list[str]:
         """Ids of what bills now, as the vendor knows them."""
-        return sorted(self.emulator.machines)  # type: ignore[attr-defined]
+        return sorted(self.emulator.machines)
 
     @property
     def diary(self) -> list[tuple[str, str]]:
@@ -193,4 +193,4 @@ def attempt(site: Site, step: str) -> None:
     """What may fail, as its cloud does not behave."""
     said = ended(site.project.start(step, "--yes", "--skip-preview"), timeout_s=120)
     assert "bug in gpucloud" not in said
-    assert site.emulator.key not in said  # type: ignore[attr-defined]
+    assert site.emulator.key not in said

@@ -17,8 +17,9 @@ from cryptography.x509.oid import NameOID
 
 from images import checks
 from images.errors import CheckFailed
+from images.health import inspect
 from images.inference import InferenceSettings, inference_bundle
-from images.installer import inspect, install
+from images.installer import install
 from tests.integration.images.conftest import Bench
 
 NAME = "a.nodes.crossover.internal"

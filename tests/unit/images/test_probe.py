@@ -15,7 +15,7 @@ from images.installer import wanted_effects
 from images.plan import PlannedFile, secret_files
 from images.probe import Probe, parse, require_programs
 from images.supervision import longest_stop_s, systemd_orders
-from tests.unit.images.samples import BUNDLE, PLACEMENT, plan
+from tests.unit.images.samples import BUNDLE, plan
 
 
 def standing(**changes: object) -> Probe:
@@ -91,13 +91,13 @@ def test_a_restart_that_was_interrupted_outweighs_a_reload_and_the_other_way_rou
 
 def test_a_missing_package_is_named_where_it_differs_from_its_program() -> None:
     with pytest.raises(MissingProgram, match=r"promtool is not there \(Debian package prometheus\)"):
-        require_programs(standing(programs={"promtool": ""}), plan(), PLACEMENT)
+        require_programs(standing(programs={"promtool": ""}), plan())
 
 
 def test_python_is_needed_only_where_an_environment_has_to_be_made() -> None:
-    require_programs(standing(python=""), plan(), PLACEMENT)
+    require_programs(standing(python=""), plan())
     with pytest.raises(MissingProgram, match="python3"):
-        require_programs(standing(python="", environments=set()), plan(), PLACEMENT)
+        require_programs(standing(python="", environments=set()), plan())
 
 
 def test_systemd_is_told_to_remove_what_is_gone_and_to_start_what_is_down() -> None:
