@@ -66,6 +66,9 @@ class Swing:
     name: str
     """The key in `uncertainty`."""
     sigma: Decimal
+    low_factor: Decimal
+    """What it is at its P10, as a multiple of its median."""
+    high_factor: Decimal
     low_saving_usd: Fraction
     """managed(V) − cost(V), USD per month."""
     high_saving_usd: Fraction
@@ -105,6 +108,21 @@ def stable_volumes(stairs: Staircase, per: Floats, usd_per_token: Floats, overhe
     return np.where(exists, (nodes * node + overhead) / usd_per_token, np.inf)
 
 
+def needed_volumes(case: Case) -> Floats:
+    """The projected volume that each of at most BAND_DRAWS draws needs to pay for good, sorted, +∞ where none suffices.
+
+    The share of them that a volume is not below is the `probability` of a scenario with that volume.
+    """
+    import numpy as np
+
+    found = [
+        stable_volumes(case.stairs, drawn.per, drawn.usd_per_token, drawn.overhead)
+        / (drawn.volume * (1 + _SLACK) / float(case.volume))
+        for drawn in _draws(case, min(case.scenario.uncertainty.draws, BAND_DRAWS))
+    ]
+    return np.sort(np.concatenate(found))
+
+
 def bands(case: Case) -> tuple[Band, ...]:
     """The sums month by month, of at most BAND_DRAWS draws; what is paid up front to reserve is spread evenly."""
     import numpy as np
@@ -131,7 +149,7 @@ def tornado(case: Case) -> tuple[Swing, ...]:
     """
     sigmas = case.scenario.uncertainty
     found = [
-        Swing(name, sigma, *_ends(case, name, sigma))
+        _swing(case, name, sigma)
         for name, sigma in (
             ("volume", sigmas.volume),
             ("throughput", sigmas.throughput),
@@ -142,10 +160,11 @@ def tornado(case: Case) -> tuple[Swing, ...]:
     return tuple(sorted(found, key=lambda swing: -abs(swing.high_saving_usd - swing.low_saving_usd)))
 
 
-def _ends(case: Case, name: str, sigma: Decimal) -> tuple[Fraction, Fraction, Fraction | None, Fraction | None]:
-    low, high = (_scaled(case, name, _PRECISION.exp(sign * _NORMAL_P90 * sigma)) for sign in (-1, 1))
-    savings = [one.stairs.managed(one.volume) - one.stairs.cost(one.volume) for one in (low, high)]
-    return savings[0], savings[1], low.stairs.stable, high.stairs.stable
+def _swing(case: Case, name: str, sigma: Decimal) -> Swing:
+    down, up = (_PRECISION.exp(sign * _NORMAL_P90 * sigma) for sign in (-1, 1))
+    low, high = _scaled(case, name, down), _scaled(case, name, up)
+    at_low, at_high = (one.stairs.managed(one.volume) - one.stairs.cost(one.volume) for one in (low, high))
+    return Swing(name, sigma, down, up, at_low, at_high, low.stairs.stable, high.stairs.stable)
 
 
 def _scaled(case: Case, name: str, factor: Decimal) -> Case:

@@ -18,13 +18,13 @@ from scripts.crossover import (
     nodes,
     offers,
     orphans,
-    plan,
     prices,
     reconcile,
     smoke,
     ssh,
     waivers,
 )
+from scripts.crossover.plan.command import command as plan
 from scripts.crossover.preview import run as preview
 from scripts.crossover.usage.app import app as usage
 
@@ -57,7 +57,7 @@ app = typer.Typer(
 )
 app.command("bench")(bench.command)
 app.command("claims")(claims.command)
-app.command("plan")(plan.command)
+app.command("plan")(plan)
 app.command("doctor")(doctor.command)
 app.command("endpoint")(endpoint.command)
 app.command("nodes")(nodes.command)

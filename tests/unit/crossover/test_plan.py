@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from cost_guard import evaluate, load_catalogue, parse_scenario
+from cost_guard.montecarlo import Swing, tornado
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
+from scripts.crossover import stack
 from scripts.crossover.__main__ import app
+from scripts.crossover.plan.report import bar, show
+from scripts.crossover.plan.words import NAMES, compact_usd
 
 Write = Callable[..., str]
 ROOT = Path(__file__).parents[3]
@@ -21,6 +35,11 @@ ROOT = Path(__file__).parents[3]
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, ["plan", "--today", "2026-11-22", *arguments])
+
+
+def words(*arguments: str) -> str:
+    """What is printed, on one line."""
+    return " ".join(run(*arguments).stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -75,8 +94,16 @@ def test_bad_data_cannot_be_evaluated(tmp_path: Path, text: str, said: str) -> N
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--file", "no-such-file.yaml"], ["--file", "."], ["--bogus"], ["--today", "soon", "--file", __file__]],
-    ids=["no file option", "no such file", "a folder", "unknown option", "no day"],
+    [
+        ["--stack", "no-such-stack"],
+        ["--file", "no-such-file.yaml"],
+        ["--file", "."],
+        ["--bogus"],
+        ["--today", "soon", "--file", __file__],
+        ["--stack", "local", "--file", __file__],
+        ["--stack", "local", "--baseline", __file__],
+    ],
+    ids=["no such stack", "no such file", "a folder", "unknown option", "no day", "file and stack", "stack, baseline"],
 )
 def test_wrong_calls_exit_1(arguments: list[str]) -> None:
     """Not click's 2, which would read as BLOCK."""
@@ -133,6 +160,147 @@ def test_tables_are_plain_and_fit_80_columns(scenario_file: Write, volume: str) 
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     for words in ("self-hosted", "managed", "break-even", "capacity", "recommendation"):
         assert words in done.stdout
+
+
+def test_the_report_tells_every_figure(scenario_file: Write) -> None:
+    """Of facts/breakeven.md: 5.572B = (3 × 7,920 + 4,100)/5; 24 months cost 24 × 27,860 and 24 × 30,000 a month."""
+    text = words("--file", scenario_file("6e9", workload={"peakToMean": 2}))
+    for told in (
+        "WARN It pays: $2,140/month saved at 6B tokens/month.",
+        "$27,860/month with the 3 nodes that it needs ($19,940/month with the 2 given)",
+        "$30,000/month at $5/M tokens",
+        "simple 3.988B, first 3.988B, stable 5.572B tokens/month",
+        "3 needed of 2 nodes at 4,759 tokens/s each, 24 % busy on average; survives the loss of one",
+        "self-hosted $668,640, managed $720,000: $51,360 saved; cheaper from the first day",
+        "optimise-routing: the managed spend is $20,000 to $80,000/month",
+        "At their defaults: displacedShare 1, inputShare 0.75,",
+    ):
+        assert told in text
+    assert re.search(r"stable P10 \S+, P50 \S+, P90 \S+; the volume reaches it in \S+ % of 10,000 draws", text)
+
+
+def test_the_report_discounts_where_asked(scenario_file: Write) -> None:
+    """20,000 up front against 2,140 a month are met after 20000/2140 = 9.35 months, at any discount."""
+    horizon = {"upfrontUsd": 20000, "discountRatePerYear": 0.08}
+    text = words("--file", scenario_file("6e9", workload={"peakToMean": 2}, horizon=horizon))
+    factor = sum(1.08 ** (-month / 12) for month in range(1, 25))
+    saved = f"${round(2140 * factor - 20000):,} saved (net present values at 8 % a year); the sums meet in month 9.35"
+    assert saved in text
+
+
+def test_what_blocks_though_it_pays_is_in_the_first_line(scenario_file: Write) -> None:
+    fleet = {"nodes": 1, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
+    assert words("--file", scenario_file("6e9", fleet=fleet)).startswith(
+        "BLOCK It pays: $17,980/month saved at 6B tokens/month. Blocked for: redundancy."
+    )
+
+
+def test_ages_and_citations_stand_beside_the_inputs(scenario_file: Write) -> None:
+    """The quotation of 2026-03-26 is 241 days old on 2026-11-22."""
+    text = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"})).stdout
+    assert re.search(r"^usdPerNodeMonth +7,920  2026-03-26, 241 d  quoted/lambda", text, re.MULTILINE)
+    assert re.search(r"^nodes +2 +scenario *$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ((-10, 10), "█████████│█████████"),
+        ((10, -10), "█████████│█████████"),
+        ((0, 0), "         │         "),
+        ((0, 10), "         │█████████"),
+    ],
+)
+def test_a_bar_spans_its_ends(ends: tuple[int, int], shown: str) -> None:
+    """On a scale from -10 to 10 with 0 expected, in 19 characters: the middle is the tenth."""
+    low, high = (Fraction(end) for end in ends)
+    swing = Swing("volume", Decimal(1), Decimal(1), Decimal(1), low, high, None, None)
+    assert bar(swing, Fraction(0), Fraction(-10), Fraction(10)) == shown
+
+
+@given(
+    volume=st.integers(5, 12),
+    price=st.sampled_from(["0.0001", "0.8", "5", "9999"]),
+    nodes=st.integers(2, 10_000),
+    rho=st.sampled_from(["1", "2.5"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_nothing_is_cut_off_or_wider_than_80_columns(volume: int, price: str, nodes: int, rho: str) -> None:
+    """However large or small the figures are."""
+    data: dict[str, Any] = {
+        "workload": {"tokensPerMonth": f"1.23456789e{volume}", "kind": "measured", "peakToMean": rho},
+        "managed": {"usdPerMillionTokens": price},
+        "fleet": {"nodes": nodes, "usdPerNodeMonth": "7920.55", "tokensPerSecond": "4759.25"},
+        "uncertainty": {"draws": 100},
+    }
+    verdict = evaluate(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
+    assert verdict.case is not None
+    out = StringIO()
+    show(verdict, date(2026, 11, 22), Console(file=out, width=80, highlight=False))
+    assert max(len(line) for line in out.getvalue().splitlines()) <= 80
+    assert "…" not in out.getvalue()
+    assert f" {Decimal(data['workload']['tokensPerMonth']):,f} ".replace(".00 ", " ") in out.getvalue()
+    for swing in tornado(verdict.case):
+        row = next(line for line in out.getvalue().splitlines() if re.match(f"{NAMES[swing.name]}  ", line))
+        assert {compact_usd(swing.low_saving_usd), compact_usd(swing.high_saving_usd)} <= set(row.split())
+
+
+def test_colour_is_for_a_person_only(scenario_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = scenario_file()
+    assert "\x1b" not in run("--file", path).output
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[1;32mPASS" in run("--file", path).stdout
+
+
+def test_without_a_file_the_local_stack_is_judged_as_up_would() -> None:
+    """Its committed configuration: two nodes that stand for a quotation, asserted; nothing bills, so both only warn."""
+    document = json.loads(run("--json").stdout)
+    assert (document["verdict"], document["fixedUsdPerMonth"]) == ("WARN", 19940)
+    assert {reason["code"] for reason in document["reasons"]} == {"price-fresh", "volume-measured"}
+    assert document == json.loads(run("--json", "--stack", "local").stdout)
+
+
+def test_a_stack_that_bills_is_blocked_by_what_only_warns_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """price-fresh: the same quotation for a machine of a cloud that bills; its baseline makes it a repair again."""
+    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: crossover")
+    config = yaml.safe_load((ROOT / "stacks" / "config" / "Pulumi.local.yaml").read_text())
+    for key, node in config["config"]["crossover:fleet"]["nodes"].items():
+        node["candidates"] = [{"cloud": "quoted", "region": key, "sku": "lambda-8x-a100-80gb"}]
+    file = tmp_path / "stacks" / "config" / "Pulumi.prod.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump(config))
+    document = json.loads(run("--stack", "prod", "--json").stdout)
+    assert {reason["code"]: reason["level"] for reason in document["reasons"]}["price-fresh"] == "BLOCK"
+    config["config"]["crossover:baseline"] = {
+        "nodes": 2, "usdPerMonth": 19940, "approvedBy": "a. person", "date": "2026-11-01"
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump(config))
+    done = run("--stack", "prod", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["inputs"]["baselineNodes"]["value"]) == (0, 2)
+
+
+def test_a_stack_that_cannot_be_judged_exits_3_with_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: crossover")
+    file = tmp_path / "stacks" / "config" / "Pulumi.local.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("config:\n  crossover:workload: {tokenPerMonth: 1}\n")
+    done = run("--json")
+    assert done.exit_code == 3
+    assert any(
+        "Pulumi.local.yaml:2: crossover:workload.tokenPerMonth: unknown key" in line
+        for line in json.loads(done.stdout)["errors"]
+    )
+
+
+def test_a_clock_that_is_no_date_is_a_wrong_call(scenario_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSOVER_TODAY", "soon")
+    done = CliRunner().invoke(app, ["plan", "--file", scenario_file()])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "CROSSOVER_TODAY is 'soon'" in done.stderr
 
 
 def test_as_a_process(scenario_file: Write) -> None:

@@ -1,0 +1,144 @@
+"""`crossover plan`: the cost gate on a scenario file, or on a stack's committed configuration, without an engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from cost_guard import (
+    CatalogueError,
+    ScenarioError,
+    Verdict,
+    evaluate,
+    load_catalogue,
+    parse_baseline,
+    parse_scenario,
+)
+from rich.console import Console
+
+from scripts.crossover.output import cannot_evaluate, console, emit_json
+from scripts.crossover.plan import report
+from scripts.crossover.stack import judged, reading
+from stacks.documents import read_document, read_usage
+from stacks.settings import SettingsError
+from stacks.settings import today as clock
+
+
+def command(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The scenario, YAML or JSON, instead of a stack.",
+        ),
+    ] = None,
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="The stack whose configuration is judged; by default local.")
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, readable=True, help="With --file: what is approved and runs; repair passes."
+        ),
+    ] = None,
+    charts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", file_okay=True, help="Writes four charts there, each as SVG and PNG, light and dark."
+        ),
+    ] = None,
+    today: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="The day to judge ages by; by default today.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+) -> None:
+    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured.
+
+    Exits 0 pass or warn, 2 block, 3 cannot evaluate, 4 warn with --strict, 1 wrong call.
+    """
+    if file is not None and stack is not None:
+        raise typer.BadParameter("give a scenario file or a stack, not both", param_hint="--file, --stack")
+    if file is None and baseline is not None:
+        raise typer.BadParameter("a stack has its own: crossover:baseline", param_hint="--baseline")
+    given = _day(today)
+    try:
+        with reading(), _working("reckoning"):
+            day = given or clock()
+            verdict = judged(stack or "local", day) if file is None else _judge(file, baseline, day)
+    except ScenarioError as error:
+        cannot_evaluate(error.lines, as_json)
+    except CatalogueError as error:
+        cannot_evaluate([str(error)], as_json)
+    except SettingsError as error:
+        _fail(str(error))
+    # Before anything is said: with --json, a document and a failure would contradict one another.
+    written = [] if charts is None else _draw(verdict, charts)
+    if as_json:
+        emit_json(verdict.to_json_dict())
+    else:
+        report.show(verdict, day, console())
+        _tell(written)
+    raise typer.Exit(verdict.exit_code(strict))
+
+
+def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
+    """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
+    data = read_document(file)
+    scenario, usage = parse_scenario(data, prefix=""), read_usage(data, file.parent)
+    approved = parse_baseline(read_document(baseline), prefix="baseline: ") if baseline else None
+    return evaluate(scenario, load_catalogue(), day, approved, bills_money=False, usage=usage)
+
+
+def _day(given: str | None) -> date | None:
+    try:
+        return date.fromisoformat(given) if given is not None else None
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None
+
+
+def _draw(verdict: Verdict, folder: Path) -> list[Path]:
+    """The files that were written; none, and a line on standard error, where there is nothing to draw."""
+    if verdict.case is None:
+        print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
+        return []
+    from scripts.crossover.plan import charts
+
+    try:
+        with _working("drawing"):
+            return charts.write(verdict, folder)
+    except OSError as error:
+        _fail(f"--charts: {folder} cannot be written: {error.strerror or error}")
+
+
+def _tell(written: Sequence[Path]) -> None:
+    if not written:
+        return
+    names = ", ".join(dict.fromkeys(path.stem.removesuffix("-dark") for path in written))
+    # By print: a path stays on one line, to be pasted.
+    print(f"\nCharts in {written[0].parent}, SVG and PNG, light and dark:\n  {names}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"crossover: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _working(doing: str) -> Iterator[None]:
+    """Shows a person that the command lives; ten million draws take seconds. Nothing is written for a program."""
+    err = Console(stderr=True)
+    if not err.is_terminal:
+        yield
+        return
+    with err.status(f"{doing} …"):
+        yield
