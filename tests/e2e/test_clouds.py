@@ -41,11 +41,8 @@ OWNED = {
     "dgx-2": ("hall-2/rack-1", "dgx-a100-80gb"),
 }
 """Machines that are there already, by id: region and SKU."""
-APPROVED = {"nodes": 2, "usdPerMonth": 25000, "approvedBy": "the test", "date": "2026-11-22"}
-OVERRIDES: dict[str, dict[str, Any]] = {
-    # The only price is an old quotation, which blocks growth and not what was approved.
-    "vastai": {"baseline": APPROVED, "apiKeys": {"openai": "sk-none"}},
-}
+OVERRIDES: dict[str, dict[str, Any]] = {"vastai": {"apiKeys": {"openai": "sk-none"}}}
+"""The secrets that an example asks for."""
 
 
 def open_ingress(today: date) -> dict[str, Any]:

@@ -38,6 +38,10 @@ def ended(process: subprocess.Popen[str], timeout_s: float) -> str:
         raise AssertionError(f"{process.args!r} did not end in {timeout_s:g} s:\n{output}") from None
 
 
+TODAY = "2026-11-23"
+"""The day of every copy: the catalogue's prices age, and block half a year later."""
+
+
 @dataclass
 class Checkout:
     """`folder` holds the copy. Its own code runs, because PYTHONPATH comes before the editable install."""
@@ -68,7 +72,8 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         dropped = ("PULUMI_", "CROSSOVER_")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
-        return {**kept, "PYTHONPATH": f"{self.folder}:{self.folder / 'policies'}", **self.variables}
+        paths = f"{self.folder}:{self.folder / 'policies'}"
+        return {**kept, "PYTHONPATH": paths, "CROSSOVER_TODAY": TODAY, **self.variables}
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """In a process group of its own, with all output on one pipe."""
