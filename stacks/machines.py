@@ -110,11 +110,11 @@ class Machines:
         )
 
     def _at_aws(self, key: str, role: str, candidate: Candidate, opts: pulumi.ResourceOptions) -> Rented:
-        from providers.aws.node import aws_node
+        from providers.aws.node import AwsNode
 
         assert self._network is not None
         price = load_catalogue().prices.get(f"{candidate.cloud}/{candidate.sku}")
-        node = aws_node(
+        node = AwsNode(
             key,
             self._network,
             key=key,

@@ -19,7 +19,7 @@ class AwsCloud:
     """EC2 instances in all regions that the account has enabled, or in those of CROSSOVER_AWS_REGIONS."""
 
     name = "aws"
-    capabilities = frozenset({Capability.SSH, Capability.CLOUD_INIT, Capability.PRIVATE_NETWORK, Capability.DECLARED})
+    capabilities = frozenset({Capability.DECLARED})
 
     def __init__(self, client: AwsClient) -> None:
         self.account = Account(client)

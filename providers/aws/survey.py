@@ -21,7 +21,7 @@ from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.naming import nearest
 
-LIVING = ("pending", "running", "stopping", "stopped")
+IN_THEIR_ZONE = ("pending", "running", "stopping", "stopped")
 """EC2's states of machines that hold, or may hold again, a place in their zone."""
 Answer = TypeVar("Answer")
 
@@ -201,7 +201,7 @@ class _Asked:
             "which machines exist (ec2:DescribeInstances)",
             lambda: (
                 aws.ec2.get_instances(
-                    instance_tags={FLEET: mark}, instance_state_names=list(LIVING), opts=self.opts
+                    instance_tags={FLEET: mark}, instance_state_names=list(IN_THEIR_ZONE), opts=self.opts
                 ).ids
             ),
         )

@@ -22,7 +22,7 @@ class ExistingCloud:
     """
 
     name = "existing"
-    capabilities = frozenset({Capability.SSH, Capability.OWNED})
+    capabilities = frozenset({Capability.OWNED})
 
     def __init__(self, config: ExistingConfig) -> None:
         self.config = config

@@ -24,7 +24,7 @@ from providers.lambdalabs.config import LambdaConfig
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
-from providers.rent import contact
+from providers.rent import await_contact
 from providers.runpod.client import RunpodClient
 from providers.runpod.cloud import RunpodCloud
 from providers.runpod.config import RunpodConfig
@@ -82,7 +82,7 @@ class Trial:
 
     def ready(self, name: str = "n") -> Machine:
         """A machine in contact."""
-        return contact(self.cloud.launch(self.spec(name)), self.cloud, PRIVATE, 60, self.waiting())
+        return await_contact(self.cloud.launch(self.spec(name)), self.cloud, PRIVATE, 60, self.waiting())
 
     def waiting(self) -> Waiting:
         """What long work is given here."""
