@@ -75,8 +75,8 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
     for who, candidate in demand.candidates.items():
         if candidate.region != settings.region:
             raise InvalidRequest(
-                f"{who} asks for region {candidate.region!r} and clouds.aws.region is {settings.region!r}: a stack has "
-                "one region at AWS, choose one of the two"
+                f"{who} asks for region {candidate.region!r} and the stack is in {settings.region!r}: it has one "
+                "region at AWS, that of clouds.aws.region or else of its first candidate; choose one of the two"
             )
     if settings.access.ssm:
         session.require_programs()
