@@ -20,8 +20,8 @@ from providers import errors, registry
 from providers.aws import session
 from providers.base import Machine
 from providers.contact import Dial, direct
-from providers.plugin.contact import FirstContactHandler
 from providers.plugin.credentials import CredentialsHandler
+from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve

@@ -27,10 +27,8 @@ EXPOSED = ("ssh", "vllm", GATEWAY_PORT)
 class Capability(StrEnum):
     """How a cloud differs, by what it can do and never by its name."""
 
-    SSH = "ssh"
-    CLOUD_INIT = "cloud-init"
     CONTAINER = "container"
-    PRIVATE_NETWORK = "private-network"
+    """It rents containers, which cannot carry the gateway."""
     BILLS_NOTHING = "bills-nothing"
     """An hour here costs nothing at all (`local`): every price is zero, and prices of what it stands for only warn."""
     DECLARED = "declared"
@@ -48,6 +46,10 @@ class MachineState(StrEnum):
     TERMINATING = "terminating"
     TERMINATED = "terminated"
     UNKNOWN = "unknown"
+
+
+ALIVE = frozenset({MachineState.PENDING, MachineState.RUNNING, MachineState.STOPPED, MachineState.UNKNOWN})
+"""A machine that holds its place among its siblings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class Machine:
     tell."""
     tunnel: str = ""
     """How SSH gets there where no port is open: `ssm:<region>/<instance id>` (providers/aws/session.py)."""
+    scratch: str = ""
+    """Where its fast disks may be mounted, which a stop empties."""
     loses_disk: bool = False
     """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""

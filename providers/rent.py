@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from providers import hostkeys
-from providers.base import Candidate, Cloud, Machine, MachineState, NodeSpec, Owner
+from providers.base import ALIVE, Candidate, Cloud, Machine, MachineState, NodeSpec, Owner
 from providers.blocklist import Blocklist
 from providers.contact import NotSettled, first_contact
 from providers.errors import (
@@ -29,9 +29,8 @@ from providers.errors import (
 from providers.naming import machine_name
 from providers.waiting import Locks, Waiting
 
-ALIVE = frozenset({MachineState.PENDING, MachineState.RUNNING, MachineState.STOPPED, MachineState.UNKNOWN})
 CONTACT_POLL_S = 1.0
-NOT_FOUND_LOOKS = 5
+LOOKS_AFTER_LAUNCH = 5
 """How often in a row a cloud must not know a machine that it has just rented out, before that is believed."""
 FLEET_LOCKS = Locks()
 BLOCKLIST = Blocklist()
@@ -79,7 +78,7 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
             domains = [m.failure_domain for m in found if m.name != name]
             machine = _climb(request, name, domains, clouds, waiting)
     try:
-        return contact(machine, clouds(machine.cloud), request.ssh_private_key, request.deadline_s, waiting)
+        return await_contact(machine, clouds(machine.cloud), request.ssh_private_key, request.deadline_s, waiting)
     except Kept:
         raise
     except Cancelled:
@@ -92,7 +91,7 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
-def contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting) -> Machine:
+def await_contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting) -> Machine:
     """Waits until the machine runs and answers SSH with its own key; starts it if it is stopped.
 
     What `machine` knows and its cloud does not (host key, supervision) is kept. Raises DeadlineExceeded with its last
@@ -116,7 +115,7 @@ def contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: fl
             reached, status = True, str(e)
         except NotFound as e:
             missing += 1  # a listing may lag behind a launch: only a repeated answer counts
-            if missing >= NOT_FOUND_LOOKS:
+            if missing >= LOOKS_AFTER_LAUNCH:
                 raise
             status = str(e)
         except RateLimited as e:

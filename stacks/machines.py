@@ -44,11 +44,12 @@ def surveyed(settings: Settings) -> Survey | None:
     from providers.aws.config import parse
     from providers.aws.survey import Demand, survey
 
+    demand = Demand(nodes, gateway, settings.fleet.max_per_failure_domain)
     try:
-        section = parse(settings.clouds.get(registry.AWS, {}))
+        regions = [candidate.region for candidate in demand.candidates.values()]
+        return survey(parse(settings.clouds.get(registry.AWS, {}), regions), demand)
     except InvalidRequest as e:
         raise pulumi.RunError(f"crossover:clouds.aws: {e}") from None
-    return survey(section, Demand(nodes, gateway, settings.fleet.max_per_failure_domain))
 
 
 class Machines:
@@ -110,11 +111,11 @@ class Machines:
         )
 
     def _at_aws(self, key: str, role: str, candidate: Candidate, opts: pulumi.ResourceOptions) -> Rented:
-        from providers.aws.node import aws_node
+        from providers.aws.node import AwsNode
 
         assert self._network is not None
         price = load_catalogue().prices.get(f"{candidate.cloud}/{candidate.sku}")
-        node = aws_node(
+        node = AwsNode(
             key,
             self._network,
             key=key,

@@ -21,13 +21,9 @@ from .scenario import Baseline, Scenario
 from .usage import Usage
 from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Tco, Verdict, worst
 
-BILLS_NOTHING = frozenset({"local", "existing"})
-"""Clouds whose machines are not rented, so that no bill depends on an old price or a guessed volume."""
-
-REPAIR_GOES_THROUGH = frozenset({"break-even", "probability", "volume-measured", "price-fresh"})
-"""What a baseline that is not exceeded turns from BLOCK into WARN."""
-
-ADVISORY_WITHOUT_BILL = frozenset({"volume-measured", "price-fresh"})
+NOT_RENTED = frozenset({"local", "existing"})
+"""Clouds where no bill grows with an old price or a guessed volume. The capability BILLS_NOTHING says more: an hour
+costs nothing there, and at `existing` it costs what the purchase and the power cost."""
 
 MANAGED_BELOW_USD, OPTIMISE_TO_USD = Decimal(20_000), Decimal(80_000)
 """The article's thresholds of managed spend a month."""
@@ -100,7 +96,7 @@ def evaluate(
 
 def _bills_money(scenario: Scenario) -> bool:
     fleet = scenario.fleet
-    return not (isinstance(fleet, LadderFleet) and all(rung.cloud in BILLS_NOTHING for rung in fleet.candidates))
+    return not (isinstance(fleet, LadderFleet) and all(rung.cloud in NOT_RENTED for rung in fleet.candidates))
 
 
 def _refuse_millions(case: Case) -> None:
@@ -123,9 +119,9 @@ def _adjust(reason: Reason, baseline: Baseline | None, case: Case | None, soft: 
     """Repair is never blocked; what bills nothing is not blocked for old data."""
     if reason.level is not Level.BLOCK:
         return reason
-    if soft and reason.code in ADVISORY_WITHOUT_BILL:
+    if soft and RULES[reason.code].only_for_bills:
         return replace(reason, level=Level.WARN, message=f"{reason.message} It would block what bills money.")
-    if baseline is None or case is None or reason.code not in REPAIR_GOES_THROUGH:
+    if baseline is None or case is None or not RULES[reason.code].repair_goes_through:
         return reason
     approved = f"{wording.count(baseline.nodes, 'node')}, {wording.usd(baseline.usd_per_month)}/month"
     fixed = case.stairs.fixed
@@ -147,13 +143,8 @@ def _merged(judged: list[_Judged]) -> tuple[Reason, ...]:
         for reason in one.reasons:
             known = found.get(reason.code)
             if known is None or reason.level.rank > known.level.rank:
-                alone = len(judged) == 1 or reason.code in (
-                    "redundancy",
-                    "volume-measured",
-                    "price-known",
-                    "price-fresh",
-                )
-                message = reason.message if alone else f"with every node on {one.rung.name}: {reason.message}"
+                of_one = len(judged) > 1 and RULES[reason.code].of_one_rung
+                message = f"with every node on {one.rung.name}: {reason.message}" if of_one else reason.message
                 found[reason.code] = replace(reason, message=message)
     order = list(RULES)
     return tuple(sorted(found.values(), key=lambda reason: order.index(reason.code)))

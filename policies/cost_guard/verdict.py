@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -12,17 +12,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .case import Case
 
-RULES = {
-    "break-even": "A fleet must pay for itself at its projected volume.",
-    "probability": "A fleet must be more likely to pay for itself than not.",
-    "capacity": "The nodes must be able to serve the projected peak.",
-    "redundancy": "A fleet needs two nodes, in failure domains of their own.",
-    "price-known": "Every candidate needs a known price and throughput.",
-    "price-fresh": "Prices must not be older than 180 days.",
-    "volume-measured": "A fleet that runs must be judged by a measured volume.",
-    "budget": "Nodes and overhead must stay within the budget.",
+
+@dataclass(frozen=True)
+class Code:
+    """What holds for a reason's code, whatever is judged."""
+
+    demand: str
+    """What its mandatory rule in the pack demands."""
+    repair_goes_through: bool = False
+    """A baseline that is not exceeded turns its BLOCK into WARN."""
+    only_for_bills: bool = False
+    """Its BLOCK is a WARN where nothing is billed."""
+    of_one_rung: bool = True
+    """Its words hold for the rung that was judged, which is named before them; else for all, or they name it."""
+
+
+RULES: Mapping[str, Code] = {
+    "break-even": Code("A fleet must pay for itself at its projected volume.", repair_goes_through=True),
+    "probability": Code("A fleet must be more likely to pay for itself than not.", repair_goes_through=True),
+    "capacity": Code("The nodes must be able to serve the projected peak."),
+    "redundancy": Code("A fleet needs two nodes, in failure domains of their own.", of_one_rung=False),
+    "price-known": Code("Every candidate needs a known price and throughput.", of_one_rung=False),
+    "price-fresh": Code(
+        "Prices must not be older than 180 days.", repair_goes_through=True, only_for_bills=True, of_one_rung=False
+    ),
+    "volume-measured": Code(
+        "A fleet that runs must be judged by a measured volume.",
+        repair_goes_through=True,
+        only_for_bills=True,
+        of_one_rung=False,
+    ),
+    "budget": Code("Nodes and overhead must stay within the budget."),
 }
-"""Every reason's code, in the order in which they are told → what its mandatory rule in the pack demands."""
+"""Every reason's code, in the order in which they are told."""
 
 CODES = tuple(RULES)
 

@@ -1,1 +1,1 @@
-"""AWS: ordinary `pulumi_aws` resources behind the outputs of a gpucloud Node. `node.aws_node` is the way in."""
+"""AWS: ordinary `pulumi_aws` resources behind the outputs of a gpucloud Node. `node.AwsNode` is the way in."""

@@ -13,7 +13,7 @@ from providers.aws.tags import MARK
 from providers.base import Machine
 from providers.errors import CloudError, Incomplete, NotFound, RateLimited, TerminateFailed, Unavailable
 
-LIVING = ("pending", "running", "stopping", "stopped", "shutting-down")
+NOT_TERMINATED = ("pending", "running", "stopping", "stopped", "shutting-down")
 REGIONS_AT_ONCE = 16
 TERMINATE_PATIENCE_S = 15 * 60.0
 TERMINATE_POLL_S = 3.0
@@ -66,7 +66,7 @@ class Account:
 
     def instances(self, project: str | None) -> list[Machine]:
         """Those with our mark that are not terminated. Raises Incomplete."""
-        living = {"Name": "instance-state-name", "Values": [*LIVING]}
+        living = {"Name": "instance-state-name", "Values": [*NOT_TERMINATED]}
 
         def one(region: str) -> list[Machine]:
             answer = self.client.ask("ec2", "describe_instances", region, Filters=[MARKED, living])

@@ -9,7 +9,7 @@ from typing import Any
 from providers.aws import machines, offering, preflight
 from providers.aws.account import Account
 from providers.aws.client import AwsClient
-from providers.aws.config import AwsConfig, parse
+from providers.aws.config import DEFAULT_HOME, AwsConfig, parse
 from providers.base import Capability, Machine, NodeSpec, Offer
 from providers.errors import Incomplete, InvalidRequest, NotFound
 from providers.preflight import Check, Plan
@@ -19,7 +19,7 @@ class AwsCloud:
     """EC2 instances in all regions that the account has enabled, or in those of CROSSOVER_AWS_REGIONS."""
 
     name = "aws"
-    capabilities = frozenset({Capability.SSH, Capability.CLOUD_INIT, Capability.PRIVATE_NETWORK, Capability.DECLARED})
+    capabilities = frozenset({Capability.DECLARED})
 
     def __init__(self, client: AwsClient) -> None:
         self.account = Account(client)
@@ -36,8 +36,10 @@ class AwsCloud:
         return config.endpoint or f"https://ec2.{config.home}.amazonaws.com{'.cn' * config.home.startswith('cn-')}"
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
-        """Raises InvalidRequest that names `clouds.aws.<key>`."""
-        parse(settings)
+        """Raises InvalidRequest that names `clouds.aws.<key>`. The region may be left to the candidates."""
+        zones = settings.get("zones")
+        of_zones = [str(zone)[:-1] for zone in zones] if isinstance(zones, list) else []
+        parse(settings, [*of_zones, DEFAULT_HOME])
 
     def preflight(self, plan: Plan) -> list[Check]:
         """The account, its quotas, the zones and the runner's way in."""

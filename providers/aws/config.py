@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
@@ -155,6 +155,7 @@ class AwsSettings(Section):
     """One region of one account, for one stack."""
 
     region: Annotated[str, AfterValidator(_region)]
+    """By default that of the candidates (`parse`)."""
     access: Access
     client_cidrs: tuple[Cidr, ...] = ()
     """Who may ask the gateway's endpoint, where a machine of this section carries the gateway."""
@@ -201,10 +202,12 @@ class AwsSettings(Section):
         return self.capacity_reservation_id or self.capacity_block_id
 
 
-def parse(section: Mapping[str, Any]) -> AwsSettings:
-    """The settings. Raises InvalidRequest with one line per problem, each with its key."""
+def parse(section: Mapping[str, Any], regions: Iterable[str] = ()) -> AwsSettings:
+    """The settings. `regions` are the candidates': the first is the section's where it names none. Raises
+    InvalidRequest with one line per problem, each with its key."""
+    first = next(iter(regions), None)
     try:
-        return AwsSettings.model_validate(section)
+        return AwsSettings.model_validate({**({"region": first} if first else {}), **section})
     except ValidationError as e:
         raise InvalidRequest("\n".join(_line(error) for error in e.errors())) from None
 

@@ -9,7 +9,7 @@ from typing import Any
 from providers.aws.prices import volume_usd_per_hour
 from providers.aws.session import tunnel
 from providers.aws.tags import MARK, WAY_IN, ports_of, usd_per_hour_of
-from providers.base import Machine, MachineState
+from providers.base import GATEWAY_ROLE, Machine, MachineState
 from providers.naming import owner_of
 
 STATES: Mapping[str, MachineState] = {
@@ -20,6 +20,10 @@ STATES: Mapping[str, MachineState] = {
     "shutting-down": MachineState.TERMINATING,
     "terminated": MachineState.TERMINATED,
 }
+SSH_USER = "ubuntu"
+"""Of Ubuntu's images and of the Deep Learning AMIs made from them."""
+NVME = "/opt/dlami/nvme"
+"""Where the Deep Learning AMIs mount the machine's own NVMe, by their service dlami-nvme."""
 VOLUME = "vol-"
 """How a volume's id begins."""
 
@@ -40,17 +44,22 @@ def tags(thing: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in thing.get("Tags", ())}
 
 
+def scratch(role: str) -> str:
+    """Where a machine of that role has fast disks: a gateway's has none."""
+    return "" if role == GATEWAY_ROLE else NVME
+
+
 def machine(instance: Mapping[str, Any], region: str) -> Machine:
     """An instance. `host_key` is empty: first contact settles it."""
     known = tags(instance)
-    status = state(instance)
+    status, owner = state(instance), owner_of(known.get(MARK, ""))
     return Machine(
         id=instance["InstanceId"],
         name=known.get("Name", ""),
         cloud="aws",
         region=region,
         sku=instance["InstanceType"],
-        owner=owner_of(known.get(MARK, "")),
+        owner=owner,
         state=STATES.get(status, MachineState.UNKNOWN),
         failure_domain=f"aws/{instance['Placement']['AvailabilityZone']}",
         usd_per_hour=usd_per_hour_of(known),
@@ -58,9 +67,10 @@ def machine(instance: Mapping[str, Any], region: str) -> Machine:
         # As providers.aws.node has it: inside the VPC the public name is the private address.
         address=instance.get("PublicDnsName") or instance.get("PrivateIpAddress"),
         ports=ports_of(known),
-        ssh_user="ubuntu",
+        ssh_user=SSH_USER,
         supervision="systemd",
         tunnel=tunnel(region, instance["InstanceId"]) if known.get(WAY_IN) == "ssm" else "",
+        scratch=scratch(owner.role) if owner else "",
         status=status,
     )
 

@@ -12,18 +12,16 @@ import pulumi_aws as aws
 
 from providers.aws import session
 from providers.aws.config import AwsSettings
+from providers.aws.machines import SSH_USER, scratch
 from providers.aws.network import AwsNetwork
 from providers.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
 from providers.base import GATEWAY_ROLE, Candidate, Owner
 from providers.cloudinit import user_data
 from providers.hostkeys import one_use
 from providers.naming import machine_name
+from providers.placement import placed, placement
 from providers.resources import FirstContact
 
-SSH_USER = "ubuntu"
-"""Of Ubuntu's images and of the Deep Learning AMIs made from them."""
-NVME = "/opt/dlami/nvme"
-"""Where the Deep Learning AMIs mount the machine's own NVMe, by their service dlami-nvme."""
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
 STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
 KEPT = (*REPLACING, *STOPPING, f'tags["{USD_PER_HOUR}"]')
@@ -32,9 +30,11 @@ apply to the next machine, which a raised generation brings."""
 
 
 class AwsNode(pulumi.ComponentResource):
-    """One EC2 instance. `machine`, `failureDomain` and `usdPerHour` are those of `providers.resources.Node`.
+    """One EC2 instance, in the zone that the network's survey chose for its key. `machine`, `failureDomain` and
+    `usdPerHour` are those of `providers.resources.Node`; `instance` is what an Install's `deleted_with` names.
 
-    `instance` is what an Install's `deleted_with` names.
+    `usd_per_hour` is the catalogue's price, as AWS bills by its list; None where it has none. `deadline_s` bounds the
+    wait for first contact. Raises pulumi.RunError where the price is above the candidate's ceiling.
     """
 
     instance: aws.ec2.Instance
@@ -47,35 +47,39 @@ class AwsNode(pulumi.ComponentResource):
         name: str,
         network: AwsNetwork,
         *,
-        owner: Owner,
+        key: str,
+        role: str,
         candidate: Candidate,
         ports: Mapping[str, int],
         usd_per_hour: Decimal | None,
         ssh_private_key: pulumi.Input[str],
-        deadline_s: int,
+        generation: int = 1,
+        deadline_s: int = 1800,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        _refuse_dear(key, candidate, usd_per_hour)
+        owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
         own = pulumi.ResourceOptions(providers=[network.survey.provider])
         super().__init__("crossover:aws:Node", name, None, pulumi.ResourceOptions.merge(opts, own))
         settings, survey = network.survey.settings, network.survey
-        gateway = owner.role == GATEWAY_ROLE
-        zone = survey.gateway_zone if gateway else survey.node_zones[owner.key]
+        gateway = role == GATEWAY_ROLE
+        zone = survey.gateway_zone if gateway else survey.node_zones[key]
         assert zone is not None
-        host_key = pulumi.Output.secret(ssh_private_key).apply(lambda key: one_use(key, machine_name(owner)))
+        host_key = pulumi.Output.secret(ssh_private_key).apply(lambda private: one_use(private, machine_name(owner)))
         tags = machine_tags(owner)
         self.instance = aws.ec2.Instance(
             name,
             instance_type=candidate.sku,
-            ami=survey.images[owner.role],
+            ami=survey.images[role],
             availability_zone=zone,
             subnet_id=network.subnets[zone],
             # Our own subnets give public addresses by themselves; of others it is not known.
             associate_public_ip_address=settings.public_addresses if settings.vpc_id else None,
-            vpc_security_group_ids=[network.groups[owner.role]],
-            iam_instance_profile=network.profiles[owner.role],
+            vpc_security_group_ids=[network.groups[role]],
+            iam_instance_profile=network.profiles[role],
             key_name=network.key_name,
             # Not `user_data`, which version 6 keeps as a hash and version 7 as it is.
-            user_data_base64=host_key.apply(lambda key: base64.b64encode(user_data(key).encode()).decode()),
+            user_data_base64=host_key.apply(lambda made: base64.b64encode(user_data(made).encode()).decode()),
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",  # IMDSv2 alone
@@ -96,18 +100,17 @@ class AwsNode(pulumi.ComponentResource):
                 depends_on=network.way_out,
                 ignore_changes=list(KEPT),
                 # Only a raised generation replaces, and the old machine goes first: capacity and quota are for one.
-                replacement_trigger=owner.generation,
+                replacement_trigger=generation,
                 delete_before_replace=True,
                 custom_timeouts=pulumi.CustomTimeouts(create="30m", delete="30m"),
             ),
         )
         address = self.instance.public_dns if settings.public_addresses else self.instance.private_ip
         way_in = settings.region if settings.access.ssm else None
-        scratch = "" if gateway else NVME
         self.machine = FirstContact(
             f"{name}-contact",
             reported=pulumi.Output.all(self.instance.id, address).apply(
-                lambda known: reported(known[0], known[1], ports, ssm_region=way_in, scratch=scratch)
+                lambda known: reported(known[0], known[1], ports, ssm_region=way_in, scratch=scratch(role))
             ),
             machine_name=machine_name(owner),
             ssh_private_key=ssh_private_key,
@@ -122,58 +125,26 @@ class AwsNode(pulumi.ComponentResource):
         )
 
 
-def aws_node(
-    name: str,
-    network: AwsNetwork,
-    *,
-    key: str,
-    role: str,
-    candidate: Candidate,
-    ports: Mapping[str, int],
-    usd_per_hour: Decimal | None,
-    ssh_private_key: pulumi.Input[str],
-    generation: int = 1,
-    deadline_s: int = 1800,
-    opts: pulumi.ResourceOptions | None = None,
-) -> AwsNode:
-    """The node of that key, in the zone that the network's survey chose for it; `deadline_s` bounds the wait for its
-    first contact.
-
-    `usd_per_hour` is the catalogue's price, as AWS bills by its list; None where it has none. Raises pulumi.RunError
-    where it is above the candidate's ceiling.
-    """
+def _refuse_dear(key: str, candidate: Candidate, usd_per_hour: Decimal | None) -> None:
+    """Raises pulumi.RunError for a price above the candidate's ceiling."""
     ceiling = candidate.max_usd_per_hour
     if ceiling is not None and usd_per_hour is not None and usd_per_hour > ceiling:
         raise pulumi.RunError(
             f"node {key}: {candidate.sku} costs ${usd_per_hour}/h at AWS, above its maxUsdPerHour of ${ceiling}: raise "
             "the ceiling or take another candidate"
         )
-    owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
-    return AwsNode(
-        name, network, owner=owner, candidate=candidate, ports=ports, usd_per_hour=usd_per_hour,
-        ssh_private_key=ssh_private_key, deadline_s=deadline_s, opts=opts,
-    )  # fmt: skip
 
 
 def reported(
     instance_id: str, address: str, ports: Mapping[str, int], *, ssm_region: str | None = None, scratch: str = ""
 ) -> dict[str, Any]:
-    """The machine before first contact, in the words of `providers.plugin.node.placement`. With `ssm_region`, SSH goes
-    through Session Manager there. `scratch`, which no other cloud has, is where its fast disks may be mounted."""
-    return {
-        "id": f"aws/{instance_id}",
-        "address": address,
-        "ports": dict(ports),
-        "listen": dict(ports),
-        "bind": "0.0.0.0",
-        "sshUser": SSH_USER,
-        "hostKey": "",
-        "root": "/opt/crossover",
-        "cache": "/var/cache/crossover",
-        "supervision": "",
-        **({"tunnel": session.tunnel(ssm_region, instance_id)} if ssm_region else {}),
-        **({"scratch": scratch} if scratch else {}),
-    }
+    """The placement of the machine before first contact. With `ssm_region`, SSH goes through Session Manager there;
+    `scratch` is where its fast disks may be mounted."""
+    tunnel = session.tunnel(ssm_region, instance_id) if ssm_region else ""
+    machine = placed(
+        "aws", instance_id, address=address, ports=ports, ssh_user=SSH_USER, tunnel=tunnel, scratch=scratch
+    )
+    return placement(machine)
 
 
 def reserved(settings: AwsSettings) -> dict[str, Any]:

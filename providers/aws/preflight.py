@@ -48,7 +48,7 @@ THIS = Runner(_own_address, lambda name: shutil.which(name) is not None)
 def checks(account: Account, plan: Plan, runner: Runner | None = None) -> list[Check]:
     """Each on its own: one that fails does not hide the rest. Raises nothing of AWS'."""
     try:
-        settings = parse(plan.settings)
+        settings = parse(plan.settings, [candidate.region for candidate in plan.candidates.values()])
     except InvalidRequest as e:
         lines = str(e).splitlines()
         return [Check("aws settings", Level.FAIL, line, "correct it in the stack's configuration") for line in lines]
@@ -131,7 +131,7 @@ def _zones(account: Account, settings: AwsSettings, plan: Plan) -> Iterator[Chec
     for key, candidate in plan.candidates.items():
         if candidate.region != settings.region:
             yield Check(
-                f"aws region of {key}", Level.FAIL, f"{candidate.region}, and clouds.aws.region is {settings.region}",
+                f"aws region of {key}", Level.FAIL, f"{candidate.region}, and the stack's is {settings.region}",
                 "a stack has one region at AWS: choose one of the two",
             )  # fmt: skip
     nodes = Counter(c.sku for key, c in plan.candidates.items() if key != GATEWAY_ROLE)

@@ -21,7 +21,7 @@ from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.naming import nearest
 
-LIVING = ("pending", "running", "stopping", "stopped")
+IN_THEIR_ZONE = ("pending", "running", "stopping", "stopped")
 """EC2's states of machines that hold, or may hold again, a place in their zone."""
 Answer = TypeVar("Answer")
 
@@ -75,8 +75,8 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
     for who, candidate in demand.candidates.items():
         if candidate.region != settings.region:
             raise InvalidRequest(
-                f"{who} asks for region {candidate.region!r} and clouds.aws.region is {settings.region!r}: a stack has "
-                "one region at AWS, choose one of the two"
+                f"{who} asks for region {candidate.region!r} and the stack is in {settings.region!r}: it has one "
+                "region at AWS, that of clouds.aws.region or else of its first candidate; choose one of the two"
             )
     if settings.access.ssm:
         session.require_programs()
@@ -201,7 +201,7 @@ class _Asked:
             "which machines exist (ec2:DescribeInstances)",
             lambda: (
                 aws.ec2.get_instances(
-                    instance_tags={FLEET: mark}, instance_state_names=list(LIVING), opts=self.opts
+                    instance_tags={FLEET: mark}, instance_state_names=list(IN_THEIR_ZONE), opts=self.opts
                 ).ids
             ),
         )

@@ -18,12 +18,11 @@ class ExistingCloud:
     """Machines that are there and are paid for. They are never made, started, stopped or ended, only claimed.
 
     It lacks BILLS_NOTHING, which promises prices of zero: an hour here costs what the purchase and the power cost, and
-    the gate must reckon with it. That the *gate* counts `existing` among `BILLS_NOTHING` is right all the same: its
-    list is of clouds where no bill grows with an old price or a guessed volume, and a purchase is made once.
+    the gate must reckon with it. The gate's own `NOT_RENTED` names it, as a purchase is made once.
     """
 
     name = "existing"
-    capabilities = frozenset({Capability.SSH, Capability.OWNED})
+    capabilities = frozenset({Capability.OWNED})
 
     def __init__(self, config: ExistingConfig) -> None:
         self.config = config

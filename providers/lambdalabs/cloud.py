@@ -42,7 +42,7 @@ class LambdaCloud:
     """On-demand GPU machines of Lambda's."""
 
     name = "lambda"
-    capabilities = frozenset({Capability.SSH, Capability.CLOUD_INIT})
+    capabilities: frozenset[Capability] = frozenset()
 
     def __init__(self, client: LambdaClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.client = client

@@ -18,7 +18,7 @@ class LocalCloud:
     """Machines on this computer: free, at once, and as many as memory allows."""
 
     name = "local"
-    capabilities = frozenset({Capability.SSH, Capability.PRIVATE_NETWORK, Capability.BILLS_NOTHING})
+    capabilities = frozenset({Capability.BILLS_NOTHING})
 
     def __init__(self, client: LocalClient) -> None:
         self.client = client

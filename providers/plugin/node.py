@@ -17,9 +17,10 @@ from providers.base import Candidate, Capability, Machine, MachineState, Owner
 from providers.contact import answers_ssh
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound
 from providers.naming import machine_name
+from providers.placement import placed, placement
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
-from providers.rent import Clouds, Kept, Request, contact, remembered, rent
+from providers.rent import Clouds, Kept, Request, await_contact, remembered, rent
 from providers.waiting import Waiting
 
 DEFAULT_DEADLINE_S = 1800
@@ -28,7 +29,7 @@ MADE = ("machine", "failureDomain", "usdPerHour")
 VACANT = "vacant"
 """Stands in place of a cloud's name in the id of a node without a machine."""
 NO_CAPACITY = ("fail", "degrade")
-NOT_FOUND_LOOKS = 2
+LOOKS_BEFORE_GONE = 2
 """How often a cloud must say "not found" before a machine counts as gone."""
 
 
@@ -118,7 +119,7 @@ class NodeHandler(Handler):
         try:
             outputs = self._rented(news, waiting)
         except Kept as e:
-            raise InitFailed(_id(e.machine), _outputs(news, e.machine), news, [str(e)]) from e
+            raise InitFailed(placement(e.machine)["id"], _outputs(news, e.machine), news, [str(e)]) from e
         return outputs["machine"]["id"], outputs
 
     def _rented(self, news: Plain, waiting: Waiting) -> Plain:
@@ -143,7 +144,7 @@ class NodeHandler(Handler):
                 raise NotFound(f"there is no machine {resource_id} to import")
             return None
         inputs = {key: olds[key] for key in self.inputs} if olds else _imported(machine)
-        machine = _as_known(machine, olds)
+        machine = _as_in_state(machine, olds)
         outputs = _outputs(inputs, machine)
         try:
             if machine.state is not MachineState.RUNNING:
@@ -163,10 +164,10 @@ class NodeHandler(Handler):
         machine = look(machine_id, self.clouds, waiting)
         if machine is None:
             raise NotFound(f"machine {machine_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
-        machine = _as_known(machine, olds)
+        machine = _as_in_state(machine, olds)
         cloud = self.clouds(machine.cloud)
         try:
-            machine = contact(machine, cloud, news["sshPrivateKey"], float(news["deadlineS"]), waiting)
+            machine = await_contact(machine, cloud, news["sshPrivateKey"], float(news["deadlineS"]), waiting)
         except CloudError as e:
             raise InitFailed(resource_id, _outputs(news, machine), news, [str(e)]) from e
         return _outputs(news, machine)
@@ -188,11 +189,11 @@ def is_vacant(machine: Plain) -> bool:
 def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
     """The machine, or None on a repeated not-found. All else that a cloud may say is raised, and is no absence."""
     cloud_name, machine_id = _split(resource_id)
-    for attempt in range(NOT_FOUND_LOOKS):
+    for attempt in range(LOOKS_BEFORE_GONE):
         try:
             machine = clouds(cloud_name).get(machine_id)
         except NotFound:
-            if attempt + 1 < NOT_FOUND_LOOKS:
+            if attempt + 1 < LOOKS_BEFORE_GONE:
                 waiting.pause(0.2)
             continue
         return None if machine.state is MachineState.TERMINATED else machine
@@ -216,7 +217,7 @@ def _owner(news: Plain) -> Owner:
     return Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
 
 
-def _as_known(machine: Machine, olds: Plain) -> Machine:
+def _as_in_state(machine: Machine, olds: Plain) -> Machine:
     """The machine with what its first contact told, which the state keeps."""
     if not olds:
         return machine
@@ -286,32 +287,8 @@ def _outputs(inputs: Plain, machine: Machine) -> Plain:
 
 def _vacant(inputs: Plain) -> Plain:
     """Outputs without a machine. It has every port, so that nobody who reads one needs to know of vacancy."""
-    owner = _owner(inputs)
-    nothing = dict.fromkeys(("address", "bind", "sshUser", "hostKey", "root", "cache", "supervision"), "")
-    ports = dict(inputs["ports"])
-    machine = {"id": f"{VACANT}/{machine_name(owner)}", "ports": ports, "listen": ports, **nothing}
-    return {**inputs, "machine": machine, "failureDomain": "", "usdPerHour": "0"}
-
-
-def placement(machine: Machine) -> dict[str, Any]:
-    """What an install needs to know of a machine; nothing that changes while it lives."""
-    return {
-        "id": _id(machine),
-        "address": machine.address or "",
-        "ports": dict(machine.ports),
-        "listen": dict(machine.listen or machine.ports),
-        "bind": machine.bind,
-        "sshUser": machine.ssh_user,
-        "hostKey": machine.host_key,
-        "root": machine.root,
-        "cache": machine.cache,
-        "supervision": machine.supervision,
-        **({"tunnel": machine.tunnel} if machine.tunnel else {}),
-    }
-
-
-def _id(machine: Machine) -> str:
-    return f"{machine.cloud}/{machine.id}"
+    name = machine_name(_owner(inputs))
+    return _outputs(inputs, placed(VACANT, name, ports=inputs["ports"], bind="", root="", cache=""))
 
 
 def _split(resource_id: str) -> tuple[str, str]:

@@ -68,7 +68,7 @@ class RunpodCloud:
     """Pods on RunPod's secure cloud. A region is a data centre ("US-KS-2") or "any"."""
 
     name = "runpod"
-    capabilities = frozenset({Capability.SSH, Capability.CONTAINER})
+    capabilities = frozenset({Capability.CONTAINER})
 
     def __init__(self, client: RunpodClient) -> None:
         self.client = client

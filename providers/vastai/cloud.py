@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Offer
+from providers.base import ALIVE, Capability, Machine, MachineState, NodeSpec, Offer
 from providers.container import ENTRY, environment
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unauthorized
 from providers.vastai import instances, market
@@ -23,7 +23,6 @@ TERMINATE_S = 900.0
 TERMINATE_POLL_S = 5.0
 PRICE_NOISE_USD = Decimal("0.01")
 """Vast's prices are floats, of many parts."""
-LIVING = frozenset({MachineState.PENDING, MachineState.RUNNING, MachineState.STOPPED, MachineState.UNKNOWN})
 
 
 class VastaiCloud:
@@ -31,7 +30,7 @@ class VastaiCloud:
     and a host key that is good for one contact."""
 
     name = "vastai"
-    capabilities = frozenset({Capability.SSH, Capability.CONTAINER})
+    capabilities = frozenset({Capability.CONTAINER})
 
     def __init__(self, client: VastaiClient) -> None:
         self.client = client
@@ -159,7 +158,7 @@ class VastaiCloud:
 
     def _used(self, spec: NodeSpec) -> tuple[set[str], set[str]]:
         """The machines and the hosts of the fleet's living nodes."""
-        living = [m for m in self.list(spec.owner.project) if m.state in LIVING]
+        living = [m for m in self.list(spec.owner.project) if m.state in ALIVE]
         domains = [m.failure_domain.split("/") for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
         return {machine for _, machine, _ in domains}, {host for _, _, host in domains}
 

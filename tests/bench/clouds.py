@@ -14,18 +14,18 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.spine import seconds
-from tests.clouds.lambdalabs import LambdaEmulator
-from tests.clouds.runpod import RunpodEmulator
-from tests.clouds.server import Nowhere, Window
+from tests.clouds.server import Emulator
+from tests.clouds.vendors import VENDORS, url_variable
 from tests.engine.conftest import REPOSITORY, Project
 
 BOOT_S = 20.0
-CASES = ("lambda:2", "lambda:8", "lambda:32", "runpod:2", "runpod:8", "runpod:32", "preview")
+MEASURED = {name: vendor.limits for name, vendor in VENDORS.items() if vendor.limits is not None}
+CASES = (*(f"{name}:{count}" for name in MEASURED for count in (2, 8, 32)), "preview")
 PLUGIN = REPOSITORY / "tests" / "engine" / "paper_plugin"
 NODES = """
     from providers.resources import Node
@@ -43,16 +43,6 @@ NOTHINGS = """
     for number in range({count}):
         pulumi.CustomResource("gpucloud:index:Nothing", f"n{{number}}", {{}})
 """
-EMULATORS: dict[str, Callable[[], LambdaEmulator | RunpodEmulator]] = {
-    "lambda": lambda: LambdaEmulator(Nowhere(), interval_s=1.0, launch_interval_s=12.0),
-    "runpod": lambda: RunpodEmulator(Nowhere(), stock={"US-KS-2": 8 * 32}, per_minute=Window(60)),
-}
-FORCED: dict[str, Callable[[int], float]] = {
-    "lambda": lambda count: 12.0 * (count - 1),
-    "runpod": lambda count: 60.0 * ((3 * count - 1) // 60),
-}
-"""Cloud → seconds that its rate limit forces upon so many nodes. RunPod: each node takes three requests of the 60 of a
-minute: a look for what exists, the price, and the order."""
 
 
 def main(cases: tuple[str, ...]) -> None:
@@ -75,7 +65,7 @@ def up(case: str) -> tuple[str, str]:
         stack.program(nodes(cloud, count))
         took_s = seconds(lambda: stack.run("up", "--yes", "--skip-preview", timeout_s=1200))
         assert len(emulator.machines) == count
-    forced_s = FORCED[cloud](count)
+    forced_s = MEASURED[cloud].forced_s(count)
     bound_s = 1.3 * (BOOT_S + forced_s) + engine_s
     what = f"`up` of {count} nodes at an emulated {cloud}, 20 s boots, {forced_s:.0f} s forced by its rate limit"
     print(f"{case}: {took_s:.1f} s, engine alone {engine_s:.1f} s, {len(emulator.seen)} requests", flush=True)
@@ -102,23 +92,20 @@ def previews() -> list[tuple[str, str]]:
 
 def nodes(cloud: str, count: int) -> str:
     """A program of so many nodes, and of nothing else, in one region."""
-    region, sku = {
-        "lambda": ("us-east-1", "gpu_8x_a100_80gb_sxm4"),
-        "runpod": ("US-KS-2", "8x-a100-sxm-80gb-secure"),
-    }[cloud]
-    return NODES.format(cloud=cloud, region=region, sku=sku, count=count)
+    vendor = VENDORS[cloud]
+    return NODES.format(cloud=cloud, region=vendor.regions[0], sku=vendor.sku, count=count)
 
 
 @contextmanager
-def project(cloud: str) -> Iterator[tuple[Project, LambdaEmulator | RunpodEmulator]]:
+def project(cloud: str) -> Iterator[tuple[Project, Emulator]]:
     """A stack, run as scripts/pulumi runs ours, and the cloud it is at."""
-    emulator = EMULATORS[cloud]()
+    emulator = MEASURED[cloud].emulator()
     folder = Path(tempfile.mkdtemp(prefix="xo-"))
     parallel = re.search(r"PULUMI_PARALLEL:-(\d+)", (REPOSITORY / "scripts" / "pulumi").read_text())
     assert parallel
     try:
         with emulator.serving() as url:
-            env = {f"CROSSOVER_{cloud.upper()}_URL": url, f"{cloud.upper()}_API_KEY": emulator.key}
+            env = {url_variable(cloud): url, VENDORS[cloud].key: emulator.key}
             stack = Project(folder, PLUGIN, {**env, "PACES": "real", "PULUMI_PARALLEL": parallel[1]})
             stack.prepare()
             yield stack, emulator

@@ -1,10 +1,11 @@
-"""What every cloud of the registry is tried with. A cloud that has no entry here fails `test_every_cloud_is_tried`."""
+"""What every cloud of the registry is tried with: those of tests/clouds/vendors.py, and two that have no API."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,24 +19,13 @@ from providers.blocklist import Blocklist
 from providers.existing.cloud import ExistingCloud
 from providers.existing.config import ExistingConfig
 from providers.hostkeys import one_use
-from providers.lambdalabs.client import LambdaClient
-from providers.lambdalabs.cloud import LambdaCloud
-from providers.lambdalabs.config import LambdaConfig
 from providers.local.client import LocalClient
 from providers.local.cloud import LocalCloud
 from providers.local.config import LocalConfig
-from providers.rent import contact
-from providers.runpod.client import RunpodClient
-from providers.runpod.cloud import RunpodCloud
-from providers.runpod.config import RunpodConfig
-from providers.vastai.client import VastaiClient
-from providers.vastai.cloud import VastaiCloud
-from providers.vastai.config import VastaiConfig
+from providers.rent import await_contact
 from providers.waiting import Waiting
-from tests.clouds.lambdalabs import LambdaEmulator
-from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Boot, Emulator, Nowhere
-from tests.clouds.vastai import VastaiEmulator
+from tests.clouds.vendors import VENDORS
 from tests.support import sshd
 from tests.support.clouds import Clock
 from tests.support.owned import owned
@@ -82,7 +72,7 @@ class Trial:
 
     def ready(self, name: str = "n") -> Machine:
         """A machine in contact."""
-        return contact(self.cloud.launch(self.spec(name)), self.cloud, PRIVATE, 60, self.waiting())
+        return await_contact(self.cloud.launch(self.spec(name)), self.cloud, PRIVATE, 60, self.waiting())
 
     def waiting(self) -> Waiting:
         """What long work is given here."""
@@ -102,30 +92,6 @@ def local() -> Iterator[Trial]:
 
 
 @pytest.fixture
-def lambdalabs() -> Iterator[Trial]:
-    clock = Clock()
-    emulator = LambdaEmulator(Nowhere(), clock)
-    with emulator.serving() as url:
-        client = LambdaClient(LambdaConfig(emulator.key, url), clock=clock, sleep=clock.sleep)
-        yield Trial(
-            LambdaCloud(client), "us-east-1", "gpu_8x_a100_80gb_sxm4", emulator.vanish, lambda: emulator.machines,
-            emulator, clock, ("us-west-1",),
-        )  # fmt: skip
-
-
-@pytest.fixture
-def runpod() -> Iterator[Trial]:
-    clock = Clock()
-    emulator = RunpodEmulator(Nowhere(), clock)
-    with emulator.serving() as url:
-        client = RunpodClient(RunpodConfig(emulator.key, url), clock=clock, sleep=clock.sleep, paces=())
-        yield Trial(
-            RunpodCloud(client), "US-KS-2", "8x-a100-sxm-80gb-secure", emulator.vanish, lambda: emulator.machines,
-            emulator, clock, ("EU-RO-1",),
-        )  # fmt: skip
-
-
-@pytest.fixture
 def existing() -> Iterator[Trial]:
     """Two machines that are there already: two sshd of this computer."""
     folder = Path(tempfile.mkdtemp(prefix="xo-"))
@@ -138,35 +104,37 @@ def existing() -> Iterator[Trial]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def vastai() -> Iterator[Trial]:
-    clock = Clock()
-    emulator = VastaiEmulator(Nowhere(), clock)
+@contextmanager
+def at_vendor(name: str) -> Iterator[Trial]:
+    """The cloud at its emulator."""
+    vendor, clock = VENDORS[name], Clock()
+    emulator = vendor.emulator(Nowhere(), clock)
     with emulator.serving() as url:
-        client = VastaiClient(VastaiConfig(emulator.key, url), clock=clock, sleep=clock.sleep)
         yield Trial(
-            VastaiCloud(client), "any", "8x-a100-sxm4-80gb", emulator.vanish, lambda: emulator.machines,
-            emulator, clock, ("FR",),
+            vendor.cloud(emulator, url, clock), vendor.anywhere or vendor.regions[0], vendor.sku, emulator.vanish,
+            lambda: emulator.machines, emulator, clock, vendor.regions[1:2],
         )  # fmt: skip
 
 
-EMULATED = {"lambda": "lambdalabs", "runpod": "runpod", "vastai": "vastai"}
-"""Cloud → its fixture."""
-TRIALS = {"local": "local", "existing": "existing", **EMULATED}
+TRIALS = ("local", "existing", *VENDORS)
+"""The clouds that are tried. One without an API has a fixture of its name above."""
 
 
-@pytest.fixture(params=list(TRIALS.values()), ids=list(TRIALS))
-def trial(request: pytest.FixtureRequest, on_paper: None) -> Trial:
+@pytest.fixture(params=TRIALS)
+def trial(request: pytest.FixtureRequest, on_paper: None) -> Iterator[Trial]:
     """Each cloud in turn."""
-    found: Trial = request.getfixturevalue(request.param)
-    return found
+    if request.param in VENDORS:
+        with at_vendor(request.param) as made:
+            yield made
+    else:
+        yield request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=list(EMULATED.values()), ids=list(EMULATED))
-def emulated(request: pytest.FixtureRequest, on_paper: None) -> Trial:
+@pytest.fixture(params=list(VENDORS))
+def emulated(request: pytest.FixtureRequest, on_paper: None) -> Iterator[Trial]:
     """Each cloud whose API is emulated."""
-    found: Trial = request.getfixturevalue(request.param)
-    return found
+    with at_vendor(request.param) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cost_guard.capacity import SMALLER_THAN_REGIONS
+from cost_guard.evaluate import NOT_RENTED
 from paramiko import Ed25519Key
 
 from providers.base import Capability, MachineState, NodeSpec, Owner
@@ -23,7 +25,11 @@ SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "r1", "8x", KEY)
 
 
 def test_every_cloud_is_tried() -> None:
-    assert set(TRIALS) == set(CLOUDS) - declared()
+    launching = set(CLOUDS) - declared()
+    assert set(TRIALS) == launching, (
+        f"add {sorted(launching - set(TRIALS))} of providers/registry.py to VENDORS in tests/clouds/vendors.py, from "
+        "which the contract, engine and end-to-end tests and the bench take their clouds"
+    )
 
 
 def declared() -> set[str]:
@@ -37,6 +43,29 @@ def test_a_cloud_that_launches_nothing_says_so_and_has_engine_tests_of_its_own()
         assert (REPOSITORY / "tests" / "engine" / f"test_{name}.py").exists()
         with pytest.raises(InvalidRequest, match="it is a resource of the program"):
             cloud(name).launch(SPEC)
+
+
+def test_the_gate_knows_where_a_failure_domain_is_smaller_than_a_region(trial: Trial) -> None:
+    """A domain that is the region counts as one there too; any other must be named, or nodes look kept apart that are
+    not."""
+    machine = trial.cloud.launch(trial.spec())
+    smaller = machine.failure_domain != f"{trial.cloud.name}/{trial.region}"
+    assert (trial.cloud.name in SMALLER_THAN_REGIONS) == smaller, (
+        f"{trial.cloud.name}: its domains are such as {machine.failure_domain}: "
+        f"{'add it to' if smaller else 'take it out of'} SMALLER_THAN_REGIONS in policies/cost_guard/capacity.py"
+    )
+
+
+def test_the_gate_names_no_cloud_that_does_not_exist_as_smaller_than_regions() -> None:
+    """Beside those that are tried: a zone of AWS (tests/unit/providers/test_aws_client.py)."""
+    assert SMALLER_THAN_REGIONS - set(TRIALS) == declared()
+
+
+def test_the_gate_knows_where_nothing_is_rented() -> None:
+    """Machines that are owned, and those whose hour costs nothing: no bill grows there."""
+    free = {Capability.OWNED, Capability.BILLS_NOTHING}
+    known = {name for name in CLOUDS if cloud(name).capabilities & free}
+    assert known == NOT_RENTED, "policies/cost_guard/evaluate.py: NOT_RENTED must name the clouds of these capabilities"
 
 
 def test_an_unknown_cloud_is_named_with_those_that_exist() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -20,21 +20,13 @@ import yaml
 
 from providers.cloudinit import user_data
 from providers.hostkeys import one_use
-from tests.clouds.lambdalabs import LambdaEmulator
-from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Boot, Emulator
-from tests.clouds.vastai import VastaiEmulator
+from tests.clouds.vendors import VENDORS, url_variable
 from tests.support.checkout import Checkout
 from tests.support.eventually import eventually
 from tests.support.sandbox import REQUIREMENTS, Sandboxes, prepare_cache, sandboxes
 from tests.support.sshd import make_key, public_key
 
-EMULATORS: dict[str, tuple[Callable[[Sandboxes], Emulator], str, str]] = {
-    "lambda": (lambda host: LambdaEmulator(host), "CROSSOVER_LAMBDA_URL", "LAMBDA_API_KEY"),
-    "runpod": (lambda host: RunpodEmulator(host), "CROSSOVER_RUNPOD_URL", "RUNPOD_API_KEY"),
-    "vastai": (lambda host: VastaiEmulator(host), "CROSSOVER_VASTAI_URL", "VAST_API_KEY"),
-}
-"""Cloud → its emulator, and the variables with its address and its key."""
 OWNED = {
     "gateway": ("office", "small"),
     "dgx-1": ("hall-1/rack-3", "dgx-a100-80gb"),
@@ -115,11 +107,11 @@ def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> It
         clone = Checkout.make(stack)
         held.callback(clone.discard)
         made = World(clone)
-        for name, (emulator, url, key) in EMULATORS.items():
-            vendor = emulator(host)
-            address = held.enter_context(vendor.serving())
-            clone.variables |= {url: address, key: vendor.key}
-            made.emulators[name] = vendor
+        for name, vendor in VENDORS.items():
+            emulator = vendor.emulator(host)
+            address = held.enter_context(emulator.serving())
+            clone.variables |= {url_variable(name): address, vendor.key: emulator.key}
+            made.emulators[name] = emulator
         for name in OWNED:
             held.callback(host.end, name)
         clone.variables["CROSSOVER_EXISTING_MACHINES"] = str(own(host, tmp_path))
@@ -136,7 +128,7 @@ def serves(clone: Checkout) -> set[bool | None]:
     return {node["serves"] for node in nodes if node["role"] == "inference"}
 
 
-@pytest.mark.parametrize("world", ["lambda", "runpod", "vastai", "existing", "mixed"], indirect=True)
+@pytest.mark.parametrize("world", [*VENDORS, "existing", "mixed"], indirect=True)
 def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World) -> None:
     clone = world.clone
     clone.up("--policy-pack", "policies")

@@ -27,7 +27,7 @@ PROGRAM = """
     import pulumi
     from providers.aws.config import parse
     from providers.aws.network import AwsNetwork
-    from providers.aws.node import aws_node
+    from providers.aws.node import AwsNode
     from providers.aws.survey import Demand, survey
     from providers.base import Candidate
     from providers.resources import Credentials, Install
@@ -41,7 +41,7 @@ PROGRAM = """
     network = AwsNetwork("aws", found, node_ports=ports, gateway_ports=gateway_ports,
                          ssh_public_key=credentials.sshPublicKey)
     for key in {keys}:
-        node = aws_node(key, network, key=key, role="inference", candidate=gpu, ports=ports,
+        node = AwsNode(key, network, key=key, role="inference", candidate=gpu, ports=ports,
                         usd_per_hour=Decimal("27.447050"), ssh_private_key=credentials.sshPrivateKey,
                         generation={generation})
         Install(key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key, bundle={{"v": 1}},
@@ -50,7 +50,7 @@ PROGRAM = """
         pulumi.export(key, node.machine)
         pulumi.export(key + "-domain", node.failureDomain)
         pulumi.export(key + "-price", node.usdPerHour)
-    gateway = aws_node("gateway", network, key="gateway", role="gateway", candidate=small, ports=gateway_ports,
+    gateway = AwsNode("gateway", network, key="gateway", role="gateway", candidate=small, ports=gateway_ports,
                        usd_per_hour=Decimal("0.1008"), ssh_private_key=credentials.sshPrivateKey)
     pulumi.export("gateway", gateway.machine)
 """

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.clouds.lambdalabs import LambdaEmulator
-from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Boot, Booted, Emulator, Fault, Nowhere
-from tests.clouds.vastai import VastaiEmulator
+from tests.clouds.vendors import VENDORS, Vendor, url_variable
 from tests.engine.conftest import Project
 from tests.support.checkout import ended
 
@@ -56,16 +55,9 @@ class Site:
     """A stack of two nodes at one cloud. `a` climbs from the first region to the second, `b` has the third alone."""
 
     cloud: str
+    vendor: Vendor[Any]
     project: Project
     emulator: Emulator
-    regions: Sequence[str]
-    sku: str
-    sell_out: Callable[[str], None]
-    """Takes all that a region has from the market."""
-    region: Callable[[str], str]
-    """Where the machine of this id is."""
-    leftovers: Callable[[], object] = field(default=lambda: None)
-    """What else than machines the account holds for us."""
 
     @property
     def machines(self) -> list[str]:
@@ -78,9 +70,11 @@ class Site:
         return self.emulator.host.events
 
     def program(self, generation: dict[str, int] | None = None) -> None:
-        first, second, third = self.regions
+        first, second, third = self.vendor.regions
         ladders = {"a": [first, second], "b": [third]}
-        self.project.program(FLEET.format(cloud=self.cloud, sku=self.sku, ladders=ladders, generation=generation or {}))
+        self.project.program(
+            FLEET.format(cloud=self.cloud, sku=self.vendor.sku, ladders=ladders, generation=generation or {})
+        )
 
     def in_state(self) -> dict[str, str]:
         """Key → id at the cloud, of every Node in the state."""
@@ -94,46 +88,14 @@ class Site:
         return known
 
 
-def lambdalabs(project: Project) -> Site:
-    emulator = LambdaEmulator(Diary())
-    sku = "gpu_8x_a100_80gb_sxm4"
-    regions = ("us-east-1", "us-west-1", "europe-central-1")
-    sell_out = lambda region: emulator.capacity.update({(region, sku): 0})  # noqa: E731
-    leftovers = lambda: [*emulator.ssh_keys, *emulator.rulesets]  # noqa: E731
-    project.env.update(LAMBDA_API_KEY=emulator.key)
-    region = lambda machine: emulator.instances[machine].launch.region_name  # noqa: E731
-    return Site("lambda", project, emulator, regions, sku, sell_out, region, leftovers)
-
-
-def runpod(project: Project) -> Site:
-    emulator = RunpodEmulator(Diary(), key=secrets.token_hex(16))
-    regions = ("US-KS-2", "EU-RO-1", "CA-MTL-1")
-    sell_out = lambda region: emulator.stock.update({region: 0})  # noqa: E731
-    project.env.update(RUNPOD_API_KEY=emulator.key)
-    region = lambda machine: emulator.pods[machine].data_center  # noqa: E731
-    return Site("runpod", project, emulator, regions, "8x-a100-sxm-80gb-secure", sell_out, region)
-
-
-def vastai(project: Project) -> Site:
-    emulator = VastaiEmulator(Diary(), key=secrets.token_hex(16))
-
-    def sell_out(country: str) -> None:
-        for offer in emulator.offers.values():
-            if offer["geolocation"].endswith(f", {country}"):
-                offer["rentable"] = False
-
-    project.env.update(VAST_API_KEY=emulator.key)
-    country = lambda machine: emulator.contracts[int(machine)].offer["geolocation"][-2:]  # noqa: E731
-    return Site("vastai", project, emulator, ("US", "FR", "NO"), "8x-a100-sxm4-80gb", sell_out, country)
-
-
-@pytest.fixture(params=[lambdalabs, runpod, vastai], ids=["lambda", "runpod", "vastai"])
+@pytest.fixture(params=list(VENDORS))
 def site(request: pytest.FixtureRequest, project: Project) -> Iterator[Site]:
     """Each cloud in turn."""
-    made: Site = request.param(project)
+    vendor = VENDORS[request.param]
+    made = Site(request.param, vendor, project, vendor.emulator(Diary(), key=secrets.token_hex(16)))
     project.use_plugin(PLUGIN)
     with made.emulator.serving() as url:
-        project.env[f"CROSSOVER_{made.cloud.upper()}_URL"] = url
+        project.env |= {url_variable(made.cloud): url, vendor.key: made.emulator.key}
         made.program()
         yield made
 
@@ -154,7 +116,7 @@ def test_each_way_to_replace_a_node_leaves_the_right_machines_and_destroy_leaves
     replaced(site, forced)
     site.project.run("destroy", "--yes", "--skip-preview")
     assert site.machines == []
-    assert not site.leftovers()
+    assert not site.vendor.leftovers(site.emulator)
 
 
 def replaced(site: Site, before: dict[str, str]) -> dict[str, str]:
@@ -167,11 +129,12 @@ def replaced(site: Site, before: dict[str, str]) -> dict[str, str]:
 
 
 def test_a_sold_out_first_rung_lands_on_the_second_and_says_why(site: Site) -> None:
-    first, second, third = site.regions
-    site.sell_out(first)
-    assert f"no capacity: {site.cloud}/{first}/{site.sku}: {site.cloud} has no {site.sku}" in site.project.up()
+    first, second, third = site.vendor.regions
+    sku = site.vendor.sku
+    site.vendor.sell_out(site.emulator, first)
+    assert f"no capacity: {site.cloud}/{first}/{sku}: {site.cloud} has no {sku}" in site.project.up()
     known = site.agreed()
-    assert [site.region(known[key]) for key in ("a", "b")] == [second, third]
+    assert [site.vendor.region_of(site.emulator, known[key]) for key in ("a", "b")] == [second, third]
 
 
 @pytest.mark.parametrize("last", ["up", "destroy"])

@@ -17,7 +17,7 @@ from providers.contact import NotSettled, WrongHostKey, first_contact, identifie
 from providers.container import ENTRY, environment
 from providers.errors import Cancelled, InvalidRequest, Unauthorized, Unavailable
 from providers.hostkeys import durable, one_use
-from providers.plugin.contact import FirstContactHandler
+from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.values import Plain
 from providers.waiting import Waiting
 from tests.clouds.server import Boot

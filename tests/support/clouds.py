@@ -39,7 +39,7 @@ class FakeCloud:
     """Machines are PENDING for `boot_looks` looks. `launch_faults` are raised by the next launches, in order."""
 
     name: str = "fake"
-    capabilities: frozenset[Capability] = frozenset({Capability.SSH})
+    capabilities: frozenset[Capability] = frozenset()
     boot_looks: int = 0
     launch_faults: deque[CloudError] = field(default_factory=deque)
     create_although_failed: bool = False

@@ -13,11 +13,7 @@ from .stack_rule import StackRule
 
 def rules() -> list[Policy]:
     """The mandatory ones, in the order of the registry. Raises ImportError for a code that has no file."""
-    found: list[Policy] = []
-    for code in MANDATORY:
-        module = import_module(f".{code.replace('-', '_')}", __name__)
-        found.append(getattr(module, "RULE", None) or module.POLICY)
-    return found
+    return [import_module(f".{code.replace('-', '_')}", __name__).RULE for code in MANDATORY]
 
 
 def policies() -> list[Policy]:

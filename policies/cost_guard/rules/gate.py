@@ -34,9 +34,9 @@ from cost_guard.fleet import QuotationFleet
 from cost_guard.verdict import CODES, RULES
 from cost_guard.waivers import WaiverError, apply
 
-from .rule import TODAY_VARIABLE, Finding, Rule, mandatory, plain, stack_of, standing_waivers, today
+from .rule import TODAY_VARIABLE, Finding, Rule, plain, stack_of, standing_waivers, today
 
-__all__ = ["FLEET_TYPE", "TODAY_VARIABLE", "Failure", "fleet_rule", "judge", "mandatory", "plain"]
+__all__ = ["FLEET_TYPE", "TODAY_VARIABLE", "Failure", "fleet_rule", "judge"]
 
 FLEET_TYPE = "crossover:index:Fleet"
 BESIDE = ("baseline", "usage")
@@ -128,7 +128,7 @@ def fleet_rule(code: str, severity: Severity, remediation: str) -> Rule:
             if reason.code == code and reason.level is Level.BLOCK:
                 yield Finding(Level.BLOCK, reason.line())
 
-    return Rule(code, severity, RULES[code], remediation, (FLEET_TYPE,), find)
+    return Rule(code, severity, RULES[code].demand, remediation, (FLEET_TYPE,), find)
 
 
 def _failure(code: str, failure: Failure) -> str:

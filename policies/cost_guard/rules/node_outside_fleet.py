@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pulumi_policy import ReportViolation, ResourceValidationArgs
-from pulumi_policy.proxy import UnknownValueError
+from pulumi_policy import ResourceValidationArgs, Severity
 
-from cost_guard.evaluate import BILLS_NOTHING
+from cost_guard.evaluate import NOT_RENTED
 
-from .gate import FLEET_TYPE, mandatory, plain
+from .gate import FLEET_TYPE
+from .rule import plain, rule
 
 NODE_TYPE = "gpucloud:index:Node"
 GATEWAY_TYPE = "crossover:index:Gateway"
@@ -41,19 +41,14 @@ _instances: dict[str, set[str]] = {}
 """Fleet URN → the URNs of the GPU instances seen under it."""
 
 
-def _validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    try:
-        if args.resource_type == FLEET_TYPE:
-            _remember(args.urn, args.props)
-        elif args.resource_type == AWS_NODE_TYPE:
-            with _lock:
-                _parents[args.urn] = args.opts.parent
-        elif complaint := _complaint(args):
-            report(complaint, None)
-    except UnknownValueError as error:
-        report(f"{'.'.join(error.props)} is unknown until the update runs; the gate needs it known at preview", None)
-    except Exception as error:
-        report(f"cannot tell what this node costs: {type(error).__name__}", None)
+def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
+    if args.resource_type == FLEET_TYPE:
+        _remember(args.urn, args.props)
+    elif args.resource_type == AWS_NODE_TYPE:
+        with _lock:
+            _parents[args.urn] = args.opts.parent
+    elif complaint := _complaint(args):
+        yield complaint
 
 
 def _remember(urn: str, props: Mapping[str, Any]) -> None:
@@ -87,7 +82,7 @@ def _complaint(args: ResourceValidationArgs) -> str | None:
     parents = args.urn.split("::")[2].split("$")[:-1]
     if args.resource_type == NODE_TYPE:
         return _of_node(args, parents)
-    return _of_instance(args, parents) if args.resource_type in INSTANCE_TYPES else None
+    return _of_instance(args, parents)
 
 
 def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
@@ -96,9 +91,9 @@ def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
         return _not_of_fleet(args, rungs)
     if GATEWAY_TYPE not in parents:
         return "this node is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
-    if rungs and all(rung["cloud"] in BILLS_NOTHING for rung in rungs):
+    if rungs and all(rung["cloud"] in NOT_RENTED for rung in rungs):
         return None
-    free = " or ".join(sorted(BILLS_NOTHING))
+    free = " or ".join(sorted(NOT_RENTED))
     return f"a gateway's machine that bills money is not priced by the gate; put it on {free}, or on the fleet's nodes"
 
 
@@ -123,4 +118,12 @@ def _rungs(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-POLICY = mandatory("node-outside-fleet", "Every rented node must be one that the cost gate has priced.", _validate)
+RULE = rule(
+    "node-outside-fleet",
+    Severity.CRITICAL,
+    "Every rented node must be one that the cost gate has priced.",
+    "Rent it through crossover:fleet.nodes, which the gate prices; put a gateway of its own on a machine that bills "
+    "nothing, or on the nodes.",
+    (FLEET_TYPE, NODE_TYPE, AWS_NODE_TYPE, *sorted(INSTANCE_TYPES)),
+    _check,
+)

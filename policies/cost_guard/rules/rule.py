@@ -136,29 +136,6 @@ def rule(
     return Rule(code, severity, description, remediation, looks_at, find, config)
 
 
-def mandatory(
-    code: str,
-    description: str,
-    validate: Callable[[ResourceValidationArgs, ReportViolation], None],
-    *,
-    severity: Severity = Severity.CRITICAL,
-    remediation: str = "Do what the violation says.",
-    looks_at: tuple[str, ...] = ("crossover:*", "gpucloud:index:Node", "aws:ec2/*"),
-) -> Rule:
-    """The rule of a function that reports by itself and that no waiver lifts."""
-
-    def find(args: ResourceValidationArgs, _: Any) -> Iterable[Finding]:
-        found: list[Finding] = []
-
-        def report(message: str, urn: str | None = None) -> None:
-            found.append(Finding(Level.BLOCK, message))
-
-        validate(args, report)
-        return found
-
-    return Rule(code, severity, description, remediation, looks_at, find)
-
-
 seen: set[tuple[str, str]] = set()
 """Code and URN of every violation that was seen."""
 

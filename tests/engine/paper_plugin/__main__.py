@@ -8,32 +8,20 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
-import providers.lambdalabs.client
-import providers.lambdalabs.cloud
 import providers.rent
-import providers.runpod.client
-import providers.runpod.cloud
 import providers.transport
-import providers.vastai.client
-import providers.vastai.cloud
 from providers import registry
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.handler import Handler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
+from providers.transport import Pace
 from providers.waiting import Waiting
 from tests.support.paper import answers_at_once
 
-PACES = (
-    providers.lambdalabs.client.PACE,
-    providers.lambdalabs.client.LAUNCH_PACE,
-    providers.runpod.client.PACE,
-    providers.runpod.client.LOOK_PACE,
-    providers.vastai.client.PACE,
-    providers.vastai.client.CREATE_PACE,
-)
 SHORT_S = 0.05
 
 
@@ -60,16 +48,17 @@ class NothingHandler(Handler):
 
 def hurry() -> None:
     """Every pause that an emulator without rate limits and boot times does not need."""
-    for pace in PACES:
-        pace.interval_s = 0.0
-    for module, name in (
-        (providers.transport, "FIRST_PAUSE_S"),
-        (providers.transport, "LONGEST_PAUSE_S"),
-        (providers.rent, "CONTACT_POLL_S"),
-        (providers.lambdalabs.cloud, "TERMINATE_POLL_S"),
-        (providers.runpod.cloud, "TERMINATE_POLL_S"),
-        (providers.vastai.cloud, "TERMINATE_POLL_S"),
-    ):
+    from tests.clouds.vendors import VENDORS  # the emulators too, which nobody needs where the plugin is measured
+
+    pauses = [(providers.transport, "FIRST_PAUSE_S"), (providers.transport, "LONGEST_PAUSE_S")]
+    pauses += [(providers.rent, "CONTACT_POLL_S")]
+    for vendor in VENDORS.values():
+        for module in (import_module(f"{vendor.package}.{part}") for part in ("client", "cloud")):
+            pauses += [(module, name) for name in vars(module) if name.endswith("_POLL_S")]
+            for pace in vars(module).values():
+                if isinstance(pace, Pace):
+                    pace.interval_s = 0.0
+    for module, name in pauses:
         assert hasattr(module, name)
         setattr(module, name, SHORT_S)
 

@@ -14,15 +14,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import providers.plugin.contact
+import providers.plugin.first_contact
 from providers import registry
 from providers.base import Machine, NodeSpec
 from providers.contact import Dial
 from providers.errors import InstallFailed, NoCapacity
 from providers.hostkeys import durable
 from providers.local.cloud import LocalCloud
-from providers.plugin.contact import FirstContactHandler
 from providers.plugin.credentials import CredentialsHandler
+from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
@@ -82,7 +82,7 @@ class ScriptedCloud(LocalCloud):
 if __name__ == "__main__":
     clouds = {**registry.CLOUDS, "local": ScriptedCloud.from_environment}
     registry.CLOUDS = clouds
-    vars(providers.plugin.contact)["first_contact"] = contact_on_paper
+    vars(providers.plugin.first_contact)["first_contact"] = contact_on_paper
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),

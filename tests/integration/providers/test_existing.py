@@ -19,7 +19,7 @@ from providers.errors import NoCapacity, Unauthorized
 from providers.existing.cloud import ExistingCloud
 from providers.existing.config import ExistingConfig
 from providers.naming import mark
-from providers.rent import contact, rent
+from providers.rent import await_contact, rent
 from providers.waiting import Waiting
 from tests.support import sshd
 from tests.support.clouds import request
@@ -64,7 +64,7 @@ def test_renting_claims_a_machine_and_meets_it_and_ending_it_leaves_it_running(
     assert rent(asked, lambda name: team, Waiting()).id == rented.id
     team.terminate(rented.id)
     assert team.list() == []
-    assert contact(team.launch(spec()), team, "", 10, Waiting()).address == "127.0.0.1"
+    assert await_contact(team.launch(spec()), team, "", 10, Waiting()).address == "127.0.0.1"
 
 
 def test_a_machine_with_another_host_key_is_not_met_and_is_released(folder: Path, machine: sshd.Machine) -> None:

@@ -337,4 +337,4 @@ def test_a_node_without_readable_candidates_is_refused(candidates: Any, chain: s
 def test_the_engines_floats_are_the_scenarios_numbers(ladder: Build) -> None:
     """0.7 and 1.3 come through protobuf as floats and are the same decimals again."""
     wired = args(ladder().to_inputs()).props
-    assert parse_scenario(gate.plain(wired)) == ladder()
+    assert parse_scenario(rule.plain(wired)) == ladder()

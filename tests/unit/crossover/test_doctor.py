@@ -221,7 +221,7 @@ def test_a_cloud_that_does_not_exist_fails(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.usefixtures("engine")
 def test_a_renting_cloud_that_tells_no_quota_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     market = local_market()
-    market.capabilities = frozenset({Capability.SSH})
+    market.capabilities = frozenset()
     registered(monkeypatch, market)
     done = run("--json")
     [quota] = [check for check in json.loads(done.stdout) if check["name"] == "quota of local"]

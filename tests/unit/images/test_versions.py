@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from images.simulator import VLLM_VERSION
 from images.versions import Choice, NotAllowed, load, pinned, validate
+from providers.runpod.config import Settings as RunpodSettings
+from providers.vastai.config import VastaiSettings
 
 WHEEL = Choice("wheel", "0.32.0", "13", "580")
 IMAGE = Choice("image", "0.32.0", "13", "580.65.06")
@@ -14,6 +18,20 @@ IMAGE = Choice("image", "0.32.0", "13", "580.65.06")
 
 def test_the_pins_are_allowed() -> None:
     assert validate(pinned(load()), load()) is None
+
+
+@pytest.mark.parametrize("settings", [RunpodSettings(), VastaiSettings()], ids=["runpod", "vastai"])
+def test_the_container_clouds_default_to_the_pins(settings: RunpodSettings | VastaiSettings) -> None:
+    """The image of that vLLM, on hosts whose driver runs the CUDA that it is built for."""
+    pins = pinned(load())
+    tag = validate(replace(pins, vehicle="image"), load())
+    cuda = settings.min_cuda_version if isinstance(settings, RunpodSettings) else settings.min_cuda
+    assert settings.image == f"vllm/vllm-openai:{tag}"
+    assert Decimal(cuda) >= Decimal(pins.cuda)
+
+
+def test_the_simulator_plays_the_pinned_vllm() -> None:
+    assert pinned(load()).vllm == VLLM_VERSION
 
 
 @pytest.mark.parametrize(

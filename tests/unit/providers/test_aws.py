@@ -17,7 +17,7 @@ from pulumi.runtime import mocks, settings
 
 from providers.aws.config import parse
 from providers.aws.network import AwsNetwork
-from providers.aws.node import AwsNode, aws_node
+from providers.aws.node import AwsNode
 from providers.aws.survey import Demand, survey
 from providers.base import Candidate, Owner
 from providers.hostkeys import durable, one_use
@@ -155,13 +155,13 @@ def stack(
         )
         made: dict[str, AwsNode] = {}
         for key, candidate in wanted.items():
-            made[key] = aws_node(
+            made[key] = AwsNode(
                 key, network, key=key, role="inference", candidate=candidate, ports=NODE_PORTS,
                 usd_per_hour=Decimal("27.447050"), ssh_private_key=PRIVATE_KEY,
                 opts=pulumi.ResourceOptions(protect=True),
             )  # fmt: skip
         if gateway is not None:
-            made["gateway"] = aws_node(
+            made["gateway"] = AwsNode(
                 "gateway", network, key="gateway", role="gateway", candidate=gateway, ports=GATEWAY_PORTS,
                 usd_per_hour=Decimal("0.1008"), ssh_private_key=PRIVATE_KEY,
             )  # fmt: skip

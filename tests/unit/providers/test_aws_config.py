@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from providers.aws.cloud import AwsCloud
 from providers.aws.config import parse
 from providers.errors import InvalidRequest
 
@@ -63,9 +64,30 @@ def test_what_cannot_be_used_is_said_with_its_key_and_a_remedy(change: dict[str,
 
 
 def test_a_missing_key_is_named() -> None:
-    """Region and access have no default that would be right for anybody."""
+    """Without candidates, region and access have no default that would be right for anybody."""
     with pytest.raises(InvalidRequest, match=r"clouds.aws.region: missing.*\nclouds.aws.access: missing"):
         parse({})
+
+
+def test_the_region_is_the_candidates_unless_it_is_said() -> None:
+    """Zones are then of that region too."""
+    section = {"access": "ssm", "zones": ["us-west-2a"]}
+    assert parse(section, ["us-west-2", "us-west-2"]).region == "us-west-2"
+    assert parse({**section, "region": "us-west-2"}, ["eu-west-1"]).region == "us-west-2"
+    with pytest.raises(InvalidRequest, match=r"clouds\.aws\.region: AWS has no region 'us-wets-2'"):
+        parse({"access": "ssm"}, ["us-wets-2"])
+    with pytest.raises(InvalidRequest, match="us-west-2a is no zone of us-east-1"):
+        parse(section, ["us-east-1"])
+
+
+def test_a_section_is_checked_without_its_candidates() -> None:
+    """Its zones then tell the region."""
+    check = AwsCloud.from_environment().check_settings
+    check({"access": "ssm"})
+    check({"access": "ssm", "zones": ["us-west-2a"]})
+    for zones in (["us-west-2a", "us-east-1a"], 3):
+        with pytest.raises(InvalidRequest, match=r"clouds\.aws"):
+            check({"access": "ssm", "zones": zones})
 
 
 def test_ssm_opens_port_22_to_nobody() -> None:

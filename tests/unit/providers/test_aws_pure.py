@@ -14,12 +14,13 @@ from providers.aws import session
 from providers.aws.config import parse
 from providers.aws.identity import partition, trust, weights_policy
 from providers.aws.layout import regular_zones, spread, subnet_cidr
-from providers.aws.node import NVME, reported, reserved
+from providers.aws.machines import NVME
+from providers.aws.node import reported, reserved
 from providers.aws.quota import QUOTAS, family, needed, shortfall
 from providers.aws.tags import MARK, key_of, machine_tags
 from providers.base import Machine, MachineState, Owner
 from providers.errors import InvalidRequest
-from providers.plugin.node import placement
+from providers.placement import placement
 
 P = QUOTAS[0]
 OWNER = Owner("p", "s", "inference", "a", 1)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-import providers.plugin.contact
+import providers.plugin.first_contact
 from providers.base import Machine
 from providers.contact import Dial, NotSettled, WrongHostKey, directly
 from providers.errors import Cancelled, DeadlineExceeded, InvalidRequest, Unauthorized, Unavailable
-from providers.plugin.contact import FirstContactHandler
+from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.handler import InitFailed
 from providers.plugin.provider import Gpucloud
 from providers.plugin.values import UNKNOWN, Plain, detailed_diff
@@ -58,7 +58,7 @@ class Clock:
 @pytest.fixture
 def contacts(monkeypatch: pytest.MonkeyPatch) -> Contacts:
     made = Contacts()
-    monkeypatch.setattr(providers.plugin.contact, "first_contact", made)
+    monkeypatch.setattr(providers.plugin.first_contact, "first_contact", made)
     return made
 
 

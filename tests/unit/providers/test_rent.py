@@ -27,7 +27,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.rent import NOT_FOUND_LOOKS, Kept, rent
+from providers.rent import LOOKS_AFTER_LAUNCH, Kept, rent
 from tests.support.clouds import Clock, FakeCloud, request
 
 
@@ -198,7 +198,7 @@ def test_a_cloud_that_asks_to_slow_down_or_lags_behind_loses_no_machine() -> Non
 
 def test_a_machine_that_stays_unknown_is_ended_to_be_sure() -> None:
     cloud = FakeCloud()
-    cloud.get_faults.extend([NotFound("who?")] * NOT_FOUND_LOOKS)
+    cloud.get_faults.extend([NotFound("who?")] * LOOKS_AFTER_LAUNCH)
     with pytest.raises(NotFound, match="confirmed gone"):
         rent(request(), lambda _: cloud, Clock().waiting())
     assert cloud.machines == {}

@@ -59,7 +59,8 @@ def test_every_example_is_a_configuration_that_can_be_used(stack: str) -> None:
 
 
 def test_there_is_an_example_for_every_cloud_and_a_mixed_one() -> None:
-    assert set(EXAMPLES) == {*registry.NAMES, "mixed"}
+    missing = sorted({*registry.NAMES, "mixed"} - set(EXAMPLES))
+    assert set(EXAMPLES) == {*registry.NAMES, "mixed"}, f"write stacks/config/Pulumi.<cloud>.yaml for {missing}"
 
 
 @pytest.mark.parametrize(

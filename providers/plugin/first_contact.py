@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from providers.base import Machine, MachineState
 from providers.contact import DialFor, NotSettled, directly, first_contact
 from providers.errors import CloudError, DeadlineExceeded, NotFound, Unavailable
+from providers.placement import machine_of
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
 from providers.waiting import Waiting
@@ -38,7 +36,7 @@ class FirstContactHandler(Handler):
     def preview(self, olds: Plain, news: Plain) -> Plain:
         if not olds or contains_unknown(news["reported"]):
             return {**news, "machine": UNKNOWN}
-        return {**news, "machine": _as_known(news["reported"], olds)}
+        return {**news, "machine": _with_contact(news["reported"], olds)}
 
     def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
         machine = self._contacted(news["reported"], news, waiting)
@@ -51,7 +49,7 @@ class FirstContactHandler(Handler):
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
         """The machine keeps its host key, also where the stack's SSH key is another one by now."""
-        machine = _as_known(news["reported"], olds)
+        machine = _with_contact(news["reported"], olds)
         if news["reported"] != olds["reported"]:
             try:
                 machine = self._contacted(machine, news, waiting)
@@ -67,7 +65,7 @@ class FirstContactHandler(Handler):
     def _contacted(self, known: Plain, news: Plain, waiting: Waiting) -> Plain:
         """`known` with what the contact told, as soon as it succeeds. Raises DeadlineExceeded, Cancelled, WrongHostKey
         and what a dial raises."""
-        machine, dial = _machine(known, news["name"]), self.dial_for(waiting)
+        machine, dial = machine_of(known, news["name"]), self.dial_for(waiting)
         end, last = waiting.clock() + float(news["deadlineS"]), ""
         while True:
             try:
@@ -87,24 +85,6 @@ class FirstContactHandler(Handler):
             waiting.pause(CONTACT_POLL_S)
 
 
-def _as_known(reported: Plain, olds: Plain) -> Plain:
+def _with_contact(reported: Plain, olds: Plain) -> Plain:
     """What is reported, with what the contact before told."""
     return {**reported, **{key: olds["machine"][key] for key in ("hostKey", "supervision")}}
-
-
-def _machine(known: Plain, name: str) -> Machine:
-    """As much of a Machine as a contact asks for."""
-    nothing: dict[str, Any] = dict.fromkeys(("region", "sku", "failure_domain", "created_at"), "")
-    cloud, _, machine_id = known["id"].partition("/")
-    return replace(
-        Machine(
-            id=machine_id, name=name, cloud=cloud, owner=None, state=MachineState.RUNNING, usd_per_hour=Decimal(0),
-            **nothing,
-        ),
-        address=known["address"],
-        ports=known["ports"],
-        ssh_user=known["sshUser"],
-        host_key=known["hostKey"],
-        supervision=known["supervision"],
-        tunnel=known.get("tunnel", ""),
-    )  # fmt: skip
