@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -62,6 +63,8 @@ class Trial:
     """The emulator's, on which nobody really waits."""
     regions: tuple[str, ...] = ()
     """More regions, for a second node."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What a section must name there."""
 
     @property
     def orders(self) -> dict[str, Boot]:
@@ -75,7 +78,7 @@ class Trial:
         values: dict[str, object] = {
             "name": name, "owner": Owner("p", "s", "inference", "a", 1), "region": self.region, "sku": self.sku,
             "ssh_public_key": KEY, "ports": {"ssh": 22, "vllm": 8000}, "host_key": one_use(PRIVATE, name),
-            "max_usd_per_hour": Decimal(30),
+            "max_usd_per_hour": Decimal(30), "settings": self.settings,
             **changes,
         }  # fmt: skip
         return NodeSpec(**values)  # type: ignore[arg-type]
@@ -109,7 +112,7 @@ def lambdalabs() -> Iterator[Trial]:
         client = LambdaClient(LambdaConfig(emulator.key, url), clock=clock, sleep=clock.sleep)
         yield Trial(
             LambdaCloud(client), "us-east-1", "gpu_8x_a100_80gb_sxm4", emulator.vanish, lambda: emulator.machines,
-            emulator, clock, ("us-west-1",),
+            emulator, clock, ("us-west-1",), {"sourceNetworks": ["203.0.113.7/32"]},
         )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def test_what_can_never_be_rented_is_an_invalid_request_and_leaves_nothing(
 
 
 def test_a_section_with_an_unknown_key_is_refused_by_that_key(trial: Trial) -> None:
-    trial.cloud.check_settings({})
+    trial.cloud.check_settings(trial.settings)
     with pytest.raises(InvalidRequest, match="noSuchKey"):
         trial.cloud.check_settings({"noSuchKey": 1})
 

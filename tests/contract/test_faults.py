@@ -144,7 +144,8 @@ class State:
         self.inputs: Plain = {
             "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "candidates": rungs,
             "ports": {"ssh": 22, "vllm": 8000}, "sshPublicKey": KEY, "sshPrivateKey": PRIVATE,
-            "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail", "settings": {},
+            "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail",
+            "settings": {trial.cloud.name: trial.settings},
         }  # fmt: skip
 
     @property

@@ -31,6 +31,7 @@ FLEET = """
             ],
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
             ssh_private_key=credentials.sshPrivateKey, deadline_s=3,
+            settings={{"lambda": {{"sourceNetworks": ["203.0.113.7/32"]}}}} if "{cloud}" == "lambda" else {{}},
         )
 """
 
