@@ -67,6 +67,11 @@ class Trial:
     """What a section must name there."""
 
     @property
+    def sections(self) -> dict[str, Mapping[str, Any]]:
+        """As a stack has them."""
+        return {self.cloud.name: self.settings}
+
+    @property
     def orders(self) -> dict[str, Boot]:
         """What the vendor was asked to boot, by machine id."""
         assert self.emulator is not None
