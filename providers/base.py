@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # cryptography takes 50 ms, and every preview reads this file
     from providers.hostkeys import HostKey
@@ -16,11 +16,13 @@ INFERENCE_ROLE = "inference"
 GATEWAY_ROLE = "gateway"
 """The role of a machine that routes; every other role serves behind one."""
 
+SERVING_PORT = "vllm"
+"""The port of a machine that serves, which every gateway of the stack must reach."""
 GATEWAY_PORT = "endpoint"
 """The port of a machine that carries a gateway, whatever its role."""
 GATEWAY_SUFFIX = "-gateway"
 """Follows a serving machine's root where that machine carries a gateway too."""
-EXPOSED = ("ssh", "vllm", GATEWAY_PORT)
+EXPOSED = ("ssh", SERVING_PORT, GATEWAY_PORT)
 """Services that listen to the outside; every other one listens on loopback, and no firewall needs to know it."""
 
 
@@ -198,3 +200,13 @@ class Cloud(Protocol):
 
     def terminate(self, machine_id: str) -> None:
         """Ends it and returns when it is confirmed gone; a machine already gone is fine. Raises TerminateFailed."""
+
+
+@runtime_checkable
+class Firewalled(Protocol):
+    """What a cloud can do beside, if its firewall knows machines by addresses, which they get when they run."""
+
+    def admit(self, owner: Owner, settings: Mapping[str, Any] | None = None) -> None:
+        """Lets the gateways among the living machines of the owner's stack, and no other machines of ours, reach all
+        of them where they serve; and whom `settings` (`NodeSpec.settings`) names, who stays as it was without. Changes
+        nothing that is so already. Raises what the API does, Unavailable where it can be tried again."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from providers import hostkeys
-from providers.base import ALIVE, Candidate, Cloud, Machine, MachineState, NodeSpec, Owner
+from providers.base import ALIVE, Candidate, Cloud, Firewalled, Machine, MachineState, NodeSpec, Owner
 from providers.blocklist import Blocklist
 from providers.contact import NotSettled, first_contact
 from providers.errors import (
@@ -78,7 +78,9 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
             domains = [m.failure_domain for m in found if m.name != name]
             machine = _climb(request, name, domains, clouds, waiting)
     try:
-        return await_contact(machine, clouds(machine.cloud), request.ssh_private_key, request.deadline_s, waiting)
+        settings = request.settings.get(machine.cloud, {})
+        key, deadline_s = request.ssh_private_key, request.deadline_s
+        return await_contact(machine, clouds(machine.cloud), key, deadline_s, waiting, settings)
     except Kept:
         raise
     except Cancelled:
@@ -91,11 +93,16 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
-def await_contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting) -> Machine:
-    """Waits until the machine runs and answers SSH with its own key; starts it if it is stopped.
+def await_contact(
+    machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting,
+    settings: Mapping[str, Any] | None = None,
+) -> Machine:  # fmt: skip
+    """Waits until the machine runs, is let in at its siblings and answers SSH with its own key; starts it if it is
+    stopped.
 
-    What `machine` knows and its cloud does not (host key, supervision) is kept. Raises DeadlineExceeded with its last
-    status, NotFound or Ended if it vanished, Cancelled, WrongHostKey; Kept where it was reached and cannot be settled.
+    What `machine` knows and its cloud does not (host key, supervision) is kept. `settings` is its cloud's section, if
+    it may have changed. Raises DeadlineExceeded with its last status, NotFound or Ended if it vanished, Cancelled,
+    WrongHostKey; Kept where it was reached and cannot be settled, or not be let in at its siblings.
     """
     end = waiting.clock() + deadline_s
     last, missing, reached = "", 0, False
@@ -109,7 +116,15 @@ def await_contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline
             if machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
                 raise Ended(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
             if machine.state is MachineState.RUNNING:
-                return first_contact(machine, ssh_private_key)
+                # Before the contact, as it may be this computer that is not let in any more; judged after it, as what
+                # a firewall refuses is no reason to give a machine back.
+                refusal = admit(machine, cloud, settings)
+                machine = first_contact(machine, ssh_private_key)
+                if refusal is None:
+                    return machine
+                if not isinstance(refusal, Unavailable | RateLimited):
+                    raise Kept(machine, f"machine {machine.id} at {machine.cloud} is kept: {refusal}")
+                raise NotSettled(str(refusal))
             status = machine.status or machine.state
         except NotSettled as e:
             reached, status = True, str(e)
@@ -132,6 +147,16 @@ def await_contact(machine: Machine, cloud: Cloud, ssh_private_key: str, deadline
                 f"machine {machine.id} at {machine.cloud} was not reached in {deadline_s:g} s: {last}"
             )
         waiting.pause(pause_s)
+
+
+def admit(machine: Machine, cloud: Cloud, settings: Mapping[str, Any] | None = None) -> CloudError | None:
+    """Lets the machine and its siblings reach one another where the cloud has a firewall for that; why it cannot."""
+    if isinstance(cloud, Firewalled) and machine.owner is not None:
+        try:
+            cloud.admit(machine.owner, settings)
+        except CloudError as e:
+            return e
+    return None
 
 
 def remembered(machine: Machine, before: Machine) -> Machine:

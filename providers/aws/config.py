@@ -13,11 +13,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from providers.cidr import Cidr, cidr
 from providers.errors import InvalidRequest
 from providers.naming import nearest
-
-WIDEST_PREFIX = 8
-"""A range below /8 is "the world" in a few rows, such as 0.0.0.0/1 and 128.0.0.0/1."""
 
 IMAGES = {
     "base-oss-nvidia-driver-gpu-ubuntu-22.04": "/aws/service/deeplearning/ami/x86_64/"
@@ -67,18 +65,8 @@ def _region(value: str) -> str:
     return value
 
 
-def _cidr(value: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError as e:
-        raise ValueError(f"{value!r} is no IPv4 range like 203.0.113.0/24: {e}") from None
-    if network.prefixlen < WIDEST_PREFIX:
-        raise ValueError(f"{value} is open to the world: name the ranges of those who may connect, e.g. 203.0.113.7/32")
-    return str(network)
-
-
 def _vpc_cidr(value: str) -> str:
-    network = ipaddress.IPv4Network(_cidr(value))
+    network = ipaddress.IPv4Network(cidr(value))
     if not network.is_private or not 16 <= network.prefixlen <= 20:
         raise ValueError(f"{value} must be a private range between /16 and /20, e.g. 10.82.0.0/16")
     return str(network)
@@ -109,7 +97,6 @@ def _id(kind: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Cidr = Annotated[str, AfterValidator(_cidr)]
 Image = Annotated[str, AfterValidator(_image)]
 
 

@@ -134,7 +134,9 @@ class Instance(Said):
 class Rule(Said):
     protocol: str
     source_network: str
+    description: str
     port_range: tuple[int, ...] = ()
+    """Absent with icmp."""
 
 
 class Ruleset(Named):
@@ -172,6 +174,8 @@ class LambdaClient:
         self._launch_paces = (launch_pace,) if launch_pace else ()
         self.instances = Together(lambda: self._read("GET", "/instances", list[Instance]))
         """() → all instances that exist; one request serves all threads that ask meanwhile."""
+        self.rulesets = Together(lambda: self._read("GET", "/firewall-rulesets", list[Ruleset]))
+        """() → all rulesets, likewise."""
 
     def instance_types(self) -> dict[str, Availability]:
         """Name → price and the regions where it is free now."""
@@ -207,9 +211,6 @@ class LambdaClient:
 
     def delete_ssh_key(self, key_id: str) -> None:
         self._api.read("DELETE", f"{API}/ssh-keys/{key_id}")
-
-    def rulesets(self) -> list[Ruleset]:
-        return self._read("GET", "/firewall-rulesets", list[Ruleset])
 
     def create_ruleset(self, name: str, region: str, rules: Sequence[Mapping[str, Any]]) -> Ruleset:
         return self._create("/firewall-rulesets", {"name": name, "region": region, "rules": rules}, Ruleset)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Offer
+from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
 from providers.cloudinit import user_data
 from providers.errors import (
     CloudError,
@@ -81,7 +82,7 @@ class LambdaCloud:
         with upkeep.TURNS[(spec.owner.project, spec.owner.stack)]:
             try:
                 upkeep.add_ssh_key(self.client, spec.ssh_public_key)
-                ruleset_id = upkeep.open_ports(self.client, spec, settings.source_networks)
+                ruleset_id = upkeep.open_ports(self.client, spec, settings)
                 machine_id = self.client.launch(_request(spec, settings, key, ruleset_id, tags))
             except (NoCapacity, QuotaExceeded, InvalidRequest):
                 upkeep.tidy(self.client, spec.owner, spec.region, [key])
@@ -103,6 +104,10 @@ class LambdaCloud:
         machines = [_machine(found) for found in self.client.instances() if not found.ended]
         return [m for m in machines if m.owner is not None and owner_project in (None, m.owner.project)]
 
+    def admit(self, owner: Owner, settings: Mapping[str, Any] | None = None) -> None:
+        """See `Firewalled`: in the stack's rulesets of all regions."""
+        upkeep.admit(self.client, owner, None if settings is None else parse(settings))
+
     def start(self, machine_id: str) -> Machine:
         """Lambda's machines cannot be stopped, so there is nothing to start."""
         return self.get(machine_id)
@@ -114,6 +119,8 @@ class LambdaCloud:
         if seen and owner:
             with upkeep.TURNS[(owner.project, owner.stack)]:
                 upkeep.tidy(self.client, owner, seen.region.name, seen.ssh_key_names, but=machine_id)
+            with contextlib.suppress(CloudError):  # it ended, and the next look at any sibling finds the address
+                upkeep.admit(self.client, owner, but=machine_id)
 
     def _end(self, machine_id: str) -> Instance | None:
         """The machine as it was last seen; None if it never was. Raises TerminateFailed."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from providers.cidr import Cidr
 from providers.errors import InvalidRequest
 
 BASE_URL = "https://cloud.lambda.ai"
@@ -35,18 +35,16 @@ class LambdaConfig:
         )
 
 
-def _network(text: str) -> str:
-    return str(ipaddress.IPv4Network(text))
-
-
 class LambdaSettings(BaseModel):
-    """The section `clouds.lambda` of a stack. It counts at the next launch and changes no machine that exists."""
+    """The section `clouds.lambda` of a stack. Who may connect counts at the next `up`, all else at the next launch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
 
-    source_networks: list[Annotated[str, AfterValidator(_network)]] = Field(default=["0.0.0.0/0"], min_length=1)
-    """IPv4 networks that reach the machines' ports. Anywhere, by default: a gateway at another cloud has no address
-    that is known beforehand, SSH takes one key only, and a node speaks TLS and asks for an API key."""
+    source_networks: list[Cidr] = Field(min_length=1)
+    """Who reaches SSH, vLLM and the endpoint: where `up` runs, and a gateway that is not at Lambda. The stack's
+    gateways at Lambda are let in at vLLM without being named."""
+    client_cidrs: list[Cidr] = []
+    """Who else may ask the endpoint, where a machine carries a gateway."""
     file_systems: list[Annotated[str, Field(min_length=1)]] = []
     """Names of Lambda file systems, mounted at /lambda/nfs/<name>: for weights that outlive a machine. They exist
     already, in the candidate's region."""
@@ -60,14 +58,14 @@ def parse(settings: Mapping[str, Any]) -> LambdaSettings:
         return LambdaSettings.model_validate(dict(settings))
     except ValidationError as e:
         known = ", ".join(sorted(to_camel(name) for name in LambdaSettings.model_fields))
+        said = {
+            "extra_forbidden": f"there is no such key: choose one of {known}",
+            "missing": "missing; name who may connect, e.g. [203.0.113.7/32]: where `up` runs, and a gateway elsewhere",
+        }
         raise InvalidRequest(
             "; ".join(
                 f"clouds.lambda.{'.'.join(map(str, error['loc']))}: "
-                + (
-                    f"there is no such key: choose one of {known}"
-                    if error["type"] == "extra_forbidden"
-                    else error["msg"]
-                )
+                + said.get(error["type"], error["msg"].removeprefix("Value error, "))
                 for error in e.errors(include_url=False, include_input=False)
             )
         ) from None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from providers.base import EXPOSED, NodeSpec, Owner
+from providers.base import EXPOSED, GATEWAY_PORT, SERVING_PORT, NodeSpec, Owner
 from providers.errors import InvalidRequest
 
 PREFIX = "crossover:"
@@ -17,6 +17,8 @@ KEY_PREFIX = "crossover-"
 TAG_KEY = re.compile(r"[a-z][a-z0-9:-]{1,54}")
 """Lambda's rule for a tag's key; a value has at most 128 characters, so an owner is one tag a field."""
 OWNER_FIELDS = ("project", "stack", "role", "key", "generation")
+SIBLING = "crossover: a gateway of the stack"
+"""The description of a rule that lets in a machine of ours, by which it is known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,28 @@ def ruleset_name(owner: Owner, region: str) -> str:
     return f"crossover-{readable}-{digest}-{region}"[:64]
 
 
-def rules(services: Iterable[tuple[str, int]], networks: Sequence[str]) -> list[dict[str, Any]]:
-    """Inbound TCP to the port of each service that listens to the outside, from each of the networks."""
+def rules(
+    services: Iterable[tuple[str, int]], networks: Sequence[str], clients: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Inbound TCP to the port of each service that listens to the outside, from each of the networks; to the endpoint
+    from the clients' too."""
     names: dict[int, set[str]] = {}
     for service, port in services:
         if service not in EXPOSED:
             continue
         names.setdefault(port, set()).add(service)
     return [
-        {
-            "protocol": "tcp",
-            "port_range": [port, port],
-            "source_network": network,
-            "description": f"crossover: {', '.join(sorted(names[port]))}"[:128],
-        }
+        _rule(port, network, f"crossover: {', '.join(sorted(names[port]))}"[:128])
         for port in sorted(names)
-        for network in dict.fromkeys(networks)
+        for network in dict.fromkeys([*networks, *(clients if GATEWAY_PORT in names[port] else ())])
     ]
+
+
+def sibling_rules(services: Iterable[tuple[str, int]], addresses: Iterable[str]) -> list[dict[str, Any]]:
+    """Inbound TCP to where vLLM listens, from each of the addresses."""
+    ports = sorted({port for service, port in services if service == SERVING_PORT})
+    return [_rule(port, f"{address}/32", SIBLING) for port in ports for address in addresses]
+
+
+def _rule(port: int, network: str, description: str) -> dict[str, Any]:
+    return {"protocol": "tcp", "port_range": [port, port], "source_network": network, "description": description}

@@ -20,7 +20,7 @@ from providers.naming import machine_name
 from providers.placement import placed, placement
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
-from providers.rent import Clouds, Kept, Request, await_contact, remembered, rent
+from providers.rent import Clouds, Kept, Request, admit, await_contact, remembered, rent
 from providers.waiting import Waiting
 
 DEFAULT_DEADLINE_S = 1800
@@ -78,7 +78,8 @@ class NodeHandler(Handler):
             failures.append(CheckFailure("ports", "ports must map a service to its port"))
         if news.get("onNoCapacity") not in (None, UNKNOWN, *NO_CAPACITY):
             failures.append(CheckFailure("onNoCapacity", f"onNoCapacity must be one of {', '.join(NO_CAPACITY)}"))
-        return failures + self._check_candidates(news.get("candidates")) + self._check_settings(news.get("settings"))
+        settings = news.get("settings")
+        return failures + self._check_candidates(news.get("candidates"), settings) + self._check_settings(settings)
 
     def _check_settings(self, settings: Any) -> list[CheckFailure]:
         if settings is None or contains_unknown(settings):
@@ -91,21 +92,25 @@ class NodeHandler(Handler):
                 failures.append(CheckFailure(f"settings.{name}", str(e)))
         return failures
 
-    def _check_candidates(self, candidates: Any) -> list[CheckFailure]:
+    def _check_candidates(self, candidates: Any, settings: Any) -> list[CheckFailure]:
+        """Also that a cloud without a section of its own needs none."""
         if candidates is None or contains_unknown(candidates):
             return []
         if not isinstance(candidates, list) or not candidates:
             return [CheckFailure("candidates", "a node needs a list of at least one candidate")]
         failures = []
+        judged = None if contains_unknown(settings) else set(settings or ())
         for index, item in enumerate(candidates):
             try:
                 cloud = self.clouds(_candidate(item).cloud)
+                if Capability.DECLARED in cloud.capabilities:
+                    told = f"a machine at {cloud.name} is a resource of the program, and no rung of a ladder"
+                    raise InvalidRequest(told)
+                if judged is not None and cloud.name not in judged:
+                    judged.add(cloud.name)
+                    cloud.check_settings({})
             except CloudError as e:
                 failures.append(CheckFailure(f"candidates[{index}]", str(e)))
-                continue
-            if Capability.DECLARED in cloud.capabilities:
-                told = f"a machine at {cloud.name} is a resource of the program, and no rung of a ladder"
-                failures.append(CheckFailure(f"candidates[{index}]", told))
         return failures
 
     def unfinished(self, olds: Plain) -> tuple[str, ...]:
@@ -150,6 +155,8 @@ class NodeHandler(Handler):
             if machine.state is not MachineState.RUNNING:
                 raise NotFound(f"machine {machine.id} is {machine.state}: {machine.status}")
             answers_ssh(machine)
+            if refusal := admit(machine, self.clouds(machine.cloud)):
+                raise refusal
         except CloudError as e:
             raise InitFailed(resource_id, outputs, inputs, [str(e)]) from e
         return inputs, outputs
@@ -166,8 +173,9 @@ class NodeHandler(Handler):
             raise NotFound(f"machine {machine_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
         machine = _as_in_state(machine, olds)
         cloud = self.clouds(machine.cloud)
+        settings = news["settings"].get(machine.cloud, {})
         try:
-            machine = await_contact(machine, cloud, news["sshPrivateKey"], float(news["deadlineS"]), waiting)
+            machine = await_contact(machine, cloud, news["sshPrivateKey"], float(news["deadlineS"]), waiting, settings)
         except CloudError as e:
             raise InitFailed(resource_id, _outputs(news, machine), news, [str(e)]) from e
         return _outputs(news, machine)

@@ -35,6 +35,7 @@ NODES = """
             f"n{{number}}", key=f"n{{number}}", role="inference", max_per_failure_domain={count},
             candidates=[{{"cloud": "{cloud}", "region": "{region}", "sku": "{sku}", "maxUsdPerHour": 30}}],
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key="ssh-ed25519 AAAA", ssh_private_key="the stack's",
+            settings={{"{cloud}": {settings}}},
         )
 """
 NOTHINGS = """
@@ -93,7 +94,7 @@ def previews() -> list[tuple[str, str]]:
 def nodes(cloud: str, count: int) -> str:
     """A program of so many nodes, and of nothing else, in one region."""
     vendor = VENDORS[cloud]
-    return NODES.format(cloud=cloud, region=vendor.regions[0], sku=vendor.sku, count=count)
+    return NODES.format(cloud=cloud, region=vendor.regions[0], sku=vendor.sku, settings=vendor.settings, count=count)
 
 
 @contextmanager

@@ -1,10 +1,15 @@
-"""Lambda's Cloud API v1 on loopback: what its OpenAPI document 1.10.0 describes, of what this project calls."""
+"""Lambda's Cloud API v1 on loopback: what its OpenAPI document 1.10.0 describes, of what this project calls.
+
+Rulesets are enforced where machines really run; what they do not let in is reset, where Lambda may drop it.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar
 
 from tests.clouds.lambdalabs_bodies import (
@@ -66,6 +71,8 @@ class LambdaEmulator(Emulator):
     interval_s: float = 0.0
     launch_interval_s: float = 0.0
     quota: int = 1000
+    elsewhere: str = "203.0.113.7"
+    """From which address all that is no machine of Lambda's connects: the tests, and machines of other vendors."""
     file_systems: dict[str, str] = field(default_factory=lambda: {"weights": "us-east-1", "far": "us-west-1"})
     """Name → region."""
     ssh_keys: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -181,7 +188,8 @@ class LambdaEmulator(Emulator):
         self.launches += 1
         made = f"{self.launches:032x}"
         authorized = self.ssh_keys[body.ssh_key_names[0]]["public_key"]
-        order = Boot(made, (authorized,), user_data=body.user_data, ports=tuple(sorted(ports)))
+        admits = partial(self._admits, [entry.id for entry in body.firewall_rulesets])
+        order = Boot(made, (authorized,), user_data=body.user_data, ports=tuple(sorted(ports)), admits=admits)
         boot_s = float("inf") if self.take(Fault.STUCK) else self.boot_s * (10 if self.take(Fault.SLOW_BOOT) else 1)
         self.instances[made] = Instance(made, body, self.host.boot(order), self.clock() + boot_s)
         return self._data({"instance_ids": [made]})
@@ -337,6 +345,17 @@ class LambdaEmulator(Emulator):
             )
         del self.rulesets[request.found["id"]]
         return self._data({})
+
+    def _admits(self, ruleset_ids: list[str], source: str, port: int) -> bool:
+        """Whether one of the rulesets lets the address in. Without the lock: connections must not wait for requests."""
+        own = {instance.booted.address for instance in list(self.instances.values())}
+        address = IPv4Address(source if source in own else self.elsewhere)
+        rules = [rule for found in ruleset_ids for rule in self.rulesets.get(found, {}).get("rules", ())]
+        return any(
+            low <= port <= high and address in IPv4Network(rule["source_network"])
+            for rule in rules
+            for low, high in [rule["port_range"]]
+        )
 
     def _ruleset(self, ruleset_id: str) -> dict[str, Any]:
         users = [i.id for i in self.instances.values() if Id(id=ruleset_id) in i.launch.firewall_rulesets]

@@ -36,6 +36,11 @@ class Fault(StrEnum):
     TRUNCATED_JSON = "the next answer breaks off in the middle"
 
 
+def everybody(source: str, port: int) -> bool:
+    """A firewall that lets in all."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Boot:
     """What the vendor was asked to boot. A VM has `user_data`; a container has `command` and `environment`."""
@@ -47,6 +52,9 @@ class Boot:
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = (22,)
     """Ports inside that are reached from outside."""
+    admits: Callable[[str, int], bool] = everybody
+    """Its firewall: whether a connection from an address (that of another machine, or of this computer) to a port
+    inside is let in. Asked at every connection."""
 
 
 @dataclass(frozen=True, slots=True)

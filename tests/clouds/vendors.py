@@ -6,7 +6,7 @@ A new cloud is one entry here. `tests/contract/test_clouds.py` fails for a launc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from providers.base import Cloud
@@ -56,6 +56,8 @@ class Vendor(Generic[E]):
     """Takes all that a region has from the market."""
     region_of: Callable[[E, str], str]
     """Where the machine of this id is."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What a section `clouds.<cloud>` must name."""
     anywhere: str = ""
     """The region that leaves the choice to the vendor, where it has one."""
     leftovers: Callable[[E], object] = lambda emulator: None
@@ -105,6 +107,7 @@ VENDORS: Mapping[str, Vendor[Any]] = {
         regions=("us-east-1", "us-west-1", "europe-central-1"),
         sell_out=_sell_out_lambda,
         region_of=lambda emulator, machine: emulator.instances[machine].launch.region_name,
+        settings={"sourceNetworks": ["203.0.113.7/32"]},
         leftovers=lambda emulator: [*emulator.ssh_keys, *emulator.rulesets],
         limits=Limits(
             lambda: LambdaEmulator(Nowhere(), interval_s=1.0, launch_interval_s=12.0), lambda count: 12.0 * (count - 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -52,6 +53,13 @@ class Trial:
     """The emulator's, on which nobody really waits."""
     regions: tuple[str, ...] = ()
     """More regions, for a second node."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What a section must name there."""
+
+    @property
+    def sections(self) -> dict[str, Mapping[str, Any]]:
+        """As a stack has them."""
+        return {self.cloud.name: self.settings}
 
     @property
     def orders(self) -> dict[str, Boot]:
@@ -65,7 +73,7 @@ class Trial:
         values: dict[str, object] = {
             "name": name, "owner": Owner("p", "s", "inference", "a", 1), "region": self.region, "sku": self.sku,
             "ssh_public_key": KEY, "ports": {"ssh": 22, "vllm": 8000}, "host_key": one_use(PRIVATE, name),
-            "max_usd_per_hour": Decimal(30),
+            "max_usd_per_hour": Decimal(30), "settings": self.settings,
             **changes,
         }  # fmt: skip
         return NodeSpec(**values)  # type: ignore[arg-type]
@@ -112,7 +120,7 @@ def at_vendor(name: str) -> Iterator[Trial]:
     with emulator.serving() as url:
         yield Trial(
             vendor.cloud(emulator, url, clock), vendor.anywhere or vendor.regions[0], vendor.sku, emulator.vanish,
-            lambda: emulator.machines, emulator, clock, vendor.regions[1:2],
+            lambda: emulator.machines, emulator, clock, vendor.regions[1:2], vendor.settings,
         )  # fmt: skip
 
 

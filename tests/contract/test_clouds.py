@@ -13,7 +13,7 @@ from cost_guard.capacity import SMALLER_THAN_REGIONS
 from cost_guard.evaluate import NOT_RENTED
 from paramiko import Ed25519Key
 
-from providers.base import Capability, MachineState, NodeSpec, Owner
+from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
 from providers.contact import WrongHostKey, answers_ssh
 from providers.errors import InvalidRequest, NotFound
 from providers.hostkeys import one_use
@@ -143,9 +143,27 @@ def test_what_can_never_be_rented_is_an_invalid_request_and_leaves_nothing(
 
 
 def test_a_section_with_an_unknown_key_is_refused_by_that_key(trial: Trial) -> None:
-    trial.cloud.check_settings({})
+    trial.cloud.check_settings(trial.settings)
     with pytest.raises(InvalidRequest, match="noSuchKey"):
         trial.cloud.check_settings({"noSuchKey": 1})
+
+
+def test_a_firewall_of_addresses_may_be_told_at_any_time_and_as_often_as_one_likes(trial: Trial) -> None:
+    """Before there is a machine, with one that has no address yet, and after the last; no machine is touched."""
+    if not isinstance(trial.cloud, Firewalled):
+        assert not hasattr(trial.cloud, "admit")
+        return
+    owner = trial.spec().owner
+    trial.cloud.admit(owner, trial.settings)
+    machine = trial.ready()
+    for settings in (None, trial.settings, trial.settings):
+        trial.cloud.admit(owner, settings)
+    assert trial.cloud.list() == [trial.cloud.get(machine.id)]
+    with pytest.raises(InvalidRequest, match="noSuchKey"):
+        trial.cloud.admit(owner, {"noSuchKey": 1})
+    trial.cloud.terminate(machine.id)
+    trial.cloud.admit(owner)
+    assert trial.cloud.list() == []
 
 
 def test_its_offers_are_where_and_what_it_can_launch(trial: Trial) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -27,7 +28,8 @@ def request(trial: Trial, key: str = "a") -> Request:
     ceiling = trial.spec().max_usd_per_hour
     ladder = [Candidate(trial.cloud.name, region, trial.sku, ceiling) for region in (trial.region, *trial.regions)]
     owner = Owner("p", "s", "inference", key, 1)
-    return Request(owner, ladder, KEY, PRIVATE, {"ssh": 22, "vllm": 8000}, 1, DEADLINE_S)
+    ports = {"ssh": 22, "vllm": 8000, "endpoint": 8443}
+    return Request(owner, ladder, KEY, PRIVATE, ports, 1, DEADLINE_S, trial.sections)
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -88,7 +90,7 @@ def test_a_ceiling_below_every_price_is_no_capacity_and_names_the_price(emulated
     asked = request(emulated)
     with pytest.raises(NoCapacity, match=r"\d"):
         rent(
-            Request(asked.owner, [cheap], KEY, PRIVATE, asked.ports, 1, DEADLINE_S),
+            replace(asked, candidates=[cheap]),
             lambda _: emulated.cloud,
             emulated.waiting(),
         )
@@ -143,8 +145,9 @@ class State:
         ]
         self.inputs: Plain = {
             "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "candidates": rungs,
-            "ports": {"ssh": 22, "vllm": 8000}, "sshPublicKey": KEY, "sshPrivateKey": PRIVATE,
-            "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail", "settings": {},
+            "ports": {"ssh": 22, "vllm": 8000, "endpoint": 8443}, "sshPublicKey": KEY, "sshPrivateKey": PRIVATE,
+            "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail",
+            "settings": trial.sections,
         }  # fmt: skip
 
     @property

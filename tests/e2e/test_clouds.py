@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,6 @@ OWNED = {
 """Machines that are there already, by id: region and SKU."""
 OVERRIDES: dict[str, dict[str, Any]] = {"vastai": {"apiKeys": {"openai": "sk-none"}}}
 """The secrets that an example asks for."""
-
-
-def open_ingress(today: date) -> dict[str, Any]:
-    """A waiver for a ruleset that admits the world: gateways on nodes have no address that is known beforehand."""
-    dates = {"created": today - timedelta(days=1), "expires": today + timedelta(days=7)}
-    who = {"owner": "the test", "approver": "its reader", "ticket": "T-1", "reason": "gateways on the nodes"}
-    return {"policy": "ingress-closed", "stack": "lambda", **who, **dates}
 
 
 @dataclass
@@ -116,8 +108,6 @@ def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> It
             held.callback(host.end, name)
         clone.variables["CROSSOVER_EXISTING_MACHINES"] = str(own(host, tmp_path))
         clone.configure({"serving.engine": "simulator", **OVERRIDES.get(stack, {})})
-        if stack == "lambda":
-            (clone.folder / "waivers.yaml").write_text(yaml.safe_dump([open_ingress(date.today())]))
         clone.init()
         yield made
 

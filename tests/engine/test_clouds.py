@@ -30,6 +30,7 @@ FLEET = """
             ],
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
             ssh_private_key=credentials.sshPrivateKey, deadline_s=3,
+            settings={{"{cloud}": {settings}}},
         )
 """
 
@@ -73,8 +74,11 @@ class Site:
         first, second, third = self.vendor.regions
         ladders = {"a": [first, second], "b": [third]}
         self.project.program(
-            FLEET.format(cloud=self.cloud, sku=self.vendor.sku, ladders=ladders, generation=generation or {})
-        )
+            FLEET.format(
+                cloud=self.cloud, sku=self.vendor.sku, settings=self.vendor.settings, ladders=ladders,
+                generation=generation or {},
+            )
+        )  # fmt: skip
 
     def in_state(self) -> dict[str, str]:
         """Key → id at the cloud, of every Node in the state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -47,6 +48,23 @@ class Server(socketserver.ThreadingTCPServer):
 Server(("0.0.0.0", 7), Handler).serve_forever()
 """
 """Answers each line; says so when the other side has ended, which only a half-closed connection can carry."""
+
+ASKER = """
+import http.client, socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        address, port = self.rfile.readline().split()
+        try:
+            connection = http.client.HTTPConnection(address.decode(), int(port), timeout=5)
+            connection.request("GET", "/")
+            self.wfile.write(str(connection.getresponse().status).encode())
+        except OSError:
+            self.wfile.write(b"no")
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+Server(("0.0.0.0", 9), Handler).serve_forever()
+"""
+"""Asks the web server of another machine; answers with the status, or no."""
 
 
 @pytest.fixture
@@ -212,6 +230,49 @@ def test_a_port_is_refused_outside_unless_something_listens_on_all_addresses(hos
         assert held.recv(1) == b""
         Path(f"/proc/{pid}/root/tmp/again").touch()
         wait_for(lambda: answers(booted, 7), "the port does not open again")
+
+
+def test_a_firewall_is_asked_at_every_connection_and_knows_machines_by_their_outer_addresses(host: Sandboxes) -> None:
+    admitted: set[str] = set()
+    asked: set[tuple[str, int]] = set()
+
+    def admits(source: str, port: int) -> bool:
+        asked.add((source, port))
+        return source in admitted
+
+    web = ("sh", "-c", f"exec {' '.join(WEB)} 0.0.0.0")
+    shut = host.boot(Boot("shut", command=web, ports=(8000,), admits=admits))
+    client = host.boot(Boot("client", command=("sh", "-c", f"exec python3 -c '{ASKER}'"), ports=(9,)))
+    wait_for(lambda: answers(client, 9), "the client does not listen")
+
+    def asks() -> bool:
+        with socket.create_connection((client.address, client.ports[9]), 5) as asker:
+            asker.sendall(f"{shut.address} {shut.ports[8000]}\n".encode())
+            return asker.recv(3) == b"200"
+
+    def answers_here() -> bool:
+        with contextlib.suppress(OSError):
+            return http_status(shut.address, shut.ports[8000]) == 200
+        return False
+
+    wait_for(lambda: (answers_here(), len(asked))[1] > 0, "nothing listens behind the firewall")
+    assert (answers_here(), asks()) == (False, False)
+    assert asked == {("127.0.0.1", 8000), (client.address, 8000)}
+    admitted.add(client.address)
+    wait_for(asks, "the machine that is let in is not")
+    assert not answers_here()
+    admitted.add("127.0.0.1")
+    assert answers_here()
+
+
+def http_status(address: str, port: int) -> int:
+    """Of GET /."""
+    connection = http.client.HTTPConnection(address, port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def test_connections_stream_half_close_and_run_in_parallel(host: Sandboxes) -> None:

@@ -21,6 +21,8 @@ from tests.support.clouds import Clock
 SKU = "gpu_8x_a100_80gb_sxm4"
 REGION = "us-east-1"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
+NETWORKS = {"sourceNetworks": ["203.0.113.7/32"]}
+"""The settings that have no default."""
 HOST_KEY = one_use("a private key", "p-s-a-g1")
 
 
@@ -65,7 +67,7 @@ def stage(paced: bool = False, **changes: Any) -> Iterator[Stage]:
 
 
 def spec(key: str = "a", **changes: Any) -> NodeSpec:
-    """What to rent, with anything changed."""
+    """What to rent, with anything changed; settings are added to those that have no default."""
     values: dict[str, Any] = {
         "name": f"p-s-{key}-g1",
         "owner": Owner("p", "s", "inference", key, 1),
@@ -75,5 +77,6 @@ def spec(key: str = "a", **changes: Any) -> NodeSpec:
         "ports": {"ssh": 22, "vllm": 8000},
         "host_key": HOST_KEY,
         **changes,
+        "settings": {**NETWORKS, **changes.get("settings", {})},
     }
     return NodeSpec(**values)

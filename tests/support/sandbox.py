@@ -109,7 +109,7 @@ class Sandboxes:
         with self._lock:
             self._machines[order.machine_id] = _Sandbox(process, folder, group)
         try:
-            address, ports = self._network.wire(process.pid, order.ports, own_ports=not order.command)
+            address, ports = self._network.wire(process.pid, order.ports, not order.command, order.admits)
             _go(process)
         except BaseException:
             self.end(order.machine_id)

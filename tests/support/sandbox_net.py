@@ -3,7 +3,8 @@
 Each machine has a network namespace of its own. A relay in this process listens at a machine's outer address (one of
 127.64.0.0/10) and connects to the machine's interface inside: a socket belongs to the namespace in which its thread
 made it, so that nothing of ours runs in the machine. A port is open outside exactly while something inside listens on
-that interface; what listens on the inside's loopback alone is not reached, as it is not at a vendor's.
+that interface; what listens on the inside's loopback alone is not reached, as it is not at a vendor's. A connection
+that the machine's firewall (`Boot.admits`) does not let in is reset.
 
 Machines reach one another, and themselves, at the same outer addresses: a further namespace, the hub, is joined to
 every machine by a pair of virtual interfaces, and the relay listens there too. This computer's own interfaces, routes
@@ -25,6 +26,8 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+
+from tests.clouds.server import everybody
 
 POLL_S = 0.03
 """How much later than the inside the outside opens and closes a port."""
@@ -58,7 +61,10 @@ class _Wired:
     """Of its interface, inside."""
     diagnosis: socket.socket
     """Tells which sockets the inside has."""
+    outer: str
+    """Its address outside."""
     doors: list[_Door]
+    admits: Callable[[str, int], bool]
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     watch: asyncio.Task[None] | None = None
 
@@ -93,9 +99,11 @@ class Network:
         _configure(self._hub, "link set lo up")
         self._thread.start()
 
-    def wire(self, pid: int, ports: Iterable[int], own_ports: bool) -> tuple[str, Mapping[int, int]]:
+    def wire(
+        self, pid: int, ports: Iterable[int], own_ports: bool, admits: Callable[[str, int], bool] = everybody
+    ) -> tuple[str, Mapping[int, int]]:
         """Joins the namespace of process `pid` to the hub and gives it an outer address: that, and inner → outer
-        port, which are the same if `own_ports`. Raises Impossible."""
+        port, which are the same if `own_ports`. `admits` is `Boot.admits`. Raises Impossible."""
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             diagnosis = socket_in(namespace, socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
@@ -121,7 +129,7 @@ class Network:
         except BaseException:
             os.close(namespace)
             raise
-        wired = _Wired(namespace, there, diagnosis, doors)
+        wired = _Wired(namespace, there, diagnosis, address, doors, admits)
         self._wired[pid] = wired
         self._run(self._begin(wired))
         return address, {door.inner: door.sock.getsockname()[1] for door in doors}
@@ -202,7 +210,12 @@ class Network:
 
     def _accept(self, wired: _Wired, door: _Door) -> None:
         with contextlib.suppress(OSError):  # the caller may have gone again
-            outer, _ = door.sock.accept()
+            outer, (source, _) = door.sock.accept()
+            source = next((w.outer for w in list(self._wired.values()) if w.address == source), source)
+            if not wired.admits(source, door.inner):
+                outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                outer.close()
+                return
             task = self._loop.create_task(_relay(outer, wired.namespace, (wired.address, door.inner)))
             wired.connections.add(task)
             task.add_done_callback(wired.connections.discard)

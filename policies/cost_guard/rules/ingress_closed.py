@@ -60,8 +60,7 @@ def _acl_rule(props: Props) -> Iterator[str]:
 def _node(props: Props) -> Iterator[str]:
     clouds = {rung["cloud"] for rung in _values(props, "candidates")}
     if "lambda" in clouds:
-        section = props.get("settings", {}).get("lambda", {})
-        yield from _values(section, "sourceNetworks") if "sourceNetworks" in section else ("0.0.0.0/0",)  # its default
+        yield from _values(props.get("settings", {}).get("lambda", {}), "sourceNetworks", "clientCidrs")
 
 
 ADMITTED: dict[str, Callable[[Props], Iterator[str]]] = {

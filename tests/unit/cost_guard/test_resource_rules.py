@@ -146,11 +146,12 @@ def test_what_goes_out_or_is_denied_may_be_the_world() -> None:
     assert len(found("ingress-closed", acl, ACL_RULE)) == 1
 
 
-def test_a_node_at_lambda_is_open_unless_it_says_otherwise() -> None:
-    """The cloud's default is the world; other clouds have no such setting."""
-    assert len(found("ingress-closed", {"candidates": [RUNG], "settings": {}}, ingress_closed.NODE_TYPE)) == 1
-    assert len(found("ingress-closed", {"candidates": [RUNG]}, ingress_closed.NODE_TYPE)) == 1
-    other = {"candidates": [{**RUNG, "cloud": "runpod"}], "settings": {}}
+def test_a_node_at_lambda_admits_whom_either_list_names() -> None:
+    """Nobody where there is none, which the cloud itself refuses; a section that no rung uses opens nothing."""
+    world = {"settings": {"lambda": {"sourceNetworks": ["203.0.113.7/32"], "clientCidrs": ["0.0.0.0/0"]}}}
+    assert len(found("ingress-closed", {"candidates": [RUNG], **world}, ingress_closed.NODE_TYPE)) == 1
+    assert found("ingress-closed", {"candidates": [RUNG]}, ingress_closed.NODE_TYPE) == []
+    other = {"candidates": [{**RUNG, "cloud": "runpod"}], **world}
     assert found("ingress-closed", other, ingress_closed.NODE_TYPE) == []
 
 

@@ -187,7 +187,7 @@ def test_one_ruleset_a_stack_and_region_opens_what_its_machines_serve_and_no_mor
     lab.launch("b")
     lab.launch("c", region="us-west-1")
     assert len(lab.emulator.rulesets) == 2
-    assert rules(lab) == {(r, p, "0.0.0.0/0") for r in (REGION, "us-west-1") for p in (22, 8000)}
+    assert rules(lab) == {(r, p, "203.0.113.7/32") for r in (REGION, "us-west-1") for p in (22, 8000)}
     lab.launch("d", ports={"ssh": 22, "endpoint": 8443, "prometheus": 9090})  # Prometheus listens on loopback
     assert {p for r, p, _ in rules(lab) if r == REGION} == {22, 8443, 8000}
 

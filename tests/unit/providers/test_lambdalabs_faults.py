@@ -27,7 +27,7 @@ from providers.rent import rent
 from providers.transport import Answer
 from tests.clouds.server import Fault, Refusal, Request
 from tests.support.clouds import request
-from tests.support.lambdalabs import PUBLIC_KEY, REGION, SKU, Stage, stage
+from tests.support.lambdalabs import NETWORKS, PUBLIC_KEY, REGION, SKU, Stage, stage
 
 LAUNCHING = f"POST {LAUNCH}"
 LOOKING = f"GET {API}/instances/1"
@@ -337,7 +337,10 @@ def test_the_api_key_is_in_no_message_and_no_representation(lab: Stage) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"sourceNetwork": []}, r"clouds\.lambda\.sourceNetwork: there is no such key: choose one of fileSystems, im"),
+        ({"sourceNetwork": []}, r"clouds\.lambda\.sourceNetwork: there is no such key: choose one of clientCidrs, f"),
+        ({}, r"^clouds\.lambda\.sourceNetworks: missing; name who may connect, e\.g\. \[203\.0\.113\.7/32\]: where"),
+        ({"sourceNetworks": ["0.0.0.0/0"]}, r"^clouds\.lambda\.sourceNetworks\.0: 0\.0\.0\.0/0 is open to the world"),
+        ({"clientCidrs": ["128.0.0.0/1"]}, r"clouds\.lambda\.clientCidrs\.0: 128\.0\.0\.0/1 is open to the world"),
         ({"sourceNetworks": []}, r"clouds\.lambda\.sourceNetworks: .*at least 1 item"),
         ({"sourceNetworks": ["10.0.0.1/8"]}, r"clouds\.lambda\.sourceNetworks\.0: .*host bits set"),
         ({"sourceNetworks": "10.0.0.0/8"}, r"clouds\.lambda\.sourceNetworks: .*valid list"),
@@ -352,8 +355,10 @@ def test_settings_that_cannot_be_used_are_named(settings: dict[str, Any], says: 
 
 
 def test_settings_have_defaults_and_networks_one_form() -> None:
-    assert parse({}).source_networks == ["0.0.0.0/0"]
-    assert parse({"sourceNetworks": ["192.0.2.7"]}).source_networks == ["192.0.2.7/32"]
+    """But for who may connect."""
+    settings = parse({"sourceNetworks": ["192.0.2.7"]})
+    assert (settings.source_networks, settings.client_cidrs) == (["192.0.2.7/32"], [])
+    assert (settings.file_systems, settings.image_family) == ([], None)
 
 
 def test_the_answers_region_and_sku_are_what_was_asked_for(lab: Stage) -> None:
@@ -365,7 +370,8 @@ def test_rent_finds_a_machine_whose_launch_was_lost(lab: Stage) -> None:
     """It gets as far as the wait for SSH, with one machine, which it ends as nobody answers."""
     candidate = Candidate("lambda", REGION, SKU)
     lab.emulator.inject(Fault.CREATED_BUT_RESET)
-    rung = request(candidates=(candidate,), ssh_public_key=PUBLIC_KEY, deadline_s=5)
+    sections = {"lambda": NETWORKS}
+    rung = request(candidates=(candidate,), ssh_public_key=PUBLIC_KEY, deadline_s=5, settings=sections)
     with pytest.raises(CloudError, match="confirmed gone"):
         rent(rung, lambda _: lab.cloud, lab.clock.waiting())
     assert (lab.emulator.launches, lab.emulator.machines) == (1, [])
