@@ -255,7 +255,7 @@ def test_a_node_is_not_known_by_an_unknown_cloud_or_renamed(project: Project) ->
     assert "local has no region 'nowhere'" in project.up(fails=True)
     assert project.machines == {}
     project.program(fleet({"a": "bay-1"}).replace('"cloud": "local"', '"cloud": "lokal"'))
-    assert "unknown cloud 'lokal': choose one of existing, lambda, local" in project.up(fails=True)
+    assert "unknown cloud 'lokal': choose one of aws, existing, lambda, local" in project.up(fails=True)
 
 
 def test_no_candidate_left_apart_from_the_siblings_rents_nothing(project: Project) -> None:

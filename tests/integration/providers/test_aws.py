@@ -292,7 +292,7 @@ def test_doctor_looks_at_the_example_before_anything_is_made(
     assert {name for name, check in found.items() if check["level"] == "fail"} == set()
     assert found["cloud aws"]["detail"] == "answers: 2 offers, what is free only a launch tells"
     assert found["aws/us-west-2/p4de.24xlarge"]["detail"] == (
-        "offered at 27.44705 USD/h, ceiling 28; the gate reckons 27.45 of 2026-11-01: +0 %"
+        "offered at 27.44705 USD/h, ceiling 28; the gate reckons 27.45 of 2026-11-09: +0 %"
     )
     assert found["aws/us-west-2/c7i.large"]["level"] == "ok"
     assert found[f"aws quota {P}, Running On-Demand P instances, us-west-2"]["detail"].endswith("the stack needs 288")
