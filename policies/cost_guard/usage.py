@@ -90,11 +90,11 @@ class Usage(Section):
         span = (self.to - self.from_).days + 1
         if span != self.days + len(self.gaps):
             raise refuse(
-                f"from {self.from_} to {self.to} are {span} days, but days and gaps make {self.days + len(self.gaps)}; "
-                "import it again, do not edit it"
+                f"days: from {self.from_} to {self.to} are {span} days, but days and gaps make "
+                f"{self.days + len(self.gaps)}; import it again, do not edit it"
             )
         if self.kind == "measured" and self.days < MINIMUM_DAYS:
-            raise refuse(f"{self.days} days are no measurement (at least {MINIMUM_DAYS}); kind must be forecast")
+            raise refuse(f"kind: {self.days} days are no measurement (at least {MINIMUM_DAYS}); it must be forecast")
         return self
 
     @property

@@ -69,7 +69,7 @@ def test_exit_code_and_json(
     ("text", "said"),
     [
         ("workload: {tokenPerMonth: 1}", "workload.tokenPerMonth: unknown key (did you mean tokensPerMonth?)"),
-        ("", "expected a map of keys, got null"),
+        ("", "the scenario: expected a map of keys, got null"),
         ("[", "scenario.yaml (line 1): not YAML: "),
         ("a: 1\na: 2", "scenario.yaml (line 2): not YAML: a stands twice"),
         ("a: !!python/object:os.system {}", "not YAML: could not determine a constructor"),
