@@ -12,13 +12,13 @@ from functools import cached_property
 
 from cost_guard import Baseline, Level, Reason, Verdict, wording
 from cost_guard.registry import ADVISORY, WAIVERS
+from cost_guard.strict_yaml import Place
 from cost_guard.verdict import CANNOT_EVALUATE
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.events import PACK, Run, Violation
 from scripts.crossover.preview.flip import Flip
-from scripts.crossover.preview.source import Place
 
 WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts."""

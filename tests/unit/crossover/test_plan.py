@@ -65,6 +65,12 @@ def test_exit_code_and_json(
     assert "\x1b" not in done.stdout
 
 
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+"""Five million values once it is walked, or told in a message."""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -75,8 +81,9 @@ def test_exit_code_and_json(
         ("a: !!python/object:os.system {}", "not YAML: could not determine a constructor"),
         ("a: \x00", "not YAML"),
         ("? [1]\n: 2", "not YAML"),
+        (BOMB, "not YAML: is over 64 keys deep, or over 20,000 values large"),
     ],
-    ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key"],
+    ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key", "a bomb"],
 )
 def test_bad_data_cannot_be_evaluated(tmp_path: Path, text: str, said: str) -> None:
     """Exit 3: with --json still one document, without it lines on standard error."""
