@@ -136,6 +136,7 @@ def _show(review: Review, folder: Path, clean: Scrubber) -> None:
     out.print(Text.assemble(styled(review.outcome.value.split()[0], review.outcome.value), clean(told)))
     for finding in review.findings:
         out.print(Text.assemble(styled(finding.level), clean(f" {finding.rule}: {finding.message}")))
+    turned = "would pass the cost gate" if review.verdict and review.verdict.blocked else "would block it"
     for flip in review.flips:
-        out.print(Text(f"turned by {flip.words}"))
+        out.print(Text(f"alone, {flip.words} {turned}"))
     out.print(Text(f"written: {folder / 'comment.md'}, report.json, junit.xml, sarif.json"))
