@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from .capacity import HOURS_PER_MONTH
 from .errors import ScenarioError, parse
 from .fields import Day, Name, Section, Share
-from .quantity import Number, Whole, refuse
+from .quantity import NORMAL_P90, Number, Whole, refuse
 from .scenario import PeakToMean, Sigma, TokensPerMonth, plain
 
 WINDOW_DAYS = 30
@@ -38,9 +38,6 @@ LARGEST_SIGMA = 5.0
 """The largest that a scenario takes."""
 BUSY_HOURS = 8
 """Without hourly data a day's tokens count as if they fell into this many hours: office hours, in one time zone."""
-
-P90_SIGMAS = 1.2815515655446004
-"""The standard normal's 0.9 quantile."""
 
 
 class Source(Section):
@@ -100,7 +97,7 @@ class Usage(Section):
     @property
     def band(self) -> tuple[Decimal, Decimal]:
         """P10 and P90 of the tokens per month."""
-        spread = exp(P90_SIGMAS * float(self.volume_sigma))
+        spread = exp(float(NORMAL_P90) * float(self.volume_sigma))
         volume = float(self.tokens_per_month)
         return Decimal(round(volume / spread)), Decimal(round(volume * spread))
 
