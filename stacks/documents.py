@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from cost_guard import ScenarioError, Usage, parse_usage
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: PyYAML would take the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
-            if isinstance(key, Hashable):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
+from cost_guard import ScenarioError, Usage, parse_usage, strict_yaml
 
 
 def read_document(path: Path) -> Any:
     """The data of a YAML (so also JSON) file. Raises ScenarioError where it is none."""
     try:
-        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
+        return strict_yaml.load(path.read_text("utf-8"))[1]
     except yaml.MarkedYAMLError as error:
         where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
         raise ScenarioError([f"{path.name}{where}: not YAML: {error.problem}"]) from None

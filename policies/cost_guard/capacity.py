@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-SECONDS_PER_MONTH = 730 * 3600
-"""H: a month is 730 hours."""
-
 HOURS_PER_MONTH = 730
+SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
+"""H of the arithmetic."""
 
 SMALLER_THAN_REGIONS = frozenset({"aws", "vastai"})
 """Clouds whose failure domain is smaller than a region and found later: a zone, for which `up` asks AWS before it makes

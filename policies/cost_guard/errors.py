@@ -40,7 +40,8 @@ def parse_baseline(data: object, prefix: str = STACK_PREFIX + "baseline.") -> Ba
 def parse(model: type[_Model], data: object, prefix: str) -> _Model:
     """One of the models of this package from plain data. Raises ScenarioError, its lines with `prefix`."""
     if not isinstance(data, Mapping):
-        raise ScenarioError([f"{prefix.rstrip('.:')}: expected a map of keys, got {shown(data)}".lstrip(": ")])
+        whole = prefix.rstrip(".: ") or f"the {model.__name__.lower()}"
+        raise ScenarioError([f"{whole}: expected a map of keys, got {shown(data)}"])
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
@@ -50,7 +51,8 @@ def parse(model: type[_Model], data: object, prefix: str) -> _Model:
 def _lines(model: type[BaseModel], error: ValidationError, prefix: str) -> list[str]:
     """One line each; a key that is missing only because it was misspelt is said once, as the misspelling.
 
-    Pydantic calls a list whose items are all bad too short as well: that line is dropped.
+    A complaint about the whole begins with its key itself. Pydantic calls a list whose items are all bad too short as
+    well: that line is dropped.
     """
     details = error.errors(include_url=False)
     places = [detail["loc"] for detail in details]
@@ -60,7 +62,7 @@ def _lines(model: type[BaseModel], error: ValidationError, prefix: str) -> list[
         if detail["type"] == "extra_forbidden" and (suggestion := _suggestion(model, detail["loc"]))
     }
     return [
-        f"{prefix}{_path(detail['loc'])}: {_words(model, detail)}"
+        prefix + (f"{_path(detail['loc'])}: " if detail["loc"] else "") + _words(model, detail)
         for detail in details
         if not (detail["type"] == "missing" and detail["loc"] in meant)
         and not (detail["type"] == "too_short" and any(_inside(place, detail["loc"]) for place in places))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .breakeven import Staircase
 from .case import Case
+from .quantity import NORMAL_P90
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,6 @@ TENTHS = (1, 5, 9)
 _SLACK = 1e-12
 """Relative: floats that are this near an integer, or V this near `stable`, are taken to be on it."""
 
-_NORMAL_P90 = Decimal("1.2815515655446004")
 _PRECISION = Context(prec=40)
 
 
@@ -161,7 +161,7 @@ def tornado(case: Case) -> tuple[Swing, ...]:
 
 
 def _swing(case: Case, name: str, sigma: Decimal) -> Swing:
-    down, up = (_PRECISION.exp(sign * _NORMAL_P90 * sigma) for sign in (-1, 1))
+    down, up = (_PRECISION.exp(sign * NORMAL_P90 * sigma) for sign in (-1, 1))
     low, high = _scaled(case, name, down), _scaled(case, name, up)
     at_low, at_high = (one.stairs.managed(one.volume) - one.stairs.cost(one.volume) for one in (low, high))
     return Swing(name, sigma, down, up, at_low, at_high, low.stairs.stable, high.stairs.stable)

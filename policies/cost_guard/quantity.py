@@ -19,6 +19,9 @@ MAX_EXPONENT = 30
 """Numbers beyond 1e±30 are refused before any arithmetic: nothing here is that large, and exact rationals of 1e999999
 would fill the memory."""
 
+NORMAL_P90 = Decimal("1.2815515655446004")
+"""The standard normal's 0.9 quantile."""
+
 
 def refuse(message: str) -> PydanticCustomError:
     """An error whose text is shown as it stands (braces in the text are not placeholders)."""
@@ -40,7 +43,7 @@ def to_decimal(value: object) -> Decimal:
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
-        raise ValueError(f"must be a number such as 6000000000 or 6e9, got {shown(value)}") from None
+        raise ValueError(f"must be a number without separators or a unit, got {shown(value)}") from None
     if not number.is_finite():
         raise ValueError(f"must be a finite number, got {shown(value)}")
     if number and (abs(number.adjusted()) > MAX_EXPONENT or len(number.as_tuple().digits) > 2 * MAX_EXPONENT):

@@ -193,8 +193,8 @@ class Scenario(Section):
         factor = (1 + growth) ** (months - 1)
         if factor > MAX_GROWTH:
             raise refuse(
-                f"workload.growthPerMonth {growth:f} makes the volume {factor:.0e} times as large by month {months} of "
-                f"horizon.months; 0.15 means 15 % more each month"
+                f"workload.growthPerMonth: {growth:f} makes the volume {factor:.0e} times as large by month {months} "
+                f"of horizon.months; 0.15 means 15 % more each month"
             )
         return self
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from .quantity import parse_day, refuse, shown
+from .fields import Day
+from .quantity import refuse, shown
 
 HEADER = re.compile(r"""\s*\[\s*(?:"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<bare>[\w-]+))\s*\]""")
 
@@ -30,7 +30,6 @@ def _text(value: object) -> str:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-Day = Annotated[date, BeforeValidator(parse_day)]
 
 
 class Row(BaseModel):

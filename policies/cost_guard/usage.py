@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from .capacity import HOURS_PER_MONTH
 from .errors import ScenarioError, parse
 from .fields import Day, Name, Section, Share
-from .quantity import Number, Whole, refuse
+from .quantity import NORMAL_P90, Number, Whole, refuse
 from .scenario import PeakToMean, Sigma, TokensPerMonth, plain
 
 WINDOW_DAYS = 30
@@ -38,9 +38,6 @@ LARGEST_SIGMA = 5.0
 """The largest that a scenario takes."""
 BUSY_HOURS = 8
 """Without hourly data a day's tokens count as if they fell into this many hours: office hours, in one time zone."""
-
-P90_SIGMAS = 1.2815515655446004
-"""The standard normal's 0.9 quantile."""
 
 
 class Source(Section):
@@ -90,17 +87,17 @@ class Usage(Section):
         span = (self.to - self.from_).days + 1
         if span != self.days + len(self.gaps):
             raise refuse(
-                f"from {self.from_} to {self.to} are {span} days, but days and gaps make {self.days + len(self.gaps)}; "
-                "import it again, do not edit it"
+                f"days: from {self.from_} to {self.to} are {span} days, but days and gaps make "
+                f"{self.days + len(self.gaps)}; import it again, do not edit it"
             )
         if self.kind == "measured" and self.days < MINIMUM_DAYS:
-            raise refuse(f"{self.days} days are no measurement (at least {MINIMUM_DAYS}); kind must be forecast")
+            raise refuse(f"kind: {self.days} days are no measurement (at least {MINIMUM_DAYS}); it must be forecast")
         return self
 
     @property
     def band(self) -> tuple[Decimal, Decimal]:
         """P10 and P90 of the tokens per month."""
-        spread = exp(P90_SIGMAS * float(self.volume_sigma))
+        spread = exp(float(NORMAL_P90) * float(self.volume_sigma))
         volume = float(self.tokens_per_month)
         return Decimal(round(volume / spread)), Decimal(round(volume * spread))
 

@@ -19,6 +19,8 @@ class Code:
 
     demand: str
     """What its mandatory rule in the pack demands."""
+    key: tuple[str, ...]
+    """Of the scenario: what it speaks of, where a report points."""
     repair_goes_through: bool = False
     """A baseline that is not exceeded turns its BLOCK into WARN."""
     only_for_bills: bool = False
@@ -28,21 +30,34 @@ class Code:
 
 
 RULES: Mapping[str, Code] = {
-    "break-even": Code("A fleet must pay for itself at its projected volume.", repair_goes_through=True),
-    "probability": Code("A fleet must be more likely to pay for itself than not.", repair_goes_through=True),
-    "capacity": Code("The nodes must be able to serve the projected peak."),
-    "redundancy": Code("A fleet needs two nodes, in failure domains of their own.", of_one_rung=False),
-    "price-known": Code("Every candidate needs a known price and throughput.", of_one_rung=False),
-    "price-fresh": Code(
-        "Prices must not be older than 180 days.", repair_goes_through=True, only_for_bills=True, of_one_rung=False
+    "break-even": Code(
+        "A fleet must pay for itself at its projected volume.", ("workload", "tokensPerMonth"), repair_goes_through=True
     ),
-    "volume-measured": Code(
-        "A fleet that runs must be judged by a measured volume.",
+    "probability": Code(
+        "A fleet must be more likely to pay for itself than not.",
+        ("workload", "tokensPerMonth"),
+        repair_goes_through=True,
+    ),
+    "capacity": Code("The nodes must be able to serve the projected peak.", ("fleet", "nodes")),
+    "redundancy": Code(
+        "A fleet needs two nodes, in failure domains of their own.", ("fleet", "nodes"), of_one_rung=False
+    ),
+    "price-known": Code("Every candidate needs a known price and throughput.", ("fleet", "nodes"), of_one_rung=False),
+    "price-fresh": Code(
+        "Prices must not be older than 180 days.",
+        ("fleet", "nodes"),
         repair_goes_through=True,
         only_for_bills=True,
         of_one_rung=False,
     ),
-    "budget": Code("Nodes and overhead must stay within the budget."),
+    "volume-measured": Code(
+        "A fleet that runs must be judged by a measured volume.",
+        ("workload", "kind"),
+        repair_goes_through=True,
+        only_for_bills=True,
+        of_one_rung=False,
+    ),
+    "budget": Code("Nodes and overhead must stay within the budget.", ("constraints", "budgetUsdPerMonth")),
 }
 """Every reason's code, in the order in which they are told."""
 

@@ -7,7 +7,7 @@ and the BLOCK says so.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,13 +15,12 @@ from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from . import wording
+from . import strict_yaml, wording
 from .fields import Day, Name, Section, UsdAboveZero
 from .quantity import refuse, shown
 from .registry import FLEET_CODES, MANDATORY, NEVER_WAIVED
@@ -251,9 +250,7 @@ def read_waivers(path: Path) -> Waivers:
 def parse_waivers(text: str, file: str = FILE) -> Waivers:
     """The file's text: a list of entries, or nothing. Raises WaiverError."""
     try:
-        loader = _Loader(text)
-        tree = loader.get_single_node()
-        document = None if tree is None else loader.construct_document(tree)
+        tree, document = strict_yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise WaiverError([f"{file}:{line}: not YAML: {error.problem}"]) from None
@@ -276,15 +273,7 @@ def parse_waivers(text: str, file: str = FILE) -> Waivers:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which PyYAML would take the last in silence; leaves dates to the model."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    """Leaves dates to the model."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))

@@ -10,7 +10,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from cost_guard import Catalogue, wording
-from cost_guard import Level as Verdict
+from cost_guard import Level as GateLevel
 from cost_guard.capacity import HOURS_PER_MONTH
 from cost_guard.reasons import age_of_price
 
@@ -166,7 +166,7 @@ def _price(name: str, rungs: Sequence[Wanted], offers: Sequence[Offer], catalogu
     detail += "" if price is None else f": {'+' if drift >= 0 else ''}{wording.percent(drift)}"
     renew = f"bring the row {key} in {PRICES} up to date, then judge anew"
     if old := age_of_price(row, today):
-        level = Level.FAIL if old.level is Verdict.BLOCK else Level.WARN
+        level = Level.FAIL if old.level is GateLevel.BLOCK else Level.WARN
         return Check(name, level, f"{detail}, {(today - row.date).days} days old", renew)
     if abs(drift) > PRICE_DRIFT:
         return Check(name, Level.WARN, detail, renew)

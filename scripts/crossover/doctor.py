@@ -7,15 +7,14 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import typer
-import yaml
-from cost_guard import ScenarioError, load_catalogue, parse_scenario
+from cost_guard import CatalogueError, ScenarioError, load_catalogue, parse_scenario
 from cost_guard.fleet import LadderFleet
 
 from providers import registry
@@ -25,8 +24,10 @@ from scripts.crossover import checks
 from scripts.crossover.checks import Wanted
 from scripts.crossover.clouds import Answer, ask
 from scripts.crossover.output import console, emit_json, styled, table
+from scripts.crossover.preview.evaluation import located
+from scripts.crossover.preview.source import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack import REPOSITORY, AsJson, Stack, StackError, nodes, project, pulumi
-from stacks.settings import NAMESPACE, SCENARIO_KEYS, today
+from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
 
 PROGRAMS = (
     "sshd", "ssh-keygen", "haproxy", "redis-server", "curl", "prometheus", "promtool", "prometheus-alertmanager",
@@ -75,7 +76,10 @@ def run(stack: str) -> list[Check]:
         if answer.cloud in used and not answer.missing:
             found += _preflight(registry.cloud(answer.cloud), stack, rungs)
     known = [rung for rung in rungs if rung.cloud not in foreign]
-    return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
+    try:
+        return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
+    except (CatalogueError, SettingsError) as e:
+        return [*found, Check("prices", Level.FAIL, str(e), "mend it: the gate cannot judge either")]
 
 
 def _offers(cloud: Cloud, rungs: Sequence[Wanted]) -> Sequence[Offer]:
@@ -103,26 +107,25 @@ def _preflight(cloud: Cloud, stack: str, rungs: Sequence[Wanted]) -> list[Check]
     return found
 
 
-def _configured(stack: str) -> tuple[dict[str, Any], LadderFleet]:
+def _configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
     """The stack's committed configuration, without its namespace, and its fleet. Raises StackError.
 
     Read from the file: the stack itself need not exist yet, and no secret is needed.
     """
-    path = REPOSITORY / "stacks" / "config" / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    path = config_path(stack)
     try:
-        config: dict[str, Any] = (yaml.safe_load(path.read_text("utf-8")) or {}).get("config") or {}
-    except FileNotFoundError:
-        raise StackError(f"there is no {path.relative_to(REPOSITORY)}") from None
-    except (OSError, yaml.YAMLError, AttributeError) as e:
-        raise StackError(f"cannot read {path.relative_to(REPOSITORY)}: {' '.join(str(e).split())}") from None
-    values = {key.removeprefix(NAMESPACE): value for key, value in config.items() if key.startswith(NAMESPACE)}
+        config = read_config(Tree(REPOSITORY), path)
+    except ConfigError as e:
+        raise StackError(f"cannot read {'; '.join(e.lines)}") from None
+    if config is None:
+        raise StackError(f"there is no {path}")
     try:
-        scenario = parse_scenario({k: v for k, v in values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+        scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, NAMESPACE)
     except ScenarioError as e:
-        raise StackError("; ".join(e.lines)) from None
+        raise StackError("; ".join(located(e.lines, config))) from None
     if not isinstance(scenario.fleet, LadderFleet):
         raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
-    return values, scenario.fleet
+    return config.values, scenario.fleet
 
 
 def wanted(stack: str) -> list[Wanted]:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cost_guard.rules import policies
+from cost_guard.strict_yaml import Place
 from pulumi_policy import EnforcementLevel, StackValidationPolicy
 
 from scripts.crossover.preview.events import Mandatory, Run, read
 from scripts.crossover.preview.scrub import Scrubber
-from scripts.crossover.preview.source import Place
 from scripts.crossover.stack import REPOSITORY, StackError, pulumi
 
 DEADLINE_S = 1800.0

@@ -12,13 +12,13 @@ from functools import cached_property
 
 from cost_guard import Baseline, Level, Reason, Verdict, wording
 from cost_guard.registry import ADVISORY, WAIVERS
-from cost_guard.verdict import CANNOT_EVALUATE
+from cost_guard.strict_yaml import Place
+from cost_guard.verdict import CANNOT_EVALUATE, RULES
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.events import PACK, Run, Violation
 from scripts.crossover.preview.flip import Flip
-from scripts.crossover.preview.source import Place
 
 WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts."""
@@ -34,17 +34,6 @@ OWN_RULES: Mapping[str, str] = {
 
 SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS)
 """Its rules that repeat what the verdict warns of, and what is waived."""
-PLACES: Mapping[str, Place] = {
-    "break-even": ("workload", "tokensPerMonth"),
-    "probability": ("workload", "tokensPerMonth"),
-    "capacity": ("fleet", "nodes"),
-    "redundancy": ("fleet", "nodes"),
-    "price-known": ("fleet", "nodes"),
-    "price-fresh": ("fleet", "nodes"),
-    "volume-measured": ("workload", "kind"),
-    "budget": ("constraints", "budgetUsdPerMonth"),
-}
-"""Which key of the configuration a reason speaks of."""
 
 
 class Outcome(StrEnum):
@@ -170,11 +159,14 @@ class Review:
         return 4 if strict and self.outcome is Outcome.WARN else codes.get(self.outcome, 0)
 
     def _of_reason(self, reason: Reason) -> Finding:
-        return Finding(reason.code, str(reason.level), reason.message, self._line(PLACES.get(reason.code, ())))
+        place = RULES[reason.code].key
+        if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
+            place = ("managed", "routes")
+        return Finding(reason.code, str(reason.level), reason.message, self._line(place))
 
     def _of_violation(self, violation: Violation) -> Finding:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
-        place: Place = PLACES.get(violation.rule, ("fleet", "nodes", violation.name))
+        place = RULES[violation.rule].key if violation.rule in RULES else ("fleet", "nodes", violation.name)
         rule = violation.rule if violation.pack == PACK else f"{violation.pack}/{violation.rule}"
         return Finding(rule, level, f"{violation.name}: {violation.message}", self._line(place))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cost_guard import CatalogueError, load_catalogue
+from cost_guard import Catalogue, CatalogueError, load_catalogue
 from cost_guard.waivers import WaiverError, load_waivers
 from rich.text import Text
 
@@ -53,12 +53,11 @@ def command(
         raise typer.BadParameter(f"{stack!r} is no name of a stack", param_hint="--stack")
     clean = Scrubber(from_environment(os.environ))
     try:
-        gate = Gate(load_catalogue(), today(), stack.rpartition("/")[2], project=project())
-        review = _review(gate, stack, base, untrusted)
+        review = _review(stack, base, untrusted)
         if review.verdict is not None and not review.untrusted:
             review, clean = _previewed(review, policy_pack_config)
         written = write(review, out, strict, clean)
-    except (SourceError, SettingsError, CatalogueError, OSError) as error:
+    except (SourceError, SettingsError, OSError) as error:
         print(f"crossover: {clean(str(error))}", file=sys.stderr)
         raise typer.Exit(1) from None
     if as_json:
@@ -68,10 +67,16 @@ def command(
     raise typer.Exit(review.exit_code(strict))
 
 
-def _review(gate: Gate, stack: str, base: str | None, untrusted: str | None) -> Review:
-    """What can be known without the engine. Raises SourceError."""
+def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
+    """What can be known without the engine. Raises SourceError, SettingsError."""
     path = config_path(stack)
+    gate = Gate(Catalogue({}, {}), today(), stack.rpartition("/")[2], project=project())
+    unpriced: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    try:
+        gate = replace(gate, catalogue=load_catalogue())
+    except CatalogueError as error:
+        unpriced = (str(error),)
     try:
         gate = replace(gate, waivers=load_waivers(REPOSITORY))
     except WaiverError as error:
@@ -79,9 +84,11 @@ def _review(gate: Gate, stack: str, base: str | None, untrusted: str | None) -> 
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
     if head.config is None and not head.errors:
         head = Side(head.name, errors=(f"{path}:1: there is no such file; has stack {stack} another name?",))
-    if broken:
-        head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *broken))
-    before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False) if base else None
+    if unpriced or broken:
+        head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *unpriced, *broken))
+    before = Side(base, errors=unpriced) if base else None
+    if base and not unpriced:
+        before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
     return Review(
         stack=stack,
         path=path,
@@ -129,6 +136,7 @@ def _show(review: Review, folder: Path, clean: Scrubber) -> None:
     out.print(Text.assemble(styled(review.outcome.value.split()[0], review.outcome.value), clean(told)))
     for finding in review.findings:
         out.print(Text.assemble(styled(finding.level), clean(f" {finding.rule}: {finding.message}")))
+    turned = "would pass the cost gate" if review.verdict and review.verdict.blocked else "would block it"
     for flip in review.flips:
-        out.print(Text(f"turned by {flip.words}"))
+        out.print(Text(f"alone, {flip.words} {turned}"))
     out.print(Text(f"written: {folder / 'comment.md'}, report.json, junit.xml, sarif.json"))

@@ -12,15 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from cost_guard.strict_yaml import Place, Refused, keys
 
 from stacks.settings import NAMESPACE
 
 MOST_BYTES = 256 * 1024
-MOST_NODES, DEEPEST = 20_000, 64
-"""Aliases make a small file large once it is walked: that is refused, too."""
-
-Place = tuple[str, ...]
-"""Keys from the namespace on: ("fleet", "nodes", "a")."""
 
 
 class SourceError(Exception):
@@ -91,7 +87,7 @@ class StackConfig:
     values: Mapping[str, Any]
     """By key without the namespace `crossover:`; a secret is the text "[secret]"."""
     lines: Mapping[Place, int] = field(default_factory=dict)
-    """Key → the line it stands on, from 1."""
+    """Key, from the namespace on, → the line it stands on, from 1: ("fleet", "nodes", "a")."""
     secrets: tuple[Place, ...] = ()
     """The keys whose values are encrypted in the file, each from its namespace on: ("crossover:apiKeys", "openai")."""
 
@@ -117,8 +113,11 @@ def parse_config(text: str, path: str) -> StackConfig:
     """The `crossover:` keys of a stack's configuration file. Raises ConfigError."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        placed = list(_walk(root, path))
+        placed = list(keys(root))
         document = yaml.safe_load(text)
+    except Refused as error:
+        where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{where}: {error.problem}") from None
     except yaml.MarkedYAMLError as error:
         where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{where}: not YAML: {error.problem}") from None
@@ -180,30 +179,6 @@ def _decoded(path: str, content: bytes) -> str:
 
 def _too_large(path: str) -> str:
     return f"{path}: is larger than the {MOST_BYTES // 1024} KiB that a configuration may have"
-
-
-def _walk(root: yaml.Node | None, path: str) -> Iterator[tuple[Place, int]]:
-    """Every key with its line. Raises ConfigError on a key that stands twice, and on too many nodes."""
-    waiting: list[tuple[Place, yaml.Node]] = [] if root is None else [((), root)]
-    for _ in range(MOST_NODES):
-        if not waiting:
-            return
-        place, node = waiting.pop()
-        if len(place) > DEEPEST:
-            break
-        if isinstance(node, yaml.SequenceNode):
-            waiting += [((*place, str(index)), item) for index, item in enumerate(node.value)]
-        if not isinstance(node, yaml.MappingNode):
-            continue
-        seen: set[str] = set()
-        for key, item in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise ConfigError(f"{path}:{key.start_mark.line + 1}: {name} stands twice")
-            seen.add(name)
-            yield (*place, name), key.start_mark.line + 1
-            waiting.append(((*place, name), item))
-    raise ConfigError(f"{path}: is over {DEEPEST} keys deep, or over {MOST_NODES:,} values large, aliases counted")
 
 
 def _value(given: Any) -> Any:

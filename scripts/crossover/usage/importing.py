@@ -15,7 +15,7 @@ import typer
 from cost_guard import ScenarioError, Usage
 from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, measure
 
-from scripts.crossover.output import cannot_evaluate, console
+from scripts.crossover.output import cannot_evaluate
 from scripts.crossover.usage import show
 from scripts.crossover.usage.file import render
 from scripts.crossover.usage.readers import GATEWAYS, READERS, format_of, prometheus
@@ -74,10 +74,14 @@ def command(
         cannot_evaluate([str(error)], as_json)
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
-    out.write_text(render(usage, notes), "utf-8")
+    try:
+        out.write_text(render(usage, notes), "utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{out} cannot be written: {error.strerror}", param_hint="--out") from None
     show.told(usage, notes, as_json)
     if not as_json:
-        console().print(f"\nwritten to {out}; name it in the scenario: workload: {{usage: {out.name}}}")
+        # By print: a path stays on one line, to be pasted.
+        print(f"\nwritten to {out}; name it in the scenario: workload: {{usage: {out.name}}}")
 
 
 def _read(source: str, form: str, counters: str, series: Series, today: date, zone: tzinfo) -> Source:

@@ -265,7 +265,7 @@ def test_tenths_sum_to_one(plain: Plain) -> None:
 def test_growth_beyond_counting_is_a_slip_of_the_unit(plain: Plain) -> None:
     """15 for 15 % is out of bounds at once; 5 over 24 months would be 8e17-fold."""
     (line,) = lines(plain(workload={"growthPerMonth": 5}))
-    assert "workload.growthPerMonth 5 makes the volume 8e+17 times as large by month 24" in line
+    assert line.startswith("crossover:workload.growthPerMonth: 5 makes the volume 8e+17 times as large by month 24")
 
 
 def test_null_stands_for_absent_usage_and_routes(plain: Plain) -> None:

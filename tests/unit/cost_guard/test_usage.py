@@ -171,7 +171,7 @@ def test_the_file_and_the_inputs_say_the_same(found: list[int]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"days": 29}, "are 30 days, but days and gaps make 29"),
+        ({"days": 29}, "crossover:usage.days: from 2026-10-23 to 2026-11-21 are 30 days, but days and gaps make 29"),
         ({"kind": "asserted"}, "crossover:usage.kind: must be 'measured' or 'forecast', got 'asserted'"),
         ({"tokensPerMonth": -1}, "crossover:usage.tokensPerMonth: must be at least 1, got -1"),
         ({"tokensPerMonth": float("nan")}, "must be a finite number, got nan"),
@@ -179,7 +179,7 @@ def test_the_file_and_the_inputs_say_the_same(found: list[int]) -> None:
         ({"sources": []}, "crossover:usage.sources: must not be empty"),
         ({"sources": [{"name": "a", "formt": "csv", "sha256": "0" * 64, "records": 1}]}, "sources[0].formt: unknown"),
         ({"to": "2026-11-21T00:00:00Z"}, "crossover:usage.to: must be a date as YYYY-MM-DD"),
-        ({"from": "2026-11-09", "days": 13}, "13 days are no measurement (at least 14)"),
+        ({"from": "2026-11-09", "days": 13}, "crossover:usage.kind: 13 days are no measurement (at least 14)"),
     ],
 )
 def test_a_usage_file_that_was_edited_is_refused(change: dict[str, Any], said: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard import load_catalogue
+from cost_guard import CatalogueError, load_catalogue
 from typer.testing import CliRunner
 
 from providers.base import Capability
@@ -227,6 +227,37 @@ def test_a_renting_cloud_that_tells_no_quota_says_so(monkeypatch: pytest.MonkeyP
     [quota] = [check for check in json.loads(done.stdout) if check["name"] == "quota of local"]
     assert (done.exit_code, quota["level"]) == (0, "warn")
     assert quota["detail"] == "cannot be asked: its API does not tell"
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("broken", ["catalogue", "day"])
+def test_what_the_gate_cannot_judge_by_hides_no_other_check(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """A price row that is wrong, or a day that is none, is a failed check and no traceback."""
+
+    def refused() -> Any:
+        raise CatalogueError("prices.toml: line 9: a/b: source: missing; every row needs it")
+
+    if broken == "catalogue":
+        monkeypatch.setattr(doctor, "load_catalogue", refused)
+    else:
+        monkeypatch.setenv("CROSSOVER_TODAY", "soon")
+    registered(monkeypatch, local_market())
+    done = run("--json")
+    found = {check["name"]: check for check in json.loads(done.stdout)}
+    assert (done.exit_code, found["prices"]["level"], found["cloud local"]["level"]) == (1, "fail", "ok")
+    assert ("line 9" if broken == "catalogue" else "CROSSOVER_TODAY is 'soon'") in found["prices"]["detail"]
+
+
+def test_a_structured_value_may_stand_as_json_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As `pulumi config set` writes it, and as the program reads it."""
+    folder = tmp_path / "stacks" / "config"
+    folder.mkdir(parents=True)
+    document = yaml.safe_load((REPOSITORY / "stacks" / "config" / "Pulumi.local.yaml").read_text())
+    document["config"]["crossover:fleet"] = json.dumps(document["config"]["crossover:fleet"])
+    (folder / "Pulumi.x.yaml").write_text(yaml.safe_dump(document))
+    committed = doctor.wanted("local")
+    monkeypatch.setattr(doctor, "REPOSITORY", tmp_path)
+    assert doctor.wanted("x") == committed
 
 
 @pytest.mark.parametrize(

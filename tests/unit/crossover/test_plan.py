@@ -65,18 +65,25 @@ def test_exit_code_and_json(
     assert "\x1b" not in done.stdout
 
 
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+"""Five million values once it is walked, or told in a message."""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("workload: {tokenPerMonth: 1}", "workload.tokenPerMonth: unknown key (did you mean tokensPerMonth?)"),
-        ("", "expected a map of keys, got null"),
+        ("", "the scenario: expected a map of keys, got null"),
         ("[", "scenario.yaml (line 1): not YAML: "),
         ("a: 1\na: 2", "scenario.yaml (line 2): not YAML: a stands twice"),
         ("a: !!python/object:os.system {}", "not YAML: could not determine a constructor"),
         ("a: \x00", "not YAML"),
         ("? [1]\n: 2", "not YAML"),
+        (BOMB, "not YAML: is over 64 keys deep, or over 20,000 values large"),
     ],
-    ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key"],
+    ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key", "a bomb"],
 )
 def test_bad_data_cannot_be_evaluated(tmp_path: Path, text: str, said: str) -> None:
     """Exit 3: with --json still one document, without it lines on standard error."""

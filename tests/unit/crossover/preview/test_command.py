@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cost_guard import CatalogueError
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app
@@ -97,6 +98,23 @@ def test_waivers_that_cannot_be_read_cannot_be_evaluated(invoke: Invoke, project
     (project.folder / "waivers.yaml").write_text("- policy: break-evn\n")
     assert invoke().exit_code == 3
     assert "waivers.yaml:1: policy: there is no rule" in (tmp_path / "out" / "comment.md").read_text()
+
+
+def test_a_catalogue_that_cannot_be_read_cannot_be_evaluated(
+    invoke: Invoke, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for every command, and the comment says so; no side has a verdict by other prices."""
+
+    def refused() -> Any:
+        raise CatalogueError("prices.toml: line 9: a/b: source: missing; every row needs it")
+
+    monkeypatch.setattr(command, "load_catalogue", refused)
+    project.commit(config(2))
+    done = invoke("--base", "HEAD", "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["exitCode"], document["verdict"]) == (3, 3, "CANNOT EVALUATE")
+    assert (document["head"]["verdict"], document["base"]["verdict"]) == (None, None)
+    assert "prices.toml: line 9: a/b: source: missing" in (tmp_path / "out" / "comment.md").read_text()
 
 
 @pytest.mark.parametrize(

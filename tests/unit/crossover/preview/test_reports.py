@@ -128,6 +128,14 @@ def test_sarif_points_at_the_line_of_the_key(blocked: Review) -> None:
     assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines["fleet", "nodes", "b"]
 
 
+def test_a_route_without_a_price_is_found_at_the_routes(reviewed: Reviewed) -> None:
+    """And not at the nodes, whose price is known."""
+    review = reviewed(config(2, managed={"routes": [{"model": "no-such-model", "share": 1}]}))
+    assert review.head.config is not None
+    (line,) = [finding.line for finding in review.findings if finding.rule == "price-known"]
+    assert line == review.head.config.lines["managed", "routes"]
+
+
 def test_a_waived_finding_is_suppressed_with_its_reason(blocked: Review) -> None:
     (run,) = sarif.document(blocked, rules.known())["runs"]
     suppressed = {r["ruleId"]: r["suppressions"] for r in run["results"] if "suppressions" in r}

@@ -90,6 +90,7 @@ def test_a_gateway_and_a_provider_may_count_twice(folder: Path) -> None:
         ["page.json", "--today", "soon"],
         ["page.json", "--counters", "all"],
         ["page.json", "--peak-to-mean", "0.5"],
+        ["page.json", "--out", "absent/usage.yaml"],
         [],
     ],
 )
