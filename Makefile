@@ -15,7 +15,7 @@ down: ## destroy the stack and leave no process behind
 	@scripts/down $(STACK)
 
 test: bootstrap ## set up what the tests need, then run them all
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: bootstrap ## what the gate and the path cost: the tables of docs/performance.md, measured anew
 	@.venv/bin/python -m tests.bench.gate

@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 
 from tests.support.checkout import Checkout
+from tests.support.eventually import eventually
 
 
 def test_a_node_that_never_becomes_healthy_is_kept_and_resumed(clone: Checkout) -> None:
@@ -27,6 +28,14 @@ def test_a_node_that_never_becomes_healthy_is_kept_and_resumed(clone: Checkout) 
     assert "10 unchanged" in clone.up("--refresh")
 
 
+def bound(sock: socket.socket, port: int) -> bool:
+    """Whether the port could be taken."""
+    with suppress(OSError):
+        sock.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
 def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: Checkout) -> None:
     clone.up()
     gateway = clone.machines["gateway"]
@@ -36,7 +45,8 @@ def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: C
                 os.kill(pid, signal.SIGKILL)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", gateway.ports["endpoint"]))
+        # A process that is being killed gives up its memory, by which it was found, before its sockets.
+        eventually(lambda: bound(taken, gateway.ports["endpoint"]), "the gateway's port is free")
         taken.listen()
         clone.configure({"deadlines": {"rentS": 30, "installS": 30}})
         failed = clone.up("--refresh", fails=True)

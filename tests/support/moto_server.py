@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
+from threading import Lock
 from typing import Any
 from urllib.request import Request, urlopen
 
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.instances import InstanceResponse
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
 
+ONE_AT_A_TIME = Lock()
+dispatch = DomainDispatcherApplication.__call__
 HOST = sys.argv[1]
 run_instances, terminate = InstanceResponse.run_instances, Instance.terminate
 public_dns_name, public_ip_address = Instance.public_dns_name, Instance.public_ip_address
@@ -53,6 +57,14 @@ def ask(action: str, instance_id: str, **more: Any) -> Any:
         return json.load(answer)
 
 
+def one_at_a_time(self: Any, environ: Any, start_response: Any) -> Any:
+    """moto answers in threads and guards nothing. The provider was once told RouteAlreadyExists of a route that it had
+    just asked for: as if it had repeated a request that failed after its effect."""
+    with ONE_AT_A_TIME:
+        return dispatch(self, environ, start_response)
+
+
+DomainDispatcherApplication.__call__ = one_at_a_time
 InstanceResponse.run_instances = launch
 Instance.terminate = end
 Instance.address = ""
