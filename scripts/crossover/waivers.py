@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,7 +47,8 @@ def _show(file: Path | None, as_json: bool, stack: str | None) -> None:
     except WaiverError as error:
         cannot_evaluate(error.lines, as_json)
     except SettingsError as error:
-        cannot_evaluate([str(error)], as_json)
+        print(f"crossover: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
     chosen = sorted((w for w in found.entries if stack is None or w.covers_stack(stack)), key=lambda w: w.expires)
     if as_json:
         emit_json({"file": found.file, "waivers": [_document(found, waiver, today) for waiver in chosen]})
