@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -137,7 +138,7 @@ Route = tuple[str, str, Callable[[Request], tuple[int, Any]]]
 
 
 @dataclass
-class Emulator:
+class Emulator(ABC):
     """Subclasses give `routes`, `authorize`, the vendor's error envelopes and its machines. `lock` guards all state.
 
     `clock` is seconds; machines take `boot_s` of it to boot. `creates` are the paths whose requests make machines.
@@ -159,28 +160,28 @@ class Emulator:
     creates: ClassVar[re.Pattern[str]]
 
     @property
+    @abstractmethod
     def machines(self) -> list[str]:
         """Ids of what bills now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def vanish(self, machine_id: str) -> None:
         """Ends a machine behind everybody's back."""
-        raise NotImplementedError
 
-    def routes(self) -> list[Route]:
-        raise NotImplementedError
+    @abstractmethod
+    def routes(self) -> list[Route]: ...
 
+    @abstractmethod
     def authorize(self, authorization: str) -> None:
         """Raises Refusal for a wrong key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unauthorized(self) -> Refusal:
         """How the vendor refuses a key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failure(self, status: int) -> Refusal:
         """How the vendor says 404 for no route, 405, 429 and 500."""
-        raise NotImplementedError
 
     def inject(self, fault: Fault, times: int = 1) -> None:
         """Makes the next `times` fitting requests or machines go wrong."""
