@@ -52,7 +52,13 @@ def login(stack: str, node: str) -> list[str]:
 
 def machine_of(rented: Sequence[Mapping[str, Any]], node: str) -> Mapping[str, Any]:
     """The machine of a node by its key, or of the first gateway. Raises StackError."""
-    ordered = sorted(rented, key=lambda n: (n.get("role") != GATEWAY_ROLE, str(n.get("key"))))
+
+    def order(one: Mapping[str, Any]) -> tuple[bool, bool, str]:
+        # A vacant node carries no gateway: where gateways are on the nodes, the first that has a machine does.
+        vacant = not (one.get("machine") or {}).get("address")
+        return one.get("role") != GATEWAY_ROLE, vacant, str(one.get("key"))
+
+    ordered = sorted(rented, key=order)
     for one in ordered:
         if node == one.get("key") or (node == GATEWAY_ROLE and one is ordered[0]):
             machine: Mapping[str, Any] = one.get("machine") or {}

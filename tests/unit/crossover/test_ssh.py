@@ -59,6 +59,11 @@ def test_the_gateway_is_its_own_machine_or_the_first_node(state: list[dict[str, 
     assert "HostKeyAlias=lambda/gateway" in ssh.login("prod", "gateway")
 
 
+def test_a_vacant_node_carries_no_gateway(state: list[dict[str, Any]]) -> None:
+    state[2]["outputs"]["machine"]["address"] = ""
+    assert "HostKeyAlias=lambda/b" in ssh.login("prod", "gateway")
+
+
 def test_a_node_without_a_machine_and_an_unknown_one_are_named(state: list[dict[str, Any]]) -> None:
     state[1]["outputs"]["machine"]["address"] = ""
     with pytest.raises(StackError, match="node b has no machine yet"):
