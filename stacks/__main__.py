@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pulumi
-from cost_guard import CatalogueError, ScenarioError, evaluate, explain, load_catalogue
+from cost_guard.errors import ScenarioError
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.verdict import explain
 from cost_guard.waivers import WaiverError, apply, fleet_urn, load_waivers
 
 from providers.resources import Credentials

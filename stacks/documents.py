@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cost_guard import ScenarioError, Usage, parse_usage, strict_yaml
+from cost_guard import strict_yaml
+from cost_guard.errors import ScenarioError
+from cost_guard.usage import Usage, parse_usage
 
 
 def read_document(path: Path) -> Any:

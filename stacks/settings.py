@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
-from cost_guard import Baseline, Scenario, ScenarioError, Usage, parse_baseline, parse_scenario
+from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
 from cost_guard.fleet import LadderFleet
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.usage import Usage
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
 from providers import registry

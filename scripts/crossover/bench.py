@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cost_guard import CatalogueError, load_catalogue, wording
-from cost_guard.prices import THROUGHPUT, Throughput
+from cost_guard import wording
+from cost_guard.prices import THROUGHPUT, CatalogueError, Throughput, load_catalogue
 from rich.text import Text
 
 from scripts.crossover.load import BenchError, Load, Measured, measure

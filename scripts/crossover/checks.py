@@ -9,10 +9,11 @@ from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 
-from cost_guard import Catalogue, wording
-from cost_guard import Level as GateLevel
+from cost_guard import wording
 from cost_guard.capacity import HOURS_PER_MONTH
+from cost_guard.prices import Catalogue
 from cost_guard.reasons import age_of_price
+from cost_guard.verdict import Level as GateLevel
 
 from providers.base import Offer
 from providers.preflight import Check, Level

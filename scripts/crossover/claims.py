@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
-from cost_guard import CatalogueError
 from cost_guard.claims import Checked, load_claims
+from cost_guard.prices import CatalogueError
 from rich.text import Text
 
 from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from cost_guard import load_catalogue
 from cost_guard.capacity import HOURS_PER_MONTH
+from cost_guard.prices import load_catalogue
 
 from providers.base import Offer
 from providers.errors import InvalidRequest

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from cost_guard import Catalogue, load_catalogue
+from cost_guard.prices import Catalogue, load_catalogue
 
 from providers import registry
 from providers.base import Machine, MachineState

@@ -14,7 +14,9 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from cost_guard import CatalogueError, ScenarioError, Verdict, load_catalogue
+from cost_guard.errors import ScenarioError
+from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.verdict import Verdict
 from cost_guard.waivers import WaiverError, load_waivers
 
 from providers.aws.tags import MARK, USD_PER_HOUR

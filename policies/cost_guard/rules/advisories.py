@@ -14,11 +14,11 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from cost_guard import Level
 from cost_guard.registry import ADVISORY, FLEET_CODES, WAIVERS
+from cost_guard.verdict import Level
 from cost_guard.waivers import WaiverError, unused_words
 
-from .gate import FLEET_TYPE, Failure, judge
+from .fleet_rule import FLEET_TYPE, Failure, judge
 from .rule import DOCS, Rule, seen, stack_of, standing_waivers, today
 from .self_check import STACK_TYPE
 from .stack_rule import StackRule

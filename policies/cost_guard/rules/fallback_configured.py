@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pulumi_policy import ResourceValidationArgs, Severity
 
-from .gate import FLEET_TYPE, Failure, judge
+from .fleet_rule import FLEET_TYPE, Failure, judge
 from .rule import NoConfig, rule
 
 GATEWAY_TYPE = "crossover:index:Gateway"

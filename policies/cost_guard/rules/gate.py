@@ -1,4 +1,5 @@
-"""What the rules share: the verdict on a Fleet's inputs, once a resource, and a rule that reports one reason of it.
+"""The verdict on a Fleet's inputs, reckoned once for all rules. Loading this takes most of the pack's start: it is done
+beside the program's (`warm_up`), and who asks for a verdict before that waits.
 
 Everything fails closed: an unknown, missing or misspelt input, an unreadable catalogue and any other exception are
 violations, because the engine turns an UnknownValueError into an advisory note and an exception into a failed run that
@@ -8,46 +9,27 @@ names no reason. Values of inputs that the scenario does not know are never show
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from pulumi_policy import ResourceValidationArgs, Severity
+from pulumi_policy import ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
-from cost_guard import (
-    Catalogue,
-    CatalogueError,
-    Level,
-    ScenarioError,
-    Verdict,
-    evaluate,
-    load_catalogue,
-    parse_baseline,
-    parse_scenario,
-    parse_usage,
-)
-from cost_guard.fleet import QuotationFleet
-from cost_guard.verdict import CODES, RULES
+from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.fleet import LadderFleet, QuotationFleet
+from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
+from cost_guard.usage import parse_usage
+from cost_guard.verdict import Verdict
 from cost_guard.waivers import WaiverError, apply
 
-from .rule import TODAY_VARIABLE, Finding, Rule, plain, stack_of, standing_waivers, today
+from .fleet_rule import Failure
+from .rule import TODAY_VARIABLE, plain, stack_of, standing_waivers, today
 
-__all__ = ["FLEET_TYPE", "TODAY_VARIABLE", "Failure", "fleet_rule", "judge"]
-
-FLEET_TYPE = "crossover:index:Fleet"
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The gate cannot evaluate; `lines` say why."""
-
-    lines: tuple[str, ...]
 
 
 def judge(args: ResourceValidationArgs) -> Verdict | Failure:
@@ -63,9 +45,12 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 
 
-def scenario_data(args: ResourceValidationArgs) -> dict[str, Any]:
-    """The scenario in a Fleet's inputs, as plain data. Raises UnknownValueError."""
-    return {key: value for key, value in plain(args.props).items() if key not in BESIDE}
+def ladder(args: ResourceValidationArgs) -> tuple[LadderFleet | None, Catalogue]:
+    """The fleet in a Fleet's inputs, None unless its nodes are given, and the catalogue. Raises UnknownValueError,
+    ScenarioError and CatalogueError."""
+    data = {key: value for key, value in plain(args.props).items() if key not in BESIDE}
+    fleet = parse_scenario(data).fleet
+    return fleet if isinstance(fleet, LadderFleet) else None, load_catalogue()
 
 
 def warm_up() -> None:
@@ -114,26 +99,3 @@ def rests_on_contract(fleet: QuotationFleet, catalogue: Catalogue) -> bool:
         and catalogue.throughputs[key].tokens_per_second == fleet.tokens_per_second
         for key, price in catalogue.prices.items()
     )
-
-
-def fleet_rule(code: str, severity: Severity, remediation: str) -> Rule:
-    """The rule that reports a BLOCK of one reason code, and refuses what cannot be evaluated."""
-
-    def find(args: ResourceValidationArgs, _: Any) -> Iterable[Finding]:
-        verdict = judge(args)
-        if isinstance(verdict, Failure):
-            yield Finding(Level.BLOCK, _failure(code, verdict))
-            return
-        for reason in verdict.reasons:
-            if reason.code == code and reason.level is Level.BLOCK:
-                yield Finding(Level.BLOCK, reason.line())
-
-    return Rule(code, severity, RULES[code].demand, remediation, (FLEET_TYPE,), find)
-
-
-def _failure(code: str, failure: Failure) -> str:
-    """Every rule refuses; the first tells all lines, the others only that there are some."""
-    if code == CODES[0]:
-        return "\n".join(f"cannot evaluate: {line}" for line in failure.lines)
-    more = f" (and {len(failure.lines) - 1} more, see {CODES[0]})" if len(failure.lines) > 1 else ""
-    return f"cannot evaluate: {failure.lines[0]}{more}"

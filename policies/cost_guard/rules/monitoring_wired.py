@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pulumi_policy import PolicyResource, Severity
 
-from .gate import FLEET_TYPE
+from .fleet_rule import FLEET_TYPE
 from .stack_rule import StackRule
 
 INSTALL_TYPE = "gpucloud:index:Install"

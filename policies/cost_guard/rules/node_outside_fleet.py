@@ -17,9 +17,7 @@ from typing import Any
 
 from pulumi_policy import ResourceValidationArgs, Severity
 
-from cost_guard.evaluate import NOT_RENTED
-
-from .gate import FLEET_TYPE
+from .fleet_rule import FLEET_TYPE
 from .rule import plain, rule
 
 NODE_TYPE = "gpucloud:index:Node"
@@ -91,6 +89,8 @@ def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
         return _not_of_fleet(args, rungs)
     if GATEWAY_TYPE not in parents:
         return "this node is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+    from cost_guard.evaluate import NOT_RENTED  # with all that `fleet_rule` says of `gate`
+
     if rungs and all(rung["cloud"] in NOT_RENTED for rung in rungs):
         return None
     free = " or ".join(sorted(NOT_RENTED))

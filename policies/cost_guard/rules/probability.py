@@ -2,7 +2,7 @@
 
 from pulumi_policy import Severity
 
-from .gate import fleet_rule
+from .fleet_rule import fleet_rule
 
 RULE = fleet_rule(
     "probability",

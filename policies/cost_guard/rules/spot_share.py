@@ -10,15 +10,17 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 from math import ceil
+from typing import TYPE_CHECKING
 
 from pulumi_policy import ResourceValidationArgs, Severity
 from pydantic import Field
 
-from cost_guard import Catalogue, load_catalogue, parse_scenario
-from cost_guard.fleet import Candidate, LadderFleet
-
-from .gate import FLEET_TYPE, scenario_data
+from .fleet_rule import FLEET_TYPE, ladder
 from .rule import NoConfig, rule
+
+if TYPE_CHECKING:
+    from cost_guard.fleet import Candidate
+    from cost_guard.prices import Catalogue
 
 INTERRUPTIBLE = re.compile(r"(^|[-_./])(spot|interruptible|preemptible)($|[-_./])")
 """In the name of a SKU that the catalogue does not know."""
@@ -31,8 +33,8 @@ class Config(NoConfig):
 
 
 def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
-    fleet, catalogue = parse_scenario(scenario_data(args)).fleet, load_catalogue()
-    if not isinstance(fleet, LadderFleet):
+    fleet, catalogue = ladder(args)
+    if fleet is None:
         return
     losses = [[_loss(rung, catalogue) for rung in node.candidates] for node in fleet.nodes.values()]
     spot = [max(known) for node in losses if (known := [loss for loss in node if loss is not None])]

@@ -15,7 +15,7 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
-from cost_guard import Level
+from cost_guard.verdict import Level
 
 from .rule import DOCS, settle
 

@@ -10,15 +10,10 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from cost_guard import (
-    CatalogueError,
-    ScenarioError,
-    Verdict,
-    evaluate,
-    load_catalogue,
-    parse_baseline,
-    parse_scenario,
-)
+from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.verdict import Verdict
 from rich.console import Console
 
 from scripts.crossover.output import cannot_evaluate, console, emit_json

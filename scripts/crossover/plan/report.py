@@ -7,12 +7,12 @@ from datetime import date
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from cost_guard import Verdict, wording
+from cost_guard import wording
 from cost_guard.breakeven import to_decimal
 from cost_guard.case import Case, displaced_words, money
 from cost_guard.evaluate import MANAGED_BELOW_USD, OPTIMISE_TO_USD
 from cost_guard.montecarlo import Swing, tornado
-from cost_guard.verdict import Input, Level, Tco
+from cost_guard.verdict import Input, Level, Tco, Verdict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from cost_guard import Verdict, wording
+from cost_guard import wording
+from cost_guard.verdict import Verdict
 
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comparison import Row, Words, rows

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from cost_guard import (
-    Baseline,
-    Catalogue,
-    Scenario,
-    ScenarioError,
-    Usage,
-    Verdict,
-    evaluate,
-    parse_baseline,
-    parse_scenario,
-)
+from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.usage import Usage
+from cost_guard.verdict import Verdict
 from cost_guard.waivers import NO_WAIVERS, Waivers, apply, fleet_urn
 
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cost_guard.rules.gate import FLEET_TYPE
+from cost_guard.rules.fleet_rule import FLEET_TYPE
 
 PACK = "cost-guard"
 REFUSAL = "Cost gate: BLOCK."

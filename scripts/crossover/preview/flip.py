@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-from cost_guard import Level, Scenario, Verdict, wording
+from cost_guard import wording
 from cost_guard.fleet import LadderFleet
+from cost_guard.scenario import Scenario
+from cost_guard.verdict import Level, Verdict
 
 STEP = Decimal("1.02")
 STEPS = 240

@@ -10,10 +10,11 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from cost_guard import Baseline, Level, Reason, Verdict, wording
+from cost_guard import wording
 from cost_guard.registry import ADVISORY, WAIVERS
+from cost_guard.scenario import Baseline
 from cost_guard.strict_yaml import Place
-from cost_guard.verdict import CANNOT_EVALUATE, RULES
+from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
 from scripts.crossover.preview.evaluation import Side

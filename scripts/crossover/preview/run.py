@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cost_guard import Catalogue, CatalogueError, load_catalogue
+from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
 from cost_guard.waivers import WaiverError, load_waivers
 from rich.text import Text
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cost_guard import CatalogueError, load_catalogue, wording
-from cost_guard.prices import MANAGED, PRICES, ManagedModel, Price, check_dates
+from cost_guard import wording
+from cost_guard.prices import MANAGED, PRICES, CatalogueError, ManagedModel, Price, check_dates, load_catalogue
 from rich.text import Text
 
 from providers.errors import InvalidRequest

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from cost_guard import CatalogueError, load_catalogue, reasons, wording
-from cost_guard.prices import ManagedModel, Price, Throughput, check_dates
+from cost_guard import reasons, wording
+from cost_guard.prices import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
 from rich.text import Text
 
 from scripts.crossover.output import cannot_evaluate, console, emit_json, right_aligned, styled, table

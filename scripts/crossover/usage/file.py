@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from cost_guard import Usage, wording
+from cost_guard import wording
+from cost_guard.usage import Usage
 
 PEAKS = {
     "hourly": "99th percentile hour over the mean hour",

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
-from cost_guard import ScenarioError, Usage
-from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, measure
+from cost_guard.errors import ScenarioError
+from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
 
 from scripts.crossover.output import cannot_evaluate
 from scripts.crossover.usage import show

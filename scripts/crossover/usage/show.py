@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cost_guard import ScenarioError, Usage, parse_usage, wording
+from cost_guard import wording
+from cost_guard.errors import ScenarioError
+from cost_guard.usage import Usage, parse_usage
 from rich.text import Text
 
 from scripts.crossover.output import cannot_evaluate, console, emit_json, table

@@ -6,8 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from cost_guard import CatalogueError
 from cost_guard.claims import Checked, FormulaError, compute, load_claims
+from cost_guard.prices import CatalogueError
 
 REPRODUCES, IF, CONTRADICTS, UNVERIFIABLE = "reproduces", "reproduces-if", "contradicts", "unverifiable"
 

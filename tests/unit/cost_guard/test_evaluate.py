@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cost_guard import Baseline, Catalogue, Level, Scenario, Verdict, evaluate
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.verdict import Level, Verdict
 
 Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]

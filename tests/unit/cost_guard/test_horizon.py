@@ -9,11 +9,14 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from cost_guard import Catalogue, Scenario, evaluate, parse_scenario
 from cost_guard.breakeven import Staircase
 from cost_guard.case import Case
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
 from cost_guard.horizon import project
 from cost_guard.mix import NOTHING_OWED, Sunk, Terms
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

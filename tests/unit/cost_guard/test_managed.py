@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cost_guard import Catalogue, Verdict, evaluate, parse_scenario
-from cost_guard.prices import ManagedModel
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import Catalogue, ManagedModel
+from cost_guard.verdict import Verdict
 
 Plain = Callable[..., dict[str, Any]]
 DAY = date(2026, 5, 31)

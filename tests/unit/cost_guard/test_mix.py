@@ -10,10 +10,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from cost_guard import Baseline, Catalogue, Scenario, Verdict, evaluate, parse_baseline, parse_scenario
 from cost_guard.breakeven import Staircase
+from cost_guard.errors import parse_baseline, parse_scenario
+from cost_guard.evaluate import evaluate
 from cost_guard.mix import Sunk, Terms, against_unsunk, best_displaced, extra_spare_nodes, sunk, terms_of
-from cost_guard.prices import Price
+from cost_guard.prices import Catalogue, Price
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.verdict import Verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

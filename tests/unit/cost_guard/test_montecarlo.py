@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cost_guard import Catalogue, Scenario, evaluate, montecarlo
+from cost_guard import montecarlo
 from cost_guard.breakeven import Staircase
 from cost_guard.case import Case
+from cost_guard.evaluate import evaluate
 from cost_guard.horizon import project
 from cost_guard.montecarlo import bands, simulate, stable_volumes, tornado
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]
@@ -116,7 +119,9 @@ def test_a_lesser_processor_gives_the_same_figures(plain: Callable[..., dict[str
     """numpy's exponential differs in its last bit between AVX-512 and what comes before; no figure does."""
     code = f"""
 from datetime import date
-from cost_guard import evaluate, load_catalogue, parse_scenario
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import load_catalogue
 found = evaluate(parse_scenario({plain("6e9", rho=2)!r}), load_catalogue(), date(2026, 5, 31)).break_even
 print((found.p10, found.p50, found.p90, found.probability))
 """
@@ -178,6 +183,6 @@ def test_the_tornado_moves_one_at_a_time(case: Callable[..., Case]) -> None:
 
 def test_a_preview_without_draws_imports_no_numpy() -> None:
     """The library, its parsing and the catalogue do not; only a verdict does."""
-    code = "import sys, cost_guard; cost_guard.load_catalogue(); print('numpy' in sys.modules)"
+    code = "import sys; from cost_guard import evaluate, prices; prices.load_catalogue(); print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"

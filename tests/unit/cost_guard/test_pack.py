@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 import grpc
 import pytest
 import yaml
-from cost_guard import Scenario
 from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
+from cost_guard.scenario import Scenario
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
 PACK = Path(__file__).parents[3] / "policies"
 FLEET = "crossover:index:Fleet"
@@ -98,9 +100,20 @@ def test_the_pack_shares_the_projects_environment() -> None:
 
 def test_importing_the_pack_does_not_start_it() -> None:
     """The library is importable where a program, a command or a test needs it, and knows no Pulumi."""
-    code = "import sys, cost_guard; print(any(name.startswith('pulumi') for name in sys.modules))"
+    code = (
+        "import sys; from cost_guard import claims, evaluate; print(any(n.startswith('pulumi') for n in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_pack_tells_its_rules_before_it_loads_what_a_verdict_needs() -> None:
+    """The engine waits for the rules before it starts the program."""
+    code = "import sys; from cost_guard.rules import policies; policies(); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(ast.literal_eval(done.stdout))
+    assert "cost_guard.rules.break_even" in loaded
+    assert not loaded & {"cost_guard.rules.gate", "cost_guard.evaluate", "cost_guard.prices", "numpy"}
 
 
 @pytest.mark.parametrize(
@@ -109,6 +122,7 @@ def test_importing_the_pack_does_not_start_it() -> None:
         ({"budget": analyzer_pb2.DISABLED}, analyzer_pb2.MANDATORY),
         (dict.fromkeys(MANDATORY, analyzer_pb2.ADVISORY), analyzer_pb2.ADVISORY),
         (dict.fromkeys((*MANDATORY, ADVISORY, WAIVERS), analyzer_pb2.DISABLED), analyzer_pb2.ADVISORY),
+        ({"budget": analyzer_pb2.DISABLED, "self-check": analyzer_pb2.REMEDIATE}, analyzer_pb2.MANDATORY),
     ],
 )
 def test_a_lowered_level_is_told_before_anything_is_made(started: Any, given: dict[str, Any], level: Any) -> None:
@@ -139,6 +153,16 @@ def test_a_resource_is_shown_to_the_rules_that_look_at_it_and_what_none_wants_to
     world = {"ingress": [{"cidrBlocks": ["0.0.0.0/0"]}]}
     assert [d.policyName for d in analyze(stub, world, GROUP)] == ["ingress-closed", "ownership-tags"]
     assert not stub.Remediate(request(world, GROUP), timeout=60).remediations
+
+
+def test_what_only_up_knows_is_noted_in_the_words_of_the_sdk(stub: Any) -> None:
+    """`crossover preview` tells such a note from a finding by them; the other rules are asked all the same."""
+    later, tags = analyze(stub, {"ingress": UNKNOWN_STRING_VALUE}, GROUP)
+    assert (later.policyName, later.enforcementLevel) == ("ingress-closed", analyzer_pb2.ADVISORY)
+    assert later.message.startswith(
+        "can't run policy 'ingress-closed' from policy pack 'cost-guard@v0.0.1' during preview"
+    )
+    assert (tags.policyName, tags.enforcementLevel) == ("ownership-tags", analyzer_pb2.MANDATORY)
 
 
 def test_the_whole_stack_is_judged_by_what_it_has_become(stub: Any) -> None:

@@ -7,8 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from cost_guard import Catalogue, CatalogueError, load_catalogue
-from cost_guard.prices import DATA, ManagedModel, check_dates
+from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, check_dates, load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 

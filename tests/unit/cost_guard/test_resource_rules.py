@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard import Scenario
 from cost_guard.registry import MANDATORY
 from cost_guard.rules import gate, ingress_closed, policies, self_check
 from cost_guard.rules.rule import Rule, standing_waivers
+from cost_guard.scenario import Scenario
 from pulumi_policy import EnforcementLevel, PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
@@ -20,7 +20,7 @@ from images.bundle import Bundle, File
 from stacks.gateway.model import Peer
 from stacks.monitoring.model import MonitoringSettings
 from stacks.monitoring.prometheus import render_prometheus
-from tests.support.rules import FLEET_URN, STACK, args, reports, resource
+from tests.support.rules import FLEET_TYPE, FLEET_URN, STACK, args, reports, resource
 
 pytestmark = pytest.mark.usefixtures("pack")
 Build = Callable[..., Scenario]
@@ -63,31 +63,31 @@ def fleet(ladder: Build, rung: Rung, *keys: str, spare: int = 1) -> dict[str, An
 
 def test_half_of_the_nodes_may_be_interruptible_and_the_spare_covers_one(ladder: Build, rung: Rung) -> None:
     """1 of 2, 2 of 4; 2 of 3 are more than half; without a spare none may."""
-    assert found("spot-share", fleet(ladder, rung, SPOT, ON_DEMAND), gate.FLEET_TYPE) == []
-    assert found("spot-share", fleet(ladder, rung, SPOT, SPOT, ON_DEMAND, ON_DEMAND), gate.FLEET_TYPE) == []
-    (text,) = found("spot-share", fleet(ladder, rung, SPOT, SPOT, ON_DEMAND), gate.FLEET_TYPE)
+    assert found("spot-share", fleet(ladder, rung, SPOT, ON_DEMAND), FLEET_TYPE) == []
+    assert found("spot-share", fleet(ladder, rung, SPOT, SPOT, ON_DEMAND, ON_DEMAND), FLEET_TYPE) == []
+    (text,) = found("spot-share", fleet(ladder, rung, SPOT, SPOT, ON_DEMAND), FLEET_TYPE)
     assert text == "2 of 3 nodes are on interruptible machines, 67%; at most 50% may be"
-    (text,) = found("spot-share", fleet(ladder, rung, SPOT, ON_DEMAND, spare=0), gate.FLEET_TYPE)
+    (text,) = found("spot-share", fleet(ladder, rung, SPOT, ON_DEMAND, spare=0), FLEET_TYPE)
     assert text == "1 of 1 interruptible nodes may be away at once, and spareNodes is 0"
-    assert found("spot-share", fleet(ladder, rung, ON_DEMAND, ON_DEMAND, spare=0), gate.FLEET_TYPE) == []
+    assert found("spot-share", fleet(ladder, rung, ON_DEMAND, ON_DEMAND, spare=0), FLEET_TYPE) == []
 
 
 def test_one_interruptible_rung_makes_a_node_interruptible(ladder: Build, rung: Rung) -> None:
     """Its machine may be that one; so may one whose SKU only sounds so."""
     both = [rung(standsFor=ON_DEMAND), rung("vastai", sku="9x-interruptible")]
     inputs = ladder({"a": both, "b": both}).to_inputs()
-    assert found("spot-share", inputs, gate.FLEET_TYPE)[0].startswith("2 of 2 nodes are on interruptible machines")
+    assert found("spot-share", inputs, FLEET_TYPE)[0].startswith("2 of 2 nodes are on interruptible machines")
 
 
 def test_the_share_is_configured_and_a_misspelt_property_is_refused(ladder: Build, rung: Rung) -> None:
     """The engine takes any name, and Pydantic none but its own."""
     inputs = fleet(ladder, rung, SPOT, ON_DEMAND)
-    (text,) = found("spot-share", inputs, gate.FLEET_TYPE, config={"maxShare": 0.25})
+    (text,) = found("spot-share", inputs, FLEET_TYPE, config={"maxShare": 0.25})
     assert text.endswith("at most 25% may be")
-    (text,) = found("spot-share", inputs, gate.FLEET_TYPE, config={"maxShar": 1})
+    (text,) = found("spot-share", inputs, FLEET_TYPE, config={"maxShar": 1})
     assert text == "the rule's configuration cannot be used: maxShar: unknown property; known are maxShare"
-    assert len(found("spot-share", inputs, gate.FLEET_TYPE, config={"maxShare": 2})) == 1
-    assert len(found("spot-share", {"fleet": UNKNOWN_STRING_VALUE}, gate.FLEET_TYPE)) == 1
+    assert len(found("spot-share", inputs, FLEET_TYPE, config={"maxShare": 2})) == 1
+    assert len(found("spot-share", {"fleet": UNKNOWN_STRING_VALUE}, FLEET_TYPE)) == 1
 
 
 # --- ingress-closed --------------------------------------------------------------------------------------------------
@@ -214,10 +214,10 @@ def gateway(fallback: str | None, config: dict[str, Any] | None = None, of: str 
 
 def test_a_fallback_or_a_fleet_that_survives_a_loss_answers(ladder: Build) -> None:
     """6e9 survives the loss of one of two nodes (2,968 of 4,759 tokens/s); 18e9 does not."""
-    assert found("fallback-configured", ladder().to_inputs(), gate.FLEET_TYPE) == []
+    assert found("fallback-configured", ladder().to_inputs(), FLEET_TYPE) == []
     assert gateway(None) == []
     assert len(gateway(None, {"redundancySuffices": False})) == 1
-    assert found("fallback-configured", ladder(volume="18e9").to_inputs(), gate.FLEET_TYPE) == []
+    assert found("fallback-configured", ladder(volume="18e9").to_inputs(), FLEET_TYPE) == []
     assert gateway(None)[0].startswith("no managed model answers when the nodes cannot, and the fleet does not serve")
     assert gateway("gpt-4o") == []
 
@@ -225,7 +225,7 @@ def test_a_fallback_or_a_fleet_that_survives_a_loss_answers(ladder: Build) -> No
 def test_a_gateway_of_a_fleet_that_nobody_saw_needs_a_fallback(ladder: Build) -> None:
     """Fail closed: also where its Fleet could not be judged."""
     assert len(gateway(None, of="urn:x")) == 1
-    assert found("fallback-configured", {}, gate.FLEET_TYPE) == []
+    assert found("fallback-configured", {}, FLEET_TYPE) == []
     assert len(gateway(None)) == 1
 
 
@@ -248,7 +248,7 @@ def machine(key: str, address: str | None = "192.0.2.1", kind: str = "gpucloud:i
     return resource({"machine": {"address": address}}, kind, f"{STACK}{IN_FLEET}{kind}::{key}")
 
 
-FLEET = resource({}, gate.FLEET_TYPE, FLEET_URN)
+FLEET = resource({}, FLEET_TYPE, FLEET_URN)
 
 
 def wired(*resources: PolicyResource) -> list[str]:
@@ -337,15 +337,13 @@ def test_a_waived_verdict_passes_and_a_bad_file_fails_every_rule(pack: Path, lad
     """The Fleet's rules take waivers with the verdict."""
     inputs = ladder(volume="500e6").to_inputs()
     waive(pack, "break-even")
-    assert found("break-even", inputs, gate.FLEET_TYPE) == []
-    assert found("probability", inputs, gate.FLEET_TYPE)[0].startswith("BLOCK probability: ")
-    assert "WAIVED break-even: " in shown(inputs, gate.FLEET_TYPE)[0]
+    assert found("break-even", inputs, FLEET_TYPE) == []
+    assert found("probability", inputs, FLEET_TYPE)[0].startswith("BLOCK probability: ")
+    assert "WAIVED break-even: " in shown(inputs, FLEET_TYPE)[0]
     (pack / "waivers.yaml").write_text("- 3")
     standing_waivers.cache_clear()
     gate._judge.cache_clear()
-    assert found("capacity", inputs, gate.FLEET_TYPE) == [
-        "cannot evaluate: waivers.yaml:1: expected a map of keys, got 3"
-    ]
+    assert found("capacity", inputs, FLEET_TYPE) == ["cannot evaluate: waivers.yaml:1: expected a map of keys, got 3"]
 
 
 def test_waivers_of_the_whole_stack_and_unused_ones_are_shown(pack: Path) -> None:
@@ -366,7 +364,7 @@ def test_a_price_of_the_fleets_own_needs_a_contract(
 ) -> None:
     """A row of kind contract with the same price, and a throughput of the same rate; a cent less is refused."""
     inputs = quotation().to_inputs()
-    (text,) = found("capacity", inputs, gate.FLEET_TYPE)
+    (text,) = found("capacity", inputs, FLEET_TYPE)
     assert text.startswith("cannot evaluate: crossover:fleet: usdPerNodeMonth and tokensPerSecond are its own")
     key = "quoted/lambda-8x-a100-80gb"
     row = catalogue.prices[key].model_copy(update={"kind": "contract", "contract": "C-7"})
@@ -374,6 +372,6 @@ def test_a_price_of_the_fleets_own_needs_a_contract(
     object.__setattr__(signed, "prices", {**catalogue.prices, key: row})
     monkeypatch.setattr(gate, "load_catalogue", lambda: signed)
     gate._judge.cache_clear()
-    assert found("capacity", inputs, gate.FLEET_TYPE) == []
+    assert found("capacity", inputs, FLEET_TYPE) == []
     cheaper = quotation(fleet={"usdPerNodeMonth": 7919}).to_inputs()
-    assert len(found("capacity", cheaper, gate.FLEET_TYPE)) == 1
+    assert len(found("capacity", cheaper, FLEET_TYPE)) == 1

@@ -9,20 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import (
-    Level,
-    Reason,
-    Scenario,
-    evaluate,
-    explain,
-    load_catalogue,
-    parse_scenario,
-    reasons,
-    rules,
-)
+from cost_guard import reasons, rules
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import load_catalogue
 from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
 from cost_guard.rules import gate, node_outside_fleet, policies, rule
-from cost_guard.verdict import CODES
+from cost_guard.scenario import Scenario
+from cost_guard.verdict import CODES, Level, Reason, explain
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE
 
@@ -65,7 +59,7 @@ def test_every_rule_says_what_to_do_and_has_a_section_in_the_docs() -> None:
 
 def test_every_rule_has_a_file_and_every_file_a_rule() -> None:
     """One that the registry does not name would never be enforced."""
-    shared = {"__init__", "advisories", "gate", "rule", "server", "stack_rule"}
+    shared = {"__init__", "advisories", "fleet_rule", "gate", "rule", "server", "stack_rule"}
     files = {path.stem for path in Path(gate.__file__).parent.glob("*.py")} - shared
     assert files == {code.replace("-", "_") for code in MANDATORY}
 
@@ -135,7 +129,7 @@ def test_each_code_is_enforced_by_its_rule(
     cloud, sku = change.pop("cloud", "local"), change.pop("sku", "sim-8x-a100")
     one_bay, count = change.pop("one_bay", False), change.pop("nodes", 2)
     if day := change.pop("today", None):
-        monkeypatch.setenv(gate.TODAY_VARIABLE, day)
+        monkeypatch.setenv(rule.TODAY_VARIABLE, day)
     nodes = {key: [rung(cloud, region="bay-1" if one_bay else key, sku=sku)] for key in "abc"[:count]}
     inputs = ladder(nodes, **{"price": 50, **change}).to_inputs()
     if code == "volume-measured":
@@ -190,13 +184,13 @@ def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPat
 
 def test_a_day_that_is_none_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """CROSSOVER_TODAY with a typo does not fall back to the clock."""
-    monkeypatch.setenv(gate.TODAY_VARIABLE, "tomorrow")
+    monkeypatch.setenv(rule.TODAY_VARIABLE, "tomorrow")
     assert list(violations(ladder().to_inputs())) == list(CODES)
 
 
 def test_the_clock_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variable."""
-    monkeypatch.delenv(gate.TODAY_VARIABLE)
+    monkeypatch.delenv(rule.TODAY_VARIABLE)
     assert rule.today() is not None
 
 

@@ -10,9 +10,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from cost_guard import Level, ScenarioError, Usage, evaluate, load_catalogue, parse_scenario, parse_usage
+from cost_guard.errors import ScenarioError, parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import load_catalogue
 from cost_guard.rules import gate
-from cost_guard.usage import DayOfTokens, Source, estimated_peak, measure, quantile, volume_sigma
+from cost_guard.rules.fleet_rule import Failure
+from cost_guard.usage import DayOfTokens, Source, Usage, estimated_peak, measure, parse_usage, quantile, volume_sigma
+from cost_guard.verdict import Level
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -261,9 +265,9 @@ def test_the_pack_judges_the_usage_that_travels_with_the_fleet(plain: Plain) -> 
     fleet = {"nodes": 2, "sku": "lambda/gpu_8x_a100_80gb_sxm4"}  # the pack takes no price of the fleet's own
     inputs = {**parse_scenario({**plain(1), "fleet": fleet}).to_inputs(), "usage": usage.to_inputs()}
     verdict = gate._judge(json.dumps(inputs), FLEET_URN, LAST)
-    assert not isinstance(verdict, gate.Failure)
+    assert not isinstance(verdict, Failure)
     assert verdict.inputs["tokensPerMonth"].value == usage.tokens_per_month
     inputs["usage"] = {**usage.to_inputs(), "days": 1}
     broken = gate._judge(json.dumps(inputs), FLEET_URN, LAST)
-    assert isinstance(broken, gate.Failure)
+    assert isinstance(broken, Failure)
     assert "crossover:usage" in broken.lines[0]

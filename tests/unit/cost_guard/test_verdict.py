@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-from cost_guard import Baseline, Catalogue, Level, Reason, Scenario, evaluate, explain
-from cost_guard.verdict import worst
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.verdict import Level, Reason, explain, worst
 
 Build = Callable[..., Scenario]
 NOV = date(2026, 11, 22)

@@ -9,7 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cost_guard import Baseline, Catalogue, Scenario, ScenarioError, Usage, Verdict, evaluate, parse_usage
+from cost_guard.errors import ScenarioError
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.usage import Usage, parse_usage
+from cost_guard.verdict import Verdict
 
 Build = Callable[..., Scenario]
 

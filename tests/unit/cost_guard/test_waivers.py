@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard import Level, Scenario, Verdict, evaluate, load_catalogue
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import load_catalogue
 from cost_guard.registry import MANDATORY, NEVER_WAIVED
+from cost_guard.scenario import Scenario
+from cost_guard.verdict import Level, Verdict
 from cost_guard.waivers import (
     NO_WAIVERS,
     WAIVERS_VARIABLE,

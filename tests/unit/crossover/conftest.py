@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard import load_catalogue
-from cost_guard.prices import DATA
+from cost_guard.prices import DATA, load_catalogue
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app

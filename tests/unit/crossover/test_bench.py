@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import load_catalogue
-from cost_guard.prices import DATA
+from cost_guard.prices import DATA, load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import CatalogueError
 from cost_guard.claims import load_claims
+from cost_guard.prices import CatalogueError
 from typer.testing import CliRunner
 
 from scripts.crossover import claims

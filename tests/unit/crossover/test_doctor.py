@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard import CatalogueError, load_catalogue
+from cost_guard.prices import CatalogueError, load_catalogue
 from typer.testing import CliRunner
 
 from providers.base import Capability

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cost_guard import load_catalogue
+from cost_guard.prices import load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner

@@ -17,8 +17,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from cost_guard import Verdict, evaluate, load_catalogue, parse_scenario
 from cost_guard.breakeven import Staircase
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import load_catalogue
+from cost_guard.verdict import Verdict
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from typer.testing import CliRunner

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import load_catalogue
+from cost_guard.prices import load_catalogue
 
 from scripts.crossover.prices import litellm
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import load_catalogue
-from cost_guard.prices import DATA
+from cost_guard.prices import DATA, load_catalogue
 
 from providers import registry
 from providers.base import Capability

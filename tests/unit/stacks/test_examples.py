@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cost_guard import Level, evaluate, load_catalogue, parse_scenario
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import load_catalogue
+from cost_guard.verdict import Level
 
 from stacks.settings import NAMESPACE, SCENARIO_KEYS
 from tests.support.checkout import REPOSITORY

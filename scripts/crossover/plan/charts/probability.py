@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, isinf
 
-from cost_guard import Verdict, wording
+from cost_guard import wording
 from cost_guard.breakeven import to_decimal
 from cost_guard.case import Case
 from cost_guard.montecarlo import needed_volumes
 from cost_guard.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict import Verdict
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from cost_guard import Verdict, wording
+from cost_guard import wording
 from cost_guard.breakeven import Staircase
+from cost_guard.verdict import Verdict
 from matplotlib.axes import Axes
 
 from scripts.crossover.plan.charts.canvas import Chart, Theme, above, beside, label_ends, money_axis, volume_axis

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cost_guard import Verdict, wording
+from cost_guard import wording
 from cost_guard.case import Case
 from cost_guard.horizon import project
+from cost_guard.verdict import Verdict
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard import CatalogueError
+from cost_guard.prices import CatalogueError
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from cost_guard import explain
+from cost_guard.verdict import explain
 
 from scripts.crossover.preview.engine import mandatory_rules, weakened_by
 from scripts.crossover.preview.events import REFUSAL, Change, Mandatory, read

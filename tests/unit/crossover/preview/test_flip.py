@@ -6,8 +6,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from cost_guard import Level, Scenario, Verdict, evaluate, load_catalogue, parse_scenario
-from cost_guard.prices import ManagedModel
+from cost_guard.errors import parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import ManagedModel, load_catalogue
+from cost_guard.scenario import Scenario
+from cost_guard.verdict import Level, Verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

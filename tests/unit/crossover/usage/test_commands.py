@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
-from cost_guard import ScenarioError, parse_usage
+from cost_guard.errors import ScenarioError
+from cost_guard.usage import parse_usage
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app
