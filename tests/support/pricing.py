@@ -13,6 +13,9 @@ from urllib.parse import parse_qs
 
 SPOT = """<DescribeSpotPriceHistoryResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
 <spotPriceHistorySet>{}</spotPriceHistorySet></DescribeSpotPriceHistoryResponse>"""
+NO_RIGHT = (
+    "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors></Response>"
+)
 ZONE = "<item><instanceType>{}</instanceType><availabilityZone>{}</availabilityZone><spotPrice>{}</spotPrice></item>"
 
 
@@ -26,6 +29,8 @@ class PriceList:
     """Instance type → "1yr"/"3yr" → USD an hour with nothing up front."""
     spot: dict[str, dict[str, str]] = field(default_factory=dict)
     """Instance type → zone → USD an hour."""
+    refuses_spot: bool = False
+    """As where the right ec2:DescribeSpotPriceHistory is missing."""
     refuses: str = ""
     """An error code for every call."""
     regions: list[str] = field(default_factory=list)
@@ -79,6 +84,8 @@ class PriceList:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if price_list.refuses:
                     return self._answer(400, json.dumps({"__type": price_list.refuses, "message": "no"}))
+                if "X-Amz-Target" not in self.headers and price_list.refuses_spot:
+                    return self._answer(403, NO_RIGHT, "text/xml")
                 if "X-Amz-Target" not in self.headers:
                     [kind] = parse_qs(body.decode())["InstanceType.1"]
                     return self._answer(200, price_list.history(kind), "text/xml")

@@ -10,14 +10,14 @@ from typing import Any
 
 from providers.aws.client import AwsClient
 from providers.aws.config import AwsConfig
-from providers.errors import Unavailable
+from providers.errors import Unauthorized, Unavailable
 from scripts.crossover.prices.diff import Quote
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API is served from a few regions only, and answers for all."""
 MONTHS = {"1yr": 12, "3yr": 36}
 GPUS = 8
-"""Of every P4 instance."""
+"""Of every row's instance type: P4 and P5."""
 
 
 def quotes(rows: Mapping[str, str], today: date) -> list[Quote]:
@@ -33,11 +33,7 @@ def quotes(rows: Mapping[str, str], today: date) -> list[Quote]:
             products = map(json.loads, listed["PriceList"])
             found |= {quote.key: quote for quote in _listed(kind, region, products, today)}
             if f"{kind}-spot" in rows:
-                told = client.ask(
-                    "ec2", "describe_spot_price_history", region, InstanceTypes=[kind],
-                    ProductDescriptions=["Linux/UNIX"], StartTime=datetime.now(UTC),
-                )  # fmt: skip
-                found |= {quote.key: quote for quote in _spot(kind, region, told["SpotPriceHistory"], today)}
+                found |= {quote.key: quote for quote in _spot(client, kind, region, today)}
     except (LookupError, ValueError, TypeError, AttributeError, InvalidOperation) as e:
         raise Unavailable(f"AWS did not answer as documented: {type(e).__name__}: {e}") from None
     return list(found.values())
@@ -87,12 +83,21 @@ def _hourly(offer: Mapping[str, Any]) -> Mapping[str, str]:
     return price
 
 
-def _spot(kind: str, region: str, history: Iterable[Mapping[str, Any]], today: date) -> list[Quote]:
-    """The dearest zone's price of now: a fleet needs more than one zone."""
-    told = [Decimal(entry["SpotPrice"]) for entry in history]
+def _spot(client: AwsClient, kind: str, region: str, today: date) -> list[Quote]:
+    """The dearest zone's price of now: a fleet needs more than one zone. It takes a right that the price list does not,
+    so that a refusal is this row's alone."""
+    key = f"aws/{kind}-spot"
+    try:
+        answer = client.ask(
+            "ec2", "describe_spot_price_history", region, InstanceTypes=[kind], ProductDescriptions=["Linux/UNIX"],
+            StartTime=datetime.now(UTC),
+        )  # fmt: skip
+    except Unauthorized as e:
+        return [Quote(key, {}, {}, GPUS, str(e))]
+    told = [Decimal(entry["SpotPrice"]) for entry in answer["SpotPriceHistory"]]
     source = "AWS EC2 API, DescribeSpotPriceHistory, Linux, the dearest zone"
     fields = {"kind": "live-seen", "terms": "spot"}
-    return [_quote(f"aws/{kind}-spot", [{"USD": str(max(told))}], fields, source, region, today)] if told else []
+    return [_quote(key, [{"USD": str(max(told))}], fields, source, region, today)] if told else []
 
 
 def _quote(

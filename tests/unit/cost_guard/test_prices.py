@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, check_dates, load_catalogue
+from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, Price, check_dates, load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,12 +26,22 @@ LOCK = Path(__file__).parents[3] / "requirements" / "litellm.txt"
         ("lambda/gpu_8x_a100", "11621.60", date(2026, 9, 20)),
         ("aws/p4d.24xlarge", "16029.07866", date(2026, 11, 9)),
         ("aws/p4de.24xlarge", "20036.3465", date(2026, 11, 9)),
+        ("aws/p4d.24xlarge-reserved-12m", "10162.403", date(2026, 9, 5)),
+        ("aws/p4d.24xlarge-reserved-36m", "6843.166", date(2026, 9, 5)),
+        ("aws/p4de.24xlarge-reserved-12m", "12703.022", date(2026, 9, 5)),
+        ("aws/p4de.24xlarge-reserved-36m", "8553.994", date(2026, 9, 5)),
+        ("aws/p4d.24xlarge-spot", "6679.938", date(2025, 11, 30)),
+        ("aws/p4de.24xlarge-spot", "11545.242", date(2025, 11, 30)),
+        ("lambda/gpu_8x_h100_sxm5", "23301.60", date(2026, 9, 20)),
+        ("aws/p5.48xlarge", "40179.20", date(2026, 11, 9)),
+        ("aws/p5.48xlarge-reserved-36m", "17357.429", date(2026, 9, 5)),
         ("runpod/8x-a100-sxm-80gb-secure", "10453.60", date(2026, 11, 9)),
         ("vastai/8x-a100-sxm4-80gb", "9953.112", date(2026, 10, 29)),
     ],
 )
 def test_a_month_is_the_quotation_or_730_hours(catalogue: Catalogue, key: str, month: str, seen: date) -> None:
-    """Quotations as quoted; $22.32, $15.92, $21.957642, $27.447050, 8 × $1.79 and 8 × $1.7043 an hour times 730."""
+    """Quotations as quoted. An hour × 730: $22.32, $15.92, $21.957642, $27.447050, 8 × $1.79 and 8 × $1.7043; reserved
+    $13.9211, $9.3742, $17.4014, $11.7178 and $23.7773; spot $9.1506 and $15.8154; with H100 8 × $3.99 and $55.04."""
     price = catalogue.prices[key]
     assert (price.usd_per_month, price.date) == (Decimal(month), seen)
 
@@ -47,11 +58,43 @@ def test_throughput_is_said_to_be_illustrative(catalogue: Catalogue) -> None:
     assert {row.kind for row in catalogue.throughputs.values() if row.tokens_per_second == 4759} == {"illustrative"}
 
 
-def test_40_gb_nodes_have_no_throughput(catalogue: Catalogue) -> None:
-    """No figure is known for them, so the gate blocks them."""
-    for key in ("lambda/gpu_8x_a100", "aws/p4d.24xlarge", "quoted/aws-p4d.24xlarge"):
-        assert key in catalogue.prices
-        assert key not in catalogue.throughputs
+@pytest.mark.parametrize(
+    "machine", ["lambda/gpu_8x_a100", "aws/p4d.", "quoted/aws-p4d.", "lambda/gpu_8x_h100_", "aws/p5."]
+)
+def test_40_gb_and_h100_nodes_have_no_throughput(catalogue: Catalogue, machine: str) -> None:
+    """No figure is known for them, so the gate blocks them, whatever their terms."""
+    rows = [key for key in catalogue.prices if key.startswith(machine) and "a100_80gb" not in key]
+    assert rows
+    assert not set(rows) & set(catalogue.throughputs)
+
+
+def _by_terms(catalogue: Catalogue) -> list[tuple[Price, Price]]:
+    """Each row that is named after the terms of another one, with that one."""
+    found = [(row, re.fullmatch(r"(aws/.+?)-(spot|reserved-\d+m)", row.key)) for row in catalogue.prices.values()]
+    return [(row, catalogue.prices[named.group(1)]) for row, named in found if named]
+
+
+def test_a_row_named_after_its_terms_has_them(catalogue: Catalogue) -> None:
+    """As a refresh names them: aws/p4d.24xlarge-reserved-12m is paid for 12 months, -spot may be taken away; in the
+    region of the row on demand, for less."""
+    rows = _by_terms(catalogue)
+    assert {row.terms for row, _ in rows} == {"reserved", "spot"}
+    for row, on_demand in rows:
+        months = f"-reserved-{row.commitment_months}m" if row.terms == "reserved" else "-spot"
+        assert (row.key, row.region, on_demand.terms) == (on_demand.key + months, on_demand.region, "on-demand")
+        assert row.effective_usd_per_month < on_demand.effective_usd_per_month
+
+
+def test_terms_change_no_throughput(catalogue: Catalogue) -> None:
+    """It is the same machine."""
+    rates = {key: row.tokens_per_second for key, row in catalogue.throughputs.items()}
+    assert all(rates.get(row.key) == rates.get(on_demand.key) for row, on_demand in _by_terms(catalogue))
+
+
+def test_three_years_cost_less_than_one(catalogue: Catalogue) -> None:
+    for machine in ("aws/p4d.24xlarge", "aws/p4de.24xlarge"):
+        one, three = (catalogue.prices[f"{machine}-reserved-{months}m"] for months in (12, 36))
+        assert three.usd_per_month < one.usd_per_month
 
 
 def test_every_throughput_has_a_price(catalogue: Catalogue) -> None:

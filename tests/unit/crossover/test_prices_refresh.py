@@ -67,9 +67,16 @@ def test_every_renting_cloud_is_asked(
     refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch, aws: PriceList
 ) -> None:
     """The real clients against the vendors' emulators: Lambda's dearest region, RunPod's and Vast.ai's "any", AWS's
-    price list; interruptible SKUs are spot. Vast.ai's emulator asks $9.60 for the GPUs and $0.15/GB·month for 200 GB
-    of disk, and at least $5 for a bid."""
-    aws.on_demand = {"p4d.24xlarge": [{"USD": "21.9576420000"}], "p4de.24xlarge": [{"USD": "30.00"}]}
+    price list with its reservations, and EC2's dearest zone for spot; interruptible SKUs are spot. Vast.ai's emulator
+    asks $9.60 for the GPUs and $0.15/GB·month for 200 GB of disk, and at least $5 for a bid."""
+    aws.on_demand = {
+        "p4d.24xlarge": [{"USD": "21.9576420000"}], "p4de.24xlarge": [{"USD": "30.00"}], "p5.48xlarge": [{"USD": "50"}],
+    }  # fmt: skip
+    aws.reserved = {
+        "p4d.24xlarge": {"1yr": "13.92109400", "3yr": "9.37421900"}, "p4de.24xlarge": {"1yr": "17", "3yr": "11"},
+        "p5.48xlarge": {"3yr": "23.7773"},
+    }  # fmt: skip
+    aws.spot = {"p4d.24xlarge": {"us-east-1a": "8", "us-east-1b": "9"}, "p4de.24xlarge": {"us-east-1a": "16"}}
     clock = Clock()
     at_lambda, at_runpod = LambdaEmulator(Nowhere(), clock), RunpodEmulator(Nowhere(), clock)
     at_vast = VastaiEmulator(Nowhere(), clock)
@@ -89,6 +96,10 @@ def test_every_renting_cloud_is_asked(
     assert told["runpod/8x-a100-sxm-80gb-spot"]["new"] == {"usdPerHour": "7.60"}
     assert told["aws/p4d.24xlarge"]["state"] == "same"
     assert (found["aws/p4de.24xlarge"]["usdPerHour"], found["aws/p4de.24xlarge"]["region"]) == (30, "us-east-1")
+    assert told["aws/p4d.24xlarge-reserved-12m"]["new"] == {"usdPerHour": "13.921094"}
+    assert told["aws/p5.48xlarge-reserved-36m"]["state"] == "same"
+    assert told["aws/p4d.24xlarge-spot"]["new"] == {"usdPerHour": "9"}
+    assert "note" not in found["aws/p4d.24xlarge-spot"]
     assert 9.6 < found["vastai/8x-a100-sxm4-80gb"]["usdPerHour"] < 9.8
     assert 5 < found["vastai/8x-a100-sxm4-80gb-interruptible"]["usdPerHour"] < 5.2
     assert "usdPerMonth" not in found["vastai/8x-a100-sxm4-80gb-interruptible"]
@@ -233,6 +244,19 @@ def test_aws_tells_on_demand_reserved_and_spot(refresh: Any, data: Path, aws: Pr
     }
     assert {price.region for price in prices.values()} == {"eu-west-1"}
     assert set(aws.regions) == {"eu-west-1"}
+
+
+def test_without_the_right_to_spot_prices_the_others_are_renewed(refresh: Any, data: Path, aws: PriceList) -> None:
+    """Another right than the price list's: its row is refused with the right that is missing, and stays."""
+    aws.on_demand = {"p4d.24xlarge": [{"USD": "20"}]}
+    aws.refuses_spot = True
+    only(data, row("aws/p4d.24xlarge", "21"), row("aws/p4d.24xlarge-spot", "9", 'terms = "spot"\n'))
+    done = refresh("--clouds", "aws", "--write", "--json")
+    told = {change["key"]: change for change in json.loads(done.stdout)["changes"]}
+    found = tomllib.loads((data / "prices.toml").read_text())
+    assert (found["aws/p4d.24xlarge"]["usdPerHour"], found["aws/p4d.24xlarge-spot"]["usdPerHour"]) == (20, 9)
+    assert "ec2:DescribeSpotPriceHistory" in told["aws/p4d.24xlarge-spot"]["reason"]
+    assert done.exit_code == 1
 
 
 @pytest.mark.parametrize(
