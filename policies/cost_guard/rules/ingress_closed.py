@@ -1,4 +1,4 @@
-"""Rule ingress-closed: no firewall admits the world, nor halves or eighths of it that add up to it.
+"""Rule ingress-closed: no firewall admits the world, nor parts of it that add up to a good deal of it.
 
 Of AWS the groups, their single rules, network ACLs and prefix lists; of other clouds the firewall settings in a Node's
 inputs. Ranges are joined before they are judged. What only `up` knows is noted in preview and holds in `up`.
@@ -6,7 +6,7 @@ inputs. Ranges are joined before they are judged. What only `up` knows is noted 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any
 
@@ -17,6 +17,8 @@ from pydantic import Field
 from .rule import NoConfig, rule
 
 NODE_TYPE = "gpucloud:index:Node"
+MOST = 1 / 64
+"""Of all addresses of a version, what ranges may admit together unless one range alone may be wider: four /8."""
 Props = Mapping[str, Any]
 
 
@@ -92,15 +94,19 @@ def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
         unknown = error
     v4 = [one for one in ranges if isinstance(one, IPv4Network)]
     v6 = [one for one in ranges if isinstance(one, IPv6Network)]
-    for joined, widest in (
-        (collapse_addresses(v4), config.widest_ipv4_prefix),
-        (collapse_addresses(v6), config.widest_ipv6_prefix),
-    ):
-        for network in joined:
-            if network.prefixlen < widest:
-                yield f"it admits {network}, which is wider than /{widest}: as good as the world"
+    yield from _too_wide(list(collapse_addresses(v4)), 4, config.widest_ipv4_prefix)
+    yield from _too_wide(list(collapse_addresses(v6)), 6, config.widest_ipv6_prefix)
     if unknown is not None:
         raise unknown
+
+
+def _too_wide(joined: Sequence[IPv4Network | IPv6Network], version: int, widest: int) -> Iterator[str]:
+    wide = [network for network in joined if network.prefixlen < widest]
+    for network in wide:
+        yield f"it admits {network}, which is wider than /{widest}: as good as the world"
+    share = sum(2.0**-network.prefixlen for network in joined)
+    if not wide and share > max(MOST, 2.0**-widest):
+        yield f"its ranges together admit {share:.0%} of all IPv{version} addresses: as good as the world"
 
 
 RULE = rule(

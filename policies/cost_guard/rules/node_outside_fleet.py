@@ -6,16 +6,19 @@ pass: the engine registers a component before its children, and asks one process
 
 An EC2 instance with GPUs is a node too: it belongs to a Fleet, and a Fleet has no more of them than its inputs name at
 `aws`. Its type is not compared: of a machine that is kept the engine shows the old one, whatever the inputs ask for.
+What else rents machines at AWS must not name a type with GPUs: no Fleet is made of it.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pulumi_policy import ResourceValidationArgs, Severity
+from pulumi_policy.proxy import UnknownValueError
 
 from .fleet_rule import FLEET_TYPE
 from .rule import plain, rule
@@ -25,8 +28,25 @@ GATEWAY_TYPE = "crossover:index:Gateway"
 AWS_NODE_TYPE = "crossover:aws:Node"
 """The component between a Fleet and its instance at AWS."""
 INSTANCE_TYPES = frozenset({"aws:ec2/instance:Instance", "aws:ec2/spotInstanceRequest:SpotInstanceRequest"})
-ACCELERATED = re.compile(r"(p|g|gr|dl|inf|trn)\d")
-"""How EC2 types with GPUs, or with what stands in for them, begin: p4d, g6e, gr6, trn1."""
+ACCELERATED = re.compile(r"(ml\.)?(p|g|gr|dl|inf|trn|vt)\d")
+"""How EC2 types with GPUs, or with what stands in for them, begin: p4d, g6e, gr6, trn1; ml. at SageMaker."""
+OTHER_RENTERS = (
+    "aws:autoscaling/*",
+    "aws:batch/computeEnvironment:*",
+    "aws:ec2/capacityBlockReservation:*",
+    "aws:ec2/capacityReservation:*",
+    "aws:ec2/dedicatedHost:*",
+    "aws:ec2/fleet:*",
+    "aws:ec2/launchConfiguration:*",
+    "aws:ec2/launchTemplate:*",
+    "aws:ec2/spotFleetRequest:*",
+    "aws:eks/nodeGroup:*",
+    "aws:emr/*",
+    "aws:sagemaker/*",
+)
+"""Globs over what may rent an EC2 machine beside an instance, or hold one that bills."""
+TYPE_KEY = re.compile(r"instance_?(types?|family)$", re.IGNORECASE)
+"""The inputs of these that name a type: instanceType, allowedInstanceTypes, instanceFamily."""
 
 _lock = threading.Lock()
 _ladders: dict[str, list[Any]] = {}
@@ -45,8 +65,22 @@ def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
     elif args.resource_type == AWS_NODE_TYPE:
         with _lock:
             _parents[args.urn] = args.opts.parent
-    elif complaint := _complaint(args):
-        yield complaint
+    elif args.resource_type in (NODE_TYPE, *INSTANCE_TYPES):
+        yield from filter(None, [_complaint(args)])
+    else:
+        for kind in sorted(set(_accelerated(args.props))):
+            yield f"it rents {kind} outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+
+
+def _accelerated(value: Any, key: object = "") -> Iterator[str]:
+    """The types with GPUs that inputs name anywhere. What is unknown in preview is known in `up`, before it is made."""
+    if isinstance(value, str):
+        if TYPE_KEY.search(str(key)) and ACCELERATED.match(value):
+            yield value
+    elif isinstance(value, Mapping | Sequence):
+        for part in value if isinstance(value, Mapping) else range(len(value)):
+            with suppress(UnknownValueError):
+                yield from _accelerated(value[part], part if isinstance(value, Mapping) else key)
 
 
 def _remember(urn: str, props: Mapping[str, Any]) -> None:
@@ -124,6 +158,6 @@ RULE = rule(
     "Every rented node must be one that the cost gate has priced.",
     "Rent it through crossover:fleet.nodes, which the gate prices; put a gateway of its own on a machine that bills "
     "nothing, or on the nodes.",
-    (FLEET_TYPE, NODE_TYPE, AWS_NODE_TYPE, *sorted(INSTANCE_TYPES)),
+    (FLEET_TYPE, NODE_TYPE, AWS_NODE_TYPE, *sorted(INSTANCE_TYPES), *OTHER_RENTERS),
     _check,
 )

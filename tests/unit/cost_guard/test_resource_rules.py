@@ -135,6 +135,19 @@ def test_ranges_that_add_up_to_the_world_are_the_world() -> None:
     assert found("ingress-closed", many, GROUP) == ["it admits 0.0.0.0/0, which is wider than /8: as good as the world"]
 
 
+def test_ranges_with_gaps_that_add_up_to_a_good_deal_of_the_world_are_the_world() -> None:
+    """Every /8 less a sixteenth of it, 94 % of all; every other /8; four /8 are a sixty-fourth, and five are more."""
+    holed = [f"{n}.{rest}" for n in range(256) for rest in ("0.0.0/9", "128.0.0/10", "192.0.0/11", "224.0.0/12")]
+    for ranges, share in ((holed, "94%"), ([f"{n}.0.0.0/8" for n in range(0, 256, 2)], "50%")):
+        said = [f"its ranges together admit {share} of all IPv4 addresses: as good as the world"]
+        assert found("ingress-closed", {"ingress": [{"cidrBlocks": ranges}]}, GROUP) == said
+    four = [f"{n}.0.0.0/8" for n in range(0, 8, 2)]
+    assert found("ingress-closed", {"ingress": [{"cidrBlocks": four}]}, GROUP) == []
+    assert len(found("ingress-closed", {"ingress": [{"cidrBlocks": [*four, "20.0.0.0/8"]}]}, GROUP)) == 1
+    wide = {"ingress": [{"cidrBlocks": ["16.0.0.0/4"]}]}
+    assert found("ingress-closed", wide, GROUP, config={"widestIpv4Prefix": 4}) == []
+
+
 def test_what_goes_out_or_is_denied_may_be_the_world() -> None:
     """Egress of every kind, and a deny."""
     world = ["0.0.0.0/0"]

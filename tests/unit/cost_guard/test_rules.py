@@ -18,7 +18,7 @@ from cost_guard.rules import gate, node_outside_fleet, policies, rule
 from cost_guard.scenario import Scenario
 from cost_guard.verdict import CODES, Level, Reason, explain
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
-from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
 from tests.support.rules import FLEET_URN, STACK, args
 from tests.support.rules import reports as asked
@@ -304,6 +304,30 @@ def test_an_instance_with_gpus_outside_a_fleet_is_refused(sku: str, chain: str, 
     assert instance(sku, chain, kind=kind) == [
         "this GPU instance is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "props", "named"),
+    [
+        ("aws:ec2/launchTemplate:LaunchTemplate", {"instanceType": "p4d.24xlarge"}, "p4d.24xlarge"),
+        ("aws:ec2/capacityReservation:CapacityReservation", {"instanceType": "p5.48xlarge"}, "p5.48xlarge"),
+        ("aws:eks/nodeGroup:NodeGroup", {"instanceTypes": ["m7i.large", "g6e.48xlarge"]}, "g6e.48xlarge"),
+        ("aws:ec2/fleet:Fleet", {"launchTemplateConfig": {"overrides": [{"instanceType": "p4de.24xlarge"}]}},
+         "p4de.24xlarge"),
+        ("aws:sagemaker/endpointConfiguration:EndpointConfiguration",
+         {"productionVariants": [{"instanceType": "ml.p4d.24xlarge"}]}, "ml.p4d.24xlarge"),
+        ("aws:batch/computeEnvironment:ComputeEnvironment", {"computeResources": {"instanceTypes": ["p5"]}}, "p5"),
+        ("aws:ec2/dedicatedHost:DedicatedHost", {"instanceFamily": "vt1"}, "vt1"),
+    ],
+)  # fmt: skip
+def test_other_ways_to_rent_gpus_at_aws_are_refused(kind: str, props: dict[str, Any], named: str) -> None:
+    """Beside what only `up` knows; a machine without GPUs is not the gate's."""
+    later = {**props, "subnetId": UNKNOWN_STRING_VALUE, "tags": {"Name": "p5", "of": UNKNOWN_STRING_VALUE}}
+    assert reports("node-outside-fleet", args(later, kind)) == [
+        f"it rents {named} outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+    ]
+    without = json.loads(json.dumps(later).replace(f'"{named}"', '"m7i.large"'))
+    assert reports("node-outside-fleet", args(without, kind)) == []
 
 
 @pytest.mark.parametrize("sku", ["c7i.large", "m7i.large", "t3.micro", "i4i.large", "d3.xlarge"])
