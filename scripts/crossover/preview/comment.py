@@ -13,7 +13,7 @@ from cost_guard.verdict import Verdict
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comparison import Row, Words, rows
 from scripts.crossover.preview.review import CONFIGURATION, PROGRAM, Outcome, Review
-from scripts.crossover.stack import NODE
+from scripts.crossover.stack import INSTANCE, NODE
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
@@ -27,7 +27,7 @@ SIGNS = {
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
 ENDS = ("delete", "replace")
-MACHINES = (NODE, "aws:ec2/instance:Instance")
+MACHINES = (NODE, INSTANCE)
 """What may not be had again: a reviewer is told of one that goes without opening anything."""
 UNTRUSTED = (
     "**No resource diff.** This is a pull request from a fork: only its configuration was read, as data. Its program "
