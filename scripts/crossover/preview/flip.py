@@ -49,12 +49,12 @@ class Flip:
 
     @property
     def decided_by(self) -> str:
-        """ "short of that, probability still blocks"; empty where nobody can say."""
+        """ "before that, probability still blocks"; empty where nobody can say."""
         if not self.rules:
             return ""
         blocks = "block" if len(self.rules) > 1 else "blocks"
         named = " and ".join(self.rules)
-        return f"there {named} {blocks}" if self.level is Level.BLOCK else f"short of that, {named} still {blocks}"
+        return f"there {named} {blocks}" if self.level is Level.BLOCK else f"before that, {named} still {blocks}"
 
 
 def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:

@@ -89,6 +89,8 @@ class Review:
     waivers: Waivers = NO_WAIVERS
     judges_changed: tuple[str, ...] = ()
     """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+    removed: bool = False
+    """The configuration is there in the base, and the pull request takes it away."""
 
     @property
     def marker(self) -> str:
