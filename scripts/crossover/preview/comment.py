@@ -26,8 +26,8 @@ ENDS = ("delete", "replace")
 MACHINES = (NODE, INSTANCE)
 """What may not be had again: a reviewer is told of one that goes without opening anything."""
 ODDS = (
-    "Why not the break-even of the table? There, the inputs count as they are given. `probability` varies them at "
-    "random and asks that at least half of the draws pay; where it decides, the figure is another one."
+    "Why not the break-even above? It counts the inputs as they are given. `probability` varies them at random and "
+    "asks that at least half of the draws pay; where it decides, the figure is another one."
 )
 TERMS = {
     "Self-hosted": "nodes and overhead (engineer, monitoring, storage and network) for as many nodes as the projected "

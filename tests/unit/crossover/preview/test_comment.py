@@ -11,9 +11,11 @@ import yaml
 from cost_guard.waivers import Waivers, parse_waivers
 
 from scripts.crossover.preview import markdown
-from scripts.crossover.preview.comment import MOST_CHARACTERS, Section, fit, render
+from scripts.crossover.preview.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
 from scripts.crossover.preview.events import Change, Run, Violation
+from scripts.crossover.preview.headline import headline, lead
 from scripts.crossover.preview.review import Outcome, Review
+from scripts.crossover.stack import REPOSITORY
 
 from .conftest import QUOTED, config
 
@@ -92,7 +94,7 @@ def test_a_figure_that_odds_decide_says_so(reviewed: Reviewed) -> None:
     assert passing is not None
     assert float(passing[1]) > 7.156
     assert passing[2] == "probability still blocks"
-    assert "\nWhy not the break-even of the table? There, the inputs count as they are given." in comment
+    assert "\nWhy not the break-even above? It counts the inputs as they are given." in comment
     assert "Why not the break-even" not in render(reviewed(config(4), config(2)))  # of a certain scenario
 
 
@@ -145,6 +147,27 @@ def test_a_difference_of_shares_is_in_points(reviewed: Reviewed) -> None:
     before, after, change = row(render(reviewed(new, old)), "Probability that it pays")
     figures = [float(text.removesuffix(" %")) for text in (before, after)]
     assert change == f"-{figures[0] - figures[1]:.1f} points"
+
+
+HOW_TO = (REPOSITORY / "docs" / "howto" / "pull-requests.md").read_text("utf-8")
+
+
+def test_the_docs_show_what_is_printed(reviewed: Reviewed) -> None:
+    """First lines of every kind of pull request, and the words that explain the figures."""
+    both = waivers(waiver(), waiver("probability"))
+    expired = waivers(waiver(expires="2026-04-19"), waiver("probability", expires="2026-04-19"))
+    shown = [
+        reviewed(config(4), config(2), waivers=both),
+        reviewed(config(4), config(2), waivers=expired),
+        reviewed(config(2), config(2)),
+        reviewed(config(2, managed={"usdPerMillionToken": 5}), config(2)),
+        reviewed(config(2), config(2), run=Run(failures=("boom",))),
+        reviewed(config(4), config(2), run=None, untrusted=True),
+    ]
+    for review in shown:
+        assert f"| {headline(review)}<br>{lead(review)} |" in HOW_TO
+    for words in (*TERMS.values(), ODDS):
+        assert words in HOW_TO
 
 
 def test_terms_are_explained_where_they_are_used(reviewed: Reviewed) -> None:
