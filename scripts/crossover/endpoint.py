@@ -13,8 +13,9 @@ from cost_guard import wording
 from rich.text import Text
 
 from providers.base import GATEWAY_ROLE
+from scripts.crossover.judging import verdict
 from scripts.crossover.output import console, emit_json, styled, table
-from scripts.crossover.stack import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading, verdict
+from scripts.crossover.stack import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading
 
 
 def command(stack: Stack = "local", as_json: AsJson = False) -> None:

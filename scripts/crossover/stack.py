@@ -8,23 +8,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
-from cost_guard.errors import ScenarioError
-from cost_guard.prices import CatalogueError, load_catalogue
-from cost_guard.verdict import Verdict
-from cost_guard.waivers import WaiverError, load_waivers
 
 from providers.aws.tags import MARK, USD_PER_HOUR
 from providers.naming import owner_of
 from providers.registry import AWS
-from scripts.crossover.preview.evaluation import Gate, evaluate_side
-from scripts.crossover.preview.source import Tree, config_path
-from stacks.settings import SettingsError, today
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE = REPOSITORY / ".state"
@@ -93,34 +85,6 @@ def outputs(stack: str) -> Outputs:
         )
     except KeyError as e:
         raise StackError(f"stack {stack} has no output {e}: it is not up; run `make up`") from None
-
-
-def verdict(stack: str) -> Verdict:
-    """As `judged`, as of today. Raises StackError alone."""
-    try:
-        return judged(stack, today())
-    except (ScenarioError, SettingsError, CatalogueError) as e:
-        raise StackError(str(e)) from None
-
-
-def judged(stack: str, day: date) -> Verdict:
-    """The gate on the stack's committed configuration with its waivers, as `up` would judge it on that day.
-
-    The file is read: the stack need not exist, and no secret is needed. Raises StackError where there is no such file,
-    ScenarioError and CatalogueError where what it says cannot be judged.
-    """
-    path = config_path(stack)
-    try:
-        waivers = load_waivers(REPOSITORY)
-    except WaiverError as e:
-        raise ScenarioError(e.lines) from None
-    gate = Gate(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
-    side = evaluate_side(gate, Tree(REPOSITORY), path, whole=True)
-    if side.errors:
-        raise ScenarioError(list(side.errors))
-    if side.verdict is None:
-        raise StackError(f"there is no {path}")
-    return side.verdict
 
 
 def nodes(stack: str) -> list[dict[str, Any]]:

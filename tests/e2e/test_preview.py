@@ -62,7 +62,8 @@ def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: 
     pull_request.clone.configure(DOUBLED)
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"]) == (2, "BLOCK")
-    assert comment.startswith("<!-- crossover:stack=local -->\n## ⛔ BLOCK: `local` loses $5,780 a month\n")
+    headline = "## ⛔ BLOCK: `local` costs $5,780 a month more than the managed API\n"
+    assert comment.startswith(f"<!-- crossover:stack=local -->\n{headline}")
     assert "| **Self-hosted, USD per month** | $19,940 | $35,780 | +$15,840 (+79.4 %) |" in comment
     assert "- 3 nodes instead of 4" in comment
     assert "| ➕ create | `d` | `gpucloud:index:Node` |" in comment
@@ -79,7 +80,7 @@ def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
     """Asserted volume: a warning, which --strict makes exit 4."""
     code, document, comment = pull_request.preview("--strict")
     assert (code, document["verdict"]) == (4, "WARN")
-    assert "`local` saves $10,060 a month, with" in comment
+    assert "`local` saves $10,060 a month against the managed API, with" in comment
     assert document["failures"] == document["notInForce"] == []
     assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
 
@@ -141,7 +142,7 @@ def test_a_program_failure_is_not_called_a_violation(pull_request: PullRequest) 
     program.write_text(program.read_text() + f'\nraise ValueError("{key} " + {reveal})\n')
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"]) == (1, "FAILED")
-    assert "## 💥 FAILED: the preview of `local` did not run to its end (the gate alone says WARN)" in comment
+    assert "## 💥 FAILED: the preview of `local` did not run to its end (the cost gate alone says WARN)" in comment
     assert "this is no violation of a policy" in comment
     assert "ValueError: [secret] [secret]" in comment
     assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]

@@ -16,9 +16,10 @@ from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.verdict import Verdict
 from rich.console import Console
 
+from scripts.crossover.judging import judged
 from scripts.crossover.output import cannot_evaluate, console, emit_json
 from scripts.crossover.plan import report
-from scripts.crossover.stack import judged, reading
+from scripts.crossover.stack import reading
 from stacks.documents import read_document, read_usage
 from stacks.settings import SettingsError
 from stacks.settings import today as clock

@@ -8,30 +8,44 @@ from datetime import date
 from decimal import Decimal
 
 from cost_guard import wording
-from cost_guard.verdict import Verdict
+from cost_guard.reasons import EVEN_ODDS, LIKELY
 
 from scripts.crossover.preview import markdown
-from scripts.crossover.preview.comparison import Row, Words, rows
+from scripts.crossover.preview.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Row, Words, rows
+from scripts.crossover.preview.headline import headline, lead
 from scripts.crossover.preview.review import CONFIGURATION, PROGRAM, Outcome, Review
-from scripts.crossover.stack import NODE
+from scripts.crossover.stack import INSTANCE, NODE
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
-SIGNS = {
-    Outcome.PASS: "✅",
-    Outcome.WARN: "⚠️",
-    Outcome.BLOCK: "⛔",
-    Outcome.CANNOT_EVALUATE: "❓",
-    Outcome.FAILED: "💥",
-}
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
+STACK_TYPE = "pulumi:pulumi:Stack"
+"""Created once, with the first `up`."""
 ENDS = ("delete", "replace")
-MACHINES = (NODE, "aws:ec2/instance:Instance")
+MACHINES = (NODE, INSTANCE)
 """What may not be had again: a reviewer is told of one that goes without opening anything."""
+ODDS = (
+    "Why not the break-even above? It counts the inputs as they are given. `probability` varies them at random and "
+    "asks that at least half of the draws pay; where it decides, the figure is another one."
+)
+TERMS = {
+    "Self-hosted": "nodes and overhead (engineer, monitoring, storage and network) for as many nodes as the projected "
+    "volume needs, at least those that are configured.",
+    "Managed": "what the managed API that is replaced bills for the same tokens.",
+    "Projected volume": "tokens that are to be served, input and output together. *Asserted* is somebody's word, "
+    "*forecast* a reckoning, *measured* comes from usage data.",
+    "Break-even for good": "the volume from which self-hosting costs no more than the managed API, there and at every "
+    "larger volume, with all inputs as they are given. A volume below it may pay too, until a further node is needed.",
+    "P10, P50, P90": "the same break-even with throughput, managed price and overhead drawn at random around what is "
+    "given, thousands of times.",
+    "Probability that it pays for good": "the share of those draws in which the volume, drawn as well, reaches the "
+    f"break-even of the draw. `probability` blocks below {100 * EVEN_ODDS:g} % and warns below {100 * LIKELY:g} %.",
+    "⛔ ⚠️ 🎫 ℹ️": "blocks; warns; would block, but a waiver lets it through; to know.",
+}
 UNTRUSTED = (
     "**No resource diff.** This is a pull request from a fork: only its configuration was read, as data. Its program "
-    "was not run, and nothing of it was near a secret."
+    "was not run, and nothing of it was near a secret. Rules on resources were not asked."
 )
 
 
@@ -69,56 +83,29 @@ def _joined(texts: list[str]) -> str:
 
 
 def _sections(review: Review) -> Iterator[Section]:
-    yield Section(0, "the verdict", f"{review.marker}\n## {headline(review)}")
+    yield Section(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
     if review.untrusted:
         yield Section(0, "the notice", UNTRUSTED)
     yield Section(1, "what judges it", _judges(review))
     yield Section(1, "what went wrong", "\n\n".join(_errors(review)))
     yield Section(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
-    yield Section(2, "the comparison", _table(review))
-    yield Section(3, "the chart", _chart(review))
-    yield Section(3, "what would turn the verdict", _flips(review))
-    yield Section(4, "the warnings", _warnings(review))
     yield Section(4, "waivers", _waivers(review))
+    if _unchanged(review):
+        yield Section(3, "the figures", markdown.details("The figures, all as before", _figures(review)))
+    else:
+        yield Section(2, "the comparison", _table(review))
+        yield Section(3, "the chart", _chart(review))
+        yield Section(3, "what would turn the verdict", _flips(review))
+    yield Section(4, "the warnings", _warnings(review))
     yield Section(5, "the resource changes", _changes(review))
     yield Section(6, "the inputs", _inputs(review))
+    yield Section(3, "how to read it", _reading(review))
     yield Section(1, "the end", _end(review))
 
 
 def _end(review: Review) -> str:
     compared = f" · compared with {markdown.code(review.base.name)}" if review.base else ""
     return f"<sub>crossover preview · judged as of {review.today}{compared}</sub>"
-
-
-def headline(review: Review) -> str:
-    """The outcome and the money, in one line."""
-    stack = markdown.code(review.stack.rpartition("/")[2])
-    sign = f"{SIGNS[review.outcome]} {review.outcome}:"
-    if review.outcome is Outcome.CANNOT_EVALUATE:
-        count = wording.count(len(review.head.errors), "error")
-        return f"{sign} {stack} cannot be judged, {count} in {markdown.code(review.path)}"
-    gap = _gap(review.verdict)
-    if review.outcome is Outcome.FAILED:
-        gate = review.verdict.level if review.verdict else "unknown"
-        return f"{sign} the preview of {stack} did not run to its end (the gate alone says {gate})"
-    money = "" if gap is None else f"{'saves' if gap >= 0 else 'loses'} {wording.usd(abs(gap))} a month"
-    codes = list(dict.fromkeys(f.rule for f in review.findings if f.level == review.outcome.value))
-    if review.outcome is Outcome.BLOCK:
-        said = [money] if money and "break-even" in codes else []
-        broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "probability")]
-        said += ["breaks " + ", ".join(broken)] if broken else []
-        return f"{sign} {stack} {' and '.join(said)}"
-    waived = list(dict.fromkeys(finding.rule for finding in review.findings if finding.level == "WAIVED"))
-    told = [f"{', '.join(map(markdown.text, waived))} waived"] if waived else []
-    told += [wording.count(len(codes), "warning")] if codes else []
-    return f"{sign} {stack} {money or 'cannot be priced'}{', with ' if told else ''}{' and '.join(told)}"
-
-
-def _gap(verdict: Verdict | None) -> Decimal | None:
-    """Saved a month against the managed API; negative is lost."""
-    if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
-        return None
-    return verdict.managed_usd_per_month - verdict.self_hosted_usd_per_month
 
 
 def _judges(review: Review) -> str:
@@ -131,7 +118,8 @@ def _judges(review: Review) -> str:
     if review.judges_changed:
         names = ", ".join(map(markdown.code, review.judges_changed[:8]))
         more = f" and {len(review.judges_changed) - 8} more" if len(review.judges_changed) > 8 else ""
-        said.append(f"**It changes what judges it:** {names}{more}.")
+        base = " The base's were asked instead." if review.untrusted else ""
+        said.append(f"**It changes what judges it:** {names}{more}.{base}")
     return "\n>\n".join(f"> 👀 {line}" for line in said)
 
 
@@ -139,11 +127,22 @@ def _errors(review: Review) -> Iterator[str]:
     broken = [finding.message for finding in review.findings if finding.rule == CONFIGURATION]
     if broken:
         yield "\n".join(f"- {markdown.text(line)}" for line in broken)
-        yield "Nothing was previewed: mend the configuration first."
     failed = [finding.message for finding in review.findings if finding.rule == PROGRAM]
     if failed:
         yield "**The program or the engine failed; this is no violation of a policy:**"
         yield from (markdown.block(message) for message in failed)
+
+
+def _unchanged(review: Review) -> bool:
+    """Nothing for a reviewer to weigh: no figure differs, no resource changes, and nothing blocks."""
+    if review.base is None or review.base.verdict is None or review.outcome not in (Outcome.PASS, Outcome.WARN):
+        return False
+    changes = review.run.changes if review.run else ()
+    return not changes and all(row.previous == row.new for row in rows(review.head, review.base))
+
+
+def _figures(review: Review) -> str:
+    return "\n\n".join(part for part in (_table(review), _chart(review), _flips(review)) if part)
 
 
 def _table(review: Review) -> str:
@@ -159,7 +158,7 @@ def _table(review: Review) -> str:
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
-    name = f"**{row.name}**" if row.name.startswith(("Self-hosted, USD per month", "Break-even for good")) else row.name
+    name = f"**{row.name}**" if row.name in (SELF_HOSTED, VOLUME, BREAK_EVEN) else row.name
     return name, markdown.text(row.previous), markdown.text(row.new), markdown.text(row.difference)
 
 
@@ -225,18 +224,19 @@ def _flips(review: Review) -> str:
     verdict = review.verdict
     if verdict is None:
         return ""
-    blocks = {finding.rule for finding in review.findings if finding.level == "BLOCK"}
-    others = blocks - {reason.code for reason in verdict.reasons}
+    levels = {finding.rule: finding.level for finding in review.findings if finding.level in ("BLOCK", "WAIVED")}
+    others = [r for r in levels if levels[r] == "BLOCK" and r not in {reason.code for reason in verdict.reasons}]
     if others and not verdict.blocked:
         return ""
+    heading = f"### What would {'let it through' if verdict.blocked else 'block it'}"
     if not review.flips:
-        alone = "No change of volume, managed price or number of nodes alone turns this verdict."
-        return f"### What would turn it\n{alone}" if verdict.blocked else ""
-    turned = "would let it through" if verdict.blocked else "would block it"
-    if others:
-        turned = f"would turn the cost gate; {', '.join(map(markdown.text, sorted(others)))} would still block"
-    lines = "\n".join(f"- {flip.words}" for flip in review.flips)
-    return f"### What would turn it\nEach alone {turned}:\n{lines}"
+        alone = "No change of volume, managed price or number of nodes alone lets it through."
+        return f"{heading}\n{alone}" if verdict.blocked else ""
+    waived = ", with the waivers as they are" if "WAIVED" in levels.values() else ""
+    still = f"; {', '.join(map(markdown.text, sorted(others)))} would still block" if others else ""
+    lines = [f"- {flip.words}{f'; {flip.decided_by}' if flip.decided_by else ''}" for flip in review.flips]
+    why = ["", ODDS] if any(flip.rules == ("probability",) for flip in review.flips) else []
+    return "\n".join([heading, f"Any one of these, alone{waived}{still}:", *lines, *why])
 
 
 def _waivers(review: Review) -> str:
@@ -266,6 +266,8 @@ def _changes(review: Review) -> str:
     if review.run.failures:
         summary += ", as far as the preview came"
     gone = [markdown.code(change.name) for change in changes if change.type in MACHINES and change.op in ENDS]
+    if any(change.type == STACK_TYPE and change.op == "create" for change in changes):
+        summary += " (nothing of this stack is up yet where the preview looked)"
     warning = f"**Machines that end:** {', '.join(gone)}\n\n" if gone else ""
     return warning + markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))
 
@@ -284,4 +286,16 @@ def _inputs(review: Review) -> str:
 
 
 def _age(day: date, today: date) -> str:
-    return wording.count((today - day).days, "day") + " old"
+    return "dated later than that" if day > today else wording.count((today - day).days, "day") + " old"
+
+
+def _reading(review: Review) -> str:
+    """For one who has never read the docs."""
+    if review.verdict is None:
+        return ""
+    told = dict(TERMS)
+    if review.base is not None and review.base.verdict is not None:
+        told["previous"] = (
+            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the same prices."
+        )
+    return markdown.details("How to read this", "\n".join(f"- **{term}**: {meaning}" for term, meaning in told.items()))

@@ -34,6 +34,8 @@ class Flip:
     """The nearest value at which the verdict is turned, rounded as it is shown and asked for again."""
     level: Level
     """The verdict there."""
+    rules: tuple[str, ...] = ()
+    """Those that block on the refused side of that edge: they decide where it is."""
 
     @property
     def words(self) -> str:
@@ -45,6 +47,15 @@ class Flip:
         shown = f"{wording.tokens(self.at)} tokens/month" if self.input == "volume" else wording.per_million(self.at)
         return f"a {self.input} of {bound} {shown} ({'+' if self.at > self.now else ''}{change})"
 
+    @property
+    def decided_by(self) -> str:
+        """ "before that, probability still blocks"; empty where nobody can say."""
+        if not self.rules:
+            return ""
+        blocks = "block" if len(self.rules) > 1 else "blocks"
+        named = " and ".join(self.rules)
+        return f"there {named} {blocks}" if self.level is Level.BLOCK else f"before that, {named} still {blocks}"
+
 
 def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:
     """For a BLOCK, what would lift it; else, what would bring one. Only what one input can do alone."""
@@ -52,38 +63,52 @@ def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:
     if now is None:
         return ()
 
-    def turned(candidate: Scenario) -> Verdict | None:
-        verdict = judge(candidate)
-        return verdict if verdict is not None and verdict.blocked is not now.blocked else None
+    def ask(changed: Callable[[Scenario, Decimal], Scenario]) -> Callable[[Decimal], Verdict | None]:
+        return lambda value: judge(changed(scenario, value))
 
     volume, price = scenario.workload.tokens_per_month, now.managed_usd_per_million
     found = [
-        _nearest("volume", volume, lambda v: turned(_with_volume(scenario, v)), _digits) if volume else None,
-        _nearest("managed price", price, lambda p: turned(_with_price(scenario, p)), _cents) if price else None,
-        _nodes(scenario, turned),
+        _nearest("volume", volume, now.blocked, ask(_with_volume), _digits) if volume else None,
+        _nearest("managed price", price, now.blocked, ask(_with_price), _cents) if price else None,
+        _nodes(scenario, now.blocked, judge),
     ]
     return tuple(flip for flip in found if flip is not None)
 
 
+def _turned(verdict: Verdict | None, blocked: bool) -> bool:
+    """Whether a verdict is the other one than that of a scenario that is `blocked` or not."""
+    return verdict is not None and verdict.blocked is not blocked
+
+
+def _blocking(verdict: Verdict | None) -> tuple[str, ...]:
+    reasons = () if verdict is None else verdict.reasons
+    return tuple(reason.code for reason in reasons if reason.level is Level.BLOCK)
+
+
 def _nearest(
-    name: str, now: Decimal, turned: Callable[[Decimal], Verdict | None], rounded: Callable[[Decimal, str], Decimal]
+    name: str,
+    now: Decimal,
+    blocked: bool,
+    ask: Callable[[Decimal], Verdict | None],
+    rounded: Callable[[Decimal, str], Decimal],
 ) -> Flip | None:
     """Outwards in equal ratios, up and down in turn; then the edge of the step that turns it."""
     for near, far in _outwards(now):
-        if turned(far) is None:
+        if not _turned(ask(far), blocked):
             continue
         outside, inside = near, far
         for _ in range(HALVINGS):
             middle = (outside + inside) / 2
-            if turned(middle) is None:
-                outside = middle
-            else:
+            if _turned(ask(middle), blocked):
                 inside = middle
+            else:
+                outside = middle
         # The nearest figure that can be shown and still turns it; what is narrower than that is told as it is.
         away = ROUND_CEILING if far > now else ROUND_FLOOR
         for at in (rounded(inside, ROUND_HALF_EVEN), rounded(inside, away), inside):
-            if (verdict := turned(at)) is not None:
-                return Flip(name, now, at, verdict.level)
+            verdict = ask(at)
+            if verdict is not None and _turned(verdict, blocked):
+                return Flip(name, now, at, verdict.level, _blocking(ask(outside) if blocked else verdict))
     return None
 
 
@@ -122,13 +147,19 @@ def _with_price(scenario: Scenario, usd_per_million: Decimal) -> Scenario:
     return scenario.model_copy(update={"managed": managed})
 
 
-def _nodes(scenario: Scenario, turned: Callable[[Scenario], Verdict | None]) -> Flip | None:
+def _nodes(scenario: Scenario, blocked: bool, judge: Judge) -> Flip | None:
     now = scenario.fleet.node_count
+
+    def ask(count: int) -> Verdict | None:
+        changed = _with_nodes(scenario, count)
+        return None if changed is None else judge(changed)
+
     for step in range(1, MOST_NODES):
-        for count in (now - step, now + step):
-            changed = _with_nodes(scenario, count)
-            if changed is not None and (verdict := turned(changed)) is not None:
-                return Flip("nodes", Decimal(now), Decimal(count), verdict.level)
+        for count, nearer in ((now - step, now - step + 1), (now + step, now + step - 1)):
+            verdict = ask(count)
+            if verdict is not None and _turned(verdict, blocked):
+                decisive = _blocking(ask(nearer) if blocked else verdict)
+                return Flip("nodes", Decimal(now), Decimal(count), verdict.level, decisive)
     return None
 
 

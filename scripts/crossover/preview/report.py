@@ -36,6 +36,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
                 "now": to_json_number(flip.now),
                 "at": to_json_number(flip.at),
                 "verdict": str(flip.level),
+                "rules": list(flip.rules),
                 "text": flip.words,
             }
             for flip in review.flips

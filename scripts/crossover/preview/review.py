@@ -9,8 +9,10 @@ from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from cost_guard import wording
+from cost_guard.prices import MANAGED, PRICES, THROUGHPUT
 from cost_guard.registry import ADVISORY, WAIVERS
 from cost_guard.scenario import Baseline
 from cost_guard.strict_yaml import Place
@@ -23,6 +25,10 @@ from scripts.crossover.preview.flip import Flip
 
 WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts."""
+PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?: line )?(?P<line>\d+):)?")
+"""How an error names its file, relative, and the line."""
+DATA = "policies/cost_guard/data"
+"""Where the catalogue's files are, which are called by their names."""
 IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
 PROGRAM = "program"
@@ -56,7 +62,9 @@ class Finding:
     """BLOCK, WARN, WAIVED, or ERROR where there is no verdict."""
     message: str
     line: int = 1
-    """Of the configuration file."""
+    """Of the file."""
+    path: str | None = None
+    """From the project's root, of another file than the stack's configuration: waivers, prices."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,8 @@ class Review:
     waivers: Waivers = NO_WAIVERS
     judges_changed: tuple[str, ...] = ()
     """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+    removed: bool = False
+    """The configuration is there in the base, and the pull request takes it away."""
 
     @property
     def marker(self) -> str:
@@ -127,7 +137,7 @@ class Review:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """All of them, the worst first."""
-        found = [Finding(CONFIGURATION, "ERROR", line, _line_of(line)) for line in self.head.errors]
+        found = [Finding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
         if self.run is not None:
             found += [
@@ -205,7 +215,11 @@ def waiver_words(waiver: Waiver) -> str:
     )
 
 
-def _line_of(error: str) -> int:
-    """The line that an error names: "path:12: …"."""
-    line = error.split(":")[1] if error.count(":") > 1 else ""
-    return int(line) if line.isdigit() else 1
+def _place_of(error: str, config: str) -> tuple[int, str | None]:
+    """The line and the file that an error begins with, "path:12: …"; the first line of the configuration where it names
+    none that is within the project."""
+    found = PLACE.match(error)
+    if found is None or ".." in PurePosixPath(found["path"]).parts:
+        return 1, None
+    path = f"{DATA}/{found['path']}" if found["path"] in (PRICES, THROUGHPUT, MANAGED) else found["path"]
+    return max(1, int(found["line"] or 1)), None if path == config else path

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cost_guard.rules import policies
+from cost_guard.rules.rule import DOCS
 from cost_guard.verdict import RULES
 
 from scripts.crossover.preview.review import CONFIGURATION, OWN_RULES, SHOWN_BY_THE_PACK
 
+HOW_TO = "docs/howto/pull-requests.md"
 OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION})
 """Those that need no program to be run."""
 
 
-def known() -> Mapping[str, str]:
-    """Id → what the rule demands: those of the pack, then those of this command."""
-    of_the_pack = {policy.name: policy.description for policy in policies() if policy.name not in SHOWN_BY_THE_PACK}
-    return of_the_pack | dict(OWN_RULES)
+@dataclass(frozen=True)
+class Known:
+    """What is to be said of a rule, whatever it has found."""
+
+    demand: str
+    remedy: str
+    """What to do about a violation, and where it is described."""
+
+
+def known() -> Mapping[str, Known]:
+    """By id: the rules of the pack, then those of this command."""
+    of_the_pack = {
+        policy.name: Known(policy.description, f"{policy.remediation_steps} See {DOCS}#{policy.name}.")
+        for policy in policies()
+        if policy.name not in SHOWN_BY_THE_PACK
+    }
+    own = {name: Known(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
+    return of_the_pack | own

@@ -30,6 +30,11 @@ STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
 JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")
 """What decides the verdict beside the configuration: a pull request that changes it says so."""
 
+REMOVED = (
+    "the file is removed, which ends no machine: take the stack down first (make down STACK={stack}), then take it out "
+    "of the workflow's matrix too"
+)
+
 
 def command(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where comment.md and the reports go.", metavar="DIR")],
@@ -82,13 +87,16 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
     except WaiverError as error:
         broken = tuple(error.lines)
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
-    if head.config is None and not head.errors:
-        head = Side(head.name, errors=(f"{path}:1: there is no such file; has stack {stack} another name?",))
+    missing = head.config is None and not head.errors
     if unpriced or broken:
         head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
         before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
+    removed = missing and before is not None and before.config is not None
+    if missing:
+        why = REMOVED if removed else "there is no such file; has stack {stack} another name?"
+        head = replace(head, errors=(f"{path}:1: {why.format(stack=gate.stack)}", *head.errors))
     return Review(
         stack=stack,
         path=path,
@@ -99,6 +107,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         waivers=gate.waivers,
         flips=flips(head.scenario, gate.vary(head)) if head.scenario else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
+        removed=removed,
     )
 
 
@@ -138,5 +147,5 @@ def _show(review: Review, folder: Path, clean: Scrubber) -> None:
         out.print(Text.assemble(styled(finding.level), clean(f" {finding.rule}: {finding.message}")))
     turned = "would pass the cost gate" if review.verdict and review.verdict.blocked else "would block it"
     for flip in review.flips:
-        out.print(Text(f"alone, {flip.words} {turned}"))
+        out.print(Text(f"alone, {flip.words} {turned}{f'; {flip.decided_by}' if flip.decided_by else ''}"))
     out.print(Text(f"written: {folder / 'comment.md'}, report.json, junit.xml, sarif.json"))

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from scripts.crossover import stack
+from scripts.crossover import judging
 from scripts.crossover.__main__ import app
 from scripts.crossover.plan.report import bar, show
 from scripts.crossover.plan.words import NAMES, compact_usd
@@ -273,7 +273,7 @@ def test_a_stack_that_bills_is_blocked_by_what_only_warns_in_a_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """price-fresh: the same quotation for a machine of a cloud that bills; its baseline makes it a repair again."""
-    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(judging, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     config = yaml.safe_load((ROOT / "stacks" / "config" / "Pulumi.local.yaml").read_text())
     for key, node in config["config"]["crossover:fleet"]["nodes"].items():
@@ -292,7 +292,7 @@ def test_a_stack_that_bills_is_blocked_by_what_only_warns_in_a_file(
 
 
 def test_a_stack_that_cannot_be_judged_exits_3_with_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(judging, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     file = tmp_path / "stacks" / "config" / "Pulumi.local.yaml"
     file.parent.mkdir(parents=True)

@@ -67,7 +67,7 @@ class Project:
         if document is not None:
             self.write(document, stack)
         self.git("add", "-A")
-        self.git("commit", "-q", "-m", "a change")
+        self.git("commit", "-q", "--allow-empty", "-m", "a change")
 
     def side(self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS) -> Side:
         """The configuration at a ref, judged."""

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from scripts.crossover.__main__ import app
 from scripts.crossover.preview import run as command
 from scripts.crossover.preview.events import Run
+from scripts.crossover.preview.source import config_path
 from scripts.crossover.stack import REPOSITORY
 
 from .conftest import TODAY, Project, config
@@ -92,12 +93,25 @@ def test_a_stack_without_a_file_cannot_be_evaluated(invoke: Invoke, project: Pro
     assert "there is no such file; has stack prod another name?" in (tmp_path / "out" / "comment.md").read_text()
 
 
+def test_a_stack_that_is_removed_says_what_to_do_first(invoke: Invoke, project: Project, tmp_path: Path) -> None:
+    """Machines outlive the file: what they cost is told, and that nothing was previewed."""
+    project.commit(config(2))
+    (project.folder / config_path("prod")).unlink()
+    assert invoke("--base", "HEAD").exit_code == 3
+    comment = (tmp_path / "out" / "comment.md").read_text()
+    assert "## ❓ CANNOT EVALUATE: this pull request removes the configuration of `prod`\n" in comment
+    assert "It was **$19,940 a month** for 2 nodes. The check fails" in comment
+    assert "take the stack down first (make down STACK=prod)" in comment
+
+
 def test_waivers_that_cannot_be_read_cannot_be_evaluated(invoke: Invoke, project: Project, tmp_path: Path) -> None:
     """Else a typo in one would let another one lapse unseen."""
     project.write(config(4))
     (project.folder / "waivers.yaml").write_text("- policy: break-evn\n")
     assert invoke().exit_code == 3
-    assert "waivers.yaml:1: policy: there is no rule" in (tmp_path / "out" / "comment.md").read_text()
+    comment = (tmp_path / "out" / "comment.md").read_text()
+    assert "`prod` cannot be judged, 8 errors\n" in comment  # not in the configuration
+    assert "waivers.yaml:1: policy: there is no rule" in comment
 
 
 def test_a_catalogue_that_cannot_be_read_cannot_be_evaluated(

@@ -11,9 +11,11 @@ import yaml
 from cost_guard.waivers import Waivers, parse_waivers
 
 from scripts.crossover.preview import markdown
-from scripts.crossover.preview.comment import MOST_CHARACTERS, Section, fit, render
+from scripts.crossover.preview.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
 from scripts.crossover.preview.events import Change, Run, Violation
+from scripts.crossover.preview.headline import headline, lead
 from scripts.crossover.preview.review import Outcome, Review
+from scripts.crossover.stack import REPOSITORY
 
 from .conftest import QUOTED, config
 
@@ -31,16 +33,21 @@ def test_a_fleet_doubled_below_break_even(reviewed: Reviewed) -> None:
     """2 → 4 nodes of $7,920 with $4,100 of overhead, for 6B tokens a month that cost 6,000 × $5 managed."""
     review = reviewed(config(4), config(2))
     comment = render(review)
-    assert comment.startswith("<!-- crossover:stack=prod -->\n## ⛔ BLOCK: `prod` loses $5,780 a month\n")
+    headline = "## ⛔ BLOCK: `prod` costs $5,780 a month more than the managed API\n"
+    assert comment.startswith(f"<!-- crossover:stack=prod -->\n{headline}")
+    assert (
+        "\n**$35,780 a month** for 4 nodes, $15,840 more than before ($19,940 for 2 nodes). The check fails" in comment
+    )
     assert row(comment, "Nodes") == ["2", "4", "+2"]
     assert row(comment, "Self-hosted, USD per month") == ["$19,940", "$35,780", "+$15,840 (+79.4 %)"]
     assert row(comment, "Managed for the same tokens") == ["$30,000", "$30,000", "0"]
+    assert row(comment, "Saved by self-hosting") == ["$10,060", "-$5,780", "-$15,840"]
     assert row(comment, "Self-hosted, USD per M tokens") == ["$3.32", "$5.96", "+$2.64 (+79.4 %)"]
     assert row(comment, "Break-even for good") == ["3.988B", "7.156B", "+3.168B (+79.4 %)"]
     assert row(comment, "Break-even P50") == ["3.988B", "7.156B", "+3.168B (+79.4 %)"]  # of a certain scenario
     assert row(comment, "Projected volume") == ["6B", "6B", "0"]
     assert row(comment, "its source") == ["measured", "measured", "same"]
-    assert "Each alone would let it through:\n- a volume of at least 7.156B" in comment
+    assert "### What would let it through\nAny one of these, alone:\n- a volume of at least 7.156B" in comment
     assert (review.outcome, review.exit_code(False)) == (Outcome.BLOCK, 2)
 
 
@@ -55,14 +62,14 @@ def test_bars_are_in_proportion(reviewed: Reviewed) -> None:
 
 def test_what_passes_says_what_it_saves_and_what_would_block_it(reviewed: Reviewed) -> None:
     comment = render(reviewed(config(2), config(2)))
-    assert "## ✅ PASS: `prod` saves $10,060 a month\n" in comment
-    assert "Each alone would block it:\n- a volume of at most 3.987B" in comment
+    assert "## ✅ PASS: `prod` saves $10,060 a month against the managed API\n" in comment
+    assert "### What would block it\nAny one of these, alone:\n- a volume of at most 3.987B" in comment
 
 
 def test_a_warning_is_counted_in_the_headline(reviewed: Reviewed) -> None:
     work = {"tokensPerMonth": 6e9, "kind": "asserted"}
     review = reviewed(config(workload=work))
-    assert "## ⚠️ WARN: `prod` saves $10,060 a month, with 1 warning\n" in render(review)
+    assert "## ⚠️ WARN: `prod` saves $10,060 a month against the managed API, with 1 warning\n" in render(review)
     assert (review.exit_code(False), review.exit_code(True)) == (0, 4)
 
 
@@ -77,6 +84,98 @@ def test_a_new_stack_has_nothing_to_compare_with(reviewed: Reviewed, project: An
     assert "The stack is new: there is nothing at `HEAD` to compare with." in comment
     assert row(comment, "Nodes") == ["2"]
     assert "previous" not in comment
+    assert "**$19,940 a month** for 2 nodes, all of it new. Nothing blocks it." in comment
+
+
+def test_a_figure_that_odds_decide_says_so(reviewed: Reviewed) -> None:
+    """Two volumes stand in one comment: the break-even of 35,780 / $5 = 7.156B, and the one that passes every rule."""
+    comment = render(reviewed(config(4, uncertainty={"draws": 2000}), config(2)))
+    passing = re.search(r"- a volume of at least (7\.\d+)B tokens/month \(\+\d.*?\); before that, (.*)\n", comment)
+    assert passing is not None
+    assert float(passing[1]) > 7.156
+    assert passing[2] == "probability still blocks"
+    assert "\nWhy not the break-even above? It counts the inputs as they are given." in comment
+    assert "Why not the break-even" not in render(reviewed(config(4), config(2)))  # of a certain scenario
+
+
+def test_a_block_by_odds_alone_says_how_likely_it_pays(reviewed: Reviewed) -> None:
+    """At $4 it pays at 6B, but a third node, which many draws need, does not."""
+    cheaper = {"managed": {"usdPerMillionTokens": 4}, "uncertainty": {"draws": 2000}}
+    review = reviewed(config(2, **cheaper), config(2))
+    assert [finding.rule for finding in review.findings if finding.level == "BLOCK"] == ["probability"]
+    assert re.search(r"## ⛔ BLOCK: `prod` is only 4\d(\.\d)? % likely to pay for good\n", render(review))
+
+
+def test_what_changes_nothing_is_short(reviewed: Reviewed) -> None:
+    """The figures are there for who asks for them; a block is never folded away."""
+    comment = render(reviewed(config(2), config(2)))
+    assert "**$19,940 a month** for 2 nodes, as before. Nothing blocks it." in comment
+    assert comment.index("<details><summary>The figures, all as before</summary>") < comment.index("| Nodes")
+    changed = Run(changes=(Change("update", "gpucloud:index:Node", "a"),))
+    assert "all as before" not in render(reviewed(config(2), config(2), run=changed))
+    assert "all as before" not in render(reviewed(config(4), config(4)))
+
+
+def test_nodes_that_only_the_volume_asks_for_are_told(reviewed: Reviewed) -> None:
+    """7B need ceil(7 / 6.7344) + 1 spare = 3 nodes: 3 × 7,920 + 4,100, of 2 that are configured."""
+    comment = render(reviewed(config(2, volume=7e9), config(2)))
+    assert "**$27,860 a month** for 3 nodes that the volume needs (2 configured), $7,920 more than before" in comment
+    assert row(comment, "that the volume needs")[1] == "3"
+
+
+def test_a_volume_of_which_a_part_is_displaced_shows_that_part(reviewed: Reviewed) -> None:
+    """It is what break-even is compared with."""
+    work = {"tokensPerMonth": 12e9, "kind": "measured", "peakToMean": 1.3, "displacedShare": 0.5}
+    comment = render(reviewed(config(2, workload=work), config(2)))
+    assert row(comment, "Projected volume") == ["6B", "12B", "+6B (+100 %)"]
+    assert row(comment, "of which self-hosting serves")[1] == "6B"
+
+
+def test_a_base_without_a_price_is_compared_as_far_as_it_goes(reviewed: Reviewed) -> None:
+    """Its break-even has no figures at all."""
+    rung = {"cloud": "nowhere", "sku": "unheard-of"}
+    unpriced = {"nodes": {key: {"candidates": [{**rung, "region": key}]} for key in "ab"}}
+    before = config(2, fleet=unpriced)
+    comment = render(reviewed(config(2), before))
+    assert row(comment, "Nodes") == ["2", "2", "0"]
+    assert row(comment, "Break-even P50") == ["not known", "3.988B", "not comparable"]
+
+
+def test_a_difference_of_shares_is_in_points(reviewed: Reviewed) -> None:
+    """Of the figures that are shown; a percentage of a percentage would be read wrongly."""
+    old, new = (config(nodes, uncertainty={"draws": 2000}) for nodes in (2, 4))
+    before, after, change = row(render(reviewed(new, old)), "Probability that it pays")
+    figures = [float(text.removesuffix(" %")) for text in (before, after)]
+    assert change == f"-{figures[0] - figures[1]:.1f} points"
+
+
+HOW_TO = (REPOSITORY / "docs" / "howto" / "pull-requests.md").read_text("utf-8")
+
+
+def test_the_docs_show_what_is_printed(reviewed: Reviewed) -> None:
+    """First lines of every kind of pull request, and the words that explain the figures."""
+    both = waivers(waiver(), waiver("probability"))
+    expired = waivers(waiver(expires="2026-04-19"), waiver("probability", expires="2026-04-19"))
+    shown = [
+        reviewed(config(4), config(2), waivers=both),
+        reviewed(config(4), config(2), waivers=expired),
+        reviewed(config(2), config(2)),
+        reviewed(config(2, managed={"usdPerMillionToken": 5}), config(2)),
+        reviewed(config(2), config(2), run=Run(failures=("boom",))),
+        reviewed(config(4), config(2), run=None, untrusted=True),
+    ]
+    for review in shown:
+        assert f"| {headline(review)}<br>{lead(review)} |" in HOW_TO
+    for words in (*TERMS.values(), ODDS):
+        assert words in HOW_TO
+
+
+def test_terms_are_explained_where_they_are_used(reviewed: Reviewed) -> None:
+    """Collapsed, at the end."""
+    _, explained = render(reviewed(config(4), config(2))).split("<details><summary>How to read this</summary>")
+    for term in ("Break-even for good", "P10, P50, P90", "Probability that it pays for good", "previous"):
+        assert f"\n- **{term}**: " in explained
+    assert "How to read this" not in render(reviewed(config(2, managed={}), config(2)))
 
 
 def test_a_base_that_cannot_be_judged_does_not_stop_the_head(reviewed: Reviewed) -> None:
@@ -97,7 +196,7 @@ def test_what_cannot_be_evaluated_says_what_and_where(reviewed: Reviewed) -> Non
 def test_a_failed_program_is_not_called_a_violation(reviewed: Reviewed) -> None:
     review = reviewed(config(2), run=Run(failures=("Traceback\n```\nValueError: boom",)))
     comment = render(review)
-    assert "## 💥 FAILED: the preview of `prod` did not run to its end (the gate alone says PASS)" in comment
+    assert "## 💥 FAILED: the preview of `prod` did not run to its end (the cost gate alone says PASS)" in comment
     assert "this is no violation of a policy:**\n\n````text\nTraceback\n```\nValueError: boom\n````" in comment
     assert (review.outcome, review.exit_code(True)) == (Outcome.FAILED, 1)
 
@@ -115,7 +214,7 @@ def test_rules_that_were_not_in_force_block_by_name(reviewed: Reviewed) -> None:
     assert "## ⛔ BLOCK: `prod` breaks rule-in-force\n" in comment
     assert "the mandatory rule budget was not in force: disabled." in comment
     assert "the mandatory rule capacity was not in force: downgraded to advisory." in comment
-    assert "What would turn it" not in comment
+    assert "What would" not in comment
     assert review.exit_code(False) == 2
 
 
@@ -131,8 +230,8 @@ def test_what_the_verdict_says_anyway_is_not_told_twice(reviewed: Reviewed) -> N
         ("break-even", "BLOCK"), ("company/tags", "WARN"), ("node-outside-fleet", "BLOCK"), ("probability", "BLOCK"),
     ]  # fmt: skip
     comment = render(review)
-    assert "⛔ BLOCK: `prod` loses $5,780 a month and breaks node-outside-fleet" in comment
-    assert "would turn the cost gate; node-outside-fleet would still block:" in comment
+    assert "⛔ BLOCK: `prod` costs $5,780 a month more than the managed API and breaks node-outside-fleet" in comment
+    assert "Any one of these, alone; node-outside-fleet would still block:" in comment
 
 
 def test_a_violation_of_the_pack_alone_blocks(reviewed: Reviewed) -> None:
@@ -168,6 +267,7 @@ def test_inputs_are_collapsed_with_source_and_age(reviewed: Reviewed) -> None:
     comment = render(reviewed(config(2)))
     line = next(line for line in comment.splitlines() if line.startswith("| `usdPerNodeMonth`"))
     assert line.endswith("| 2026-03-26, 25 days old |")
+    assert "| 2026-11-22, dated later than that |" in comment  # the throughput's row
     assert "7,920" in line
     assert QUOTED in line
 
@@ -179,7 +279,7 @@ def test_a_pull_request_that_moves_its_own_goalposts_is_told(reviewed: Reviewed)
     comment = render(review)
     assert "**It sets the approved baseline** to 4 nodes, $35,780/month, by @<!-- -->boss." in comment
     assert "**It changes what judges it:** `policies/cost_guard/data/prices.toml`." in comment
-    assert "## ⚠️ WARN: `prod` loses $5,780 a month" in comment
+    assert "## ⚠️ WARN: `prod` costs $5,780 a month more than the managed API" in comment
     unchanged = reviewed(config(2, baseline=approved), config(2, baseline=approved))
     assert "approved baseline** to" not in render(unchanged)
 
@@ -203,7 +303,11 @@ def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None
     review = reviewed(config(4), config(2), waivers=lifting)
     comment = render(review)
     assert (review.outcome, review.exit_code(False), review.exit_code(True)) == (Outcome.WARN, 0, 4)
-    assert "⚠️ WARN: `prod` loses $5,780 a month, with break-even, probability waived" in comment
+    assert "## ⚠️ WARN: `prod` costs $5,780 a month more" in comment
+    assert "managed API, with break-even, probability waived\n" in comment
+    assert "It passes by waiver alone: who approves it accepts what is marked 🎫." in comment
+    assert comment.index("### Waivers") < comment.index("| Nodes")
+    assert "Any one of these, alone, with the waivers as they are:\n- a volume of at least 38.49B" in comment
     assert "- 🎫 **break-even**: 6B tokens/month cost $35,780/month" in comment
     said = "for the migration (FIN-1); ada mends it, grace allows it until 2026-06-01"
     assert f"| break-even | used | {said} |" in comment
@@ -231,6 +335,7 @@ def test_what_is_waived_of_rules_beside_the_verdict_is_told(reviewed: Reviewed) 
 
 def test_a_forks_comment_is_labelled_and_claims_no_resource_diff(reviewed: Reviewed) -> None:
     comment = render(reviewed(config(4), config(2), run=None, untrusted=True))
+    assert "## ⛔ BLOCK: `prod` costs $5,780 a month more than the managed API (no resource diff)\n" in comment
     assert "**No resource diff.**" in comment
     assert "Resource changes" not in comment
     assert "⛔ BLOCK" in comment

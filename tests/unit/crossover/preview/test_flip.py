@@ -51,6 +51,7 @@ def test_what_would_lift_a_block() -> None:
     assert turned["volume"].words == "a volume of at least 7.156B tokens/month (+19.3 %)"
     assert turned["managed price"].words == "a managed price of at least $5.97/M tokens (+19.4 %)"
     assert turned["nodes"].words == "3 nodes instead of 4"
+    assert turned["volume"].decided_by == "before that, break-even and probability still block"
 
 
 def test_what_would_block_what_passes() -> None:
@@ -61,13 +62,16 @@ def test_what_would_block_what_passes() -> None:
     assert turned["managed price"].at == Decimal("4.13")
     assert turned["nodes"].at == 4
     assert all(flip.level is Level.BLOCK for flip in turned.values())
+    assert turned["volume"].decided_by == "there break-even and probability block"
     assert turned["volume"].words.startswith("a volume of at most 3.987B tokens/month (-33.")
 
 
 def test_the_nearer_side_wins() -> None:
     """At 16B the two nodes are too small: capacity blocks above 2 × 4,759 × 2.628e6 / 1.3 = 19.24B, break-even below
     3.988B; the way up is the shorter one."""
-    assert found(scenario(2, "16e9"))["volume"].at == Decimal("1.925e10")
+    flip = found(scenario(2, "16e9"))["volume"]
+    assert (flip.at, flip.rules) == (Decimal("1.925e10"), ("capacity",))
+    assert flip.decided_by == "there capacity blocks"
 
 
 def test_a_block_that_no_single_input_lifts_says_nothing() -> None:
@@ -81,6 +85,14 @@ def test_a_redundancy_block_is_lifted_by_a_second_node_alone() -> None:
     turned = found(scenario(1))
     assert list(turned) == ["nodes"]
     assert turned["nodes"].words == "2 nodes instead of 1"
+    assert turned["nodes"].rules == ("redundancy",)
+
+
+def test_the_rule_that_decides_a_figure_is_named() -> None:
+    """4 nodes pay from 7.156B with the inputs as given; that half of the draws pay takes a little more."""
+    turned = found(scenario(4, uncertainty={"draws": 2000}))
+    assert turned["volume"].at > Decimal("7.156e9")
+    assert turned["volume"].rules == turned["managed price"].rules == ("probability",)
 
 
 def test_routes_are_varied_as_one_price() -> None:

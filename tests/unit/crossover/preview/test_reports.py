@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,6 +21,8 @@ from .test_comment import waiver, waivers
 Reviewed = Callable[..., Review]
 PATH = "stacks/config/Pulumi.prod.yaml"
 
+RELATIVE_URI = r"^(?!\.\.)[\w.~%!$&'()*+,;=@-]+(/[\w.~%!$&'()*+,;=@-]+)*$"
+"""RFC 3986: characters of a path's segments, with no scheme and no root before them."""
 SARIF_SHAPE: dict[str, Any] = {
     "type": "object",
     "required": ["version", "runs"],
@@ -40,8 +43,12 @@ SARIF_SHAPE: dict[str, Any] = {
                                     "rules": {
                                         "uniqueItems": True,
                                         "items": {
-                                            "required": ["id"],
-                                            "properties": {"shortDescription": {"required": ["text"]}},
+                                            "required": ["id", "shortDescription", "fullDescription", "help"],
+                                            "properties": {
+                                                "shortDescription": {"$ref": "#/$defs/text"},
+                                                "fullDescription": {"$ref": "#/$defs/text"},
+                                                "help": {"$ref": "#/$defs/text"},
+                                            },
                                         },
                                     }
                                 },
@@ -55,10 +62,11 @@ SARIF_SHAPE: dict[str, Any] = {
         },
     },
     "$defs": {
+        "text": {"required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}},
         "result": {
-            "required": ["message", "ruleId", "locations"],
+            "required": ["message", "ruleId", "level", "locations", "partialFingerprints"],
             "properties": {
-                "message": {"required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}},
+                "message": {"$ref": "#/$defs/text"},
                 "level": {"enum": ["none", "note", "warning", "error"]},
                 "ruleIndex": {"type": "integer", "minimum": 0},
                 "locations": {
@@ -69,14 +77,20 @@ SARIF_SHAPE: dict[str, Any] = {
                             "physicalLocation": {
                                 "required": ["artifactLocation"],
                                 "properties": {
-                                    "artifactLocation": {"properties": {"uri": {"pattern": "^[^/\\\\][^\\\\]*$"}}},
+                                    "artifactLocation": {
+                                        "required": ["uri"],
+                                        "properties": {"uri": {"pattern": RELATIVE_URI}},
+                                    },
                                     "region": {"properties": {"startLine": {"type": "integer", "minimum": 1}}},
                                 },
                             }
                         },
                     },
                 },
-                "partialFingerprints": {"additionalProperties": {"type": "string"}},
+                "partialFingerprints": {
+                    "required": ["primaryLocationLineHash"],
+                    "additionalProperties": {"type": "string"},
+                },
                 "suppressions": {
                     "items": {
                         "required": ["kind"],
@@ -88,10 +102,11 @@ SARIF_SHAPE: dict[str, Any] = {
                     }
                 },
             },
-        }
+        },
     },
 }
-"""What SARIF 2.1.0 (OASIS, 3.13 to 3.35) demands of the properties that we write."""
+"""What SARIF 2.1.0 (OASIS, 3.13 to 3.35) demands of the properties that we write, and GitHub's code scanning besides:
+a text, a place and a fingerprint for each result, three texts for each rule."""
 
 
 @pytest.fixture
@@ -141,6 +156,66 @@ def test_a_waived_finding_is_suppressed_with_its_reason(blocked: Review) -> None
     suppressed = {r["ruleId"]: r["suppressions"] for r in run["results"] if "suppressions" in r}
     assert list(suppressed) == ["probability"]
     assert suppressed["probability"][0]["justification"].startswith("for the migration (FIN-1); ada mends it")
+
+
+def test_the_waiver_that_counts_is_the_justification(reviewed: Reviewed) -> None:
+    """Of two for a rule, in the file's order, the first one is void."""
+    entries = [waiver(), waiver("probability", costCapUsdPerMonth=20000), waiver("probability", reason="the second")]
+    review = reviewed(config(4), waivers=waivers(*entries))
+    (run,) = sarif.document(review, rules.known())["runs"]
+    jsonschema.validate(run["results"], {"items": {"required": ["suppressions"]}})
+    told = {r["ruleId"]: r["suppressions"][0]["justification"] for r in run["results"]}
+    assert told["probability"].startswith("the second (FIN-1)")
+
+
+@pytest.mark.parametrize(
+    ("error", "uri", "line"),
+    [
+        (f"{PATH}:7: crossover:managed: missing", PATH, 7),
+        ("waivers.yaml:3: policy: there is no rule", "waivers.yaml", 3),
+        ("prices.toml: line 9: a/b: source: missing", "policies/cost_guard/data/prices.toml", 9),
+        ("usage/my prod.csv:12: negative", "usage/my%20prod.csv", 12),
+        ("usage/prod.json: no such file", "usage/prod.json", 1),
+        ("/home/runner/prices.toml:4: missing", PATH, 1),
+        ("../prices.toml:4: missing", PATH, 1),
+        ("C:\\prices.toml:4: missing", PATH, 1),
+        (f"{PATH}:0: nothing", PATH, 1),
+        ("workload.tokensPerMonth: missing", PATH, 1),
+        ("", PATH, 1),
+    ],
+)
+def test_an_error_is_found_in_its_own_file(reviewed: Reviewed, error: str, uri: str, line: int) -> None:
+    """From the repository's root: GitHub refuses a file with an absolute URI, a text that is empty, or a line 0."""
+    review = reviewed(config(2), run=None)
+    broken = replace(review, head=replace(review.head, verdict=None, errors=(error,)))
+    document = sarif.document(broken, rules.known())
+    jsonschema.validate(document, SARIF_SHAPE)
+    (result,) = document["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (uri, line)
+
+
+def test_sarif_has_no_more_than_github_shows(reviewed: Reviewed) -> None:
+    """5,000 results, the worst first; no text without end, and no link in one."""
+    advice = tuple(
+        Violation("tags", "company", "advisory", f"urn::{n}", "[x](http://a.example) " * 500) for n in range(20)
+    )
+    many = (*advice, Violation("node-outside-fleet", "cost-guard", "mandatory", "urn::a", "outside")) + advice * 300
+    (run,) = sarif.document(reviewed(config(2), run=Run(violations=many)), rules.known())["runs"]
+    assert len(run["results"]) == sarif.MOST_RESULTS
+    assert run["results"][0]["ruleId"] == "node-outside-fleet"
+    text = run["results"][1]["message"]["text"]
+    assert len(text) == sarif.MOST_MESSAGE
+    assert "](" not in text
+    jsonschema.validate({"version": "2.1.0", "runs": [{**run, "results": run["results"][:50]}]}, SARIF_SHAPE)
+
+
+def test_rules_say_what_to_do(blocked: Review) -> None:
+    """With the page on which they are described."""
+    (run,) = sarif.document(blocked, rules.known())["runs"]
+    told = {rule["id"]: rule["help"]["text"] for rule in run["tool"]["driver"]["rules"]}
+    assert told["probability"].endswith(" See docs/reference/policies.md#probability.")
+    assert told["rule-in-force"] == "See docs/howto/pull-requests.md."
 
 
 def test_fingerprints_do_not_change_with_figures(reviewed: Reviewed) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +40,7 @@ def test_each_job_has_its_permissions_and_no_more(workflow: dict[Any, Any]) -> N
     assert workflow["permissions"] == {}
     assert {name: job["permissions"] for name, job in workflow["jobs"].items()} == {
         "preview": {"contents": "read", "id-token": "write"},
-        "report": {"pull-requests": "write", "security-events": "write"},
+        "report": {"pull-requests": "write", "security-events": "write", "actions": "read"},
         "fork": {"contents": "read"},
     }
 
@@ -64,7 +67,7 @@ def test_a_fork_gets_no_secret_and_is_not_checked_out(workflow: dict[Any, Any]) 
 
 
 def test_a_blocked_preview_is_commented_on_too(workflow: dict[Any, Any]) -> None:
-    assert workflow["jobs"]["report"]["if"].startswith("always() && ")
+    assert workflow["jobs"]["report"]["if"] == "always() && needs.preview.result != 'skipped'"
     assert any(s.get("if") == "always()" and "upload-artifact" in s["uses"] for s in steps(workflow, "preview"))
 
 
@@ -86,6 +89,98 @@ def test_the_marker_is_the_one_that_the_comment_has(workflow: dict[Any, Any]) ->
     (step,) = (step for step in steps(workflow, "report") if "marker=" in step.get("run", ""))
     assert 'marker="<!-- crossover:stack=$STACK -->"' in step["run"]
     assert "github-actions[bot]" in step["run"]
+
+
+def test_every_job_ends_and_a_newer_push_replaces_an_older_one(workflow: dict[Any, Any]) -> None:
+    """No two runs of one pull request write its comment at the same time."""
+    assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
+    assert workflow["concurrency"] == {
+        "group": "preview-${{ github.event.pull_request.number }}",
+        "cancel-in-progress": True,
+    }
+
+
+GH = """#!/bin/sh
+# Stands in for GitHub: lists two pages of comments, and keeps what is written.
+case "$*" in
+  *--paginate*) cat "$PAGES" ;;
+  *) echo "$2 $3 $4" >"$WRITTEN"; cat preview/comment.md >>"$WRITTEN" ;;
+esac
+"""
+
+
+@pytest.fixture
+def commented(workflow: dict[Any, Any], tmp_path: Path) -> Callable[..., str]:
+    """Runs the step that comments on a pull request that has these comments, and returns what it wrote where."""
+    (step,) = (step for step in steps(workflow, "report") if "marker=" in step.get("run", ""))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "gh").write_text(GH)
+    (tools / "gh").chmod(0o755)
+    if shutil.which("jq") is None:
+        pytest.skip("jq is missing, which GitHub's machines have")
+
+    def run(*pages: list[dict[str, Any]], body: str = "", fails: bool = False) -> str:
+        (tmp_path / "pages").write_text("".join(json.dumps(page) for page in pages))
+        if body:
+            (tmp_path / "preview").mkdir()
+            (tmp_path / "preview" / "comment.md").write_text(body)
+        environment = {
+            "PATH": f"{tools}:{os.environ['PATH']}", "PAGES": str(tmp_path / ("none" if fails else "pages")),
+            "WRITTEN": str(tmp_path / "written"), "REPOSITORY": "o/r", "NUMBER": "7", "STACK": "prod", "RUN": "https://run",
+        }  # fmt: skip
+        # As GitHub runs it: with -e and nothing more.
+        done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, capture_output=True)
+        assert (done.returncode != 0) is fails, done.stderr
+        return (tmp_path / "written").read_text() if (tmp_path / "written").exists() else ""
+
+    return run
+
+
+MARKER = "<!-- crossover:stack=prod -->"
+BOT, PERSON = {"login": "github-actions[bot]"}, {"login": "ada"}
+
+
+def test_the_comment_is_updated_in_place(commented: Callable[..., str]) -> None:
+    """Found by its marker on any page; the first one, of this workflow alone, for this stack alone."""
+    first = [
+        {"id": 1, "user": PERSON, "body": f"{MARKER} mine"},
+        {"id": 2, "user": BOT, "body": "<!-- crossover:stack=prod-2 -->"},
+        {"id": 3, "user": BOT, "body": f"see {MARKER}"},
+    ]
+    second = [{"id": 4, "user": BOT, "body": f"{MARKER} old"}, {"id": 5, "user": BOT, "body": f"{MARKER} older"}]
+    said = commented(first, second, body=f"{MARKER}\nnew")
+    assert said == f"--method PATCH repos/o/r/issues/comments/4\n{MARKER}\nnew"
+
+
+def test_the_first_comment_is_a_new_one(commented: Callable[..., str]) -> None:
+    assert commented([], body=MARKER) == f"--method POST repos/o/r/issues/7/comments\n{MARKER}"
+
+
+def test_a_preview_without_a_report_is_said_to_have_failed(commented: Callable[..., str]) -> None:
+    """Else an old PASS would stay."""
+    said = commented([{"id": 4, "user": BOT, "body": f"{MARKER}\n## ✅ PASS"}])
+    assert said.startswith(
+        f"--method PATCH repos/o/r/issues/comments/4\n{MARKER}\n## 💥 FAILED: the preview of `prod` left"
+    )
+    assert "[its log](https://run) says why" in said
+
+
+def test_comments_that_cannot_be_listed_end_in_no_second_one(commented: Callable[..., str]) -> None:
+    assert commented([], body=MARKER, fails=True) == ""
+
+
+def test_what_is_waived_is_not_uploaded(workflow: dict[Any, Any], tmp_path: Path) -> None:
+    """GitHub's code scanning opens an alert of a suppressed result as of any other."""
+    if shutil.which("jq") is None:
+        pytest.skip("jq is missing, which GitHub's machines have")
+    (step,) = (step for step in steps(workflow, "report") if "sarif.json" in step.get("run", ""))
+    (tmp_path / "preview").mkdir()
+    results = [{"ruleId": "a"}, {"ruleId": "b", "suppressions": [{"kind": "external"}]}]
+    (tmp_path / "preview" / "sarif.json").write_text(json.dumps({"version": "2.1.0", "runs": [{"results": results}]}))
+    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, check=True)
+    left = json.loads((tmp_path / "preview" / "sarif.json").read_text())
+    assert left == {"version": "2.1.0", "runs": [{"results": [{"ruleId": "a"}]}]}
 
 
 def test_actionlint_has_no_complaint() -> None:
