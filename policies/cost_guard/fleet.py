@@ -64,6 +64,11 @@ class _Fleet(Section):
     def node_count(self) -> int:
         """How many nodes the fleet has."""
 
+    @property
+    @abstractmethod
+    def catalogue_keys(self) -> list[list[str]]:
+        """Node → whose price and throughput may count for it; none where both are given."""
+
     @model_validator(mode="before")
     @classmethod
     def _spare_fits_one_node(cls, data: object) -> object:
@@ -95,6 +100,10 @@ class QuotationFleet(_Fleet):
     def node_count(self) -> int:
         return self.nodes
 
+    @property
+    def catalogue_keys(self) -> list[list[str]]:
+        return []
+
 
 class SkuFleet(_Fleet):
     """Form 2: price and throughput of one SKU come from the catalogue."""
@@ -105,6 +114,10 @@ class SkuFleet(_Fleet):
     @property
     def node_count(self) -> int:
         return self.nodes
+
+    @property
+    def catalogue_keys(self) -> list[list[str]]:
+        return [[self.sku]] * self.nodes
 
 
 class LadderFleet(_Fleet):
@@ -124,6 +137,10 @@ class LadderFleet(_Fleet):
     @property
     def node_count(self) -> int:
         return len(self.nodes)
+
+    @property
+    def catalogue_keys(self) -> list[list[str]]:
+        return [[rung.catalogue_key for rung in node.candidates] for node in self.nodes.values()]
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

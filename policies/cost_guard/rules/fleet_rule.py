@@ -17,7 +17,7 @@ from cost_guard.verdict import CODES, RULES, Level, Verdict
 from .rule import Finding, Rule
 
 if TYPE_CHECKING:
-    from cost_guard.fleet import LadderFleet
+    from cost_guard.fleet import Fleet
     from cost_guard.prices import Catalogue
 
 FLEET_TYPE = "crossover:index:Fleet"
@@ -37,11 +37,11 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
     return gate.judge(args)
 
 
-def ladder(args: ResourceValidationArgs) -> tuple[LadderFleet | None, Catalogue]:
-    """`gate.ladder`. Raises UnknownValueError, ScenarioError and CatalogueError."""
+def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
+    """`gate.fleet`. Raises UnknownValueError, ScenarioError and CatalogueError."""
     from . import gate
 
-    return gate.ladder(args)
+    return gate.fleet(args)
 
 
 def fleet_rule(code: str, severity: Severity, remediation: str) -> Rule:

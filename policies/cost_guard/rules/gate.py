@@ -19,7 +19,7 @@ from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
 from cost_guard.evaluate import evaluate
-from cost_guard.fleet import LadderFleet, QuotationFleet
+from cost_guard.fleet import Fleet, QuotationFleet
 from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
 from cost_guard.usage import parse_usage
 from cost_guard.verdict import Verdict
@@ -45,12 +45,10 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 
 
-def ladder(args: ResourceValidationArgs) -> tuple[LadderFleet | None, Catalogue]:
-    """The fleet in a Fleet's inputs, None unless its nodes are given, and the catalogue. Raises UnknownValueError,
-    ScenarioError and CatalogueError."""
+def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
+    """What a Fleet's inputs ask for, and the catalogue. Raises UnknownValueError, ScenarioError and CatalogueError."""
     data = {key: value for key, value in plain(args.props).items() if key not in BESIDE}
-    fleet = parse_scenario(data).fleet
-    return fleet if isinstance(fleet, LadderFleet) else None, load_catalogue()
+    return parse_scenario(data).fleet, load_catalogue()
 
 
 def warm_up() -> None:

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 from pulumi_policy import ResourceValidationArgs, Severity
 from pydantic import Field
 
-from .fleet_rule import FLEET_TYPE, ladder
+from .fleet_rule import FLEET_TYPE, fleet
 from .rule import NoConfig, rule
 
 if TYPE_CHECKING:
-    from cost_guard.fleet import Candidate
     from cost_guard.prices import Catalogue
 
-INTERRUPTIBLE = re.compile(r"(^|[-_./])(spot|interruptible|preemptible)($|[-_./])")
+INTERRUPTIBLE = re.compile(r"(^|[-_./])(spot|interruptible|preemptible)($|[-_./])", re.IGNORECASE)
 """In the name of a SKU that the catalogue does not know."""
 
 
@@ -33,28 +32,26 @@ class Config(NoConfig):
 
 
 def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
-    fleet, catalogue = ladder(args)
-    if fleet is None:
-        return
-    losses = [[_loss(rung, catalogue) for rung in node.candidates] for node in fleet.nodes.values()]
+    wanted, catalogue = fleet(args)
+    losses = [[_loss(key, catalogue) for key in keys] for keys in wanted.catalogue_keys]
     spot = [max(known) for node in losses if (known := [loss for loss in node if loss is not None])]
-    share = len(spot) / fleet.node_count
+    share = len(spot) / wanted.node_count
     if share > config.max_share:
         yield (
-            f"{len(spot)} of {fleet.node_count} nodes are on interruptible machines, {share:.0%}; "
-            f"at most {config.max_share:.0%} may be"
+            f"{len(spot)} of {wanted.node_count} nodes are on interruptible machines, {share:.1%}; "
+            f"at most {config.max_share:.1%} may be"
         )
     away = max(1, ceil(max(spot) * len(spot))) if spot else 0
-    if away > fleet.spare_nodes:
-        yield f"{away} of {len(spot)} interruptible nodes may be away at once, and spareNodes is {fleet.spare_nodes}"
+    if away > wanted.spare_nodes:
+        yield f"{away} of {len(spot)} interruptible nodes may be away at once, and spareNodes is {wanted.spare_nodes}"
 
 
-def _loss(rung: Candidate, catalogue: Catalogue) -> Decimal | None:
+def _loss(key: str, catalogue: Catalogue) -> Decimal | None:
     """The share of the time for which it is away, 0 where that is not known; None for one that stays."""
-    price = catalogue.prices.get(rung.catalogue_key)
+    price = catalogue.prices.get(key)
     if price is not None and price.terms == "spot":
         return price.interruption_loss
-    return Decimal(0) if INTERRUPTIBLE.search(rung.sku) else None
+    return Decimal(0) if INTERRUPTIBLE.search(key) else None
 
 
 RULE = rule(

@@ -66,7 +66,7 @@ def test_half_of_the_nodes_may_be_interruptible_and_the_spare_covers_one(ladder:
     assert found("spot-share", fleet(ladder, rung, SPOT, ON_DEMAND), FLEET_TYPE) == []
     assert found("spot-share", fleet(ladder, rung, SPOT, SPOT, ON_DEMAND, ON_DEMAND), FLEET_TYPE) == []
     (text,) = found("spot-share", fleet(ladder, rung, SPOT, SPOT, ON_DEMAND), FLEET_TYPE)
-    assert text == "2 of 3 nodes are on interruptible machines, 67%; at most 50% may be"
+    assert text == "2 of 3 nodes are on interruptible machines, 66.7%; at most 50.0% may be"
     (text,) = found("spot-share", fleet(ladder, rung, SPOT, ON_DEMAND, spare=0), FLEET_TYPE)
     assert text == "1 of 1 interruptible nodes may be away at once, and spareNodes is 0"
     assert found("spot-share", fleet(ladder, rung, ON_DEMAND, ON_DEMAND, spare=0), FLEET_TYPE) == []
@@ -79,11 +79,19 @@ def test_one_interruptible_rung_makes_a_node_interruptible(ladder: Build, rung: 
     assert found("spot-share", inputs, FLEET_TYPE)[0].startswith("2 of 2 nodes are on interruptible machines")
 
 
+def test_a_fleet_of_one_sku_is_interruptible_as_a_whole(ladder: Build) -> None:
+    """Form 2, whose SKU the catalogue knows as spot, or which only sounds so, in whatever case."""
+    for sku in (SPOT, "vastai/8x-SPOT"):
+        inputs = ladder().to_inputs() | {"fleet": {"nodes": 2, "sku": sku}}
+        assert found("spot-share", inputs, FLEET_TYPE)[0].startswith("2 of 2 nodes are on interruptible machines")
+    assert found("spot-share", ladder().to_inputs() | {"fleet": {"nodes": 2, "sku": ON_DEMAND}}, FLEET_TYPE) == []
+
+
 def test_the_share_is_configured_and_a_misspelt_property_is_refused(ladder: Build, rung: Rung) -> None:
     """The engine takes any name, and Pydantic none but its own."""
     inputs = fleet(ladder, rung, SPOT, ON_DEMAND)
     (text,) = found("spot-share", inputs, FLEET_TYPE, config={"maxShare": 0.25})
-    assert text.endswith("at most 25% may be")
+    assert text.endswith("at most 25.0% may be")
     (text,) = found("spot-share", inputs, FLEET_TYPE, config={"maxShar": 1})
     assert text == "the rule's configuration cannot be used: maxShar: unknown property; known are maxShare"
     assert len(found("spot-share", inputs, FLEET_TYPE, config={"maxShare": 2})) == 1
