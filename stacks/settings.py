@@ -163,7 +163,7 @@ class Settings(Frozen):
             )
         if self.gateway.tls_server_name is None and any(host.cloud != "local" for host in hosts):
             raise ValueError(
-                "gateway.tlsServerName is missing: away from this computer the endpoint needs TLS, or its key travels "
+                "gateway.tlsServerName: missing; away from this computer the endpoint needs TLS, or its key travels "
                 "in clear. Name the host that clients will ask for, like llm.example.com"
             )
 

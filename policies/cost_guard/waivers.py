@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from . import strict_yaml, wording
 from .fields import Day, Name, Section, UsdAboveZero
+from .places import Lines, told
 from .quantity import refuse, shown
 from .registry import FLEET_CODES, MANDATORY, NEVER_WAIVED
 from .tables import Text
@@ -239,37 +240,31 @@ def load_waivers(folder: Path) -> Waivers:
 def read_waivers(path: Path) -> Waivers:
     """The file's. Raises WaiverError."""
     try:
-        text = path.read_text("utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise WaiverError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise WaiverError([f"{path}: is not UTF-8"]) from None
-    return parse_waivers(text, path.name)
+    return parse_waivers(content, path.name)
 
 
-def parse_waivers(text: str, file: str = FILE) -> Waivers:
-    """The file's text: a list of entries, or nothing. Raises WaiverError."""
+def parse_waivers(content: str | bytes, file: str = FILE) -> Waivers:
+    """The file's content: a list of entries, or nothing. Raises WaiverError."""
     try:
-        tree, document = strict_yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise WaiverError([f"{file}:{line}: not YAML: {error.problem}"]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise WaiverError([f"{file}: not YAML: {str(error).splitlines()[0]}"]) from None
+        document, lines = strict_yaml.load(content, file, _Loader)
+    except strict_yaml.Refused as error:
+        raise WaiverError([str(error)]) from None
     if document is None:
         return replace(NO_WAIVERS, file=file)
     if not isinstance(document, list):
-        raise WaiverError([f"{file}:1: expected a list of waivers, got {shown(document)}"])
-    assert isinstance(tree, yaml.SequenceNode)
+        raise WaiverError([told(file, 1, "", f"expected a list of waivers, got {shown(document)}")])
     entries, complaints = [], []
-    for entry, node in zip(document, tree.value, strict=True):
+    for number, entry in enumerate(document):
         try:
             entries.append(Waiver.model_validate(entry))
         except ValidationError as error:
-            complaints += [_complaint(file, node, detail) for detail in error.errors(include_url=False)]
+            complaints += [_complaint(lines, str(number), detail) for detail in error.errors(include_url=False)]
     if complaints:
         raise WaiverError(complaints)
-    return Waivers(tuple(entries), tuple(node.start_mark.line + 1 for node in tree.value), file)
+    return Waivers(tuple(entries), tuple(lines.at((str(number),)) for number in range(len(entries))), file)
 
 
 class _Loader(yaml.SafeLoader):
@@ -279,14 +274,10 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))
 
 
-def _complaint(file: str, entry: yaml.Node, detail: ErrorDetails) -> str:
+def _complaint(lines: Lines, number: str, detail: ErrorDetails) -> str:
     """One line: file, line and key, what is wrong and what to do."""
     key = str(detail.get("ctx", {}).get("key") or next(iter(detail["loc"]), ""))
-    line = entry.start_mark.line + 1
-    for name, _ in entry.value if isinstance(entry, yaml.MappingNode) else ():
-        if name.value == key:
-            line = name.start_mark.line + 1
-    return f"{file}:{line}: {key}{': ' if key else ''}{_words(key, detail)}"
+    return told(lines.file, lines.at((number, key)), key, _words(key, detail))
 
 
 def _words(key: str, detail: ErrorDetails) -> str:

@@ -25,7 +25,6 @@ from scripts.crossover import checks
 from scripts.crossover.checks import Wanted
 from scripts.crossover.clouds import Answer, ask
 from scripts.crossover.output import console, emit_json, styled, table
-from scripts.crossover.preview.evaluation import located
 from scripts.crossover.preview.source import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack import REPOSITORY, AsJson, Stack, StackError, nodes, project, pulumi
 from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
@@ -123,7 +122,7 @@ def _configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
     try:
         scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, NAMESPACE)
     except ScenarioError as e:
-        raise StackError("; ".join(located(e.lines, config))) from None
+        raise StackError("; ".join(config.lines.located(e.lines))) from None
     if not isinstance(scenario.fleet, LadderFleet):
         raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
     return config.values, scenario.fleet

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
+from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario, within
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.scenario import Baseline
 from cost_guard.verdict import Verdict
 from rich.console import Console
 
@@ -88,10 +89,19 @@ def command(
 
 def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
-    data = read_document(file)
-    scenario, usage = parse_scenario(data, prefix=""), read_usage(data, file.parent)
-    approved = parse_baseline(read_document(baseline), prefix="baseline: ") if baseline else None
-    return evaluate(scenario, load_catalogue(), day, approved, bills_money=False, usage=usage)
+    data, lines = read_document(file)
+    with within(lines):
+        scenario, usage = parse_scenario(data, prefix=""), read_usage(data, file.parent)
+        return evaluate(scenario, load_catalogue(), day, _approved(baseline), bills_money=False, usage=usage)
+
+
+def _approved(file: Path | None) -> Baseline | None:
+    """Raises ScenarioError."""
+    if file is None:
+        return None
+    data, lines = read_document(file)
+    with within(lines):
+        return parse_baseline(data, prefix="")
 
 
 def _day(given: str | None) -> date | None:

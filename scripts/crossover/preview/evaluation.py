@@ -89,10 +89,10 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
     except ConfigError as error:
         return Side(tree.ref, config, errors=error.lines)
     except ScenarioError as error:
-        return Side(tree.ref, config, errors=located(error.lines, config))
+        return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
     except SettingsError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
-        return Side(tree.ref, config, errors=located(lines, config))
+        return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
 
 
 Judged = tuple[Scenario, Baseline | None, Usage | None]
@@ -116,18 +116,3 @@ def _usage_file(config: StackConfig) -> str | None:
     named = usage_path(config.values)
     outside = named is None or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts
     return None if outside else named
-
-
-def located(lines: list[str], config: StackConfig) -> tuple[str, ...]:
-    """Each line with the file and the line of the key that it begins with; what speaks of another file, as it is."""
-    return tuple(
-        line if (place := _place(line, config)) is None else f"{config.path}:{config.line(place)}: {line}"
-        for line in lines
-    )
-
-
-def _place(line: str, config: StackConfig) -> tuple[str, ...] | None:
-    """The key that a message begins with: "crossover:fleet.nodes[0]: …", or without the namespace."""
-    key = line.removeprefix(NAMESPACE).partition(": ")[0].replace("[", ".").replace("]", "")
-    place = tuple(part for part in key.split(".") if part)
-    return place if line.startswith(NAMESPACE) or (place and place[0] in config.values) else None

@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from cost_guard import wording
+from cost_guard.places import Place
 from cost_guard.registry import ADVISORY, WAIVERS
 from cost_guard.scenario import Baseline
-from cost_guard.strict_yaml import Place
 from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
@@ -127,7 +127,7 @@ class Review:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """All of them, the worst first."""
-        found = [Finding(CONFIGURATION, "ERROR", line, _line_of(line)) for line in self.head.errors]
+        found = [Finding(CONFIGURATION, "ERROR", line, self._told_line(line)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
         if self.run is not None:
             found += [
@@ -191,8 +191,13 @@ class Review:
         covered = (violation.rule, level) in told or (violation.rule in weakened and (violation.rule, "BLOCK") in told)
         return violation.rule not in SHOWN_BY_THE_PACK and not covered
 
+    def _told_line(self, error: str) -> int:
+        """The line that an error names; 1 where it speaks of another file."""
+        line = error.removeprefix(f"{self.path}:").partition(":")[0]
+        return int(line) if line.isdecimal() else 1
+
     def _line(self, place: Place) -> int:
-        return self.head.config.line(place) if self.head.config else 1
+        return self.head.config.lines.at(place) if self.head.config else 1
 
 
 def waiver_words(waiver: Waiver) -> str:
@@ -203,9 +208,3 @@ def waiver_words(waiver: Waiver) -> str:
         f"{waiver.reason.strip()} ({waiver.ticket}); {waiver.owner} mends it, {waiver.approver} allows it until "
         f"{waiver.expires}{up_to}"
     )
-
-
-def _line_of(error: str) -> int:
-    """The line that an error names: "path:12: …"."""
-    line = error.split(":")[1] if error.count(":") > 1 else ""
-    return int(line) if line.isdigit() else 1

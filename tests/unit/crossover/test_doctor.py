@@ -235,7 +235,7 @@ def test_what_the_gate_cannot_judge_by_hides_no_other_check(monkeypatch: pytest.
     """A price row that is wrong, or a day that is none, is a failed check and no traceback."""
 
     def refused() -> Any:
-        raise CatalogueError("prices.toml: line 9: a/b: source: missing; every row needs it")
+        raise CatalogueError("prices.toml:9: a/b.source: missing; it has no default, set it")
 
     if broken == "catalogue":
         monkeypatch.setattr(doctor, "load_catalogue", refused)
@@ -245,7 +245,7 @@ def test_what_the_gate_cannot_judge_by_hides_no_other_check(monkeypatch: pytest.
     done = run("--json")
     found = {check["name"]: check for check in json.loads(done.stdout)}
     assert (done.exit_code, found["prices"]["level"], found["cloud local"]["level"]) == (1, "fail", "ok")
-    assert ("line 9" if broken == "catalogue" else "CROSSOVER_TODAY is 'soon'") in found["prices"]["detail"]
+    assert ("prices.toml:9" if broken == "catalogue" else "CROSSOVER_TODAY is 'soon'") in found["prices"]["detail"]
 
 
 def test_a_structured_value_may_stand_as_json_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

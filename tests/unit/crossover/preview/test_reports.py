@@ -124,8 +124,8 @@ def test_sarif_points_at_the_line_of_the_key(blocked: Review) -> None:
     (run,) = sarif.document(blocked, rules.known())["runs"]
     places = {r["ruleId"]: r["locations"][0]["physicalLocation"] for r in run["results"]}
     assert places["break-even"]["artifactLocation"]["uri"] == PATH
-    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines["workload", "tokensPerMonth"]
-    assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines["fleet", "nodes", "b"]
+    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines.known["workload", "tokensPerMonth"]
+    assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines.known["fleet", "nodes", "b"]
 
 
 def test_a_route_without_a_price_is_found_at_the_routes(reviewed: Reviewed) -> None:
@@ -133,7 +133,7 @@ def test_a_route_without_a_price_is_found_at_the_routes(reviewed: Reviewed) -> N
     review = reviewed(config(2, managed={"routes": [{"model": "no-such-model", "share": 1}]}))
     assert review.head.config is not None
     (line,) = [finding.line for finding in review.findings if finding.rule == "price-known"]
-    assert line == review.head.config.lines["managed", "routes"]
+    assert line == review.head.config.lines.known["managed", "routes"]
 
 
 def test_a_waived_finding_is_suppressed_with_its_reason(blocked: Review) -> None:
