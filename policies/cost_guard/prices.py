@@ -95,12 +95,6 @@ class Price(Row):
         assert self.usd_per_hour is not None
         return self.usd_per_hour * HOURS_PER_MONTH
 
-    @property
-    def effective_usd_per_month(self) -> Decimal:
-        """What a month of service costs: price/(1 − interruptionLoss), and upfrontUsd spread over the commitment."""
-        served = self.usd_per_month / (1 - self.interruption_loss)
-        return served + self.upfront_usd / (self.commitment_months or 1)
-
     def describe(self) -> str:
         """E.g. "live price seen 2026-09-20 is $22.32/h × 730 = $16,293.60"."""
         return f"{self._figure()}{self._conditions()}"

@@ -102,9 +102,9 @@ class Waiver(Section):
         """Whether it speaks of that stack."""
         return fnmatchcase(stack, self.stack)
 
-    def covers(self, code: str, stack: str, urn: str) -> bool:
+    def covers(self, code: str, urn: str) -> bool:
         """Whether it speaks of that violation, whatever it is worth."""
-        return self.policy == code and self.covers_stack(stack) and fnmatchcase(urn, self.urn)
+        return self.policy == code and self.covers_stack(stack_of(urn)) and fnmatchcase(urn, self.urn)
 
     def by_dates(self, today: date) -> Status:
         """Not begun, valid or expired; whether it is void shows only at a cost."""
@@ -154,20 +154,18 @@ class Waivers:
         """Where an entry begins."""
         return self.lines[self.entries.index(waiver)]
 
-    def ruling(
-        self, code: str, stack: str, urn: str, today: date, usd_per_month: Decimal | None = None
-    ) -> Waiver | None:
+    def ruling(self, code: str, urn: str, today: date, usd_per_month: Decimal | None = None) -> Waiver | None:
         """What covers a violation: one that is valid if there is one, else the one that expires last, else None."""
-        covering = [waiver for waiver in self.entries if waiver.covers(code, stack, urn)]
+        covering = [waiver for waiver in self.entries if waiver.covers(code, urn)]
         order = (Status.VALID, Status.VOID, Status.NOT_BEGUN, Status.EXPIRED)
         covering.sort(key=lambda w: (order.index(w.status(today, usd_per_month)), -w.expires.toordinal()))
         return covering[0] if covering else None
 
     def settle(
-        self, code: str, message: str, stack: str, urn: str, today: date, usd_per_month: Decimal | None = None
+        self, code: str, message: str, urn: str, today: date, usd_per_month: Decimal | None = None
     ) -> tuple[Level, str]:
         """A violation's level, BLOCK or WAIVED, and its message with what a waiver says of it."""
-        waiver = self.ruling(code, stack, urn, today, usd_per_month)
+        waiver = self.ruling(code, urn, today, usd_per_month)
         if waiver is None:
             return Level.BLOCK, message
         valid = waiver.status(today, usd_per_month) is Status.VALID
@@ -181,14 +179,14 @@ class Waivers:
             for waiver in self.entries
             if waiver.covers_stack(stack)
             and waiver.by_dates(today) is Status.VALID
-            and not any(waiver.covers(code, stack, urn) for code, urn in seen)
+            and not any(waiver.covers(code, urn) for code, urn in seen)
         )
 
 
 NO_WAIVERS = Waivers()
 
 
-def apply(verdict: Verdict, waivers: Waivers, stack: str, urn: str, today: date) -> Verdict:
+def apply(verdict: Verdict, waivers: Waivers, urn: str, today: date) -> Verdict:
     """The verdict with its BLOCKs waived where a waiver covers them; its level is then at least WARN.
 
     `urn` is the Fleet's (`fleet_urn`). A BLOCK that an expired or void waiver covers says so. Waivers of the verdict's
@@ -199,14 +197,14 @@ def apply(verdict: Verdict, waivers: Waivers, stack: str, urn: str, today: date)
     def settled(reason: Reason) -> Reason:
         if reason.level is not Level.BLOCK:
             return reason
-        level, message = waivers.settle(reason.code, reason.message, stack, urn, today, fixed)
+        level, message = waivers.settle(reason.code, reason.message, urn, today, fixed)
         return replace(reason, level=level, message=message)
 
     told = tuple(settled(reason) for reason in verdict.reasons)
     blocked = [(reason.code, urn) for reason in verdict.reasons if reason.level is Level.BLOCK]
     unneeded = tuple(
         unused_words(waiver)
-        for waiver in waivers.unused(stack, today, blocked)
+        for waiver in waivers.unused(stack_of(urn), today, blocked)
         if waiver.policy in FLEET_CODES and fnmatchcase(urn, waiver.urn)
     )
     if told == verdict.reasons and not unneeded:
@@ -223,6 +221,11 @@ def unused_words(waiver: Waiver) -> str:
 def fleet_urn(stack: str, project: str = "crossover", name: str = "fleet") -> str:
     """The URN of a Fleet at the top of a stack."""
     return f"urn:pulumi:{stack}::{project}::crossover:index:Fleet::{name}"
+
+
+def stack_of(urn: str) -> str:
+    """The stack's name of urn:pulumi:<stack>::…"""
+    return urn.split("::", 1)[0].removeprefix("urn:pulumi:")
 
 
 def load_waivers(folder: Path) -> Waivers:

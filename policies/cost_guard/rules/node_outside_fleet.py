@@ -18,7 +18,7 @@ from typing import Any
 from pulumi_policy import ResourceValidationArgs, Severity
 
 from .fleet_rule import FLEET_TYPE
-from .rule import plain, rule
+from .rule import rule, unwrapped
 
 NODE_TYPE = "gpucloud:index:Node"
 GATEWAY_TYPE = "crossover:index:Gateway"
@@ -50,7 +50,7 @@ def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
 
 
 def _remember(urn: str, props: Mapping[str, Any]) -> None:
-    nodes = plain(props["fleet"]).get("nodes")
+    nodes = unwrapped(props["fleet"]).get("nodes")
     ladders = [_rungs(node["candidates"]) for node in nodes.values()] if isinstance(nodes, Mapping) else []
     with _lock:
         _ladders[urn] = ladders
@@ -84,7 +84,7 @@ def _complaint(args: ResourceValidationArgs) -> str | None:
 
 
 def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
-    rungs = _rungs(plain(args.props["candidates"]))
+    rungs = _rungs(unwrapped(args.props["candidates"]))
     if FLEET_TYPE in parents:
         return _not_of_fleet(args, rungs)
     if GATEWAY_TYPE not in parents:

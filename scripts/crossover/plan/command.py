@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario, within
-from cost_guard.evaluate import evaluate
+from cost_guard.deployment import parse_deployment
+from cost_guard.errors import ScenarioError, parse_baseline, within
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.scenario import Baseline
 from cost_guard.verdict import Verdict
@@ -91,8 +92,9 @@ def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
-        scenario, usage = parse_scenario(data, prefix=""), read_usage(data, file.parent)
-        return evaluate(scenario, load_catalogue(), day, _approved(baseline), bills_money=False, usage=usage)
+        given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
+        given = replace(given, baseline=_approved(baseline))
+        return given.verdict(load_catalogue(), day, bills_money=False)
 
 
 def _approved(file: Path | None) -> Baseline | None:

@@ -85,7 +85,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
     if head.config is None and not head.errors:
         head = Side(head.name, errors=(f"{path}:1: there is no such file; has stack {stack} another name?",))
     if unpriced or broken:
-        head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *unpriced, *broken))
+        head = replace(head, verdict=None, deployment=None, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
         before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
@@ -97,7 +97,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         base=before,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
-        flips=flips(head.scenario, gate.vary(head)) if head.scenario else (),
+        flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
     )
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from cost_guard.mix import effective_usd_per_month
 from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, check_dates, load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,7 +200,7 @@ def test_a_row_of_the_future_is_told_with_its_line(tmp_path: Path) -> None:
 def test_terms_make_the_effective_price(tmp_path: Path, more: str, month: str) -> None:
     """Of $1 an hour: price/(1 − loss) where it is spot, what is paid up front spread over the commitment."""
     price = load_catalogue(written(tmp_path, GOOD + more)).prices["a/b"]
-    assert (price.usd_per_month, price.effective_usd_per_month) == (Decimal(730), Decimal(month))
+    assert (price.usd_per_month, effective_usd_per_month(price)) == (Decimal(730), Decimal(month))
 
 
 def test_terms_and_contracts_are_told(tmp_path: Path) -> None:
