@@ -10,7 +10,7 @@ from typing import Any
 from providers.base import Candidate
 
 
-class Level(StrEnum):
+class Grade(StrEnum):
     """`fail` ends `crossover doctor` with exit code 1: `up` would fail, or be refused."""
 
     OK = "ok"
@@ -23,7 +23,7 @@ class Check:
     """One line. `remedy` is empty where all is well."""
 
     name: str
-    level: Level
+    level: Grade
     detail: str
     remedy: str = ""
 

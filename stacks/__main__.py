@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pulumi
 from cost_guard.errors import ScenarioError
-from cost_guard.evaluate import evaluate
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.verdict import explain
-from cost_guard.waivers import WaiverError, apply, fleet_urn, load_waivers
+from cost_guard.waivers import WaiverError, fleet_urn, load_waivers
 
 from providers.resources import Credentials
 from stacks.fleet import Fleet
@@ -20,9 +19,8 @@ FLEET = "fleet"
 
 try:
     settings = from_pulumi()
-    verdict = evaluate(settings.scenario, load_catalogue(), today(), settings.baseline, usage=settings.usage)
     urn = fleet_urn(pulumi.get_stack(), pulumi.get_project(), FLEET)
-    verdict = apply(verdict, load_waivers(ROOT), pulumi.get_stack(), urn, today())
+    verdict = settings.deployment.verdict(load_catalogue(), today(), load_waivers(ROOT), urn)
 except (SettingsError, ScenarioError, CatalogueError, WaiverError) as e:
     raise pulumi.RunError(str(e)) from None
 

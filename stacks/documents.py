@@ -6,21 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cost_guard import strict_yaml
-from cost_guard.errors import ScenarioError
+from cost_guard.errors import ScenarioError, within
+from cost_guard.places import Lines
 from cost_guard.usage import Usage, parse_usage
 
 
-def read_document(path: Path) -> Any:
-    """The data of a YAML (so also JSON) file. Raises ScenarioError where it is none."""
+def read_document(path: Path, file: str = "") -> tuple[Any, Lines]:
+    """The data of a YAML (so also JSON) file, and where its keys stand. `file` is what messages call it, by default its
+    path. Raises ScenarioError where it is none, OSError."""
     try:
-        return strict_yaml.load(path.read_text("utf-8"))[1]
-    except yaml.MarkedYAMLError as error:
-        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise ScenarioError([f"{path.name}{where}: not YAML: {error.problem}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ScenarioError([f"{path.name}: not YAML: {str(error).splitlines()[0]}"]) from None
+        return strict_yaml.load(path.read_bytes(), file or str(path))
+    except strict_yaml.Refused as error:
+        raise ScenarioError([str(error)]) from None
+
+
+def usage_in(path: Path, file: str = "") -> Usage:
+    """The content of a usage file, called `file` as by `read_document`. Raises ScenarioError, OSError."""
+    data, lines = read_document(path, file)
+    with within(lines):
+        return parse_usage(data, "")
 
 
 def usage_path(scenario: object) -> str | None:
@@ -45,6 +50,6 @@ def read_usage(scenario: object, folder: Path, prefix: str = "") -> Usage | None
     if not path.is_file():
         raise ScenarioError([f"{key}: there is no file {named}; make it with `crossover usage import`"])
     try:
-        return parse_usage(read_document(path), f"{path.name}: ")
+        return usage_in(path, named)
     except OSError as error:
         raise ScenarioError([f"{key}: {named} cannot be read: {error.strerror}"]) from None

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
-from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
+from cost_guard.deployment import Deployment, parse_deployment
+from cost_guard.errors import ScenarioError
 from cost_guard.fleet import LadderFleet
 from cost_guard.scenario import Baseline, Scenario
 from cost_guard.usage import Usage
@@ -163,7 +164,7 @@ class Settings(Frozen):
             )
         if self.gateway.tls_server_name is None and any(host.cloud != "local" for host in hosts):
             raise ValueError(
-                "gateway.tlsServerName is missing: away from this computer the endpoint needs TLS, or its key travels "
+                "gateway.tlsServerName: missing; away from this computer the endpoint needs TLS, or its key travels "
                 "in clear. Name the host that clients will ask for, like llm.example.com"
             )
 
@@ -176,6 +177,11 @@ class Settings(Frozen):
                     f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
                     "take the others away, or give them a node of their own"
                 )
+
+    @property
+    def deployment(self) -> Deployment:
+        """What the gate judges."""
+        return Deployment(self.scenario, self.baseline, self.usage)
 
     @property
     def fleet(self) -> LadderFleet:
@@ -229,20 +235,13 @@ def parse(values: Mapping[str, Any], root: Path = ROOT) -> Settings:
         for key in values
         if key not in SCENARIO_KEYS and key not in own
     ]
-    parsed: dict[str, Any] = {}
+    given = {k: v for k, v in values.items() if k in own and k != "baseline"}
     try:
-        scenario = parse_scenario({k: v for k, v in values.items() if k in SCENARIO_KEYS}, NAMESPACE)
-        parsed["usage"] = usage = read_usage(values, root, NAMESPACE)
-        parsed["scenario"] = scenario if usage is None else scenario.with_usage(usage)
+        given |= vars(deployment_of(values, root))
     except ScenarioError as e:
         lines += e.lines
     try:
-        parsed["baseline"] = parse_baseline(values["baseline"]) if values.get("baseline") is not None else None
-    except ScenarioError as e:
-        lines += e.lines
-    rest = {k: v for k, v in values.items() if k in own and k != "baseline"}
-    try:
-        settings = Settings.model_validate({**rest, **parsed})
+        settings = Settings.model_validate(given)
     except ValidationError as e:
         # What is missing because it could not be parsed was said above.
         lines += [_line(error) for error in e.errors() if error["loc"] != ("scenario",)]
@@ -250,6 +249,13 @@ def parse(values: Mapping[str, Any], root: Path = ROOT) -> Settings:
         if not lines:
             return settings
     raise SettingsError("the stack's configuration cannot be used:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def deployment_of(values: Mapping[str, Any], root: Path) -> Deployment:
+    """What the gate judges, of configuration values as `parse` takes them, whatever the others say. Raises
+    ScenarioError."""
+    scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
+    return parse_deployment(scenario, values.get("baseline"), read_usage(values, root, NAMESPACE), NAMESPACE)
 
 
 def _value(text: str) -> Any:

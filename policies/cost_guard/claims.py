@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import operator
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, DecimalException, localcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from .prices import DATA, CatalogueError
+from .prices import DATA
 from .quantity import Number
+from .tables import parse_rows, read, wrong
 from .verdict import to_json_number
 
 Status = Literal["reproduces", "reproduces-if", "contradicts", "unverifiable"]
@@ -85,7 +85,8 @@ class Needs(_Strict):
 class Claim(_Strict):
     """One row of data/claims.toml."""
 
-    id: str
+    id: str = Field(alias="key")
+    """The name of its table."""
     source: str
     claim: str
     unit: str
@@ -135,7 +136,7 @@ def check(claim: Claim) -> Checked:
     if claim.kind == "unverifiable":
         return Checked(claim, computed, "unverifiable", None)
     if computed is None or claim.expected is None:
-        raise FormulaError(f"{claim.id}: a claim that is not unverifiable needs a formula and an expected figure")
+        raise FormulaError("a claim that is not unverifiable needs a formula and an expected figure")
     if _holds(claim, computed):
         return Checked(claim, computed, "reproduces-if" if claim.condition else "reproduces", claim.condition)
     return Checked(claim, computed, "contradicts", _would_need(claim))
@@ -155,15 +156,17 @@ def _would_need(claim: Claim) -> str | None:
         return claim.remedy
     value = compute(claim.needs.formula, {**claim.inputs, "expected": claim.expected})
     if not _holds(claim, compute(claim.formula, {**claim.inputs, claim.needs.input: value})):
-        raise FormulaError(f"{claim.id}: {claim.needs.input} = {value} would not give {claim.expected}")
+        raise FormulaError(f"{claim.needs.input} = {value} would not give {claim.expected}")
     shown = value.quantize(Decimal("0.01")).normalize()
     return f"would need {claim.needs.input} = {shown:,f} {claim.needs.unit}"
 
 
 def load_claims(path: Path = DATA / "claims.toml") -> list[Checked]:
     """Every claim of the data file, computed, in its order. Raises CatalogueError."""
-    try:
-        rows = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-        return [check(Claim.model_validate({"id": key, **row})) for key, row in rows.items()]
-    except (OSError, tomllib.TOMLDecodeError, FormulaError, ValidationError) as error:
-        raise CatalogueError(f"{path.name}: {error}") from error
+    text, checked = read(path), []
+    for claim in parse_rows(text, path.name, Claim).values():
+        try:
+            checked.append(check(claim))
+        except FormulaError as error:
+            raise wrong(text, path.name, (claim.id,), str(error)) from None
+    return checked

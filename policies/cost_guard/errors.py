@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from .fleet import FORM_MODELS, Candidate, LadderNode
+from .places import Lines, key_of
 from .quantity import shown
 from .scenario import Baseline, Route, Scenario
 
@@ -40,12 +42,21 @@ def parse_baseline(data: object, prefix: str = STACK_PREFIX + "baseline.") -> Ba
 def parse(model: type[_Model], data: object, prefix: str) -> _Model:
     """One of the models of this package from plain data. Raises ScenarioError, its lines with `prefix`."""
     if not isinstance(data, Mapping):
-        whole = prefix.rstrip(".: ") or f"the {model.__name__.lower()}"
-        raise ScenarioError([f"{whole}: expected a map of keys, got {shown(data)}"])
+        whole = prefix.rstrip(".:")
+        raise ScenarioError([f"{whole}{': ' if whole else ''}expected a map of keys, got {shown(data)}"])
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
         raise ScenarioError(_lines(model, error, prefix)) from None
+
+
+@contextmanager
+def within(lines: Lines) -> Iterator[None]:
+    """What a ScenarioError raised inside says of keys of that file then names it, and their lines."""
+    try:
+        yield
+    except ScenarioError as error:
+        raise ScenarioError(lines.located(error.lines)) from None
 
 
 def _lines(model: type[BaseModel], error: ValidationError, prefix: str) -> list[str]:
@@ -124,7 +135,4 @@ def _model_at(model: type[BaseModel], parents: tuple[int | str, ...]) -> type[Ba
 def _path(loc: tuple[int | str, ...]) -> str:
     """The keys as the user wrote them: without the tag that pydantic puts in for the form of the fleet."""
     parts = [part for place, part in enumerate(loc) if not (place == 1 and loc[0] == "fleet" and part in FORM_MODELS)]
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
+    return key_of(parts)

@@ -56,26 +56,21 @@ def evaluate(
     baseline: Baseline | None = None,
     *,
     bills_money: bool | None = None,
-    fleet_since: date | None = None,
-    volume_date: date | None = None,
     usage: Usage | None = None,
 ) -> Verdict:
     """The verdict on a deployment.
 
     `baseline` is what was approved and runs: a deployment within it is repair. `bills_money=False` makes price-fresh
-    and volume-measured advisory; by default it is read from the candidates' clouds. `fleet_since` is when the fleet
-    began to run, by default the baseline's date; `volume_date` is when the volume was measured, None where nothing
-    says. `usage` is the usage file: its numbers are the scenario's, and its last day is the volume's. Raises
-    ScenarioError where the scenario names a usage file and none is given, and for a volume given in millions.
+    and volume-measured advisory; by default it is read from the candidates' clouds. `usage` is where the scenario's
+    volume comes from (`Scenario.with_usage`), and its last day is the volume's. Raises ScenarioError where the numbers
+    of a usage file are not in the scenario that names it, and for a volume given in millions.
     """
-    if usage is not None:
-        scenario, volume_date = scenario.with_usage(usage), usage.to
-    elif scenario.workload.usage is not None:
+    if scenario.workload.usage is not None:
         raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
     soft = not (bills_money if bills_money is not None else _bills_money(scenario))
-    since = fleet_since or (baseline.date if baseline else None)
+    since, counted = baseline.date if baseline else None, usage.to if usage else None
     work, managed = scenario.workload, managed_price(scenario, catalogue)
-    common = [reasons.redundancy(scenario), reasons.volume_measured(work.kind, today, since, volume_date)]
+    common = [reasons.redundancy(scenario), reasons.volume_measured(work.kind, today, since, counted)]
     judged = []
     for rung in rungs(scenario, catalogue):
         case = case_of(scenario, rung, managed, baseline, today)

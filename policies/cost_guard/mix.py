@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
@@ -53,6 +54,12 @@ def terms_of(price: Price) -> Terms:
     if price.terms == "reserved":
         return Terms(month, Fraction(price.upfront_usd), price.commitment_months or 1)
     return Terms(month)
+
+
+def effective_usd_per_month(price: Price) -> Decimal:
+    """What a month of a node's service costs: price/(1 − interruptionLoss), and upfrontUsd spread over the
+    commitment."""
+    return to_decimal(terms_of(price).effective_usd_per_month)
 
 
 def extra_spare_nodes(price: Price | None, nodes: int) -> int:
@@ -107,7 +114,7 @@ def best_displaced(stairs: Staircase, total: Fraction) -> Displaced:
 
 def describe_terms(price: Price, nodes: int) -> str:
     """What the terms make of a row's price, in words; empty where that is nothing."""
-    month = wording.usd(to_decimal(terms_of(price).effective_usd_per_month))
+    month = wording.usd(effective_usd_per_month(price))
     if price.terms == "spot":
         more = wording.count(extra_spare_nodes(price, nodes), "spare node")
         return f"counts as {month}/month of service, and {more} more" if price.interruption_loss else ""

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from . import wording
 from .capacity import HOURS_PER_MONTH
 from .quantity import Number, Whole, refuse, shown
-from .tables import CatalogueError, Row, line_of, read_rows
+from .tables import CatalogueError, Row, read, read_rows, wrong
 
 DATA = Path(__file__).parent / "data"
 PRICES, THROUGHPUT, MANAGED = "prices.toml", "throughput.toml", "managed.toml"
@@ -94,12 +94,6 @@ class Price(Row):
             return self.usd_per_month_quoted
         assert self.usd_per_hour is not None
         return self.usd_per_hour * HOURS_PER_MONTH
-
-    @property
-    def effective_usd_per_month(self) -> Decimal:
-        """What a month of service costs: price/(1 − interruptionLoss), and upfrontUsd spread over the commitment."""
-        served = self.usd_per_month / (1 - self.interruption_loss)
-        return served + self.upfront_usd / (self.commitment_months or 1)
 
     def describe(self) -> str:
         """E.g. "live price seen 2026-09-20 is $22.32/h × 730 = $16,293.60"."""
@@ -218,7 +212,8 @@ def load_catalogue(folder: Path = DATA) -> Catalogue:
     managed = read_rows(folder / MANAGED, ManagedModel) if (folder / MANAGED).exists() else {}
     for price in prices.values():
         if price.compared_with is not None and price.compared_with not in prices:
-            raise CatalogueError(f"{PRICES}: {price.key} is compared with {price.compared_with}, which has no row")
+            place = (price.key, "comparedWith")
+            raise wrong(read(folder / PRICES), PRICES, place, f"there is no row {shown(price.compared_with)}")
     return Catalogue(
         prices,
         {key: row for key, row in served.items() if not row.is_benchmark},
@@ -241,8 +236,7 @@ def check_dates(folder: Path, today: date) -> None:
     for file, rows in files:
         for row in rows.values():
             if row.date > today + timedelta(days=1):
-                line = line_of((folder / file).read_text("utf-8"), row.key, "date")
-                raise CatalogueError(f"{file}: line {line}: {row.key}: date: {row.date} is after today, {today}")
+                raise wrong(read(folder / file), file, (row.key, "date"), f"{row.date} is after today, {today}")
 
 
 __all__ = [

@@ -34,7 +34,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def to_decimal(value: object) -> Decimal:
+def parse_number(value: object) -> Decimal:
     """The exact decimal of a number or numeric string; a TypeError or ValueError says why it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise TypeError(f"must be a number, got {shown(value)}")
@@ -67,7 +67,7 @@ class Number:
     def parse(self, value: object) -> Decimal:
         """The number, or a PydanticCustomError naming the bound, the value and the hint."""
         try:
-            number = to_decimal(value)
+            number = parse_number(value)
         except (TypeError, ValueError) as error:
             raise refuse(self._with_hint(str(error))) from None
         for broken, words, bound in (

@@ -7,20 +7,45 @@ from typing import Any
 
 import yaml
 
+from .places import Lines, Place, told
+
 MOST_VALUES, DEEPEST = 20_000, 64
 """Aliases make a small file large once it is walked, or shown in a message: that is refused, too."""
 
-Place = tuple[str, ...]
-"""Keys from the top on; an item of a list by its number."""
+
+class Refused(ValueError):
+    """The text cannot be taken; the message is one line, with the file and the line."""
 
 
-class Refused(yaml.MarkedYAMLError):
-    """It is YAML, and not taken all the same. `problem_mark` is where, if one place is to blame."""
+class _Unwanted(yaml.MarkedYAMLError):
+    """It is YAML, and not taken all the same."""
 
 
-def keys(root: yaml.Node | None) -> Iterator[tuple[Place, int]]:
-    """Every key with its line, from 1. Raises Refused on one that stands twice, of which PyYAML would take the last in
-    silence, and on too many values."""
+def load(content: str | bytes, file: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Any, Lines]:
+    """The data, None where there is nothing, and where its keys and items stand; `file` is what messages call it.
+    Raises Refused."""
+    try:
+        made = loader(content if isinstance(content, str) else content.decode("utf-8"))
+        try:
+            root = made.get_single_node()
+            lines = Lines(file, dict(_places(root)))
+            return None if root is None else made.construct_document(root), lines
+        finally:
+            made.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        what = "" if isinstance(error, _Unwanted) else "not YAML: "
+        raise Refused(told(file, line, "", f"{what}{error.problem}")) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise Refused(told(file, line, "", "is not UTF-8")) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two PyYAML lets through
+        raise Refused(told(file, 1, "", f"not YAML: {str(error).splitlines()[0]}")) from None
+
+
+def _places(root: yaml.Node | None) -> Iterator[tuple[Place, int]]:
+    """Every key and every item with its line. Raises _Unwanted on a key that stands twice, of which PyYAML would take
+    the last in silence, and on too many values."""
     waiting: list[tuple[Place, yaml.Node]] = [] if root is None else [((), root)]
     for _ in range(MOST_VALUES):
         if not waiting:
@@ -29,28 +54,17 @@ def keys(root: yaml.Node | None) -> Iterator[tuple[Place, int]]:
         if len(place) > DEEPEST:
             break
         if isinstance(node, yaml.SequenceNode):
-            waiting += [((*place, str(index)), item) for index, item in enumerate(node.value)]
+            for index, item in enumerate(node.value):
+                yield (*place, str(index)), item.start_mark.line + 1
+                waiting.append(((*place, str(index)), item))
         if not isinstance(node, yaml.MappingNode):
             continue
         seen: set[str] = set()
         for key, item in node.value:
             name = str(key.value)
             if name in seen:
-                raise Refused(problem=f"{name} stands twice", problem_mark=key.start_mark)
+                raise _Unwanted(problem=f"{name}: stands twice; keep one", problem_mark=key.start_mark)
             seen.add(name)
             yield (*place, name), key.start_mark.line + 1
             waiting.append(((*place, name), item))
-    raise Refused(problem=f"is over {DEEPEST} keys deep, or over {MOST_VALUES:,} values large, aliases counted")
-
-
-def load(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[yaml.Node | None, Any]:
-    """The text's root and its data; (None, None) where there is nothing. Raises yaml.YAMLError (Refused is one), and
-    what PyYAML lets through: ValueError, RecursionError."""
-    made = loader(text)
-    try:
-        root = made.get_single_node()
-        for _ in keys(root):
-            pass
-        return root, None if root is None else made.construct_document(root)
-    finally:
-        made.dispose()
+    raise _Unwanted(problem=f"is over {DEEPEST} keys deep, or over {MOST_VALUES:,} values large, aliases counted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from .fields import Day
+from .places import key_of, told
 from .quantity import refuse, shown
 
 HEADER = re.compile(r"""\s*\[\s*(?:"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<bare>[\w-]+))\s*\]""")
@@ -46,16 +48,21 @@ class Row(BaseModel):
     note: str = ""
 
 
-AnyRow = TypeVar("AnyRow", bound=Row)
+AnyRow = TypeVar("AnyRow", bound=BaseModel)
+"""A Row, or what has a `key` too."""
 
 
 def read_rows(path: Path, model: type[AnyRow]) -> dict[str, AnyRow]:
     """Every row by its key, in the file's order. Raises CatalogueError."""
+    return parse_rows(read(path), path.name, model)
+
+
+def read(path: Path) -> str:
+    """The file's text. Raises CatalogueError."""
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path.name}: {error}") from error
-    return parse_rows(text, path.name, model)
+        raise CatalogueError(f"{path.name}: cannot be read: {error}") from error
 
 
 def parse_rows(text: str, file: str, model: type[AnyRow]) -> dict[str, AnyRow]:
@@ -63,17 +70,16 @@ def parse_rows(text: str, file: str, model: type[AnyRow]) -> dict[str, AnyRow]:
     try:
         tables = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{file}: {_syntax(text, str(error))}") from error
+        raise CatalogueError(_syntax(text, file, str(error))) from None
     return {key: _row(text, file, model, key, table) for key, table in tables.items()}
 
 
-def _syntax(text: str, message: str) -> str:
+def _syntax(text: str, file: str, message: str) -> str:
     """The parser's words, with the row in which they apply: it gives no key for one that stands twice."""
     found = re.search(r"\(at line (\d+), column \d+\)", message)
     number = int(found.group(1)) if found else len(text.splitlines())
     above = [header for line in text.splitlines()[:number] if (header := _header(line))]
-    row = f"{above[-1]}: " if above else ""
-    return f"line {number}: {row}{message.partition(' (at ')[0]}"
+    return told(file, number, above[-1] if above else "", f"not TOML: {message.partition(' (at ')[0]}")
 
 
 def _header(line: str) -> str:
@@ -83,18 +89,22 @@ def _header(line: str) -> str:
 
 def _row(text: str, file: str, model: type[AnyRow], key: str, table: object) -> AnyRow:
     if not isinstance(table, dict):
-        raise CatalogueError(f"{file}: line {line_of(text, '', key)}: {key}: must be a table, as in [{key!r}]")
+        raise CatalogueError(told(file, line_of(text, "", key), key, f"must be a table, as in [{key!r}]"))
     if "key" in table:
-        line = line_of(text, key, "key")
-        raise CatalogueError(f"{file}: line {line}: {key}: key: unknown key; the table's name is the key")
+        raise wrong(text, file, (key, "key"), "unknown key; the table's name is the key")
     try:
         return model.model_validate({**table, "key": key})
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        field = str(detail["loc"][0]) if detail["loc"] else ""
-        where = f"{key}: {field}" if field and field != "key" else key
-        message = _words(model, detail)
-        raise CatalogueError(f"{file}: line {line_of(text, key, field)}: {where}: {message}") from None
+        # A misspelt key first: the key that it stands for is then missing, too.
+        detail = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+        keys = (part for part in detail["loc"] if part != "key" and "[" not in str(part))  # with it: a union's branch
+        raise wrong(text, file, (key, *keys), _words(model, detail)) from None
+
+
+def wrong(text: str, file: str, place: Sequence[str | int], words: str) -> CatalogueError:
+    """What is wrong in a row, or in one of its fields: `place` is its key, and what leads to the field."""
+    key, field = str(place[0]), str(place[1]) if len(place) > 1 else ""
+    return CatalogueError(told(file, line_of(text, key, field), key_of(place), words))
 
 
 def line_of(text: str, key: str, field: str = "") -> int:
@@ -109,14 +119,14 @@ def line_of(text: str, key: str, field: str = "") -> int:
     return at
 
 
-def _words(model: type[Row], detail: ErrorDetails) -> str:
+def _words(model: type[BaseModel], detail: ErrorDetails) -> str:
     kind, value = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        known = [info.alias or name for name, info in model.model_fields.items() if name != "key"]
+    if kind == "extra_forbidden" and len(detail["loc"]) == 1:
+        known = [info.alias or name for name, info in model.model_fields.items() if "key" not in (name, info.alias)]
         near = get_close_matches(str(detail["loc"][-1]), known, n=1)
         return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known are {', '.join(known)}"
     if kind == "missing":
-        return "missing; every row needs it"
+        return "missing; it has no default, set it"
     if kind == "literal_error":
         return f"must be {detail.get('ctx', {}).get('expected')}, got {shown(value)}"
     return detail["msg"].removeprefix("Value error, ")

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from . import strict_yaml, wording
 from .fields import Day, Name, Section, UsdAboveZero
+from .places import Lines, told
 from .quantity import refuse, shown
 from .registry import FLEET_CODES, MANDATORY, NEVER_WAIVED
 from .tables import Text
@@ -101,9 +102,9 @@ class Waiver(Section):
         """Whether it speaks of that stack."""
         return fnmatchcase(stack, self.stack)
 
-    def covers(self, code: str, stack: str, urn: str) -> bool:
+    def covers(self, code: str, urn: str) -> bool:
         """Whether it speaks of that violation, whatever it is worth."""
-        return self.policy == code and self.covers_stack(stack) and fnmatchcase(urn, self.urn)
+        return self.policy == code and self.covers_stack(stack_of(urn)) and fnmatchcase(urn, self.urn)
 
     def by_dates(self, today: date) -> Status:
         """Not begun, valid or expired; whether it is void shows only at a cost."""
@@ -153,20 +154,18 @@ class Waivers:
         """Where an entry begins."""
         return self.lines[self.entries.index(waiver)]
 
-    def ruling(
-        self, code: str, stack: str, urn: str, today: date, usd_per_month: Decimal | None = None
-    ) -> Waiver | None:
+    def ruling(self, code: str, urn: str, today: date, usd_per_month: Decimal | None = None) -> Waiver | None:
         """What covers a violation: one that is valid if there is one, else the one that expires last, else None."""
-        covering = [waiver for waiver in self.entries if waiver.covers(code, stack, urn)]
+        covering = [waiver for waiver in self.entries if waiver.covers(code, urn)]
         order = (Status.VALID, Status.VOID, Status.NOT_BEGUN, Status.EXPIRED)
         covering.sort(key=lambda w: (order.index(w.status(today, usd_per_month)), -w.expires.toordinal()))
         return covering[0] if covering else None
 
     def settle(
-        self, code: str, message: str, stack: str, urn: str, today: date, usd_per_month: Decimal | None = None
+        self, code: str, message: str, urn: str, today: date, usd_per_month: Decimal | None = None
     ) -> tuple[Level, str]:
         """A violation's level, BLOCK or WAIVED, and its message with what a waiver says of it."""
-        waiver = self.ruling(code, stack, urn, today, usd_per_month)
+        waiver = self.ruling(code, urn, today, usd_per_month)
         if waiver is None:
             return Level.BLOCK, message
         valid = waiver.status(today, usd_per_month) is Status.VALID
@@ -180,14 +179,14 @@ class Waivers:
             for waiver in self.entries
             if waiver.covers_stack(stack)
             and waiver.by_dates(today) is Status.VALID
-            and not any(waiver.covers(code, stack, urn) for code, urn in seen)
+            and not any(waiver.covers(code, urn) for code, urn in seen)
         )
 
 
 NO_WAIVERS = Waivers()
 
 
-def apply(verdict: Verdict, waivers: Waivers, stack: str, urn: str, today: date) -> Verdict:
+def apply(verdict: Verdict, waivers: Waivers, urn: str, today: date) -> Verdict:
     """The verdict with its BLOCKs waived where a waiver covers them; its level is then at least WARN.
 
     `urn` is the Fleet's (`fleet_urn`). A BLOCK that an expired or void waiver covers says so. Waivers of the verdict's
@@ -198,14 +197,14 @@ def apply(verdict: Verdict, waivers: Waivers, stack: str, urn: str, today: date)
     def settled(reason: Reason) -> Reason:
         if reason.level is not Level.BLOCK:
             return reason
-        level, message = waivers.settle(reason.code, reason.message, stack, urn, today, fixed)
+        level, message = waivers.settle(reason.code, reason.message, urn, today, fixed)
         return replace(reason, level=level, message=message)
 
     told = tuple(settled(reason) for reason in verdict.reasons)
     blocked = [(reason.code, urn) for reason in verdict.reasons if reason.level is Level.BLOCK]
     unneeded = tuple(
         unused_words(waiver)
-        for waiver in waivers.unused(stack, today, blocked)
+        for waiver in waivers.unused(stack_of(urn), today, blocked)
         if waiver.policy in FLEET_CODES and fnmatchcase(urn, waiver.urn)
     )
     if told == verdict.reasons and not unneeded:
@@ -224,6 +223,11 @@ def fleet_urn(stack: str, project: str = "crossover", name: str = "fleet") -> st
     return f"urn:pulumi:{stack}::{project}::crossover:index:Fleet::{name}"
 
 
+def stack_of(urn: str) -> str:
+    """The stack's name of urn:pulumi:<stack>::…"""
+    return urn.split("::", 1)[0].removeprefix("urn:pulumi:")
+
+
 def load_waivers(folder: Path) -> Waivers:
     """Those of the file that CROSSOVER_WAIVERS names, else of `folder`/waivers.yaml, where no file is none.
 
@@ -239,37 +243,31 @@ def load_waivers(folder: Path) -> Waivers:
 def read_waivers(path: Path) -> Waivers:
     """The file's. Raises WaiverError."""
     try:
-        text = path.read_text("utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise WaiverError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise WaiverError([f"{path}: is not UTF-8"]) from None
-    return parse_waivers(text, path.name)
+    return parse_waivers(content, path.name)
 
 
-def parse_waivers(text: str, file: str = FILE) -> Waivers:
-    """The file's text: a list of entries, or nothing. Raises WaiverError."""
+def parse_waivers(content: str | bytes, file: str = FILE) -> Waivers:
+    """The file's content: a list of entries, or nothing. Raises WaiverError."""
     try:
-        tree, document = strict_yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise WaiverError([f"{file}:{line}: not YAML: {error.problem}"]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise WaiverError([f"{file}: not YAML: {str(error).splitlines()[0]}"]) from None
+        document, lines = strict_yaml.load(content, file, _Loader)
+    except strict_yaml.Refused as error:
+        raise WaiverError([str(error)]) from None
     if document is None:
         return replace(NO_WAIVERS, file=file)
     if not isinstance(document, list):
-        raise WaiverError([f"{file}:1: expected a list of waivers, got {shown(document)}"])
-    assert isinstance(tree, yaml.SequenceNode)
+        raise WaiverError([told(file, 1, "", f"expected a list of waivers, got {shown(document)}")])
     entries, complaints = [], []
-    for entry, node in zip(document, tree.value, strict=True):
+    for number, entry in enumerate(document):
         try:
             entries.append(Waiver.model_validate(entry))
         except ValidationError as error:
-            complaints += [_complaint(file, node, detail) for detail in error.errors(include_url=False)]
+            complaints += [_complaint(lines, str(number), detail) for detail in error.errors(include_url=False)]
     if complaints:
         raise WaiverError(complaints)
-    return Waivers(tuple(entries), tuple(node.start_mark.line + 1 for node in tree.value), file)
+    return Waivers(tuple(entries), tuple(lines.at((str(number),)) for number in range(len(entries))), file)
 
 
 class _Loader(yaml.SafeLoader):
@@ -279,14 +277,10 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))
 
 
-def _complaint(file: str, entry: yaml.Node, detail: ErrorDetails) -> str:
+def _complaint(lines: Lines, number: str, detail: ErrorDetails) -> str:
     """One line: file, line and key, what is wrong and what to do."""
     key = str(detail.get("ctx", {}).get("key") or next(iter(detail["loc"]), ""))
-    line = entry.start_mark.line + 1
-    for name, _ in entry.value if isinstance(entry, yaml.MappingNode) else ():
-        if name.value == key:
-            line = name.start_mark.line + 1
-    return f"{file}:{line}: {key}{': ' if key else ''}{_words(key, detail)}"
+    return told(lines.file, lines.at((number, key)), key, _words(key, detail))
 
 
 def _words(key: str, detail: ErrorDetails) -> str:

@@ -16,7 +16,7 @@ from providers.aws.session import PROGRAMS
 from providers.aws.tags import FLEET, fleet_mark
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE
 from providers.errors import CloudError, InvalidRequest, NotFound
-from providers.preflight import Check, Level, Plan
+from providers.preflight import Check, Grade, Plan
 
 OWN_ADDRESS = "https://checkip.amazonaws.com"
 """AWS' own answer to the question from where it sees us."""
@@ -51,7 +51,7 @@ def checks(account: Account, plan: Plan, runner: Runner | None = None) -> list[C
         settings = parse(plan.settings, [candidate.region for candidate in plan.candidates.values()])
     except InvalidRequest as e:
         lines = str(e).splitlines()
-        return [Check("aws settings", Level.FAIL, line, "correct it in the stack's configuration") for line in lines]
+        return [Check("aws settings", Grade.FAIL, line, "correct it in the stack's configuration") for line in lines]
     found: list[Check] = []
     looks: dict[str, Callable[[], Iterable[Check]]] = {
         "aws account": lambda: _account(account, settings),
@@ -63,13 +63,13 @@ def checks(account: Account, plan: Plan, runner: Runner | None = None) -> list[C
         try:
             found += look()
         except CloudError as e:
-            found.append(Check(name, Level.FAIL, str(e), "then ask again"))
+            found.append(Check(name, Grade.FAIL, str(e), "then ask again"))
     return found
 
 
 def _account(account: Account, settings: AwsSettings) -> Iterator[Check]:
     known = account.client.ask("sts", "get_caller_identity", settings.region)
-    yield Check("aws account", Level.OK, f"{known['Account']} as {known['Arn']}")
+    yield Check("aws account", Grade.OK, f"{known['Account']} as {known['Arn']}")
 
 
 # --- quotas ----------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def _quotas(account: Account, settings: AwsSettings, plan: Plan) -> Iterator[Che
         detail = f"{limit:g} vCPU; the stack needs {own}" + (f", and {more} run there besides" if more else "")
         missing = shortfall(quota, own + more, limit, settings.region)
         remedy = "" if missing is None else f"raise it, which may take days: aws {missing.rpartition(': aws ')[2]}"
-        level = Level.OK if missing is None else Level.FAIL
+        level = Grade.OK if missing is None else Grade.FAIL
         yield Check(f"aws quota {quota.code}, {quota.name}, {settings.region}", level, detail, remedy)
 
 
@@ -131,7 +131,7 @@ def _zones(account: Account, settings: AwsSettings, plan: Plan) -> Iterator[Chec
     for key, candidate in plan.candidates.items():
         if candidate.region != settings.region:
             yield Check(
-                f"aws region of {key}", Level.FAIL, f"{candidate.region}, and the stack's is {settings.region}",
+                f"aws region of {key}", Grade.FAIL, f"{candidate.region}, and the stack's is {settings.region}",
                 "a stack has one region at AWS: choose one of the two",
             )  # fmt: skip
     nodes = Counter(c.sku for key, c in plan.candidates.items() if key != GATEWAY_ROLE)
@@ -142,12 +142,12 @@ def _zones(account: Account, settings: AwsSettings, plan: Plan) -> Iterator[Chec
         room, name = len(usable) * plan.max_per_failure_domain, f"aws zones of {sku}"
         if not usable:
             detail = f"offered in {', '.join(offered[sku])}; clouds.aws.zones names {', '.join(settings.zones)}"
-            yield Check(name, Level.FAIL, detail, "add one of those that offer it")
+            yield Check(name, Grade.FAIL, detail, "add one of those that offer it")
         elif room < nodes[sku]:
             detail = f"{', '.join(usable)}: room for {room} of {nodes[sku]} nodes, {plan.max_per_failure_domain} a zone"
-            yield Check(name, Level.FAIL, detail, "raise fleet.maxPerFailureDomain, or take another region for some")
+            yield Check(name, Grade.FAIL, detail, "raise fleet.maxPerFailureDomain, or take another region for some")
         else:
-            yield Check(name, Level.OK, f"{', '.join(usable)}; whether one is free, only a launch tells")
+            yield Check(name, Grade.OK, f"{', '.join(usable)}; whether one is free, only a launch tells")
 
 
 # --- the runner's way in ---------------------------------------------------------------------------------------------
@@ -163,23 +163,23 @@ def _by_ssm(runner: Runner) -> Check:
     missing = [name for name in PROGRAMS if not runner.has(name)]
     if missing:
         remedy = f"install {' and '.join(PROGRAMS[name] for name in missing)}"
-        return Check("aws way in", Level.FAIL, f"access is ssm, and {' and '.join(missing)} is missing here", remedy)
-    return Check("aws way in", Level.OK, f"ssm: {' and '.join(PROGRAMS)} are there")
+        return Check("aws way in", Grade.FAIL, f"access is ssm, and {' and '.join(missing)} is missing here", remedy)
+    return Check("aws way in", Grade.OK, f"ssm: {' and '.join(PROGRAMS)} are there")
 
 
 def _by_ssh(settings: AwsSettings, runner: Runner) -> Check:
     cidrs = settings.access.cidrs
     if not settings.public_addresses:
         detail = f"machines have private addresses, and admit {', '.join(cidrs)}: from here it cannot be told"
-        return Check("aws way in", Level.WARN, detail, "run where clouds.aws.vpcId is reached, by an address in those")
+        return Check("aws way in", Grade.WARN, detail, "run where clouds.aws.vpcId is reached, by an address in those")
     try:
         address = runner.address()
     except (OSError, ValueError) as e:
         detail = f"machines admit {', '.join(cidrs)}; this computer's public address cannot be told: {e}"
-        return Check("aws way in", Level.WARN, detail, f"compare it with what {OWN_ADDRESS} says")
+        return Check("aws way in", Grade.WARN, detail, f"compare it with what {OWN_ADDRESS} says")
     if any(ipaddress.IPv4Address(address) in ipaddress.IPv4Network(cidr) for cidr in cidrs):
-        return Check("aws way in", Level.OK, f"ssh from {address}, which access.ssh.cidrs admits")
+        return Check("aws way in", Grade.OK, f"ssh from {address}, which access.ssh.cidrs admits")
     return Check(
-        "aws way in", Level.FAIL, f"this computer comes from {address}, and access.ssh.cidrs admits {', '.join(cidrs)}",
+        "aws way in", Grade.FAIL, f"this computer comes from {address}, and access.ssh.cidrs admits {', '.join(cidrs)}",
         f"add {address}/32 to clouds.aws.access.ssh.cidrs, or run `up` from there",
     )  # fmt: skip

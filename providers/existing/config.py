@@ -129,7 +129,9 @@ def load(path: Path) -> tuple[OwnedMachine, ...]:
     try:
         tree, document = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except yaml.YAMLError as e:
-        raise InvalidRequest(f"existing: {path} is no YAML: {' '.join(str(e).split())}") from None
+        mark = getattr(e, "problem_mark", None)
+        what = getattr(e, "problem", None) or str(e).splitlines()[0]
+        raise InvalidRequest(f"existing: {path}:{mark.line + 1 if mark else 1}: not YAML: {what}") from None
     try:
         return _File.model_validate(document).machines
     except ValidationError as e:

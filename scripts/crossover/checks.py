@@ -13,10 +13,10 @@ from cost_guard import wording
 from cost_guard.capacity import HOURS_PER_MONTH
 from cost_guard.prices import Catalogue
 from cost_guard.reasons import age_of_price
-from cost_guard.verdict import Level as GateLevel
+from cost_guard.verdict import Level
 
 from providers.base import Offer
-from providers.preflight import Check, Level
+from providers.preflight import Check, Grade
 from scripts.crossover.clouds import Answer
 
 LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"
@@ -47,10 +47,10 @@ class Wanted:
 def version(name: str, found: str | None, least: str, remedy: str) -> Check:
     """Whether a version that may be prefixed with "v" and may be a pre-release is new enough."""
     if found is None:
-        return Check(name, Level.FAIL, "not there", remedy)
+        return Check(name, Grade.FAIL, "not there", remedy)
     if _numbers(found) < _numbers(least):
-        return Check(name, Level.FAIL, f"{found}; {least} or newer is needed", remedy)
-    return Check(name, Level.OK, found)
+        return Check(name, Grade.FAIL, f"{found}; {least} or newer is needed", remedy)
+    return Check(name, Grade.OK, found)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -60,24 +60,24 @@ def _numbers(text: str) -> tuple[int, ...]:
 def programs(missing: Sequence[str]) -> Check:
     """What the cloud `local` starts on this computer."""
     if missing:
-        return Check("system programs", Level.FAIL, f"missing: {', '.join(missing)}", "run scripts/bootstrap")
-    return Check("system programs", Level.OK, "all there")
+        return Check("system programs", Grade.FAIL, f"missing: {', '.join(missing)}", "run scripts/bootstrap")
+    return Check("system programs", Grade.OK, "all there")
 
 
 def credentials(answer: Answer[Offer], used: bool) -> Check:
     """Whether a cloud answers an authenticated call. What the stack does not use cannot fail it."""
     name = f"cloud {answer.cloud}"
     if answer.missing and not used:
-        return Check(name, Level.OK, "not configured, and the stack does not use it")
+        return Check(name, Grade.OK, "not configured, and the stack does not use it")
     if answer.missing:
-        return Check(name, Level.FAIL, answer.missing, "set the credentials, or take the cloud from the candidates")
+        return Check(name, Grade.FAIL, answer.missing, "set the credentials, or take the cloud from the candidates")
     if answer.failed:
-        level = Level.FAIL if used else Level.WARN
+        level = Grade.FAIL if used else Grade.WARN
         return Check(name, level, answer.failed, "see the check of the way out; else the vendor's status page")
     free = sum(offer.available is True for offer in answer.found)
     untold = any(offer.available is None for offer in answer.found)
     available = f"{free} available" if not untold else "what is free only a launch tells"
-    return Check(name, Level.OK, f"answers: {wording.count(len(answer.found), 'offer')}, {available}")
+    return Check(name, Grade.OK, f"answers: {wording.count(len(answer.found), 'offer')}, {available}")
 
 
 def quota_untold(cloud: str) -> Check:
@@ -85,7 +85,7 @@ def quota_untold(cloud: str) -> Check:
     remedy = (
         "look at the limits in the vendor's console: one that is too low ends `up` there, or leads to the next rung"
     )
-    return Check(f"quota of {cloud}", Level.WARN, "cannot be asked: its API does not tell", remedy)
+    return Check(f"quota of {cloud}", Grade.WARN, "cannot be asked: its API does not tell", remedy)
 
 
 def candidates(
@@ -118,7 +118,7 @@ def candidates(
         waiting = sorted({rung.node for rung in rungs} & stuck)
         if waiting:
             detail += f"; nothing else can be had for node {', '.join(waiting)}"
-        checks.append(Check(name, Level.FAIL if waiting else Level.WARN, detail, remedy))
+        checks.append(Check(name, Grade.FAIL if waiting else Grade.WARN, detail, remedy))
     return checks
 
 
@@ -154,24 +154,24 @@ def _price(name: str, rungs: Sequence[Wanted], offers: Sequence[Offer], catalogu
     detail += f", ceiling {min(ceilings):f}" if ceilings else ""
     key = rungs[0].catalogue_key
     if key is None:
-        return Check(name, Level.OK, detail)
+        return Check(name, Grade.OK, detail)
     row = catalogue.prices.get(key)
     if row is None:
         near = catalogue.nearest(key)
         hint = f"; the nearest row is {near}" if near else ""
         remedy = f"the gate will block: add a row {key} to {PRICES}, with source and date{hint}"
-        return Check(name, Level.FAIL, f"{detail}; the gate knows no price of it", remedy)
+        return Check(name, Grade.FAIL, f"{detail}; the gate knows no price of it", remedy)
     reckoned = row.usd_per_month / HOURS_PER_MONTH
     drift = Decimal(0) if price is None else price / reckoned - 1
     detail += f"; the gate reckons {reckoned:.2f} of {row.date}"
     detail += "" if price is None else f": {'+' if drift >= 0 else ''}{wording.percent(drift)}"
     renew = f"bring the row {key} in {PRICES} up to date, then judge anew"
     if old := age_of_price(row, today):
-        level = Level.FAIL if old.level is GateLevel.BLOCK else Level.WARN
+        level = Grade.FAIL if old.level is Level.BLOCK else Grade.WARN
         return Check(name, level, f"{detail}, {(today - row.date).days} days old", renew)
     if abs(drift) > PRICE_DRIFT:
-        return Check(name, Level.WARN, detail, renew)
-    return Check(name, Level.OK, detail)
+        return Check(name, Grade.WARN, detail, renew)
+    return Check(name, Grade.OK, detail)
 
 
 def _cheapest(offers: Sequence[Offer]) -> Decimal | None:

@@ -20,12 +20,11 @@ from cost_guard.prices import CatalogueError, load_catalogue
 
 from providers import registry
 from providers.base import Candidate, Capability, Cloud, Offer
-from providers.preflight import Check, Level, Plan
+from providers.preflight import Check, Grade, Plan
 from scripts.crossover import checks
 from scripts.crossover.checks import Wanted
 from scripts.crossover.clouds import Answer, ask
 from scripts.crossover.output import console, emit_json, styled, table
-from scripts.crossover.preview.evaluation import located
 from scripts.crossover.preview.source import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack import REPOSITORY, AsJson, Stack, StackError, nodes, project, pulumi
 from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
@@ -49,7 +48,7 @@ def command(stack: Stack = "local", as_json: AsJson = False) -> None:
             detail = check.detail + (f"\n→ {check.remedy}" if check.remedy else "")
             shown.add_row(styled(check.level), check.name, detail)
         console().print(shown)
-    raise typer.Exit(1 if any(check.level is Level.FAIL for check in found) else 0)
+    raise typer.Exit(1 if any(check.level is Grade.FAIL for check in found) else 0)
 
 
 def run(stack: str) -> list[Check]:
@@ -62,13 +61,13 @@ def run(stack: str) -> list[Check]:
         rungs = wanted(stack)
     except StackError as e:
         rungs = []
-        found.append(Check(f"stack {stack}", Level.FAIL, str(e), "nothing of the stack could be checked"))
+        found.append(Check(f"stack {stack}", Grade.FAIL, str(e), "nothing of the stack could be checked"))
     used = {rung.cloud for rung in rungs}
     if "local" in used:
         found.append(checks.programs(_missing_programs()))
     foreign = sorted(used - set(registry.CLOUDS))
     known_are = f"known are: {', '.join(sorted(registry.CLOUDS))}"
-    found += [Check(f"cloud {name}", Level.FAIL, "there is no such cloud", known_are) for name in foreign]
+    found += [Check(f"cloud {name}", Grade.FAIL, "there is no such cloud", known_are) for name in foreign]
     answers: list[Answer[Offer]] = ask(lambda cloud: _offers(cloud, rungs))
     for answer in answers:
         found.append(checks.credentials(answer, answer.cloud in used))
@@ -80,7 +79,7 @@ def run(stack: str) -> list[Check]:
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
     except (CatalogueError, SettingsError) as e:
-        return [*found, Check("prices", Level.FAIL, str(e), "mend it: the gate cannot judge either")]
+        return [*found, Check("prices", Grade.FAIL, str(e), "mend it: the gate cannot judge either")]
 
 
 def _offers(cloud: Cloud, rungs: Sequence[Wanted]) -> Sequence[Offer]:
@@ -123,7 +122,7 @@ def _configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
     try:
         scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, NAMESPACE)
     except ScenarioError as e:
-        raise StackError("; ".join(located(e.lines, config))) from None
+        raise StackError("; ".join(config.lines.located(e.lines))) from None
     if not isinstance(scenario.fleet, LadderFleet):
         raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
     return config.values, scenario.fleet
@@ -155,7 +154,7 @@ def _engine() -> Check:
     try:
         found = pulumi("version").strip()
     except StackError as e:
-        return Check("engine", Level.FAIL, str(e), "run scripts/bootstrap")
+        return Check("engine", Grade.FAIL, str(e), "run scripts/bootstrap")
     return checks.version("engine", found, checks.LEAST_ENGINE, "run scripts/bootstrap")
 
 
@@ -187,10 +186,10 @@ def way_out(cloud: str, url: str) -> Check:
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         with socket.create_connection((host, port), CONNECT_S):
-            return Check(name, Level.OK, f"{where} answers in {(time.monotonic() - begun) * 1000:.0f} ms")
+            return Check(name, Grade.OK, f"{where} answers in {(time.monotonic() - begun) * 1000:.0f} ms")
     except socket.gaierror as e:
         remedy = "is there a DNS server? Behind a proxy set HTTPS_PROXY"
-        return Check(name, Level.FAIL, f"{where}: the name cannot be resolved: {e.strerror}", remedy)
+        return Check(name, Grade.FAIL, f"{where}: the name cannot be resolved: {e.strerror}", remedy)
     except OSError as e:
         remedy = "let the firewall of this computer's network pass it, or set HTTPS_PROXY"
-        return Check(name, Level.FAIL, f"{where} does not take connections: {e}", remedy)
+        return Check(name, Grade.FAIL, f"{where} does not take connections: {e}", remedy)

@@ -16,10 +16,10 @@ from pulumi_policy import (
 
 from cost_guard.registry import ADVISORY, FLEET_CODES, WAIVERS
 from cost_guard.verdict import Level
-from cost_guard.waivers import WaiverError, unused_words
+from cost_guard.waivers import WaiverError, stack_of, unused_words
 
 from .fleet_rule import FLEET_TYPE, Failure, judge
-from .rule import DOCS, Rule, seen, stack_of, standing_waivers, today
+from .rule import DOCS, Rule, seen, standing_day, standing_waivers
 from .self_check import STACK_TYPE
 from .stack_rule import StackRule
 
@@ -79,7 +79,7 @@ class WaiversShown(StackValidationPolicy):
         for rule in self._rules:
             for urn, text in rule.waived:
                 report(f"{Level.WAIVED} {rule.name}: {text}", urn)
-        day, waivers = today(), standing_waivers()
+        day, waivers = standing_day(), standing_waivers()
         if day is None or isinstance(waivers, WaiverError) or not args.resources:
             return
         for waiver in waivers.unused(stack_of(args.resources[0].urn), day, seen):

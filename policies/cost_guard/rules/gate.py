@@ -17,16 +17,16 @@ from typing import Any
 from pulumi_policy import ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
-from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
-from cost_guard.evaluate import evaluate
+from cost_guard.deployment import parse_deployment
+from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.fleet import Fleet, QuotationFleet
 from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
 from cost_guard.usage import parse_usage
 from cost_guard.verdict import Verdict
-from cost_guard.waivers import WaiverError, apply
+from cost_guard.waivers import WaiverError
 
 from .fleet_rule import Failure
-from .rule import TODAY_VARIABLE, plain, stack_of, standing_waivers, today
+from .rule import TODAY_VARIABLE, standing_day, standing_waivers, unwrapped
 
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""
@@ -36,8 +36,8 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
     """The verdict on the Fleet's inputs under the waivers, as of today; the same inputs are evaluated once. Never
     raises."""
     try:
-        inputs = plain(args.props)
-        return _judge(json.dumps(inputs, sort_keys=True), args.urn, today())
+        inputs = unwrapped(args.props)
+        return _judge(json.dumps(inputs, sort_keys=True), args.urn, standing_day())
     except UnknownValueError as error:
         where = ".".join(error.props)
         return Failure((f"crossover:{where}: unknown until the update runs; the gate needs it known at preview",))
@@ -47,7 +47,7 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
 
 def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
     """What a Fleet's inputs ask for, and the catalogue. Raises UnknownValueError, ScenarioError and CatalogueError."""
-    data = {key: value for key, value in plain(args.props).items() if key not in BESIDE}
+    data = {key: value for key, value in unwrapped(args.props).items() if key not in BESIDE}
     return parse_scenario(data).fleet, load_catalogue()
 
 
@@ -69,13 +69,11 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     data: dict[str, Any] = json.loads(inputs)
     approved, measured = (data.pop(key, None) for key in BESIDE)
     try:
-        baseline = parse_baseline(approved) if approved is not None else None
-        usage = parse_usage(measured) if measured is not None else None
-        scenario, catalogue = parse_scenario(data), load_catalogue()
-        if isinstance(scenario.fleet, QuotationFleet) and not rests_on_contract(scenario.fleet, catalogue):
+        given = parse_deployment(data, approved, None if measured is None else parse_usage(measured))
+        fleet, catalogue = given.scenario.fleet, load_catalogue()
+        if isinstance(fleet, QuotationFleet) and not rests_on_contract(fleet, catalogue):
             return Failure((NO_CONTRACT,))
-        verdict = evaluate(scenario, catalogue, day, baseline, usage=usage)
-        return apply(verdict, waivers, stack_of(urn), urn, day)
+        return given.verdict(catalogue, day, waivers, urn)
     except ScenarioError as error:
         return Failure(tuple(error.lines))
     except Exception as error:

@@ -21,7 +21,7 @@ from pulumi_policy import ResourceValidationArgs, Severity
 from pulumi_policy.proxy import UnknownValueError
 
 from .fleet_rule import FLEET_TYPE
-from .rule import plain, rule
+from .rule import rule, unwrapped
 
 NODE_TYPE = "gpucloud:index:Node"
 GATEWAY_TYPE = "crossover:index:Gateway"
@@ -84,7 +84,7 @@ def _accelerated(value: Any, key: object = "") -> Iterator[str]:
 
 
 def _remember(urn: str, props: Mapping[str, Any]) -> None:
-    nodes = plain(props["fleet"]).get("nodes")
+    nodes = unwrapped(props["fleet"]).get("nodes")
     ladders = [_rungs(node["candidates"]) for node in nodes.values()] if isinstance(nodes, Mapping) else []
     with _lock:
         _ladders[urn] = ladders
@@ -118,7 +118,7 @@ def _complaint(args: ResourceValidationArgs) -> str | None:
 
 
 def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
-    rungs = _rungs(plain(args.props["candidates"]))
+    rungs = _rungs(unwrapped(args.props["candidates"]))
     if FLEET_TYPE in parents:
         return _not_of_fleet(args, rungs)
     if GATEWAY_TYPE not in parents:

@@ -143,23 +143,18 @@ seen: set[tuple[str, str]] = set()
 def settle(code: str, message: str, urn: str) -> Finding:
     """A violation as it stands under the waivers of today."""
     seen.add((code, urn))
-    day, waivers = today(), standing_waivers()
+    day, waivers = standing_day(), standing_waivers()
     if code in NEVER_WAIVED:
         return Finding(Level.BLOCK, message)
     if isinstance(waivers, WaiverError):
         return Finding(Level.BLOCK, f"{message} ({waivers.lines[0]})")
     if day is None:
         return Finding(Level.BLOCK, f"{message} ({TODAY_VARIABLE} must be a date as YYYY-MM-DD)")
-    level, words = waivers.settle(code, message, stack_of(urn), urn, day)
+    level, words = waivers.settle(code, message, urn, day)
     return Finding(Level.WAIVED if level is Level.WAIVED else Level.BLOCK, words)
 
 
-def stack_of(urn: str) -> str:
-    """The stack's name of urn:pulumi:<stack>::…"""
-    return urn.split("::", 1)[0].removeprefix("urn:pulumi:")
-
-
-def today() -> date | None:
+def standing_day() -> date | None:
     """None where the variable holds no date."""
     given = os.environ.get(TODAY_VARIABLE)
     if not given:
@@ -179,13 +174,13 @@ def standing_waivers() -> Waivers | WaiverError:
         return error
 
 
-def plain(value: Any) -> Any:
+def unwrapped(value: Any) -> Any:
     """Proxies as plain dicts and lists. Touches everything, so it raises UnknownValueError if anything is unknown."""
     if isinstance(value, Mapping):
-        return {key: plain(value[key]) for key in value}
+        return {key: unwrapped(value[key]) for key in value}
     if isinstance(value, str | int | float | bool) or value is None:
         return value
-    return [plain(item) for item in value]
+    return [unwrapped(item) for item in value]
 
 
 def config_lines(model: type[BaseModel], error: ValidationError) -> list[str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
-from cost_guard.evaluate import evaluate
+from cost_guard.deployment import parse_deployment
+from cost_guard.errors import ScenarioError, parse_baseline, within
 from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.scenario import Baseline
 from cost_guard.verdict import Verdict
 from rich.console import Console
 
@@ -89,10 +91,20 @@ def command(
 
 def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
-    data = read_document(file)
-    scenario, usage = parse_scenario(data, prefix=""), read_usage(data, file.parent)
-    approved = parse_baseline(read_document(baseline), prefix="baseline: ") if baseline else None
-    return evaluate(scenario, load_catalogue(), day, approved, bills_money=False, usage=usage)
+    data, lines = read_document(file)
+    with within(lines):
+        given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
+        given = replace(given, baseline=_approved(baseline))
+        return given.verdict(load_catalogue(), day, bills_money=False)
+
+
+def _approved(file: Path | None) -> Baseline | None:
+    """Raises ScenarioError."""
+    if file is None:
+        return None
+    data, lines = read_document(file)
+    with within(lines):
+        return parse_baseline(data, prefix="")
 
 
 def _day(given: str | None) -> date | None:

@@ -14,8 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from cost_guard.places import Place
 from cost_guard.rules import policies
-from cost_guard.strict_yaml import Place
 from pulumi_policy import EnforcementLevel, StackValidationPolicy
 
 from scripts.crossover.preview.events import Mandatory, Run, read

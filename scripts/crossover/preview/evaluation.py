@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
-from cost_guard.evaluate import evaluate
+from cost_guard.deployment import Deployment
+from cost_guard.errors import ScenarioError
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Baseline, Scenario
-from cost_guard.usage import Usage
 from cost_guard.verdict import Verdict
-from cost_guard.waivers import NO_WAIVERS, Waivers, apply, fleet_urn
+from cost_guard.waivers import NO_WAIVERS, Waivers, fleet_urn
 
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config
-from stacks.documents import read_usage, usage_path
-from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, parse
+from stacks.documents import usage_path
+from stacks.settings import SettingsError, deployment_of, parse
 
 
 @dataclass(frozen=True)
@@ -32,23 +31,17 @@ class Gate:
     waivers: Waivers = NO_WAIVERS
     project: str = "crossover"
 
-    def judge(self, scenario: Scenario, baseline: Baseline | None, usage: Usage | None) -> Verdict:
-        """The verdict on a deployment, before any waiver. Raises ScenarioError."""
-        return evaluate(scenario, self.catalogue, self.today, baseline, usage=usage)
+    def judge(self, deployment: Deployment) -> Verdict:
+        """The verdict as in the program. Raises ScenarioError."""
+        urn = fleet_urn(self.stack, self.project)
+        return deployment.verdict(self.catalogue, self.today, self.waivers, urn)
 
-    def waive(self, verdict: Verdict) -> Verdict:
-        """What the waivers leave of a verdict, as in the program."""
-        return apply(verdict, self.waivers, self.stack, fleet_urn(self.stack, self.project), self.today)
-
-    def vary(self, side: Side) -> Callable[[Scenario], Verdict | None]:
-        """The verdict on variations of a side's scenario, its usage file's numbers included; None on one that makes no
-        sense."""
-        volume_date = None if side.usage is None else side.usage.to
+    def vary(self, deployment: Deployment) -> Callable[[Scenario], Verdict | None]:
+        """The verdict on variations of a deployment's scenario; None on one that makes no sense."""
 
         def judge(scenario: Scenario) -> Verdict | None:
             try:
-                found = evaluate(scenario, self.catalogue, self.today, side.baseline, volume_date=volume_date)
-                return self.waive(found)
+                return self.judge(replace(deployment, scenario=scenario))
             except ScenarioError:
                 return None
 
@@ -63,13 +56,20 @@ class Side:
     """The ref as the user gave it; empty for the working tree."""
     config: StackConfig | None = None
     """None where the stack is new, or its file cannot be read."""
-    scenario: Scenario | None = None
-    """With the numbers of the usage file, where it names one."""
-    baseline: Baseline | None = None
-    usage: Usage | None = None
+    deployment: Deployment | None = None
     verdict: Verdict | None = None
     errors: tuple[str, ...] = ()
     """Why there is no verdict; empty where the stack does not exist on this side."""
+
+    @property
+    def scenario(self) -> Scenario | None:
+        """That of the deployment."""
+        return self.deployment.scenario if self.deployment else None
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """That of the deployment."""
+        return self.deployment.baseline if self.deployment else None
 
 
 def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
@@ -83,32 +83,17 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
         return Side(tree.ref)
     try:
         with tree.folder_with(_usage_file(config)) as folder:
-            scenario, baseline, usage = (_whole if whole else _scenario_alone)(config, folder)
-        verdict = gate.judge(scenario, baseline, usage)
-        return Side(tree.ref, config, scenario, baseline, usage, gate.waive(verdict) if whole else verdict)
+            # A secret is any text to `parse`.
+            found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
+        verdict = (gate if whole else replace(gate, waivers=NO_WAIVERS)).judge(found)
+        return Side(tree.ref, config, found, verdict)
     except ConfigError as error:
         return Side(tree.ref, config, errors=error.lines)
     except ScenarioError as error:
-        return Side(tree.ref, config, errors=located(error.lines, config))
+        return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
     except SettingsError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
-        return Side(tree.ref, config, errors=located(lines, config))
-
-
-Judged = tuple[Scenario, Baseline | None, Usage | None]
-
-
-def _whole(config: StackConfig, folder: Path) -> Judged:
-    settings = parse(config.values, folder)  # a secret is any text to it
-    return settings.scenario, settings.baseline, settings.usage
-
-
-def _scenario_alone(config: StackConfig, folder: Path) -> Judged:
-    given = {key: value for key, value in config.values.items() if key in SCENARIO_KEYS}
-    scenario, usage = parse_scenario(given, NAMESPACE), read_usage(given, folder, NAMESPACE)
-    approved = config.values.get("baseline")
-    baseline = None if approved is None else parse_baseline(approved)
-    return scenario if usage is None else scenario.with_usage(usage), baseline, usage
+        return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
 
 
 def _usage_file(config: StackConfig) -> str | None:
@@ -116,18 +101,3 @@ def _usage_file(config: StackConfig) -> str | None:
     named = usage_path(config.values)
     outside = named is None or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts
     return None if outside else named
-
-
-def located(lines: list[str], config: StackConfig) -> tuple[str, ...]:
-    """Each line with the file and the line of the key that it begins with; what speaks of another file, as it is."""
-    return tuple(
-        line if (place := _place(line, config)) is None else f"{config.path}:{config.line(place)}: {line}"
-        for line in lines
-    )
-
-
-def _place(line: str, config: StackConfig) -> tuple[str, ...] | None:
-    """The key that a message begins with: "crossover:fleet.nodes[0]: …", or without the namespace."""
-    key = line.removeprefix(NAMESPACE).partition(": ")[0].replace("[", ".").replace("]", "")
-    place = tuple(part for part in key.split(".") if part)
-    return place if line.startswith(NAMESPACE) or (place and place[0] in config.values) else None

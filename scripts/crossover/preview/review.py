@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from cost_guard import wording
+from cost_guard.places import Place
 from cost_guard.prices import MANAGED, PRICES, THROUGHPUT
 from cost_guard.registry import ADVISORY, WAIVERS
 from cost_guard.scenario import Baseline
-from cost_guard.strict_yaml import Place
 from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
@@ -25,7 +25,7 @@ from scripts.crossover.preview.flip import Flip
 
 WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts."""
-PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?: line )?(?P<line>\d+):)?")
+PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
 """How an error names its file, relative, and the line."""
 DATA = "policies/cost_guard/data"
 """Where the catalogue's files are, which are called by their names."""
@@ -202,7 +202,7 @@ class Review:
         return violation.rule not in SHOWN_BY_THE_PACK and not covered
 
     def _line(self, place: Place) -> int:
-        return self.head.config.line(place) if self.head.config else 1
+        return self.head.config.lines.at(place) if self.head.config else 1
 
 
 def waiver_words(waiver: Waiver) -> str:

@@ -89,7 +89,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
     missing = head.config is None and not head.errors
     if unpriced or broken:
-        head = replace(head, verdict=None, scenario=None, errors=(*head.errors, *unpriced, *broken))
+        head = replace(head, verdict=None, deployment=None, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
         before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
@@ -105,7 +105,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         base=before,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
-        flips=flips(head.scenario, gate.vary(head)) if head.scenario else (),
+        flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
         removed=removed,
     )

@@ -6,13 +6,13 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-from cost_guard.strict_yaml import Place, Refused, keys
+from cost_guard import strict_yaml
+from cost_guard.places import Lines, Place, told
 
 from stacks.settings import NAMESPACE
 
@@ -82,20 +82,12 @@ class Tree:
 class StackConfig:
     """One stack's configuration file."""
 
-    path: str
-    """From the project's root."""
     values: Mapping[str, Any]
     """By key without the namespace `crossover:`; a secret is the text "[secret]"."""
-    lines: Mapping[Place, int] = field(default_factory=dict)
-    """Key, from the namespace on, → the line it stands on, from 1: ("fleet", "nodes", "a")."""
+    lines: Lines
+    """Of the keys from the namespace on, ("fleet", "nodes", "a"), in the file by its path from the project's root."""
     secrets: tuple[Place, ...] = ()
     """The keys whose values are encrypted in the file, each from its namespace on: ("crossover:apiKeys", "openai")."""
-
-    def line(self, place: Place) -> int:
-        """The line of a key, or of the nearest one around it that the file has; 1 if there is none."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
 
 
 def config_path(stack: str) -> str:
@@ -112,29 +104,22 @@ def read_config(tree: Tree, path: str) -> StackConfig | None:
 def parse_config(text: str, path: str) -> StackConfig:
     """The `crossover:` keys of a stack's configuration file. Raises ConfigError."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        placed = list(keys(root))
-        document = yaml.safe_load(text)
-    except Refused as error:
-        where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{where}: {error.problem}") from None
-    except yaml.MarkedYAMLError as error:
-        where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{where}: not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+        document, placed = strict_yaml.load(text, path)
+    except strict_yaml.Refused as error:
+        raise ConfigError(str(error)) from None
     config = document.get("config") if isinstance(document, dict) else document
     if not isinstance(config, dict | None):
-        raise ConfigError(f"{path}: expected a map `config:` of keys like {NAMESPACE}workload")
+        line = placed.at(("config",))
+        raise ConfigError(told(path, line, "", f"expected a map `config:` of keys like {NAMESPACE}workload"))
     secrets: list[Place] = []
     shown = {str(key): _without_secrets(_value(value), (str(key),), secrets) for key, value in (config or {}).items()}
     values = {key.removeprefix(NAMESPACE): value for key, value in shown.items() if key.startswith(NAMESPACE)}
     lines = {
         (place[1].removeprefix(NAMESPACE), *place[2:]): line
-        for place, line in placed
+        for place, line in placed.known.items()
         if len(place) > 1 and place[0] == "config" and place[1].startswith(NAMESPACE)
     }
-    return StackConfig(path, values, lines, tuple(secrets))
+    return StackConfig(values, Lines(path, lines, NAMESPACE), tuple(secrets))
 
 
 def commit_of(folder: Path, ref: str) -> str:
@@ -174,7 +159,7 @@ def _decoded(path: str, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8 text") from None
+        raise ConfigError(told(path, 1, "", "not UTF-8")) from None
 
 
 def _too_large(path: str) -> str:

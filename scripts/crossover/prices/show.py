@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from cost_guard import reasons, wording
+from cost_guard.mix import effective_usd_per_month
 from cost_guard.prices import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
 from rich.text import Text
 
@@ -53,7 +54,7 @@ def _plain(row: Any, now: date) -> dict[str, Any]:
     told: dict[str, Any] = row.model_dump(mode="json", by_alias=True, exclude_none=True)
     told = {name: value for name, value in told.items() if value != ""}
     if isinstance(row, Price):
-        told["usdPerMonthEffective"] = f"{row.effective_usd_per_month:f}"
+        told["usdPerMonthEffective"] = f"{effective_usd_per_month(row):f}"
     return {**told, "ageDays": (now - row.date).days}
 
 
@@ -65,7 +66,7 @@ def _show(
         shown = table("price, and its source", "terms", "USD/month", "age")
         right_aligned(shown, "USD/month", "age")
         for price in prices.values():
-            month = f"{price.effective_usd_per_month:,.0f}"
+            month = f"{effective_usd_per_month(price):,.0f}"
             shown.add_row(_cited(price), price.terms, month, _age(price.date, now))
         out.print(shown)
     if served:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from cost_guard.places import told
+
 MOST_TOKENS = 10**16
 """More in one record is a slip: it is the most that a scenario takes as a whole month."""
 LOGGED = timedelta(0)
@@ -26,16 +28,13 @@ class Place:
     path: str = ""
     """The keys inside a JSON document, or a CSV column."""
 
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}" + (f", {self.path}" if self.path else "")
-
     def at(self, key: str | int) -> Place:
         """The place one key further down."""
         step = f"[{key}]" if isinstance(key, int) else f".{key}" if self.path else key
         return Place(self.file, self.line, self.path + step)
 
     def bad(self, message: str) -> BadExport:
-        return BadExport(f"{self}: {message}")
+        return BadExport(told(self.file, self.line, self.path, message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Once:
         if done.rowcount:
             return None
         file, line = self._database.execute("SELECT file, line FROM seen WHERE id = ?", (key,)).fetchone()
-        return f"{list(self._files)[file]}, line {line}"
+        return f"{list(self._files)[file]}:{line}"
 
     def close(self) -> None:
         self._database.close()

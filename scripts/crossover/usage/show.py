@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from cost_guard import wording
 from cost_guard.errors import ScenarioError
-from cost_guard.usage import Usage, parse_usage
+from cost_guard.usage import Usage
 from rich.text import Text
 
 from scripts.crossover.output import cannot_evaluate, console, emit_json, table
 from scripts.crossover.usage.file import PEAKS
-from stacks.documents import read_document
+from stacks.documents import usage_in
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """The numbers of a usage file. Exits 3 where it cannot be used."""
     try:
-        usage = parse_usage(read_document(file), f"{file.name}: ")
+        usage = usage_in(file)
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
     told(usage, (), as_json)

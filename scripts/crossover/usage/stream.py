@@ -55,7 +55,7 @@ class Export:
         self.start = self._read(SNIFFED)
         """The first characters, to tell the format by."""
         if not self.start.strip():
-            raise BadExport(f"{name}: is empty")
+            raise Place(name, 1).bad("is empty")
         self._waiting = self.start
 
     @classmethod
@@ -83,7 +83,7 @@ class Export:
             chunk = self._text.read(size)
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
-            raise BadExport(f"{self.name}, after line {self._lines}: not UTF-8 (byte {byte:#x})") from None
+            raise Place(self.name, self._lines).bad(f"not UTF-8 (byte {byte:#x}), here or below") from None
         self._lines += chunk.count("\n")
         return chunk
 
@@ -97,7 +97,7 @@ class Export:
         while chunk := self.read(CHUNK):
             *whole, rest = (rest + chunk).split("\n")
             if len(rest) > MOST_OF_AN_ELEMENT:
-                raise BadExport(f"{self.name}, line {self._lines}: longer than {MOST_OF_AN_ELEMENT} characters")
+                raise Place(self.name, self._lines).bad(f"longer than {MOST_OF_AN_ELEMENT} characters")
             for line in whole:
                 yield line + "\n"
         if rest:

@@ -185,9 +185,9 @@ GOOD = '[x]\nsource = "s"\nclaim = "c"\nunit = "u"\nformula = "a"\ninputs = {a =
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[x", "claims.toml"),
-        (GOOD.replace("unit", "units"), "units"),
-        (GOOD.replace('"a"', '"b"'), "b is not among the inputs"),
+        ("[x", r"claims\.toml:1: not TOML"),
+        (GOOD.replace("unit", "units"), r"claims\.toml:4: x\.units: unknown key; did you mean unit\?"),
+        (GOOD.replace('"a"', '"b"'), r"claims\.toml:1: x: .*b is not among the inputs"),
         (GOOD.replace("expected = 1\n", ""), "needs a formula and an expected figure"),
         (GOOD.replace("expected = 1", "expected = 2") + 'needs = {input = "a", formula = "a", unit = "u"}\n',
          "a = 1 would not give 2"),

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cost_guard import reasons
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Baseline, Scenario
@@ -290,18 +291,11 @@ def test_prices_in_the_scenario_have_no_age(quotation: Build, catalogue: Catalog
         ("asserted", 31, None, "BLOCK"),
     ],
 )
-def test_volume_measured(
-    quotation: Build, catalogue: Catalogue, kind: str, fleet_age: int | None, data_age: int | None, level: str | None
-) -> None:
+def test_volume_measured(kind: str, fleet_age: int | None, data_age: int | None, level: str | None) -> None:
     """An asserted volume is fine for a young fleet, not for one that could measure; data grows old."""
-    verdict = evaluate(
-        quotation(workload={"kind": kind}),
-        catalogue,
-        NOV,
-        fleet_since=NOV - timedelta(days=fleet_age) if fleet_age is not None else None,
-        volume_date=NOV - timedelta(days=data_age) if data_age is not None else None,
-    )
-    assert levels(verdict).get("volume-measured") == level
+    since, counted = (None if age is None else NOV - timedelta(days=age) for age in (fleet_age, data_age))
+    found = reasons.volume_measured(kind, NOV, since, counted)
+    assert (found and found.level) == level
 
 
 def test_the_baseline_dates_the_fleet(quotation: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:

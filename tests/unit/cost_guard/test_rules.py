@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cost_guard import reasons, rules
+from cost_guard.deployment import parse_deployment
 from cost_guard.errors import parse_scenario
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import load_catalogue
@@ -176,7 +177,7 @@ def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPat
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr(gate, "evaluate", broken)
+    monkeypatch.setattr(gate, "parse_deployment", broken)
     found = violations(ladder(volume="6.000000001e9").to_inputs())
     assert list(found) == list(CODES)
     assert found["redundancy"] == ["cannot evaluate: internal error, RuntimeError: report it"]
@@ -191,7 +192,7 @@ def test_a_day_that_is_none_fails_closed(ladder: Build, monkeypatch: pytest.Monk
 def test_the_clock_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variable."""
     monkeypatch.delenv(rule.TODAY_VARIABLE)
-    assert rule.today() is not None
+    assert rule.standing_day() is not None
 
 
 def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,9 +201,9 @@ def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.Monke
 
     def counted(*given: Any, **named: Any) -> Any:
         calls.append(given)
-        return evaluate(*given, **named)
+        return parse_deployment(*given, **named)
 
-    monkeypatch.setattr(gate, "evaluate", counted)
+    monkeypatch.setattr(gate, "parse_deployment", counted)
     violations(ladder(volume="6.000000002e9").to_inputs())
     assert len(calls) == 1
 
@@ -355,4 +356,4 @@ def test_a_node_without_readable_candidates_is_refused(candidates: Any, chain: s
 def test_the_engines_floats_are_the_scenarios_numbers(ladder: Build) -> None:
     """0.7 and 1.3 come through protobuf as floats and are the same decimals again."""
     wired = args(ladder().to_inputs()).props
-    assert parse_scenario(rule.plain(wired)) == ladder()
+    assert parse_scenario(rule.unwrapped(wired)) == ladder()

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import load_catalogue
@@ -252,7 +253,7 @@ def test_the_age_of_a_volume_is_that_of_its_last_day(
     """Data over 90 days old warn, over 180 block; a forecast warns; so does a day that has not come."""
     usage = month([day(10**9)] * 30, forecast=forecast)
     today = LAST + timedelta(days=age)
-    verdict = evaluate(parse_scenario(named(plain)), load_catalogue(), today, bills_money=True, usage=usage)
+    verdict = parse_deployment(named(plain), None, usage).verdict(load_catalogue(), today, bills_money=True)
     found = {reason.code: reason.level for reason in verdict.reasons}
     assert found.get("volume-measured") == level
     assert verdict.inputs["tokensPerMonth"].date == LAST

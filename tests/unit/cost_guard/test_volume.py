@@ -91,7 +91,7 @@ def usage(**changed: Any) -> Usage:
 def test_a_usage_file_gives_the_volume_its_date_and_its_band(quotation: Build, catalogue: Catalogue) -> None:
     """Numbers, kind and sigma are the file's, each input cites it; 91 days after its last day it is old."""
     scenario = quotation("1e9", rho=1)
-    verdict = evaluate(scenario, catalogue, date(2026, 8, 29), usage=usage())
+    verdict = evaluate(scenario.with_usage(usage()), catalogue, date(2026, 8, 29), usage=usage())
     assert verdict.managed_usd_per_month == 30_000
     assert levels(verdict)["volume-measured"] == "WARN"
     for key, value in (("tokensPerMonth", 6 * 10**9), ("peakToMean", 2), ("inputShare", Decimal("0.8")),
@@ -105,7 +105,8 @@ def test_a_usage_file_gives_the_volume_its_date_and_its_band(quotation: Build, c
 
 def test_a_sigma_of_the_scenario_stands_against_the_files(quotation: Build, catalogue: Catalogue) -> None:
     """Who gives one knows better."""
-    verdict = evaluate(quotation("1e9", uncertainty={"volume": "0.1"}), catalogue, date(2026, 6, 1), usage=usage())
+    scenario = quotation("1e9", uncertainty={"volume": "0.1"}).with_usage(usage())
+    verdict = evaluate(scenario, catalogue, date(2026, 6, 1), usage=usage())
     assert (verdict.inputs["uncertainty.volume"].value, verdict.inputs["uncertainty.volume"].source) == (
         Decimal("0.1"),
         "scenario",

@@ -101,7 +101,7 @@ def test_a_file_that_is_no_list_of_maps_is_refused() -> None:
     """With the line, where there is one; a key that stands twice is not taken silently."""
     assert refused("policy: x") == ["waivers.yaml:1: expected a list of waivers, got {'policy': 'x'}"]
     assert refused("- 3") == ["waivers.yaml:1: expected a map of keys, got 3"]
-    assert refused("- policy: a\n  policy: b") == ["waivers.yaml:2: not YAML: policy stands twice"]
+    assert refused("- policy: a\n  policy: b") == ["waivers.yaml:2: policy: stands twice; keep one"]
     assert refused("- ? [a]\n  : b") == ["waivers.yaml:1: not YAML: found unhashable key"]
     assert refused("- {policy: ]")[0].startswith("waivers.yaml:1: not YAML: ")
     assert "waivers.yaml:2: created: must be a date as YYYY-MM-DD, got '2026-13-01'" in refused(
@@ -135,7 +135,7 @@ def test_it_holds_from_created_to_expires_both_included(day: str, cost: Any, sta
 def test_a_valid_waiver_lifts_the_block_and_says_who_why_and_until_when(blocked: Verdict) -> None:
     """WAIVED, the verdict WARN, and the code that it does not name still blocks."""
     both = waivers({}, {"policy": "probability"})
-    verdict = apply(blocked, both, "prod-eu", URN, TODAY)
+    verdict = apply(blocked, both, URN, TODAY)
     assert verdict.level is Level.WARN
     assert verdict.exit_code() == 0
     waived = {r.code: r.message for r in verdict.reasons if r.level is Level.WAIVED}
@@ -143,7 +143,7 @@ def test_a_valid_waiver_lifts_the_block_and_says_who_why_and_until_when(blocked:
     assert waived["break-even"].endswith(
         "Waived until 2026-12-01 by finance, ml-platform mends it: launch in week 3 (OPS-1)."
     )
-    assert apply(blocked, waivers({}), "prod-eu", URN, TODAY).level is Level.BLOCK
+    assert apply(blocked, waivers({}), URN, TODAY).level is Level.BLOCK
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_one_that_lifts_nothing_resurfaces_in_the_block(
     blocked: Verdict, change: dict[str, Any], day: str, words: str
 ) -> None:
     """The BLOCK stays and says which waiver is past."""
-    verdict = apply(blocked, waivers(change), "prod-eu", URN, date.fromisoformat(day))
+    verdict = apply(blocked, waivers(change), URN, date.fromisoformat(day))
     (reason,) = [r for r in verdict.reasons if r.code == "break-even"]
     assert reason.level is Level.BLOCK
     assert reason.message.endswith(words)
@@ -171,8 +171,8 @@ def test_one_that_lifts_nothing_resurfaces_in_the_block(
 def test_the_cap_is_inclusive_and_an_unknown_cost_voids(blocked: Verdict) -> None:
     """19,940 is not above 19,940; what nobody knows is not below any cap."""
     capped = waivers({"costCapUsdPerMonth": 19940}, {"policy": "probability"})
-    assert apply(blocked, capped, "prod-eu", URN, TODAY).level is Level.WARN
-    unknown = apply(replace(blocked, fixed_usd_per_month=None), capped, "prod-eu", URN, TODAY)
+    assert apply(blocked, capped, URN, TODAY).level is Level.WARN
+    unknown = apply(replace(blocked, fixed_usd_per_month=None), capped, URN, TODAY)
     assert "are of unknown cost" in unknown.reasons[0].message
     assert unknown.blocked
 
@@ -180,14 +180,14 @@ def test_the_cap_is_inclusive_and_an_unknown_cost_voids(blocked: Verdict) -> Non
 @pytest.mark.parametrize("change", [{"stack": "prod"}, {"stack": "dev-*"}, {"urn": "*::other"}, {"policy": "capacity"}])
 def test_another_stack_resource_or_code_is_not_covered(blocked: Verdict, change: dict[str, Any]) -> None:
     """Globs match the whole name."""
-    verdict = apply(blocked, waivers(change), "prod-eu", URN, TODAY)
+    verdict = apply(blocked, waivers(change), URN, TODAY)
     assert [r for r in verdict.reasons] == [r for r in blocked.reasons]  # noqa: C416
 
 
 def test_a_waiver_that_nothing_needs_is_told(blocked: Verdict) -> None:
     """In the notes of the verdict, for codes of the verdict and this stack alone."""
     unneeded = waivers({"policy": "capacity", "ticket": "OPS-2"}, {"policy": "ingress-closed"}, {"stack": "dev"})
-    notes = apply(blocked, unneeded, "prod-eu", URN, TODAY).notes
+    notes = apply(blocked, unneeded, URN, TODAY).notes
     assert [n for n in notes if n not in blocked.notes] == [
         "The waiver OPS-2 of capacity is not used: nothing violates it; remove it."
     ]
@@ -197,8 +197,8 @@ def test_a_waiver_that_nothing_needs_is_told(blocked: Verdict) -> None:
 def test_of_several_the_valid_one_counts() -> None:
     """Whatever their order in the file."""
     several = waivers({"expires": date(2026, 11, 2)}, {"ticket": "OPS-2"}, {"created": date(2026, 11, 30)})
-    assert several.settle("break-even", "m.", "prod-eu", URN, TODAY)[0] is Level.WAIVED
-    assert several.ruling("break-even", "prod-eu", URN, TODAY) == several.entries[1]
+    assert several.settle("break-even", "m.", URN, TODAY)[0] is Level.WAIVED
+    assert several.ruling("break-even", URN, TODAY) == several.entries[1]
 
 
 @pytest.mark.parametrize("code", MANDATORY)

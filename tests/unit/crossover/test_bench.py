@@ -157,4 +157,4 @@ def test_a_bad_catalogue_exits_3(run: Any, data: Path) -> None:
     (data / "throughput.toml").write_text('["a/b"]\ntokensPerSecond = 1\n')
     load_catalogue.cache_clear()
     done = run("http://127.0.0.1:1", *SHORT)
-    assert (done.exit_code, "throughput.toml: line 1: a/b: date: missing" in done.stderr) == (3, True)
+    assert (done.exit_code, "throughput.toml:1: a/b.date: missing" in done.stderr) == (3, True)

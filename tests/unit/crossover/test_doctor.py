@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
-from providers.preflight import Check, Level
+from providers.preflight import Check, Grade
 from scripts.crossover import checks, doctor
 from scripts.crossover.__main__ import app
 from scripts.crossover.checks import Wanted
@@ -47,19 +47,19 @@ def on_sale(price: str = "22.32", region: str = "r1", available: bool = True, sk
 def test_a_rung_at_the_catalogues_price_and_below_its_ceiling_is_well() -> None:
     [check] = judged([rung(ceiling="25")], on_sale())
     assert check == Check(
-        f"lambda/r1/{LAMBDA}", Level.OK,
+        f"lambda/r1/{LAMBDA}", Grade.OK,
         "free at 22.32 USD/h, ceiling 25; the gate reckons 22.32 of 2026-09-20: +0 %",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("price", "level", "told"),
-    [("23.43", Level.OK, "+5 %"), ("24.552", Level.WARN, "+10 %"), ("20.088", Level.WARN, "-10 %")],
+    [("23.43", Grade.OK, "+5 %"), ("24.552", Grade.WARN, "+10 %"), ("20.088", Grade.WARN, "-10 %")],
 )
-def test_a_live_price_far_from_the_catalogues_warns(price: str, level: Level, told: str) -> None:
+def test_a_live_price_far_from_the_catalogues_warns(price: str, level: Grade, told: str) -> None:
     """22.32 × 1.1 = 24.552; × 0.9 = 20.088; 23.43 is 4.97 % above."""
     [check] = judged([rung()], on_sale(price))
-    assert (check.level, check.detail.endswith(told), bool(check.remedy)) == (level, True, level is Level.WARN)
+    assert (check.level, check.detail.endswith(told), bool(check.remedy)) == (level, True, level is Grade.WARN)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_live_price_far_from_the_catalogues_warns(price: str, level: Level, to
 )
 def test_what_cannot_be_had_fails_and_says_what_to_do(sold: Any, ceiling: str | None, told: str, remedy: str) -> None:
     [check] = judged([rung(ceiling=ceiling)], sold)
-    assert check.level is Level.FAIL
+    assert check.level is Grade.FAIL
     assert told in check.detail
     assert check.detail.endswith("nothing else can be had for node a")
     assert remedy in check.remedy
@@ -87,44 +87,44 @@ def test_where_it_is_free_instead_is_told() -> None:
 def test_a_rung_that_cannot_be_had_only_warns_while_its_nodes_have_another() -> None:
     wanted = [rung("a", "r1"), rung("a", "r2"), rung("b", "r2")]
     first, second = judged(wanted, on_sale(available=False), on_sale(region="r2"))
-    assert (first.level, second.level) == (Level.WARN, Level.OK)
+    assert (first.level, second.level) == (Grade.WARN, Grade.OK)
     first, second = judged([rung("a", "r1"), rung("b", "r2")], on_sale(available=False), on_sale(region="r2"))
-    assert (first.level, second.level) == (Level.FAIL, Level.OK)
+    assert (first.level, second.level) == (Grade.FAIL, Grade.OK)
 
 
 def test_a_node_that_has_its_machine_needs_no_capacity() -> None:
     [check] = judged([rung()], on_sale(available=False), standing=("a",))
-    assert check.level is Level.WARN
+    assert check.level is Grade.WARN
 
 
 def test_a_sku_that_the_gate_knows_no_price_of_fails() -> None:
     [check] = judged([rung(key="lambda/gpu_8x_a100_80gb")], on_sale())
-    assert check.level is Level.FAIL
+    assert check.level is Grade.FAIL
     assert "add a row lambda/gpu_8x_a100_80gb" in check.remedy
     assert KEY in check.remedy
 
 
 def test_the_cheapest_that_is_free_counts() -> None:
     [check] = judged([rung(ceiling="25", key=None)], on_sale("9", available=False), on_sale("24"), on_sale("30"))
-    assert (check.level, check.detail) == (Level.OK, "free at 24 USD/h, ceiling 25")
+    assert (check.level, check.detail) == (Grade.OK, "free at 24 USD/h, ceiling 25")
 
 
 def test_a_rung_at_a_cloud_that_did_not_answer_fails() -> None:
     [check] = checks.candidates([rung()], [Answer("lambda", failed="503")], load_catalogue(), today=TODAY)
-    assert (check.level, "lambda could not be asked" in check.detail) == (Level.FAIL, True)
+    assert (check.level, "lambda could not be asked" in check.detail) == (Grade.FAIL, True)
 
 
 @pytest.mark.parametrize(
     ("answer", "used", "level"),
     [
-        (Answer("a", (on_sale(), on_sale(available=False))), True, Level.OK),
-        (Answer("a", missing=MISSING), True, Level.FAIL),
-        (Answer("a", missing=MISSING), False, Level.OK),
-        (Answer("a", failed="503"), True, Level.FAIL),
-        (Answer("a", failed="503"), False, Level.WARN),
+        (Answer("a", (on_sale(), on_sale(available=False))), True, Grade.OK),
+        (Answer("a", missing=MISSING), True, Grade.FAIL),
+        (Answer("a", missing=MISSING), False, Grade.OK),
+        (Answer("a", failed="503"), True, Grade.FAIL),
+        (Answer("a", failed="503"), False, Grade.WARN),
     ],
 )
-def test_only_what_the_stack_uses_can_fail_it(answer: Answer[Any], used: bool, level: Level) -> None:
+def test_only_what_the_stack_uses_can_fail_it(answer: Answer[Any], used: bool, level: Grade) -> None:
     assert checks.credentials(answer, used).level is level
 
 
@@ -235,7 +235,7 @@ def test_what_the_gate_cannot_judge_by_hides_no_other_check(monkeypatch: pytest.
     """A price row that is wrong, or a day that is none, is a failed check and no traceback."""
 
     def refused() -> Any:
-        raise CatalogueError("prices.toml: line 9: a/b: source: missing; every row needs it")
+        raise CatalogueError("prices.toml:9: a/b.source: missing; it has no default, set it")
 
     if broken == "catalogue":
         monkeypatch.setattr(doctor, "load_catalogue", refused)
@@ -245,7 +245,7 @@ def test_what_the_gate_cannot_judge_by_hides_no_other_check(monkeypatch: pytest.
     done = run("--json")
     found = {check["name"]: check for check in json.loads(done.stdout)}
     assert (done.exit_code, found["prices"]["level"], found["cloud local"]["level"]) == (1, "fail", "ok")
-    assert ("line 9" if broken == "catalogue" else "CROSSOVER_TODAY is 'soon'") in found["prices"]["detail"]
+    assert ("prices.toml:9" if broken == "catalogue" else "CROSSOVER_TODAY is 'soon'") in found["prices"]["detail"]
 
 
 def test_a_structured_value_may_stand_as_json_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -262,19 +262,19 @@ def test_a_structured_value_may_stand_as_json_text(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("day", "level"),
-    [(date(2026, 12, 19), Level.OK), (date(2026, 12, 20), Level.WARN), (date(2027, 3, 20), Level.FAIL)],
+    [(date(2026, 12, 19), Grade.OK), (date(2026, 12, 20), Grade.WARN), (date(2027, 3, 20), Grade.FAIL)],
 )
-def test_an_old_price_is_told_as_the_gate_will_take_it(day: date, level: Level) -> None:
+def test_an_old_price_is_told_as_the_gate_will_take_it(day: date, level: Grade) -> None:
     """Of 2026-09-20: 90, 91 and 181 days."""
     [check] = checks.candidates([rung()], [Answer("lambda", (on_sale(),))], load_catalogue(), today=day)
-    assert (check.level, bool(check.remedy)) == (level, level is not Level.OK)
+    assert (check.level, bool(check.remedy)) == (level, level is not Grade.OK)
 
 
 def test_a_cloud_without_a_price_is_judged_by_the_catalogues() -> None:
     untold = replace(on_sale(), usd_per_hour=None, available=None, description="no right")
     [check] = judged([rung(ceiling="25")], untold)
     assert (check.level, check.detail) == (
-        Level.OK, "offered, price not told: no right, ceiling 25; the gate reckons 22.32 of 2026-09-20",
+        Grade.OK, "offered, price not told: no right, ceiling 25; the gate reckons 22.32 of 2026-09-20",
     )  # fmt: skip
 
 
@@ -283,13 +283,13 @@ def test_the_way_out_is_tried_by_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert doctor.way_out("a", f"http://127.0.0.1:{port}/v1").level is Level.OK
+        assert doctor.way_out("a", f"http://127.0.0.1:{port}/v1").level is Grade.OK
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
         through = doctor.way_out("a", "https://cloud.example/v1")
-        assert (through.level, through.detail.startswith("the proxy before cloud.example")) == (Level.OK, True)
+        assert (through.level, through.detail.startswith("the proxy before cloud.example")) == (Grade.OK, True)
     monkeypatch.delenv("https_proxy")
     closed = doctor.way_out("a", f"http://127.0.0.1:{port}")
-    assert (closed.level, "does not take connections" in closed.detail) == (Level.FAIL, True)
+    assert (closed.level, "does not take connections" in closed.detail) == (Grade.FAIL, True)
 
 
 def test_a_name_that_cannot_be_resolved_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +299,7 @@ def test_a_name_that_cannot_be_resolved_is_told_as_such(monkeypatch: pytest.Monk
     monkeypatch.setattr(doctor, "getproxies", dict)
     monkeypatch.setattr(socket, "getaddrinfo", fails)
     check = doctor.way_out("a", "https://cloud.example/v1")
-    assert (check.level, "cloud.example:443: the name cannot be resolved" in check.detail) == (Level.FAIL, True)
+    assert (check.level, "cloud.example:443: the name cannot be resolved" in check.detail) == (Grade.FAIL, True)
 
 
 @pytest.mark.usefixtures("engine")

@@ -76,14 +76,17 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("workload: {tokenPerMonth: 1}", "workload.tokenPerMonth: unknown key (did you mean tokensPerMonth?)"),
-        ("", "the scenario: expected a map of keys, got null"),
-        ("[", "scenario.yaml (line 1): not YAML: "),
-        ("a: 1\na: 2", "scenario.yaml (line 2): not YAML: a stands twice"),
+        (
+            "workload: {tokenPerMonth: 1}",
+            "scenario.yaml:1: workload.tokenPerMonth: unknown key (did you mean tokensP",
+        ),
+        ("", "scenario.yaml:1: expected a map of keys, got null"),
+        ("[", "scenario.yaml:1: not YAML: "),
+        ("a: 1\na: 2", "scenario.yaml:2: a: stands twice; keep one"),
         ("a: !!python/object:os.system {}", "not YAML: could not determine a constructor"),
         ("a: \x00", "not YAML"),
         ("? [1]\n: 2", "not YAML"),
-        (BOMB, "not YAML: is over 64 keys deep, or over 20,000 values large"),
+        (BOMB, "scenario.yaml:1: is over 64 keys deep, or over 20,000 values large"),
     ],
     ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key", "a bomb"],
 )
@@ -99,6 +102,57 @@ def test_bad_data_cannot_be_evaluated(tmp_path: Path, text: str, said: str) -> N
     assert (plain.exit_code, plain.stdout) == (3, "")
     assert "cannot evaluate: " in plain.stderr
     assert "Traceback" not in plain.stderr
+
+
+AS_YAML = """\
+# what is asked
+workload: {tokensPerMonth: 6e9}
+managed:
+  usdPerMillionTokens: 5
+fleet:
+  nodes:
+    a:
+      candidates:
+        - {cloud: lambda, region: x, sku: y}
+        - {cloud: lambda, region: x}
+    b: {candidates: [{cloud: aws, region: x, sku: y}]}
+"""
+AS_JSON = """\
+{
+  "workload": {"tokensPerMonth": 6000, "kind": "asserted"},
+  "managed": {"usdPerMillionTokens": 5},
+  "fleet": {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (AS_YAML, "scenario:10: fleet.nodes.a.candidates[1].sku: missing"),
+        (
+            AS_YAML.replace("x}", "x, sku: z}").replace(": 5", ": -5"),
+            "scenario:4: managed.usdPerMillionTokens: must",
+        ),
+        (AS_JSON, "scenario:2: workload.tokensPerMonth: 6000 tokens a month cost $0.03 managed"),
+        (AS_JSON.replace("4759", '"fast"'), "scenario:4: fleet.tokensPerSecond: must be a number"),
+        (AS_JSON.replace("2,", "2;"), "scenario:4: not YAML: "),
+    ],
+    ids=["an item of a list", "YAML", "what only the gate sees", "JSON", "broken JSON"],
+)
+def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, said: str) -> None:
+    """In YAML and in JSON, as a compiler would; the path is as it was given."""
+    (tmp_path / "scenario").write_text(text)
+    done = run("--file", str(tmp_path / "scenario"))
+    assert (done.exit_code, f"cannot evaluate: {tmp_path}/{said}" in done.stderr) == (3, True)
+
+
+def test_a_baseline_tells_its_own_lines(scenario_file: Write, tmp_path: Path) -> None:
+    """Not the scenario's."""
+    baseline = tmp_path / "baseline.yaml"
+    baseline.write_text("nodes: 2\nusdPerMonth: 19940\napprovedBy: a. person\ndate: soon\n")
+    done = run("--file", scenario_file(), "--baseline", str(baseline))
+    assert done.stderr == f"cannot evaluate: {baseline}:4: date: must be a date as YYYY-MM-DD, got 'soon'\n"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +193,7 @@ def test_a_baseline_lets_repair_through(scenario_file: Write, tmp_path: Path) ->
     baseline.write_text("{nodes: 2}")
     broken = run("--file", scenario_file(), "--baseline", str(baseline))
     assert broken.exit_code == 3
-    assert "baseline: approvedBy: missing" in broken.stderr
+    assert "baseline.yaml:1: approvedBy: missing" in broken.stderr
 
 
 def test_old_prices_only_warn_in_a_plan(scenario_file: Write) -> None:

@@ -178,7 +178,7 @@ def test_an_outcome_that_is_no_catalogue_is_never_written(
     before = only(data, row("a/x", "10"))
     done = refresh("--clouds", "a", "--write", "--accept", "a/x")
     assert (done.exit_code, (data / "prices.toml").read_text()) == (3, before)
-    assert "prices.toml: line 4: a/x: usdPerHour: must be at most 1e9" in done.stderr
+    assert "prices.toml:4: a/x.usdPerHour: must be at most 1e9" in done.stderr
     assert sorted(path.name for path in data.iterdir()) == sorted(path.name for path in DATA.iterdir())
 
 
@@ -293,6 +293,6 @@ def test_aws_refusals_are_told_without_a_key(refresh: Any, data: Path, aws: Pric
 def test_a_bad_file_exits_3_with_file_line_and_key(refresh: Any, data: Path, as_json: bool) -> None:
     only(data, row("a/x", "10").replace("2026-01-01", "2027-01-01"))
     done = refresh("--clouds", "aws", *(["--json"] if as_json else []))
-    line = "prices.toml: line 5: a/x: date: 2027-01-01 is after today, 2026-12-01"
+    line = "prices.toml:5: a/x.date: 2027-01-01 is after today, 2026-12-01"
     told = json.loads(done.stdout)["errors"] if as_json else [done.stderr.strip().removeprefix("cannot evaluate: ")]
     assert (done.exit_code, told) == (3, [line])

@@ -105,7 +105,7 @@ def test_two_entries_for_one_machine_are_refused(team: Team, second: dict[str, s
 
 
 def test_a_file_that_is_no_yaml_is_told_with_its_line(team: Team) -> None:
-    assert "line 2" in refusal(team, "machines:\n  - {id: a\n")
+    assert "machines.yaml:3: not YAML: " in refusal(team, "machines:\n  - {id: a\n")
     assert "machines.yaml:1: Input should be" in refusal(team, "")
 
 

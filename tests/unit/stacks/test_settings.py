@@ -108,7 +108,7 @@ def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -
         ("fleet.nodes.gateway", {"candidates": [{"cloud": "local", "region": "bay-4", "sku": "x"}]}, "'gateway' is a"),
         ("gatewayNode", None, "gatewayNode: gateway.placement own needs it"),
         ("gateway.placement", "nodes", "placement nodes must not have it"),
-        ("gatewayNode.cloud", "lambda", "gateway.tlsServerName is missing: away from this computer"),
+        ("gatewayNode.cloud", "lambda", "gateway.tlsServerName: missing; away from this computer"),
         ("gateway.tlsServerName", "not a name", "crossover:gateway.tlsServerName"),
         ("clouds", {"lambada": {}}, "clouds: unknown cloud lambada; known are .*local"),
         ("onNoCapacity", "retry", "crossover:onNoCapacity: Input should be 'fail' or 'degrade'"),

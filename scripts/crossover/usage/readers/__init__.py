@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import tzinfo
 
 from scripts.crossover.usage.readers import anthropic, daily_csv, litellm, openai, prometheus
-from scripts.crossover.usage.record import BadExport, Empty, Record
+from scripts.crossover.usage.record import Empty, Place, Record
 from scripts.crossover.usage.stream import Export
 
 Read = Callable[[Export, tzinfo], Iterator[Record | Empty]]
@@ -43,4 +43,4 @@ def format_of(export: Export) -> str:
             return "litellm"
         if {"date", "input", "output"} <= header:
             return "csv"
-    raise BadExport(f"{export.name}: the format cannot be told; name it with --format: {', '.join(READERS)}")
+    raise Place(export.name, 1).bad(f"the format cannot be told; name it with --format: {', '.join(READERS)}")

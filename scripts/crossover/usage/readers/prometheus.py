@@ -94,7 +94,7 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
             slot[kind] = tokens
             places.setdefault((model, ends), place)
     if not seen:
-        raise BadExport(f"{export.name}: Prometheus knows no such series; are the counters scraped?")
+        raise Place(export.name, 1).bad("Prometheus knows no such series; are the counters scraped?")
     for (model, ends), slot in found.items():
         start = moment(ends, places[model, ends]) - HOUR
         given = slot.get("input", 0)

@@ -95,6 +95,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
             project.commit(old)
         project.write(new)
         head = project.side(waivers=waivers)
+        judged = head.deployment
         return Review(
             stack="prod",
             path=config_path("prod"),
@@ -102,7 +103,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
             head=head,
             base=project.side("HEAD", whole=False) if old is not None else None,
             run=run if head.verdict else None,
-            flips=flips(head.scenario, project.gate(waivers).vary(head)) if head.scenario else (),
+            flips=flips(judged.scenario, project.gate(waivers).vary(judged)) if judged else (),
             waivers=waivers,
             **more,
         )

@@ -120,7 +120,7 @@ def test_a_catalogue_that_cannot_be_read_cannot_be_evaluated(
     """As for every command, and the comment says so; no side has a verdict by other prices."""
 
     def refused() -> Any:
-        raise CatalogueError("prices.toml: line 9: a/b: source: missing; every row needs it")
+        raise CatalogueError("prices.toml:9: a/b.source: missing; it has no default, set it")
 
     monkeypatch.setattr(command, "load_catalogue", refused)
     project.commit(config(2))
@@ -128,7 +128,7 @@ def test_a_catalogue_that_cannot_be_read_cannot_be_evaluated(
     document = json.loads(done.stdout)
     assert (done.exit_code, document["exitCode"], document["verdict"]) == (3, 3, "CANNOT EVALUATE")
     assert (document["head"]["verdict"], document["base"]["verdict"]) == (None, None)
-    assert "prices.toml: line 9: a/b: source: missing" in (tmp_path / "out" / "comment.md").read_text()
+    assert "prices.toml:9: a/b.source: missing" in (tmp_path / "out" / "comment.md").read_text()
 
 
 @pytest.mark.parametrize(

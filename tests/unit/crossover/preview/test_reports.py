@@ -139,8 +139,8 @@ def test_sarif_points_at_the_line_of_the_key(blocked: Review) -> None:
     (run,) = sarif.document(blocked, rules.known())["runs"]
     places = {r["ruleId"]: r["locations"][0]["physicalLocation"] for r in run["results"]}
     assert places["break-even"]["artifactLocation"]["uri"] == PATH
-    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines["workload", "tokensPerMonth"]
-    assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines["fleet", "nodes", "b"]
+    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines.known["workload", "tokensPerMonth"]
+    assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines.known["fleet", "nodes", "b"]
 
 
 def test_a_route_without_a_price_is_found_at_the_routes(reviewed: Reviewed) -> None:
@@ -148,7 +148,7 @@ def test_a_route_without_a_price_is_found_at_the_routes(reviewed: Reviewed) -> N
     review = reviewed(config(2, managed={"routes": [{"model": "no-such-model", "share": 1}]}))
     assert review.head.config is not None
     (line,) = [finding.line for finding in review.findings if finding.rule == "price-known"]
-    assert line == review.head.config.lines["managed", "routes"]
+    assert line == review.head.config.lines.known["managed", "routes"]
 
 
 def test_a_waived_finding_is_suppressed_with_its_reason(blocked: Review) -> None:
@@ -173,7 +173,7 @@ def test_the_waiver_that_counts_is_the_justification(reviewed: Reviewed) -> None
     [
         (f"{PATH}:7: crossover:managed: missing", PATH, 7),
         ("waivers.yaml:3: policy: there is no rule", "waivers.yaml", 3),
-        ("prices.toml: line 9: a/b: source: missing", "policies/cost_guard/data/prices.toml", 9),
+        ("prices.toml:9: a/b.source: missing", "policies/cost_guard/data/prices.toml", 9),
         ("usage/my prod.csv:12: negative", "usage/my%20prod.csv", 12),
         ("usage/prod.json: no such file", "usage/prod.json", 1),
         ("/home/runner/prices.toml:4: missing", PATH, 1),

@@ -29,9 +29,9 @@ def test_keys_lose_their_namespace_and_keep_their_lines() -> None:
     """A line is found for a key, and for one that is missing the line of what is around it."""
     found = parse_config("config:\n  aws:region: x\n  crossover:workload:\n    kind: measured\n", PATH)
     assert found.values == {"workload": {"kind": "measured"}}
-    assert found.line(("workload", "kind")) == 4
-    assert found.line(("workload", "tokensPerMonth")) == 3
-    assert found.line(("fleet",)) == 1
+    assert found.lines.at(("workload", "kind")) == 4
+    assert found.lines.at(("workload", "tokensPerMonth")) == 3
+    assert found.lines.at(("fleet",)) == 1
 
 
 def test_a_secret_is_a_placeholder_and_its_place_is_known() -> None:
@@ -59,7 +59,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("config: [", f"{PATH}:1: not YAML"),
         ("config: {crossover:managed: {}\n", f"{PATH}:2: not YAML"),
-        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: crossover:a stands twice"),
+        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: crossover:a: stands twice; keep one"),
         ("config: !!python/object:os.system {}", "could not determine a constructor"),
         ("config: [1]", "expected a map `config:`"),
         ("- 1", "expected a map `config:`"),
@@ -163,7 +163,7 @@ def test_a_usage_file_is_read_from_the_same_commit(project: Project) -> None:
         Decimal("7e9"),
     )
     file.write_text("tokensPerMonth: 1")
-    assert any(line.startswith("prod.yaml: ") for line in project.side().errors)
+    assert any(line.startswith("usage/prod.yaml:1: inputShare: missing") for line in project.side().errors)
 
 
 @pytest.mark.parametrize("named", ["../outside.yaml", "/etc/hostname", "usage/missing.yaml"])

@@ -55,7 +55,7 @@ CSV = traffic.plain_csv(DAILY)
 BAD = {
     "negative": (
         changed(lambda p: first(p).update(output_tokens=-1)),
-        "e.txt, line 1, data[0].results[0].output_tokens: is negative: -1",
+        "e.txt:1: data[0].results[0].output_tokens: is negative: -1",
     ),
     "NaN": (
         changed(lambda p: first(p).update(input_tokens=float("nan"))),
@@ -76,7 +76,7 @@ BAD = {
     ),
     "a bucket twice": (
         changed(lambda p: p["data"].append(p["data"][3])),
-        "data[30].results[0]: stands twice, first at e.txt, line 1",
+        "data[30].results[0]: stands twice, first at e.txt:1",
     ),
     "a bucket that ends before it begins": (
         changed(lambda p: p["data"][0].update(end_time=0)),
@@ -118,29 +118,29 @@ BAD = {
         "data[30]: 2026-10-23 has buckets of different widths",
     ),
     "truncated": (traffic.openai(DAILY)[:-300], "ends in the middle; is the file truncated?"),
-    "not JSON": (traffic.openai(DAILY).replace('"results"', "results", 1), "e.txt, line 8, data[0]: not JSON: "),
+    "not JSON": (traffic.openai(DAILY).replace('"results"', "results", 1), "e.txt:8: data[0]: not JSON: "),
     "not JSON behind": (traffic.openai(DAILY) + "x", "not JSON: expected { or [, got 'x'"),
     "no bucket": ('{"start_time": 1, "data": [1]}', "data[0]: no bucket with start_time"),
-    "empty": ("", "e.txt: is empty"),
+    "empty": ("", "e.txt:1: is empty"),
     "nothing known": ("hello\n", "the format cannot be told; name it with --format: openai, anthropic"),
     "an empty page": ('{"object": "page", "data": [], "x": "start_time\\""}', "the format cannot be told"),
     "a cache write that is no map": (
         changed(lambda p: first(p).update(cache_creation=3), traffic.anthropic),
         "cache_creation: must be a map of token counts",
     ),
-    "an ungrouped csv row": (CSV + "2026-11-01,m,1\n", "e.txt, line 32: has 3 fields, the header 5"),
+    "an ungrouped csv row": (CSV + "2026-11-01,m,1\n", "e.txt:32: has 3 fields, the header 5"),
     "another csv": (
         CSV.replace("cached", "cashed", 1),
-        "line 2: the columns must be date,model,input,cached,output, got",
+        "e.txt:2: the columns must be date,model,input,cached,output, got",
     ),
-    "a column twice": ("date,input,output,input\n", "e.txt, line 1: the column input stands twice"),
-    "a day twice": (CSV + CSV.splitlines()[1] + "\n", "e.txt, line 32: stands twice, first at e.txt, line 2"),
-    "a negative row": (CSV + "2026-11-21,n,-5,0,1\n", "e.txt, line 32, input: is negative: -5"),
-    "a day with a time": (CSV + "2026-11-21T10:00,n,5,0,1\n", "e.txt, line 32, date: must be a day as 2026-10-01"),
-    "an open quote": (CSV + '2026-11-21,"n,5,0,1\n', "e.txt, line 32: not CSV: "),
+    "a column twice": ("date,input,output,input\n", "e.txt:1: the column input stands twice"),
+    "a day twice": (CSV + CSV.splitlines()[1] + "\n", "e.txt:32: stands twice, first at e.txt:2"),
+    "a negative row": (CSV + "2026-11-21,n,-5,0,1\n", "e.txt:32: input: is negative: -5"),
+    "a day with a time": (CSV + "2026-11-21T10:00,n,5,0,1\n", "e.txt:32: date: must be a day as 2026-10-01"),
+    "an open quote": (CSV + '2026-11-21,"n,5,0,1\n', "e.txt:32: not CSV: "),
     "another litellm row": (
         '[{"startTime": "2026-11-01T00:00:00Z", "request_id": "r", "prompt_tokens": 1, "completion_tokens": 1}, {}]',
-        "e.txt, line 1, [1]: no row of LiteLLM_SpendLogs",
+        "e.txt:1: [1]: no row of LiteLLM_SpendLogs",
     ),
     "a litellm row without an identity": (
         '[{"startTime": "2026-11-01T00:00:00Z", "prompt_tokens": 1, "completion_tokens": 1}]',
@@ -148,7 +148,7 @@ BAD = {
     ),
     "metadata that is not JSON": (
         'request_id,startTime,prompt_tokens,completion_tokens,metadata\nr,2026-11-01T00:00:00Z,1,1,{"a"\n',
-        "line 2, metadata: is not JSON",
+        "e.txt:2: metadata: is not JSON",
     ),
     "a raw Prometheus counter": (
         '{"status": "success", "data": {"resultType": "matrix", "result": '
@@ -161,7 +161,7 @@ BAD = {
     ),
     "an empty Prometheus": (
         '{"status": "success", "data": {"resultType": "matrix", "result": []}}',
-        "e.txt: Prometheus knows no such series",
+        "e.txt:1: Prometheus knows no such series",
     ),
     "an instant query": (
         '{"status": "success", "data": {"result": [], "resultType": "vector"}}',
@@ -202,7 +202,7 @@ def test_overlapping_pages_name_both_places(imported: Imported) -> None:
     two = {"one.json": traffic.openai(DAILY[:20]), "two.json": traffic.openai(DAILY[19:])}
     code, output = imported(two)
     assert code == 3
-    assert "two.json, line 4, data[0].results[0]: stands twice, first at one.json, line 327; " in output
+    assert "two.json:4: data[0].results[0]: stands twice, first at one.json:327; " in output
 
 
 def test_joined_csv_files_may_repeat_their_header(imported: Imported) -> None:

@@ -144,15 +144,16 @@ def test_plan_reads_the_usage_file_beside_the_scenario(folder: Path, monkeypatch
         ("absent.yaml", "workload.usage: there is no file absent.yaml; make it with `crossover usage import`"),
         ("../usage.yaml", "workload.usage: ../usage.yaml leads out of the folder"),
         ("/etc/hosts", "workload.usage: /etc/hosts leads out of the folder"),
-        ("broken.yaml", "broken.yaml (line 1): not YAML"),
-        ("twice.yaml", "twice.yaml (line 2): not YAML: days stands twice"),
-        ("other.yaml", "other.yaml: tokensPerMonth: missing"),
+        ("broken.yaml", "broken.yaml:1: not YAML"),
+        ("twice.yaml", "twice.yaml:2: days: stands twice; keep one"),
+        ("other.yaml", "other.yaml:1: tokensPerMonth: missing"),
+        ("other.yaml", "other.yaml:3: peakBasis: must be 'hourly', 'daily' or 'asserted', got 'weekly'"),
     ],
 )
 def test_a_usage_file_that_cannot_be_used(folder: Path, named: str, said: str) -> None:
     (folder / "broken.yaml").write_text("a: [")
     (folder / "twice.yaml").write_text("days: 1\ndays: 2\n")
-    (folder / "other.yaml").write_text("days: 1\n")
+    (folder / "other.yaml").write_text("# made\ndays: 1\npeakBasis: weekly\n")
     with pytest.raises(ScenarioError) as caught:
         read_usage({"workload": {"usage": named}}, folder)
     assert said in str(caught.value)

@@ -1,0 +1,68 @@
+"""One format for what is wrong in a file: `file:line: key: words`."""
+
+from __future__ import annotations
+
+import pytest
+from cost_guard import strict_yaml
+from cost_guard.errors import ScenarioError, within
+from cost_guard.places import Lines, key_of, place_of, told
+from hypothesis import given
+from hypothesis import strategies as st
+
+TEXT = """\
+# a comment
+a: 1
+b:
+  c: [x, {d: 2},
+      {d: 3}]
+"""
+
+
+def test_a_place_is_told_as_compilers_do() -> None:
+    """Without a key where the whole file is meant."""
+    assert told("f.yaml", 3, "a.b", "missing; set it") == "f.yaml:3: a.b: missing; set it"
+    assert told("f.yaml", 1, "", "is empty") == "f.yaml:1: is empty"
+
+
+@given(st.lists(st.text("abcXYZ019_-", min_size=1) | st.integers(0, 99)))
+def test_a_key_leads_back_to_its_place(place: list[str | int]) -> None:
+    """Of names without dots and brackets."""
+    assert place_of(key_of(place)) == tuple(map(str, place))
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [(("a",), 2), (("b", "c"), 4), (("b", "c", "0"), 4), (("b", "c", "2"), 5), (("b", "c", "2", "d"), 5),
+     (("b", "c", "2", "e", "f"), 5), (("b", "e"), 3), (("e",), 1)],
+)  # fmt: skip
+def test_every_key_and_item_has_its_line(place: tuple[str, ...], line: int) -> None:
+    """What is missing has that of what is around it."""
+    _, lines = strict_yaml.load(TEXT, "f.yaml")
+    assert lines.at(place) == line
+
+
+def test_complaints_get_the_line_of_their_key_once() -> None:
+    """Also with a namespace before the key; what names another file is left as it is."""
+    lines = Lines("f.yaml", {("a",): 2, ("a", "b"): 7}, "crossover:")
+    said = ["crossover:a.b: no", "a.b[0].c: no", "crossover:z: no", "no key: at all", "dir/u.yaml:5: a: no"]
+    assert lines.located(said) == [
+        "f.yaml:7: crossover:a.b: no",
+        "f.yaml:7: a.b[0].c: no",
+        "f.yaml:1: crossover:z: no",
+        "f.yaml:1: no key: at all",
+        "dir/u.yaml:5: a: no",
+    ]
+    with pytest.raises(ScenarioError) as caught, within(lines), within(Lines("inner", {})):
+        raise ScenarioError(["a: no"])
+    assert caught.value.lines == ["inner:1: a: no"]
+
+
+def test_what_is_no_yaml_is_refused_with_its_line() -> None:
+    """A byte that is no UTF-8, too."""
+    for content, said in (
+        (b"a: 1\nb: \xff\n", "f:2: is not UTF-8"),
+        ("a: 1\na: 2\n", "f:2: a: stands twice; keep one"),
+        ("a: 1\nb: [\n", "f:3: not YAML: "),
+    ):
+        with pytest.raises(strict_yaml.Refused, match=f"^{said}"):
+            strict_yaml.load(content, "f")
