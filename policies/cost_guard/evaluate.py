@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from . import mix, montecarlo, reasons, wording
+from . import montecarlo, notes, reasons, wording
 from .breakeven import to_decimal
 from .capacity import utilisation
-from .case import Case, Rung, case_of, displaced_words, money, rungs, volume_words
+from .case import Case, Rung, case_of, displaced_words, money, rungs
 from .errors import ScenarioError
 from .fleet import LadderFleet
 from .horizon import project
@@ -63,10 +63,13 @@ def evaluate(
     `baseline` is what was approved and runs: a deployment within it is repair. `bills_money=False` makes price-fresh
     and volume-measured advisory; by default it is read from the candidates' clouds. `usage` is where the scenario's
     volume comes from (`Scenario.with_usage`), and its last day is the volume's. Raises ScenarioError where the numbers
-    of a usage file are not in the scenario that names it, and for a volume given in millions.
+    of a usage file are not in the scenario that names it, for an approval in the future, and for a volume given in
+    millions.
     """
     if scenario.workload.usage is not None:
         raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
+    if baseline is not None and baseline.date > today:
+        raise ScenarioError([f"baseline.date: {baseline.date} is after today, {today}; give the day of the approval"])
     soft = not (bills_money if bills_money is not None else _bills_money(scenario))
     since, counted = baseline.date if baseline else None, usage.to if usage else None
     work, managed = scenario.workload, managed_price(scenario, catalogue)
@@ -86,7 +89,13 @@ def evaluate(
     priced = [one for one in judged if one.case is not None]
     main = max(priced, key=lambda one: one.badness) if priced else judged[0]
     given = inputs(scenario, main.rung, managed, today, baseline, usage)
-    return _verdict(scenario, managed, main, _merged(judged), _notes(catalogue, judged, main), given)
+    dearest = max(priced, key=lambda one: _fixed(one), default=main)
+    told = notes.notes(scenario, catalogue, [(one.rung, one.case) for one in judged], main.case, dearest.case)
+    return _verdict(scenario, managed, main, dearest, _merged(judged), told, given)
+
+
+def _fixed(judged: _Judged) -> Fraction:
+    return judged.case.stairs.fixed if judged.case else Fraction(0)
 
 
 def _bills_money(scenario: Scenario) -> bool:
@@ -149,8 +158,9 @@ def _verdict(
     scenario: Scenario,
     managed: ManagedPrice,
     main: _Judged,
+    dearest: _Judged,
     told: tuple[Reason, ...],
-    notes: tuple[str, ...],
+    notes_told: tuple[str, ...],
     given: dict[str, Input],
 ) -> Verdict:
     """The figures of the main rung, the reasons of all."""
@@ -161,8 +171,9 @@ def _verdict(
         level=level,
         headline=_headline(scenario, case, spend),
         reasons=told,
-        notes=notes,
+        notes=notes_told,
         fixed_usd_per_month=to_decimal(case.stairs.fixed) if case else None,
+        dearest_usd_per_month=to_decimal(_fixed(dearest)) if dearest.case else None,
         self_hosted_usd_per_month=to_decimal(case.stairs.cost(case.volume)) if case else None,
         managed_usd_per_month=spend,
         managed_usd_per_million=price,
@@ -184,48 +195,6 @@ def _headline(scenario: Scenario, case: Case | None, spend: Decimal | None) -> s
         return f"What {displaced_words(scenario)} cost at the managed models is not known."
     bill = f"{wording.usd(spend)}/month managed"
     return f"{displaced_words(scenario)} cost {bill}; what self-hosting costs is not known."
-
-
-def _notes(catalogue: Catalogue, judged: list[_Judged], main: _Judged) -> tuple[str, ...]:
-    notes = []
-    for one in judged:
-        price, served = one.rung.price, one.rung.throughput
-        if price is not None:
-            nodes = one.case.stairs.nodes if one.case else 1
-            terms = mix.describe_terms(price, nodes)
-            notes.append(f"Price of {price.key}: {catalogue.describe_price(price.key)}{terms and f'; it {terms}'}.")
-        if served is not None and served.kind == "illustrative":
-            notes.append(f"Throughput of {one.rung.name}: {wording.rate(served.tokens_per_second)}, illustrative.")
-    if main.case is not None:
-        notes += [note for note in (_sunk_note(main.case), _hybrid_note(main.case)) if note]
-    return tuple(notes)
-
-
-def _sunk_note(case: Case) -> str:
-    """What is owed whatever is decided, and the break-even of what is not."""
-    owed = case.sunk
-    if not owed.nodes:
-        return ""
-    rest = mix.against_unsunk(case.stairs, owed, case.terms).stable
-    volume = "no volume pays for good" if rest is None else f"it pays for good from {volume_words(rest, wording.UP)}"
-    nodes, months = wording.count(owed.nodes, "reserved node"), wording.count(owed.months_left, "more month")
-    return (
-        f"Committed: {nodes} for {months}, {money(owed.nodes * case.terms.usd_per_month)}/month whatever is served. "
-        f"Against what is not yet sunk, {volume} tokens/month."
-    )
-
-
-def _hybrid_note(case: Case) -> str:
-    """The part of the volume that is best displaced, where that is neither none nor what the scenario displaces."""
-    total = Fraction(case.scenario.workload.tokens_per_month)
-    best = mix.best_displaced(case.stairs, total)
-    if best.volume in (0, case.volume):
-        return ""
-    share = wording.percent(to_decimal(best.volume / total))
-    return (
-        f"Hybrid: displacing {share} of {volume_words(total)} tokens/month ({volume_words(best.volume)}) saves most, "
-        f"{money(best.saving)}/month against all of it managed."
-    )
 
 
 def _break_even(case: Case | None) -> BreakEven:

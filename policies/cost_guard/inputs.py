@@ -30,7 +30,7 @@ def inputs(
     names = ("displaced_share", "peak_to_mean", "input_share", "cached_share", "growth_per_month")
     found |= _section(work, names)
     found |= _section(fleet, ("target_utilisation", "spare_nodes", "max_per_failure_domain"))
-    found |= _section(overhead) | _section(horizon)
+    found |= _section(overhead) | _section(horizon) | _section(scenario.constraints)
     found |= {f"uncertainty.{name}": given for name, given in _section(uncertainty).items()}
     if usage is not None:
         measured = f"usage, {usage.describe()}"

@@ -48,7 +48,7 @@ class Price(Row):
     region: str = ""
     """Where this is the price, if it differs by region."""
     usd_per_month_quoted: Positive | None = Field(default=None, alias="usdPerMonth")
-    usd_per_hour: Positive | None = None
+    usd_per_hour: Annotated[Decimal, Number(above="0", at_most="1000", hint="for one hour of one node")] | None = None
     interruption_loss: Annotated[
         Decimal, Number(at_least="0", below="1", hint="the share of the paid time that serves nothing")
     ] = Decimal(0)

@@ -19,6 +19,9 @@ MAX_EXPONENT = 30
 """Numbers beyond 1e±30 are refused before any arithmetic: nothing here is that large, and exact rationals of 1e999999
 would fill the memory."""
 
+ENGINES_MIDNIGHT = " 00:00:00 +0000 UTC"
+"""What Pulumi's reader puts behind a day that stands unquoted in a stack's configuration."""
+
 NORMAL_P90 = Decimal("1.2815515655446004")
 """The standard normal's 0.9 quantile."""
 
@@ -117,7 +120,7 @@ def parse_day(value: object) -> date:
         return value
     if isinstance(value, str):
         try:
-            return date.fromisoformat(value)
+            return date.fromisoformat(value.removesuffix(ENGINES_MIDNIGHT))
         except ValueError:
             pass
     raise refuse(f"must be a date as YYYY-MM-DD, got {shown(value)}")

@@ -202,7 +202,7 @@ def volume_measured(kind: str, today: date, fleet_since: date | None, volume_dat
             "volume-measured",
             Level.BLOCK,
             f"the volume is asserted, and the fleet runs since {fleet_since}, {age} days (over {YOUNG_FLEET_DAYS}): "
-            f"measure it and set workload.kind to measured.",
+            f"measure it (crossover usage import).",
         )
     return Reason("volume-measured", Level.WARN, "the volume is asserted, not measured.")
 

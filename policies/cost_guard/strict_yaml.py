@@ -9,6 +9,7 @@ import yaml
 
 from .places import Lines, Place, told
 
+TAG = "tag:yaml.org,2002:"
 MOST_VALUES, DEEPEST = 20_000, 64
 """Aliases make a small file large once it is walked, or shown in a message: that is refused, too."""
 
@@ -21,11 +22,26 @@ class _Unwanted(yaml.MarkedYAMLError):
     """It is YAML, and not taken all the same."""
 
 
-def load(content: str | bytes, file: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Any, Lines]:
+class _Loader(yaml.SafeLoader):
+    """Takes scalars as the engine's reader does, so that a file means the same in a stack's configuration: `yes` is no
+    flag, 1:00:00 no number, and a day stays a text."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
+        """PyYAML's tag, or that of a text."""
+        tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        text = (
+            tag == f"{TAG}timestamp"
+            or (tag == f"{TAG}bool" and value.lower() not in ("true", "false"))
+            or (tag in (f"{TAG}int", f"{TAG}float") and ":" in value)
+        )
+        return f"{TAG}str" if text else tag
+
+
+def load(content: str | bytes, file: str) -> tuple[Any, Lines]:
     """The data, None where there is nothing, and where its keys and items stand; `file` is what messages call it.
     Raises Refused."""
     try:
-        made = loader(content if isinstance(content, str) else content.decode("utf-8"))
+        made = _Loader(content if isinstance(content, str) else content.decode("utf-8"))
         try:
             root = made.get_single_node()
             lines = Lines(file, dict(_places(root)))

@@ -90,6 +90,15 @@ class Usage(Section):
                 f"days: from {self.from_} to {self.to} are {span} days, but days and gaps make "
                 f"{self.days + len(self.gaps)}; import it again, do not edit it"
             )
+        day = self.per_day
+        if not day.least <= day.median <= day.most:
+            raise refuse("perDay: least, median and most are out of order; import it again, do not edit it")
+        mean = self.tokens_per_month * 24 / HOURS_PER_MONTH
+        if not day.least - 1 <= mean <= day.most + 1:  # a month is rounded to a token
+            raise refuse(
+                f"tokensPerMonth: {self.tokens_per_month:,.0f} are {mean:,.0f} a day, outside perDay's "
+                f"{day.least:,.0f} to {day.most:,.0f}; import it again, do not edit it"
+            )
         if self.kind == "measured" and self.days < MINIMUM_DAYS:
             raise refuse(f"kind: {self.days} days are no measurement (at least {MINIMUM_DAYS}); it must be forecast")
         return self

@@ -161,6 +161,8 @@ class Verdict:
     notes: tuple[str, ...]
     """What a reader must know about the figures: how far a quotation is from live prices, what is illustrative."""
     fixed_usd_per_month: Decimal | None
+    dearest_usd_per_month: Decimal | None
+    """`fixed_usd_per_month` with every node on the rung that costs most: what may be billed."""
     self_hosted_usd_per_month: Decimal | None
     managed_usd_per_month: Decimal | None
     managed_usd_per_million: Decimal | None

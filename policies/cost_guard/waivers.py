@@ -16,7 +16,6 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -31,6 +30,8 @@ from .verdict import Level, Reason, Verdict, worst
 WAIVERS_VARIABLE = "CROSSOVER_WAIVERS"
 """Set to a path, it names the file in place of waivers.yaml at the project's root."""
 FILE = "waivers.yaml"
+LONGEST_REASON = 1000
+"""Characters: every comment, JUnit and SARIF shows it whole."""
 MAX_DAYS = 90
 """Longest time between `created` and `expires`."""
 
@@ -60,7 +61,7 @@ class Waiver(Section):
     """The code of the rule."""
     stack: Name
     """Glob over the stack's name."""
-    urn: Text = "*"
+    urn: Name = "*"
     """Glob over the URN of the resource in violation."""
     owner: Name
     """Who mends it."""
@@ -72,7 +73,14 @@ class Waiver(Section):
     expires: Day
     """The last day on which it holds."""
     cost_cap_usd_per_month: UsdAboveZero | None = None
-    """It is void where nodes and overhead cost more than this. Only for the codes of the verdict."""
+    """It is void where nodes and overhead may cost more than this. Only for the codes of the verdict."""
+
+    @field_validator("reason")
+    @classmethod
+    def _fits_a_comment(cls, reason: str) -> str:
+        if len(reason) > LONGEST_REASON:
+            raise refuse(f"must be of {LONGEST_REASON:,} characters at most, got {len(reason):,}: link to the rest")
+        return reason
 
     @field_validator("policy")
     @classmethod
@@ -192,20 +200,20 @@ def apply(verdict: Verdict, waivers: Waivers, urn: str, today: date) -> Verdict:
     `urn` is the Fleet's (`fleet_urn`). A BLOCK that an expired or void waiver covers says so. Waivers of the verdict's
     codes that are not needed are told in the notes.
     """
-    fixed = verdict.fixed_usd_per_month
+    dearest = verdict.dearest_usd_per_month
 
     def settled(reason: Reason) -> Reason:
         if reason.level is not Level.BLOCK:
             return reason
-        level, message = waivers.settle(reason.code, reason.message, urn, today, fixed)
+        level, message = waivers.settle(reason.code, reason.message, urn, today, dearest)
         return replace(reason, level=level, message=message)
 
     told = tuple(settled(reason) for reason in verdict.reasons)
     blocked = [(reason.code, urn) for reason in verdict.reasons if reason.level is Level.BLOCK]
     unneeded = tuple(
-        unused_words(waiver)
+        unused_words(waiver, urn)
         for waiver in waivers.unused(stack_of(urn), today, blocked)
-        if waiver.policy in FLEET_CODES and fnmatchcase(urn, waiver.urn)
+        if waiver.policy in FLEET_CODES
     )
     if told == verdict.reasons and not unneeded:
         return verdict
@@ -213,9 +221,12 @@ def apply(verdict: Verdict, waivers: Waivers, urn: str, today: date) -> Verdict:
     return replace(verdict, level=level, reasons=told, notes=(*verdict.notes, *unneeded))
 
 
-def unused_words(waiver: Waiver) -> str:
-    """What to say of a waiver that nothing needs."""
-    return f"The waiver {waiver.ticket} of {waiver.policy} is not used: nothing violates it; remove it."
+def unused_words(waiver: Waiver, urn: str = "") -> str:
+    """What to say of a waiver that nothing needs; `urn` is all that it might cover, if it is one."""
+    why = "nothing violates it; remove it"
+    if urn and not fnmatchcase(urn, waiver.urn):
+        why = f"its urn, {waiver.urn}, does not cover {urn}; mend it or remove it"
+    return f"The waiver {waiver.ticket} of {waiver.policy} is not used: {why}."
 
 
 def fleet_urn(stack: str, project: str = "crossover", name: str = "fleet") -> str:
@@ -252,7 +263,7 @@ def read_waivers(path: Path) -> Waivers:
 def parse_waivers(content: str | bytes, file: str = FILE) -> Waivers:
     """The file's content: a list of entries, or nothing. Raises WaiverError."""
     try:
-        document, lines = strict_yaml.load(content, file, _Loader)
+        document, lines = strict_yaml.load(content, file)
     except strict_yaml.Refused as error:
         raise WaiverError([str(error)]) from None
     if document is None:
@@ -268,13 +279,6 @@ def parse_waivers(content: str | bytes, file: str = FILE) -> Waivers:
     if complaints:
         raise WaiverError(complaints)
     return Waivers(tuple(entries), tuple(lines.at((str(number),)) for number in range(len(entries))), file)
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves dates to the model."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: str(node.value))
 
 
 def _complaint(lines: Lines, number: str, detail: ErrorDetails) -> str:

@@ -6,6 +6,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decima
 
 _UNITS = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
 
+_WIDE = Context(prec=100)
+"""As many digits as a fleet of the slowest nodes for the largest volume costs cents."""
+
 NEAREST, UP, DOWN = ROUND_HALF_EVEN, ROUND_CEILING, ROUND_FLOOR
 
 
@@ -20,7 +23,7 @@ def tokens(volume: Decimal, rounding: str = NEAREST) -> str:
 
 def usd(amount: Decimal, rounding: str = NEAREST) -> str:
     """Money: whole dollars from 1,000 unless there are cents worth telling; "$19,940", "$16,293.60", "$1.81"."""
-    cents = amount.quantize(Decimal("0.01"), rounding=rounding)
+    cents = amount.quantize(Decimal("0.01"), rounding=rounding, context=_WIDE)
     if 0 < abs(amount) < Decimal("0.1"):
         cents = Context(prec=2, rounding=rounding).plus(amount)
         return f"{'-' if amount < 0 else ''}${abs(cents):f}"
@@ -35,7 +38,7 @@ def per_million(price: Decimal, rounding: str = NEAREST) -> str:
 
 def percent(share: Decimal, places: int = 1) -> str:
     """0.125 is "12.5 %"; ".0" is left out."""
-    value = (share * 100).quantize(Decimal(1).scaleb(-places))
+    value = (share * 100).quantize(Decimal(1).scaleb(-places), context=_WIDE)
     return f"{_trimmed(value)} %"
 
 

@@ -21,6 +21,7 @@ from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.fleet import Fleet, QuotationFleet
 from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
+from cost_guard.reasons import STALE_DAYS
 from cost_guard.usage import parse_usage
 from cost_guard.verdict import Verdict
 from cost_guard.waivers import WaiverError
@@ -71,8 +72,8 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     try:
         given = parse_deployment(data, approved, None if measured is None else parse_usage(measured))
         fleet, catalogue = given.scenario.fleet, load_catalogue()
-        if isinstance(fleet, QuotationFleet) and not rests_on_contract(fleet, catalogue):
-            return Failure((NO_CONTRACT,))
+        if isinstance(fleet, QuotationFleet) and (refused := not_contracted(fleet, catalogue, day)):
+            return Failure((refused,))
         return given.verdict(catalogue, day, waivers, urn)
     except ScenarioError as error:
         return Failure(tuple(error.lines))
@@ -86,12 +87,23 @@ NO_CONTRACT = (
 )
 
 
-def rests_on_contract(fleet: QuotationFleet, catalogue: Catalogue) -> bool:
-    """Whether a catalogue row of kind `contract` has the price that the fleet gives, and its throughput."""
-    return any(
-        price.kind == "contract"
+def not_contracted(fleet: QuotationFleet, catalogue: Catalogue, today: date) -> str:
+    """Why no catalogue row of kind `contract` stands for the price and the throughput that the fleet gives; empty where
+    one does. Reserved and spot do not: what they add to a price, only a fleet that names the row reckons with."""
+    said = [
+        price
+        for key, price in catalogue.prices.items()
+        if (price.kind, price.terms) == ("contract", "on-demand")
         and price.usd_per_month == fleet.usd_per_node_month
         and key in catalogue.throughputs
         and catalogue.throughputs[key].tokens_per_second == fleet.tokens_per_second
-        for key, price in catalogue.prices.items()
+    ]
+    if not said:
+        return NO_CONTRACT
+    latest = max(said, key=lambda price: price.date)
+    if (today - latest.date).days <= STALE_DAYS:
+        return ""
+    return (
+        f"crossover:fleet: usdPerNodeMonth rests on the contract {latest.contract} ({latest.key}) as of {latest.date}, "
+        f"over {STALE_DAYS} days ago; look it up again and change the row's date"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cost_guard import reasons
+from cost_guard.errors import ScenarioError
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Baseline, Scenario
@@ -306,6 +307,14 @@ def test_the_baseline_dates_the_fleet(quotation: Build, catalogue: Catalogue, tw
     assert levels(evaluate(same, catalogue, NOV, two_nodes))["volume-measured"] == "WARN"
 
 
+def test_an_approval_in_the_future_is_refused(quotation: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
+    """It would make a fleet young for ever."""
+    tomorrow = two_nodes.model_copy(update={"date": NOV + timedelta(days=1)})
+    with pytest.raises(ScenarioError, match=r"^baseline\.date: 2026-11-23 is after today, 2026-11-22; "):
+        evaluate(quotation(), catalogue, NOV, tomorrow)
+    assert evaluate(quotation(), catalogue, NOV, two_nodes.model_copy(update={"date": NOV}))
+
+
 def test_a_baseline_does_not_lift_the_rest(quotation: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
     """capacity, redundancy, price-known and budget stay BLOCK."""
     scenario = quotation("20e9", rho=2, price=50, constraints={"budgetUsdPerMonth": 100})
@@ -346,6 +355,42 @@ def test_the_dearest_rung_is_not_always_the_worst(ladder: Build, catalogue: Cata
     verdict = evaluate(scenario, slow, NOV)
     assert levels(verdict) == {"break-even": "BLOCK", "probability": "BLOCK", "capacity": "BLOCK"}
     assert verdict.capacity.tokens_per_second_per_node == 476
+    assert (verdict.fixed_usd_per_month, verdict.dearest_usd_per_month) == (
+        2 * Decimal("10453.60") + 4100,
+        2 * Decimal("16293.60") + 4100,
+    )
+    assert (
+        "The figures are those of the rung with the worst verdict. On the dearest, nodes and overhead cost "
+        "$36,687.20/month: as much as a baseline, and a waiver's cap, must hold."
+    ) in verdict.notes
+
+
+def test_a_baseline_of_the_dearest_rung_holds_whichever_rung_is_the_worst(
+    ladder: Build, catalogue: Catalogue, rung: Rung, two_nodes: Baseline
+) -> None:
+    """At 9e9 the figures are another rung's than at 2e9; the same fleet is repair at both."""
+    rungs = [("lambda", "gpu_8x_a100_80gb_sxm4"), ("runpod", "8x-a100-sxm-80gb-secure")]
+    nodes = {key: [rung(cloud, region=key, sku=sku) for cloud, sku in rungs] for key in "ab"}
+    dearest = evaluate(ladder(nodes, "9e9"), catalogue, NOV).dearest_usd_per_month
+    assert dearest == Decimal("36687.20")
+    approved = two_nodes.model_copy(update={"usd_per_month": dearest})
+    for volume in ("2e9", "9e9"):
+        assert not evaluate(ladder(nodes, volume), catalogue, NOV, approved).blocked
+
+
+def test_a_price_of_another_region_and_a_ceiling_below_the_price_are_told(
+    ladder: Build, catalogue: Catalogue, rung: Rung
+) -> None:
+    """The price list's region is us-east-1; p4de.24xlarge costs $27.44705 an hour there."""
+    here = rung("aws", "us-east-1", sku="p4de.24xlarge", maxUsdPerHour=30)
+    there = rung("aws", "us-west-2", sku="p4de.24xlarge", maxUsdPerHour="0.01")
+    notes = evaluate(ladder({"a": [here], "b": [there]}), catalogue, NOV).notes
+    assert "The price of aws/p4de.24xlarge is that of us-east-1: it may be another in us-west-2." in notes
+    assert (
+        "A maxUsdPerHour of $0.01 is under the price of aws/p4de.24xlarge, $27.45/h: at that price it is passed over."
+    ) in notes
+    same = evaluate(ladder({"a": [here], "b": [here]}), catalogue, NOV).notes
+    assert not [note for note in same if "another in" in note or "maxUsdPerHour" in note]
 
 
 def test_one_unknown_rung_blocks_and_the_others_are_still_reckoned(
@@ -385,3 +430,15 @@ def test_the_recommendation_does_not_change_the_verdict(quotation: Build, catalo
     """Residency recommends self-hosting of what the gate still blocks."""
     verdict = evaluate(quotation("1e6", constraints={"residency": True}), catalogue, today)
     assert (verdict.recommendation, verdict.level) == ("self-host", Level.BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("fleet", "tokensPerSecond"), ("fleet", "targetUtilisation"), ("workload", "displacedShare")]
+)
+def test_numbers_as_small_as_may_be_given_are_told_in_words(
+    quotation: Build, catalogue: Catalogue, section: str, key: str
+) -> None:
+    """Costs of 10**40 dollars and shares of 10**-28 have more digits than a decimal has by default."""
+    verdict = evaluate(quotation(**{section: {key: "1e-28"}}), catalogue, NOV)
+    assert verdict.blocked
+    assert verdict.to_json_dict()["verdict"] == "BLOCK"

@@ -66,3 +66,13 @@ def test_what_is_no_yaml_is_refused_with_its_line() -> None:
     ):
         with pytest.raises(strict_yaml.Refused, match=f"^{said}"):
             strict_yaml.load(content, "f")
+
+
+def test_scalars_mean_what_they_mean_to_the_engine() -> None:
+    """Its reader is of YAML 1.2, and PyYAML of 1.1: a file must not mean something else in a stack's configuration."""
+    text = "a: yes\nb: Off\nc: 1:00:00\nd: 2026-09-01\ne: true\nf: 3\ng: 0.5\nh: False\ni: 1:30.5\n"
+    data, _ = strict_yaml.load(text, "f")
+    assert data == {
+        "a": "yes", "b": "Off", "c": "1:00:00", "d": "2026-09-01", "e": True, "f": 3, "g": 0.5, "h": False,
+        "i": "1:30.5",
+    }  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -387,12 +389,43 @@ def test_a_price_of_the_fleets_own_needs_a_contract(
     inputs = quotation().to_inputs()
     (text,) = found("capacity", inputs, FLEET_TYPE)
     assert text.startswith("cannot evaluate: crossover:fleet: usdPerNodeMonth and tokensPerSecond are its own")
+    contract(monkeypatch, catalogue)
+    assert found("capacity", inputs, FLEET_TYPE) == []
+    cheaper = quotation(fleet={"usdPerNodeMonth": 7919}).to_inputs()
+    assert len(found("capacity", cheaper, FLEET_TYPE)) == 1
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"terms": "reserved", "commitment_months": 12, "upfront_usd": Decimal(1_200_000)},
+        {"terms": "spot", "interruption_loss": Decimal("0.9")},
+    ],
+)
+def test_a_contract_with_terms_does_not_stand_for_a_price_of_the_fleets_own(
+    quotation: Build, monkeypatch: pytest.MonkeyPatch, catalogue: Any, terms: dict[str, Any]
+) -> None:
+    """What is paid up front or lost is reckoned with where the fleet names the row."""
+    contract(monkeypatch, catalogue, **terms)
+    assert len(found("capacity", quotation().to_inputs(), FLEET_TYPE)) == 1
+
+
+def test_a_contract_ages_as_a_price_does(quotation: Build, monkeypatch: pytest.MonkeyPatch, catalogue: Any) -> None:
+    """180 days before 2026-11-22 is 2026-05-26."""
+    inputs = quotation().to_inputs()
+    contract(monkeypatch, catalogue, date=date(2026, 5, 26))
+    assert found("price-fresh", inputs, FLEET_TYPE) == []
+    contract(monkeypatch, catalogue, date=date(2026, 5, 25))
+    (text,) = found("price-fresh", inputs, FLEET_TYPE)
+    assert "rests on the contract C-7 (quoted/lambda-8x-a100-80gb) as of 2026-05-25, over 180 days ago" in text
+
+
+def contract(monkeypatch: pytest.MonkeyPatch, catalogue: Any, **change: Any) -> None:
+    """The row of the fleet's own price is a contract's, changed."""
     key = "quoted/lambda-8x-a100-80gb"
-    row = catalogue.prices[key].model_copy(update={"kind": "contract", "contract": "C-7"})
+    given = {"kind": "contract", "contract": "C-7", "date": date(2026, 11, 1), **change}
+    row = catalogue.prices[key].model_copy(update=given)
     signed = copy.copy(catalogue)
     object.__setattr__(signed, "prices", {**catalogue.prices, key: row})
     monkeypatch.setattr(gate, "load_catalogue", lambda: signed)
     gate._judge.cache_clear()
-    assert found("capacity", inputs, FLEET_TYPE) == []
-    cheaper = quotation(fleet={"usdPerNodeMonth": 7919}).to_inputs()
-    assert len(found("capacity", cheaper, FLEET_TYPE)) == 1

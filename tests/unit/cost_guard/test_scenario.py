@@ -310,6 +310,7 @@ def test_baseline_is_parsed_and_travels(plain: Plain) -> None:
     baseline = parse_baseline(data)
     assert (baseline.nodes, baseline.usd_per_month, baseline.date) == (2, Decimal(19940), date(2026, 9, 1))
     assert parse_baseline({**data, "date": date(2026, 9, 1)}) == baseline
+    assert parse_baseline({**data, "date": "2026-09-01 00:00:00 +0000 UTC"}) == baseline  # unquoted, by the engine
     assert parse_baseline(baseline.model_dump(mode="json", by_alias=True)) == baseline
 
 

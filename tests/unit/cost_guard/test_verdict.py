@@ -89,6 +89,8 @@ def test_catalogue_inputs_are_cited_and_dated(ladder: Build, catalogue: Catalogu
     assert "illustrative" in inputs["tokensPerSecond"]["source"]
     assert inputs["baselineNodes"] == {"value": 2, "source": "baseline, a. person", "date": "2026-05-20"}
     assert inputs["today"]["value"] == "2026-11-22"
+    assert inputs["mlTeam"] == {"value": True, "source": "default", "date": None}
+    assert inputs["budgetUsdPerMonth"]["value"] is None
 
 
 def test_the_text_holds_every_reason_and_note(ladder: Build, catalogue: Catalogue) -> None:

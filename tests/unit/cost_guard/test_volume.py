@@ -80,7 +80,7 @@ def test_a_small_volume_is_no_slip_where_it_is_known(
 
 def usage(**changed: Any) -> Usage:
     """30 days of May 2026, 6e9 tokens a month, at two sigmas of the default."""
-    per_day = {"least": 1, "median": 2, "most": 3}
+    per_day = {"least": 10**8, "median": 2 * 10**8, "most": 3 * 10**8}
     source = {"name": "may.json", "format": "openai", "sha256": "0" * 64, "records": 30}
     data = {"tokensPerMonth": "6e9", "inputShare": "0.8", "cachedShare": "0.1", "peakToMean": 2, "peakBasis": "hourly",
             "kind": "measured", "from": "2026-05-01", "to": "2026-05-30", "days": 30, "volumeSigma": "0.5",

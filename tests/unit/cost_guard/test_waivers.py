@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_the_cap_is_inclusive_and_an_unknown_cost_voids(blocked: Verdict) -> Non
     """19,940 is not above 19,940; what nobody knows is not below any cap."""
     capped = waivers({"costCapUsdPerMonth": 19940}, {"policy": "probability"})
     assert apply(blocked, capped, URN, TODAY).level is Level.WARN
-    unknown = apply(replace(blocked, fixed_usd_per_month=None), capped, URN, TODAY)
+    unknown = apply(replace(blocked, dearest_usd_per_month=None), capped, URN, TODAY)
     assert "are of unknown cost" in unknown.reasons[0].message
     assert unknown.blocked
 
@@ -192,6 +193,29 @@ def test_a_waiver_that_nothing_needs_is_told(blocked: Verdict) -> None:
         "The waiver OPS-2 of capacity is not used: nothing violates it; remove it."
     ]
     assert unneeded.unused("prod-eu", TODAY, [("ingress-closed", URN)]) == unneeded.entries[:1]
+
+
+def test_a_waiver_of_another_resource_is_told_as_not_used(blocked: Verdict) -> None:
+    """A slip in a glob lifts nothing, and is not silent."""
+    notes = apply(blocked, waivers({"urn": "*::flet"}), URN, TODAY).notes
+    assert [n for n in notes if n not in blocked.notes] == [
+        f"The waiver OPS-1 of break-even is not used: its urn, *::flet, does not cover {URN}; mend it or remove it."
+    ]
+
+
+def test_a_reason_fits_a_comment() -> None:
+    """It is shown whole in every comment, JUnit and SARIF."""
+    assert waivers({"reason": "x" * 1000}).entries
+    (line,) = refused(yaml.safe_dump([{**ENTRY, "reason": "x" * 1001}], sort_keys=False))
+    assert line == "waivers.yaml:5: reason: must be of 1,000 characters at most, got 1,001: link to the rest"
+
+
+def test_the_cap_holds_for_the_dearest_rung(blocked: Verdict) -> None:
+    """What may be billed, not what the figures are of."""
+    capped, dearer = waivers({"costCapUsdPerMonth": 20_000}), replace(blocked, dearest_usd_per_month=Decimal(31_100))
+    (reason,) = [r for r in apply(dearer, capped, URN, TODAY).reasons if r.code == "break-even"]
+    assert reason.level is Level.BLOCK
+    assert reason.message.endswith("is void: nodes and overhead cost $31,100/month, its cap is $20,000/month.")
 
 
 def test_of_several_the_valid_one_counts() -> None:

@@ -142,7 +142,8 @@ def usage(tokens_per_month: float) -> dict[str, Any]:
     return {
         "tokensPerMonth": tokens_per_month, "inputShare": 0.7, "cachedShare": 0.1, "peakToMean": 1.5,
         "peakBasis": "hourly", "kind": "measured", "from": "2026-03-01", "to": "2026-03-30", "days": 30,
-        "volumeSigma": 0.1, "perDay": {"least": 1, "median": 2, "most": 3}, "importedAt": "2026-04-01",
+        "volumeSigma": 0.1, "importedAt": "2026-04-01",
+        "perDay": {"least": 10**8, "median": 2 * 10**8, "most": 3 * 10**8},
         "sources": [{"name": "a.csv", "format": "daily CSV", "sha256": "a" * 64, "records": 30}],
     }  # fmt: skip
 
