@@ -27,7 +27,7 @@ class Place:
     """The keys inside a JSON document, or a CSV column."""
 
     def __str__(self) -> str:
-        return f"{self.file}, line {self.line}" + (f", {self.path}" if self.path else "")
+        return f"{self.file}:{self.line}" + (f": {self.path}" if self.path else "")
 
     def at(self, key: str | int) -> Place:
         """The place one key further down."""

@@ -25,19 +25,19 @@ class Once:
         self._database = sqlite3.connect("", isolation_level=None)  # "": a private file, gone when it is closed
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
             self._database.execute(f"PRAGMA {pragma}")
-        self._database.execute("CREATE TABLE seen (id INTEGER PRIMARY KEY, file INTEGER, line INTEGER)")
+        self._database.execute("CREATE TABLE seen (id INTEGER PRIMARY KEY, file INTEGER, line INTEGER, path TEXT)")
         self._database.execute("BEGIN")
         self._files: dict[str, int] = {}
 
-    def first(self, identity: str, place: Place) -> str | None:
+    def first(self, identity: str, place: Place) -> Place | None:
         """None where it is new; where it stood before, if it is not."""
         key = int.from_bytes(blake2b(identity.encode(), digest_size=8).digest(), signed=True)
         file = self._files.setdefault(place.file, len(self._files))
-        done = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (key, file, place.line))
+        done = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", (key, file, place.line, place.path))
         if done.rowcount:
             return None
-        file, line = self._database.execute("SELECT file, line FROM seen WHERE id = ?", (key,)).fetchone()
-        return f"{list(self._files)[file]}, line {line}"
+        file, line, path = self._database.execute("SELECT file, line, path FROM seen WHERE id = ?", (key,)).fetchone()
+        return Place(list(self._files)[file], line, path)
 
     def close(self) -> None:
         self._database.close()
