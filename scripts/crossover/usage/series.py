@@ -33,7 +33,12 @@ class Once:
         """None where it is new; where it stood before, if it is not."""
         key = int.from_bytes(blake2b(identity.encode(), digest_size=8).digest(), signed=True)
         file = self._files.setdefault(place.file, len(self._files))
-        done = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", (key, file, place.line, place.path))
+        try:
+            done = self._database.execute(
+                "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", (key, file, place.line, place.path)
+            )
+        except sqlite3.OperationalError as error:
+            raise place.bad(f"the temporary file of what was seen: {error}; name a larger folder in TMPDIR") from None
         if done.rowcount:
             return None
         file, line, path = self._database.execute("SELECT file, line, path FROM seen WHERE id = ?", (key,)).fetchone()
@@ -78,6 +83,11 @@ class Series:
                 number += 1
                 self._add(form, record, day, hours)
         return number
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was covered so far, not even without tokens."""
+        return not self._covered
 
     def close(self) -> None:
         self._once.close()

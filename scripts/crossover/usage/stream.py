@@ -12,10 +12,12 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from cost_guard import wording
 
 from scripts.crossover.usage.record import BadExport, Place
 
@@ -268,10 +270,12 @@ def _document(reader: _Json, lists: frozenset[str], path: str) -> Iterator[Eleme
     yield Element(rest, place, envelope=streamed)
 
 
-def rows(export: Export) -> Iterator[tuple[Mapping[str, str], Place]]:
+def rows(
+    export: Export, check: Callable[[list[str], Place], None] = lambda header, place: None
+) -> Iterator[tuple[Mapping[str, str], Place]]:
     """All rows of a CSV export by their header; a header that stands again (files joined) is passed over.
 
-    Raises BadExport.
+    `check` may refuse the header. Raises BadExport.
     """
     csv.field_size_limit(MOST_OF_A_FIELD)
     reader = csv.reader(export.lines(), strict=True)
@@ -279,15 +283,18 @@ def rows(export: Export) -> Iterator[tuple[Mapping[str, str], Place]]:
     try:
         for row in reader:
             place = Place(export.name, reader.line_num)
-            if not row or row == header:
+            if row == header or not (len(row) > 1 or "".join(row).strip()):
                 continue
             if not header:
                 header = [name.strip() for name in row]
                 if twice := {name for name in header if header.count(name) > 1}:
                     raise place.bad(f"the column {min(twice)} stands twice")
+                check(header, place)
                 continue
             if len(row) != len(header):
-                raise place.bad(f"has {len(row)} fields, the header {len(header)}; is the file truncated or mixed?")
+                raise place.bad(
+                    f"has {wording.count(len(row), 'field')}, the header {len(header)}; is the file truncated or mixed?"
+                )
             yield dict(zip(header, row, strict=True)), place
     except csv.Error as error:
         raise Place(export.name, reader.line_num).bad(f"not CSV: {error}") from None
