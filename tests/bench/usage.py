@@ -32,7 +32,7 @@ def main() -> None:
     """Measures and prints."""
     mib = int(sys.argv[1]) if len(sys.argv) > 1 else SMALL_MIB
     above = sys.argv[2] if len(sys.argv) > 2 else None
-    print("\n| Import of | Records | Took | Peak memory |\n|---|---|---|---|")
+    print("\n| Import of | Records | Took | Of a core | Peak memory |\n|---|---|---|---|---|")
     for name, (write, sample) in EXPORTS.items():
         each_hour = max(1, mib * MIB // (len(sample()) * DAYS * HOURS))
         with tempfile.TemporaryDirectory(dir=above) as folder:
@@ -40,10 +40,11 @@ def main() -> None:
             with path.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(write(each_hour))
             size_mib = path.stat().st_size / MIB
-            told, took_s, peak_mib = imported(path)
+            told, took_s, core_s, peak_mib = imported(path)
         check(told, each_hour)
         records = DAYS * HOURS * each_hour
-        print(f"| {size_mib:,.0f} MiB of {name} | {records:,} | {took_s:.1f} s | {peak_mib:.0f} MiB |", flush=True)
+        cost = f"{took_s:.1f} s | {core_s:.1f} s | {peak_mib:.0f} MiB"
+        print(f"| {size_mib:,.0f} MiB of {name} | {records:,} | {cost} |", flush=True)
 
 
 def tokens(day: int, hour: int) -> tuple[int, int, int]:
@@ -74,8 +75,8 @@ def check(told: dict[str, Any], each_hour: int) -> None:
     assert {key: found[key] for key in wanted} == wanted, (found, wanted)
 
 
-def imported(path: Path) -> tuple[dict[str, Any], float, float]:
-    """What the command tells, its seconds and its peak memory in MiB, in a process of its own."""
+def imported(path: Path) -> tuple[dict[str, Any], float, float, float]:
+    """What the command tells, its seconds on the clock and of a core, its peak memory in MiB; in its own process."""
     command = [sys.executable, "-m", "scripts.crossover", "usage", "import", str(path), "--today", TODAY, "--json"]
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
@@ -85,7 +86,7 @@ def imported(path: Path) -> tuple[dict[str, Any], float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
         said.seek(0)
-        return json.load(said), took_s, used.ru_maxrss / 1024
+        return json.load(said), took_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def hours() -> Iterator[tuple[int, int, datetime]]:
