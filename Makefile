@@ -19,6 +19,7 @@ test: bootstrap ## set up what the tests need, then run them all
 
 bench: bootstrap ## what the gate and the path cost: the tables of docs/performance.md, measured anew
 	@.venv/bin/python -m tests.bench.gate
+	@.venv/bin/python -m tests.bench.usage
 	@.venv/bin/python -m tests.bench.pack
 	@.venv/bin/python -m tests.bench.spine
 	@.venv/bin/python -m tests.bench.clouds

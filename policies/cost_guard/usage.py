@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from . import wording
 from .capacity import HOURS_PER_MONTH
 from .errors import ScenarioError, parse
 from .fields import Day, Name, Section, Share
@@ -199,10 +200,11 @@ def _check_length(window: Sequence[date], gaps: Sequence[date], forecast: bool) 
             ]
         )
     if days < MINIMUM_DAYS and not forecast:
+        found = f"{wording.count(days, 'full day')} (from {window[0]} to {window[-1]})"
         raise ScenarioError(
             [
-                f"{days} full days (from {window[0]} to {window[-1]}) are too few to measure a month, at least "
-                f"{MINIMUM_DAYS} are needed: export more, or call it a forecast with --forecast"
+                f"{found} are too few to measure a month, at least {MINIMUM_DAYS} are needed: export more, or call it "
+                "a forecast with --forecast"
             ]
         )
 

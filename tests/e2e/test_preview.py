@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.checkout import Checkout, ended
+from tests.support.checkout import Checkout
+from tests.support.pull_request import TODAY, PullRequest
+from tests.unit.crossover.usage import traffic
 
 RUNG = {"cloud": "local", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
 DOUBLED = {
     f"fleet.nodes.{key}": {"candidates": [{**RUNG, "region": region}]}
     for key, region in (("c", "bay-4"), ("d", "bay-5"))
 }
-TODAY = date(2026, 4, 20)
-
-
-class PullRequest:
-    """A clone under git, whose `main` is the committed example; the working tree is what is asked for."""
-
-    def __init__(self, clone: Checkout) -> None:
-        self.clone, self.out = clone, clone.folder / "out"
-        self.git("init", "-q", "-b", "main")
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "base")
-
-    def git(self, *arguments: str) -> None:
-        identity = ("-c", "user.name=a. person", "-c", "user.email=a@example.com")
-        subprocess.run(["git", *identity, *arguments], cwd=self.clone.folder, check=True, capture_output=True)
-
-    def preview(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
-        """The exit code, the document and the comment."""
-        process = self.clone.start(
-            ".venv/bin/python", "-m", "scripts.crossover", "preview", "--stack", "local", "--base", "HEAD",
-            "--out", str(self.out), *arguments, CROSSOVER_TODAY=TODAY.isoformat(),
-        )  # fmt: skip
-        said = ended(process, timeout_s=240)
-        assert (self.out / "report.json").exists(), said
-        document = json.loads((self.out / "report.json").read_text())
-        assert process.returncode == document["exitCode"], said
-        return process.returncode, document, (self.out / "comment.md").read_text()
-
-    def write(self, path: str, text: str) -> None:
-        (self.clone.folder / path).write_text(text)
 
 
 @pytest.fixture
@@ -118,6 +88,37 @@ def test_an_expired_one_does_not(pull_request: PullRequest) -> None:
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"]) == (2, "BLOCK")
     assert "| break-even | expired | the migration needs both" in comment
+
+
+@pytest.mark.parametrize(
+    ("tokens_per_hour", "expected", "exit_code", "codes"),
+    [(8_000_000, "PASS", 0, []), (400_000, "BLOCK", 2, ["break-even", "probability"])],
+)
+def test_an_imported_export_gives_program_pack_and_plan_one_verdict(
+    pull_request: PullRequest, tokens_per_hour: int, expected: str, exit_code: int, codes: list[str]
+) -> None:
+    """730 hours a month: 5.84B × $5 = $29,200 against $19,940, which pays, and 292M × $5 = $1,460, which does not."""
+    clone, back = pull_request.clone, (traffic.TODAY - TODAY).days
+    hours = traffic.hourly(range(back + 30, back, -1), lambda *_: (tokens_per_hour // 4 * 3, 0, tokens_per_hour // 4))
+    pull_request.write("export.json", traffic.openai(hours))
+    clone.run(".venv/bin/crossover", "usage", "import", "export.json", "--today", str(TODAY))
+    clone.configure({"workload": {"usage": "usage.yaml"}})
+    day, fails = {"CROSSOVER_TODAY": str(TODAY)}, exit_code != 0
+    plan = json.loads(clone.run(".venv/bin/crossover", "plan", "--json", fails=fails, **day))
+    program = clone.pulumi("preview", "-s", "local", fails=fails, **day)
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"], plan["verdict"]) == (exit_code, expected, expected)
+    assert document["failures"] == document["notInForce"] == []
+    pack = {v["rule"]: v["message"] for v in document["violations"] if v["level"] == "mandatory"}
+    blocks = {reason["code"]: reason["message"] for reason in plan["reasons"] if reason["level"] == "BLOCK"}
+    assert [*blocks] == sorted(pack) == codes
+    for rule, message in blocks.items():
+        assert message in pack[rule]
+        assert f"BLOCK {rule}: {message}" in program
+    assert plan["inputs"]["tokensPerMonth"]["value"] == tokens_per_hour * 730
+    assert plan["inputs"]["tokensPerMonth"]["source"] == "usage, measured, 30 days to 2026-04-19 (openai)"
+    assert "| … its source | asserted | usage, measured, 30 days to 2026-04-19 (openai) " in comment
+    assert "volume-measured" not in program + comment
 
 
 def test_a_broken_configuration_cannot_be_evaluated(pull_request: PullRequest) -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.checkout import Checkout
 from tests.support.processes import memory_bytes, open_ports
+from tests.support.pull_request import PullRequest
+from tests.unit.crossover.usage import traffic
 
 NO_CHANGE = re.compile(r"Resources:\s+10 unchanged")
 PACK = ("--policy-pack", "policies")
+RUNG = {"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
 
 
 def test_the_printed_curl_lines_work_from_any_folder(running: Checkout, tmp_path: Path) -> None:
@@ -70,16 +78,93 @@ def test_thirty_days_later_nothing_has_changed(running: Checkout) -> None:
 
 
 def test_a_price_ceiling_shows_exactly_one_update(running: Checkout) -> None:
-    running.configure({"fleet.nodes.a.candidates": [
-        {"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb",
-         "maxUsdPerHour": 25.0}
-    ]})  # fmt: skip
+    running.configure({"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 25.0}]})
     try:
         preview = running.pulumi("preview", "-s", "local", *PACK)
     finally:
         running.reset()
     assert re.search(r"Resources:\s+~ 1 to update\s+9 unchanged", preview), preview
     assert re.search(r"~ +gpucloud:index:Node a update", preview)
+
+
+@pytest.fixture
+def pull_request(running: Checkout) -> Iterator[PullRequest]:
+    """The running stack's own configuration is the base."""
+    before = running.state()
+    try:
+        yield PullRequest(running)
+        assert running.state() == before
+    finally:
+        running.reset()
+        shutil.rmtree(running.folder / ".git")
+
+
+CEILING = {"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 25.0}]}
+CHEAPER = {"managed.usdPerMillionTokens": 3}
+
+
+@pytest.mark.parametrize(
+    ("change", "exit_code", "verdict", "headline", "managed", "changes"),
+    [
+        (
+            CEILING, 0, "WARN", "⚠️ WARN: `local` saves $10,060 a month, with 1 warning", "$30,000 | 0",
+            [("update", "a", ["candidates"])],
+        ),
+        (
+            CHEAPER, 2, "BLOCK", "⛔ BLOCK: `local` loses $1,940 a month", "$18,000 | -$12,000 (-40 %)",
+            [("update", "fleet", ["managed"]), ("update", "gateway-router", ["bundle"])],
+        ),
+    ],
+    ids=["ceiling", "managed price"],
+)  # fmt: skip
+def test_a_pull_request_of_one_setting_shows_its_difference_and_no_other_change(
+    pull_request: PullRequest, change: dict[str, Any], exit_code: int, verdict: str, headline: str, managed: str,
+    changes: list[tuple[str, str, list[str]]],
+) -> None:  # fmt: skip
+    """A ceiling changes no figure. 6B tokens at $3 instead of $5 are $18,000, less than the fleet's $19,940; and the
+    gateway's machine, which carries the monitoring, gets the new break-even."""
+    pull_request.clone.configure(change)
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"]) == (exit_code, verdict)
+    assert comment.startswith(f"<!-- crossover:stack=local -->\n## {headline}\n")
+    assert f"| Managed for the same tokens, USD per month | $30,000 | {managed} |" in comment
+    assert "| **Self-hosted, USD per month** | $19,940 | $19,940 | 0 |" in comment
+    assert [(change["op"], change["name"], change["keys"]) for change in document["changes"]] == changes
+    assert f"<summary>Resource changes: {len(changes)} to update</summary>" in comment
+    for _, name, (key,) in changes:
+        assert re.search(rf"\| ✏️ update \| `{name}` \| `[\w:]+` \| `{key}` \|", comment), comment
+    assert document["failures"] == document["notInForce"] == []
+    assert {path.name for path in pull_request.out.iterdir()} == {
+        "comment.md", "report.json", "junit.xml", "sarif.json",
+    }  # fmt: skip
+
+
+def test_a_forecast_for_a_fleet_that_runs_is_warned_of_and_a_measurement_is_not(running: Checkout) -> None:
+    """Asserted for a fleet that the baseline calls 83 days old it would block, if the stack billed money."""
+    baseline = {"nodes": 2, "usdPerMonth": 19940, "approvedBy": "cto", "date": "2026-09-01"}
+    hours = traffic.hourly(range(30, 0, -1), lambda *_: (6_000_000, 0, 2_000_000))
+    export, usage = running.folder / "export.json", running.folder / "usage.yaml"
+    export.write_text(traffic.openai(hours))
+    importing = (".venv/bin/crossover", "usage", "import", "export.json", "--today", "2026-11-22")
+    preview = ("preview", "-s", "local", *PACK)
+    try:
+        running.configure({"baseline": baseline})
+        assert "WARN volume-measured: the volume is asserted, and the fleet runs since 2026-09-01, 83 days" in (
+            running.pulumi(*preview)
+        )
+        running.configure({"workload": {"usage": "usage.yaml"}})
+        running.run(*importing, "--forecast")
+        forecast = running.pulumi(*preview)
+        assert "WARN volume-measured: the volume is a forecast, not measured." in forecast
+        assert "5.84B tokens/month cost $19,940/month self-hosted (2 nodes) against $29,200/month" in forecast
+        assert re.search(r"Resources:\s+~ 1 to update\s+9 unchanged", forecast), forecast
+        assert "crossover:index:Fleet fleet update" in forecast
+        running.run(*importing)
+        assert "volume-measured" not in running.pulumi(*preview)
+    finally:
+        running.reset()
+        export.unlink()
+        usage.unlink(missing_ok=True)
 
 
 def test_a_wrong_passphrase_is_said_and_changes_nothing(running: Checkout) -> None:

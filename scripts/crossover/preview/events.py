@@ -126,8 +126,16 @@ def _changes(events: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
         step = event["metadata"]
         if step["op"] not in (*UNCHANGED, *PARTS_OF_REPLACE):
             name = step["urn"].rpartition("::")[2]
-            found.append(Change(step["op"], step["type"], name, tuple(step.get("diffs") or ())))
+            found.append(Change(step["op"], step["type"], name, _keys(step)))
     return tuple(found)
+
+
+def _keys(step: Mapping[str, Any]) -> tuple[str, ...]:
+    """The inputs that differ: as the provider says, or, of a component, which has none, by the inputs themselves."""
+    if step.get("diffs") or step["op"] != "update":
+        return tuple(step.get("diffs") or ())
+    old, new = ((step.get(side) or {}).get("inputs") or {} for side in ("old", "new"))
+    return tuple(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 
 
 def _violation(event: Mapping[str, Any], clean: Callable[[str], str]) -> Violation:

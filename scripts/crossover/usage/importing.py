@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
+from cost_guard import wording
 from cost_guard.errors import ScenarioError
 from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
 
@@ -24,6 +25,8 @@ from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export
 
 AUTO = "auto"
+FEWEST_TOKENS = 1_000_000
+"""A month of fewer is asked about: a volume worth judging, told in thousands or millions, comes out below."""
 
 
 def command(
@@ -61,12 +64,15 @@ def command(
     if counters not in prometheus.COUNTERS:
         raise typer.BadParameter(f"{counters} is none of {', '.join(prometheus.COUNTERS)}", param_hint="--counters")
     for source in sources:
-        if not _is_address(source) and not Path(source).is_file():
-            raise typer.BadParameter(f"there is no file {source}", param_hint="SOURCE")
+        if not _is_address(source) and (Path(source).is_dir() or not Path(source).exists()):
+            what = f"{source} is a folder, name its files" if Path(source).is_dir() else f"there is no file {source}"
+            raise typer.BadParameter(what, param_hint="SOURCE")
     peak = None if peak_to_mean is None else Decimal(str(peak_to_mean))
     try:
         with closing(Series(zone, day, tuple(models or ()))) as series:
             read = [_read(source, form, counters, series, day, zone) for source in sources]
+            if series.empty:
+                raise BadExport(f"{', '.join(sources)}: no record")
             days = series.days(zero_gaps)
             usage = measure(days.series, sources=read, imported_at=day, forecast=forecast, peak_to_mean=peak)
             notes = [*days.notes, *_notes(usage), *_families(read)]
@@ -89,7 +95,7 @@ def _read(source: str, form: str, counters: str, series: Series, today: date, zo
     with closing(prometheus.ask(source, counters, today, zone) if address else Export.open(Path(source))) as export:
         name = "prometheus" if address else format_of(export) if form == AUTO else form
         number = series.add(name, READERS[name](export, zone))
-        return Source(name=export.name, format=name, sha256=export.sha256, records=number)
+        return Source(name=Path(export.name).name, format=name, sha256=export.sha256, records=number)
 
 
 def _is_address(source: str) -> bool:
@@ -98,6 +104,11 @@ def _is_address(source: str) -> bool:
 
 def _notes(usage: Usage) -> list[str]:
     notes = []
+    if usage.tokens_per_month < FEWEST_TOKENS:
+        notes.append(
+            f"{wording.tokens(usage.tokens_per_month)} tokens a month are few: does the export count in thousands or "
+            "millions? It must count single tokens"
+        )
     if usage.gaps:
         notes.append(
             f"{len(usage.gaps)} days are missing (up to {int(MAXIMUM_GAP_SHARE * 100)} % are tolerated): "

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from difflib import get_close_matches
+from functools import lru_cache
+from math import isfinite, nan
 from typing import Any
 
 from cost_guard.places import told
 
 MOST_TOKENS = 10**16
 """More in one record is a slip: it is the most that a scenario takes as a whole month."""
+ALIKE = 0.8
+"""How near a name must be to be taken for a slip, as difflib measures it."""
+NO_SLIP = re.compile(
+    r"(input|output)(_cached|_uncached|_cache_write)?(_text|_audio|_image)?_tokens"
+    r"|(uncached|cache_read|cache_creation|ephemeral_\w+)_input_tokens"
+)
+"""Near to one another, and each a key of its own in some version of a format."""
 LOGGED = timedelta(0)
 """The width of a single request, logged at its start."""
 
@@ -27,6 +38,9 @@ class Place:
     line: int
     path: str = ""
     """The keys inside a JSON document, or a CSV column."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" + (f": {self.path}" if self.path else "")
 
     def at(self, key: str | int) -> Place:
         """The place one key further down."""
@@ -64,10 +78,35 @@ class Empty:
     place: Place
 
 
+def near(key: str, names: Collection[str]) -> str | None:
+    """Which of the names is likely a slip for `key`, if one is. Upper case, _, - and blanks make no difference."""
+    return _near(key, tuple(names))
+
+
+@lru_cache(maxsize=256)
+def _near(key: str, names: tuple[str, ...]) -> str | None:
+    folded = {_folded(name): name for name in names if not NO_SLIP.fullmatch(name)}
+    found = get_close_matches(_folded(key), folded, n=1, cutoff=ALIKE)
+    return folded[found[0]] if found else None
+
+
+def _folded(name: str) -> str:
+    return name.lower().translate({ord(sign): None for sign in "_- "})
+
+
+def refuse_slip(data: Collection[str], key: str, place: Place, what: str = "key") -> None:
+    """Raises BadExport where `key` is not among the keys of `data`, and one that looks like it is."""
+    if key not in data and (slip := near(key, data)):
+        raise place.at(slip).bad(f"unknown {what}; did you mean {key}?")
+
+
 def count(data: Mapping[str, Any], key: str, place: Place, *, required: bool = False) -> int:
     """The tokens under a key, 0 where it is absent or null. Raises BadExport."""
     value = data.get(key)
+    if type(value) is int and 0 <= value <= MOST_TOKENS:  # nearly always; naming its place costs more
+        return value
     if value is None or value == "":
+        refuse_slip(data, key, place)
         if required:
             raise place.bad(f"no {key}; is the format right?")
         return 0
@@ -86,7 +125,7 @@ def whole(value: object, place: Place) -> int:
         except (ValueError, OverflowError):
             number = _from_float(value, place)
         if isinstance(value, float) and number != value:
-            raise place.bad(f"must be a whole count of tokens, got {value}")
+            raise place.bad(f"must be a whole count of tokens, got {value}{_hint(value)}")
     if number < 0:
         raise place.bad(f"is negative: {number}")
     if number > MOST_TOKENS:
@@ -96,13 +135,18 @@ def whole(value: object, place: Place) -> int:
 
 def _from_float(value: float | str, place: Place) -> int:
     """The count in a text such as 12.0 or 1e6."""
+    number = nan
     try:
         number = float(value)
         if number.is_integer():
             return int(number)
     except (ValueError, OverflowError):
         pass
-    raise place.bad(f"must be a whole count of tokens, got {_shown(value)}")
+    raise place.bad(f"must be a whole count of tokens, got {_shown(value)}{_hint(number)}")
+
+
+def _hint(number: float) -> str:
+    return "; if it is in thousands or millions, multiply it out" if isfinite(number) else ""
 
 
 def split(given: int, cached: int, place: Place, words: str) -> tuple[int, int]:

@@ -25,19 +25,24 @@ class Once:
         self._database = sqlite3.connect("", isolation_level=None)  # "": a private file, gone when it is closed
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
             self._database.execute(f"PRAGMA {pragma}")
-        self._database.execute("CREATE TABLE seen (id INTEGER PRIMARY KEY, file INTEGER, line INTEGER)")
+        self._database.execute("CREATE TABLE seen (id INTEGER PRIMARY KEY, file INTEGER, line INTEGER, path TEXT)")
         self._database.execute("BEGIN")
         self._files: dict[str, int] = {}
 
-    def first(self, identity: str, place: Place) -> str | None:
+    def first(self, identity: str, place: Place) -> Place | None:
         """None where it is new; where it stood before, if it is not."""
         key = int.from_bytes(blake2b(identity.encode(), digest_size=8).digest(), signed=True)
         file = self._files.setdefault(place.file, len(self._files))
-        done = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (key, file, place.line))
+        try:
+            done = self._database.execute(
+                "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", (key, file, place.line, place.path)
+            )
+        except sqlite3.OperationalError as error:
+            raise place.bad(f"the temporary file of what was seen: {error}; name a larger folder in TMPDIR") from None
         if done.rowcount:
             return None
-        file, line = self._database.execute("SELECT file, line FROM seen WHERE id = ?", (key,)).fetchone()
-        return f"{list(self._files)[file]}:{line}"
+        file, line, path = self._database.execute("SELECT file, line, path FROM seen WHERE id = ?", (key,)).fetchone()
+        return Place(list(self._files)[file], line, path)
 
     def close(self) -> None:
         self._database.close()
@@ -78,6 +83,11 @@ class Series:
                 number += 1
                 self._add(form, record, day, hours)
         return number
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was covered so far, not even without tokens."""
+        return not self._covered
 
     def close(self) -> None:
         self._once.close()

@@ -6,15 +6,18 @@ JSON is read element by element: of a top-level list, of the list under an envel
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from cost_guard import wording
 
 from scripts.crossover.usage.record import BadExport, Place
 
@@ -23,72 +26,86 @@ MOST_OF_AN_ELEMENT = 1 << 26
 """Characters: a day of 64 MiB is no usage report."""
 MOST_OF_A_FIELD = 1 << 24
 SNIFFED = 1 << 16
+UNTERMINATED = "Unterminated string"
+LONGEST_SIGN = len("-Infinity")
+"""Where the text is cut, the decoder finds fault at most so far before its end, but for an unterminated string."""
+
+OTHERWISE_WRITTEN = {
+    b"\x1f\x8b": "is compressed (gzip); unpack it first",
+    b"BZh": "is compressed (bzip2); unpack it first",
+    b"\xfd7zXZ": "is compressed (xz); unpack it first",
+    b"\x28\xb5\x2f\xfd": "is compressed (zstd); unpack it first",
+    b"PK\x03\x04": "is a zip archive or a spreadsheet; export CSV or JSON",
+    b"PAR1": "is Parquet; export CSV or JSON",
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+}
+"""What a file's first bytes tell."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
 
-class _Hashed(io.RawIOBase):
-    """A binary file that is hashed while it is read."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw, self.sha256 = raw, hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._raw.read(len(buffer))
-        self.sha256.update(data)
-        buffer[: len(data)] = data
-        return len(data)
-
-
 class Export:
-    """One export, to be read once. `name` is what it is called in messages and in the usage file."""
+    """One export, to be read once. `name` is what it is called in messages: a path as it was given, or a host."""
 
     def __init__(self, name: str, raw: BinaryIO) -> None:
         self.name = name
-        self._raw, self._hashed = raw, _Hashed(raw)
-        self._text = io.TextIOWrapper(io.BufferedReader(self._hashed, CHUNK), "utf-8-sig", newline="")
-        self._lines = 1
+        self._raw, self._hash, self._lines = raw, hashlib.sha256(), 1
+        text = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = io.IncrementalNewlineDecoder(text, translate=True)
         self.start = self._read(SNIFFED)
         """The first characters, to tell the format by."""
         if not self.start.strip():
             raise Place(name, 1).bad("is empty")
+        if "\0" in self.start:
+            raise BadExport(f"{name}: is binary, or UTF-16; export text as UTF-8")
         self._waiting = self.start
 
     @classmethod
     def open(cls, path: Path) -> Export:
         """Raises BadExport where the file cannot be read, is empty, or is not UTF-8."""
         try:
-            return cls(path.name, path.open("rb"))
+            raw = path.open("rb")
+            first = raw.peek(len(max(OTHERWISE_WRITTEN, key=len)))
         except OSError as error:
-            raise BadExport(f"{path.name}: cannot be read: {error.strerror}") from None
+            raise BadExport(f"{path}: cannot be read: {error.strerror}") from None
+        for signature, what in OTHERWISE_WRITTEN.items():
+            if first.startswith(signature):
+                raw.close()
+                raise BadExport(f"{path}: {what}")
+        return cls(str(path), raw)
 
     @property
     def sha256(self) -> str:
         """Of all that was read: of the file, once it was read to its end."""
-        return self._hashed.sha256.hexdigest()
+        return self._hash.hexdigest()
 
     def read(self, size: int) -> str:
-        """The next characters, "" at the end. Raises BadExport where they are not UTF-8."""
+        """About so many characters, each line's end as "\\n"; "" at the end. Raises BadExport."""
         if self._waiting:
             taken, self._waiting = self._waiting, ""
             return taken
         return self._read(size)
 
     def _read(self, size: int) -> str:
-        try:
-            chunk = self._text.read(size)
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise Place(self.name, self._lines).bad(f"not UTF-8 (byte {byte:#x}), here or below") from None
+        chunk, ended = "", False
+        while not (chunk or ended):  # so few bytes may end within a character
+            try:
+                data = self._raw.read(size)
+                chunk = self._decoder.decode(data, final=not data)
+            except OSError as error:
+                raise BadExport(f"{self.name}:{self._lines}: cannot be read on: {error.strerror}") from None
+            except UnicodeDecodeError as error:
+                line = self._lines + error.object.count(b"\n", 0, error.start)
+                byte = error.object[error.start]
+                raise BadExport(f"{self.name}:{line}: not UTF-8 (byte {byte:#x})") from None
+            self._hash.update(data)
+            ended = not data
         self._lines += chunk.count("\n")
         return chunk
 
     def close(self) -> None:
-        self._text.close()
         self._raw.close()
 
     def lines(self) -> Iterator[str]:
@@ -97,7 +114,7 @@ class Export:
         while chunk := self.read(CHUNK):
             *whole, rest = (rest + chunk).split("\n")
             if len(rest) > MOST_OF_AN_ELEMENT:
-                raise Place(self.name, self._lines).bad(f"longer than {MOST_OF_AN_ELEMENT} characters")
+                raise BadExport(f"{self.name}:{self._lines}: longer than {MOST_OF_AN_ELEMENT:,} characters")
             for line in whole:
                 yield line + "\n"
         if rest:
@@ -178,14 +195,28 @@ class _Json:
             except RecursionError:
                 raise self.place(path).bad("not JSON: nested too deeply") from None
             except ValueError as error:
-                if len(self._text) - self._at > MOST_OF_AN_ELEMENT or not self._more():
+                if self._is_final(error) or not self._more():
                     raise self._broken(error, path) from None
+
+    def _is_final(self, error: ValueError) -> bool:
+        """Whether more of the file would not mend it, or more is not read."""
+        if not isinstance(error, json.JSONDecodeError) or self._too_long:
+            return True
+        return not error.msg.startswith(UNTERMINATED) and error.pos < len(self._text) - LONGEST_SIGN
+
+    @property
+    def _too_long(self) -> bool:
+        return len(self._text) - self._at > MOST_OF_AN_ELEMENT
 
     def _broken(self, error: ValueError, path: str) -> BadExport:
         if not isinstance(error, json.JSONDecodeError):
             return self.place(path).bad("not JSON: an absurdly long number")
-        if (self._ended and error.pos >= len(self._text.rstrip())) or error.msg.startswith("Unterminated string"):
-            return self.place(path).bad("ends in the middle; is the file truncated?")
+        unterminated = error.msg.startswith(UNTERMINATED)
+        if unterminated or error.pos >= len(self._text.rstrip()) - LONGEST_SIGN:
+            if self._too_long:
+                return self.place(path).bad(f"is one value of over {MOST_OF_AN_ELEMENT:,} characters")
+            if unterminated or error.pos >= len(self._text.rstrip()):
+                return self.place(path).bad("ends in the middle; is the file truncated?")
         line = self._line + self._text.count("\n", self._counted, error.pos)
         return Place(self._export.name, line, path).bad(f"not JSON: {error.msg}")
 
@@ -239,10 +270,12 @@ def _document(reader: _Json, lists: frozenset[str], path: str) -> Iterator[Eleme
     yield Element(rest, place, envelope=streamed)
 
 
-def rows(export: Export) -> Iterator[tuple[Mapping[str, str], Place]]:
+def rows(
+    export: Export, check: Callable[[list[str], Place], None] = lambda header, place: None
+) -> Iterator[tuple[Mapping[str, str], Place]]:
     """All rows of a CSV export by their header; a header that stands again (files joined) is passed over.
 
-    Raises BadExport.
+    `check` may refuse the header. Raises BadExport.
     """
     csv.field_size_limit(MOST_OF_A_FIELD)
     reader = csv.reader(export.lines(), strict=True)
@@ -250,15 +283,18 @@ def rows(export: Export) -> Iterator[tuple[Mapping[str, str], Place]]:
     try:
         for row in reader:
             place = Place(export.name, reader.line_num)
-            if not row or row == header:
+            if row == header or not (len(row) > 1 or "".join(row).strip()):
                 continue
             if not header:
                 header = [name.strip() for name in row]
                 if twice := {name for name in header if header.count(name) > 1}:
                     raise place.bad(f"the column {min(twice)} stands twice")
+                check(header, place)
                 continue
             if len(row) != len(header):
-                raise place.bad(f"has {len(row)} fields, the header {len(header)}; is the file truncated or mixed?")
+                raise place.bad(
+                    f"has {wording.count(len(row), 'field')}, the header {len(header)}; is the file truncated or mixed?"
+                )
             yield dict(zip(header, row, strict=True)), place
     except csv.Error as error:
         raise Place(export.name, reader.line_num).bad(f"not CSV: {error}") from None

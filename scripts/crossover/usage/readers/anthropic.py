@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Any
 
 from scripts.crossover.usage.readers.pages import Bucket, buckets
-from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, text
+from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, refuse_slip, text
 from scripts.crossover.usage.stream import Export
 
 CREATION = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -24,6 +24,7 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
 
 def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
     written = result.get("cache_creation") or {}
+    refuse_slip(result, "cache_creation", place)
     if not isinstance(written, Mapping):
         raise place.at("cache_creation").bad("must be a map of token counts")
     fresh = count(result, "uncached_input_tokens", place, required=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from scripts.crossover.usage.record import Empty, Place, Record, count, split, text
+from scripts.crossover.usage.record import Empty, Place, Record, count, refuse_slip, split, text
 from scripts.crossover.usage.stream import Export, rows
 
 COLUMNS = ("date", "model", "input", "cached", "output")
@@ -13,9 +13,7 @@ COLUMNS = ("date", "model", "input", "cached", "output")
 
 def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
     """Raises BadExport."""
-    for row, place in rows(export):
-        if set(row) != set(COLUMNS):
-            raise place.bad(f"the columns must be {','.join(COLUMNS)}, got {','.join(row)}")
+    for row, place in rows(export, _check):
         day = day_of(row["date"], place.at("date"))
         start, end = (datetime.combine(d, time(0), zone) for d in (day, day + timedelta(days=1)))
         given = count(row, "input", place, required=True)
@@ -23,6 +21,13 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
         output = count(row, "output", place, required=True)
         width = end.astimezone(UTC) - start.astimezone(UTC)
         yield Record(start, width, text(row["model"]), fresh, cached, output, f"{day} {row['model']}", place)
+
+
+def _check(header: list[str], place: Place) -> None:
+    for column in COLUMNS:
+        refuse_slip(header, column, place, "column")
+    if set(header) != set(COLUMNS):
+        raise place.bad(f"the columns must be {','.join(COLUMNS)}, got {','.join(header)}")
 
 
 def day_of(value: object, place: Place) -> date:

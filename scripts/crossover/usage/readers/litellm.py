@@ -14,7 +14,18 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from scripts.crossover.usage.readers.daily_csv import day_of
-from scripts.crossover.usage.record import LOGGED, Empty, Place, Record, count, grouping, moment, split, text
+from scripts.crossover.usage.record import (
+    LOGGED,
+    Empty,
+    Place,
+    Record,
+    count,
+    grouping,
+    moment,
+    refuse_slip,
+    split,
+    text,
+)
 from scripts.crossover.usage.stream import Export, elements, rows
 
 FROM_CACHE = ("true", "True", True)
@@ -28,6 +39,8 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
         elif "date" in row and "prompt_tokens" in row:
             yield _day(row, place)
         else:
+            if "prompt_tokens" in row:
+                refuse_slip(row, "startTime", place)
             raise place.bad(
                 "no row of LiteLLM_SpendLogs (startTime, prompt_tokens, …) or LiteLLM_DailyUserSpend (date, "
                 "prompt_tokens, …); one export has one format, see --format"
@@ -52,6 +65,7 @@ def _request(row: Mapping[str, Any], place: Place) -> Record | Empty:
         return Empty(start, LOGGED, place)
     identity = row.get("request_id")
     if not isinstance(identity, str) or not identity:
+        refuse_slip(row, "request_id", place)
         raise place.bad("no request_id, so a row that stands twice could not be told")
     fresh, cached = _input(row, _cached(row, place), place)
     output = count(row, "completion_tokens", place, required=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from scripts.crossover.usage.record import Empty, Place, Record, moment
+from scripts.crossover.usage.record import Empty, Place, Record, moment, refuse_slip
 from scripts.crossover.usage.stream import Export, elements
 
 
@@ -37,6 +37,9 @@ def buckets(export: Export, times: tuple[str, str], make: Make) -> Iterator[Reco
 
 def _bucket(data: Any, times: tuple[str, str], make: Make, place: Place) -> Iterator[Record | Empty]:
     starts, ends = times
+    absent = {starts, ends, "results"} - data.keys() if isinstance(data, Mapping) else ()
+    if len(absent) == 1:  # of more, it is another format's
+        refuse_slip(data, next(iter(absent)), place)
     if not isinstance(data, Mapping) or starts not in data or not isinstance(data.get("results"), list):
         raise place.bad(f"no bucket with {starts}, {ends} and results; one export has one format, see --format")
     start = moment(data[starts], place.at(starts))

@@ -155,6 +155,17 @@ def test_changes_tell_names_and_keys_and_a_replacement_once() -> None:
     )
 
 
+def test_the_keys_of_a_component_are_told_although_no_provider_compares_them() -> None:
+    """By name alone: a value may be secret."""
+    update = step("update", "fleet")
+    update["resourcePreEvent"]["metadata"] |= {
+        "old": {"inputs": {"managed": {"price": 5}, "horizon": 24, "usage": "private"}},
+        "new": {"inputs": {"managed": {"price": 3}, "horizon": 24, "baseline": "private"}},
+    }
+    (change,) = understood(update, *FINE).changes
+    assert change.keys == ("baseline", "managed", "usage")
+
+
 def test_secrets_are_taken_out_of_messages() -> None:
     def clean(text: str) -> str:
         return text.replace("hunter2", "[secret]")

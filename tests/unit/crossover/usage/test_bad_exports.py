@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from scripts.crossover.__main__ import app
 from tests.unit.crossover.usage import traffic
 
 Page = dict[str, Any]
 DAILY = traffic.daily(range(30, 0, -1), lambda back: (900, 300, 500))
 HOURLY = traffic.hourly(range(30, 0, -1), lambda back, hour: (90, 30, 50))
-
-
-@pytest.fixture
-def imported(tmp_path: Path) -> Callable[..., tuple[int, str]]:
-    """imported({"a.json": text}, "--option"): exit code and what was said, on today's fixed day."""
-
-    def run(files: dict[str, str | bytes], *options: str) -> tuple[int, str]:
-        paths = []
-        for name, content in files.items():
-            path = tmp_path / name
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-            paths.append(str(path))
-        out = str(tmp_path / "usage.yaml")
-        done = CliRunner().invoke(app, ["usage", "import", *paths, "--today", "2026-11-22", "--out", out, *options])
-        assert (tmp_path / "usage.yaml").exists() == (done.exit_code == 0)
-        return done.exit_code, done.output
-
-    return run
 
 
 Imported = Callable[..., tuple[int, str]]
@@ -76,7 +55,7 @@ BAD = {
     ),
     "a bucket twice": (
         changed(lambda p: p["data"].append(p["data"][3])),
-        "data[30].results[0]: stands twice, first at e.txt:1",
+        "e.txt:1: data[30].results[0]: stands twice, first at e.txt:1: data[3].results[0]; was a page given twice",
     ),
     "a bucket that ends before it begins": (
         changed(lambda p: p["data"][0].update(end_time=0)),
@@ -131,7 +110,7 @@ BAD = {
     "an ungrouped csv row": (CSV + "2026-11-01,m,1\n", "e.txt:32: has 3 fields, the header 5"),
     "another csv": (
         CSV.replace("cached", "cashed", 1),
-        "e.txt:2: the columns must be date,model,input,cached,output, got",
+        "e.txt:1: cashed: unknown column; did you mean cached?",
     ),
     "a column twice": ("date,input,output,input\n", "e.txt:1: the column input stands twice"),
     "a day twice": (CSV + CSV.splitlines()[1] + "\n", "e.txt:32: stands twice, first at e.txt:2"),
@@ -188,21 +167,102 @@ def test_a_bad_export_is_refused_in_one_line(imported: Imported, text: str, said
     assert len(output.splitlines()) == 1
 
 
-def test_bytes_that_are_not_utf_8(imported: Imported) -> None:
-    code, output = imported({"e.csv": CSV.encode() + b"2026-11-01,caf\xe9,1,0,1\n"})
-    assert (code, "not UTF-8 (byte 0xe9)" in output) == (3, True)
+def renamed(old: str, new: str, write: Callable[..., str] = traffic.openai) -> str:
+    """An export with one key, or column, in another spelling."""
+    return write(DAILY).replace(old, new)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_header(imported: Imported) -> None:
-    """Spreadsheets write one."""
-    assert imported({"e.csv": b"\xef\xbb\xbf" + CSV.encode()})[0] == 0
+SLIPS = {
+    "a token count of openai": (renamed("input_tokens", "imput_tokens"), "imput_tokens", "input_tokens"),
+    "a count that may be absent": (renamed("t_cached_t", "t_cache_t"), "input_cache_tokens", "input_cached_tokens"),
+    "in camel case": (renamed("output_tokens", "outputTokens"), "outputTokens", "output_tokens"),
+    "a bucket's start": (renamed("start_time", "startime"), "startime", "start_time, as in openai"),
+    "a bucket's end": (renamed("end_time", "endtime"), "data[0].endtime", "end_time"),
+    "a bucket's results": (renamed("results", "result"), "data[0].result", "results"),
+    "of anthropic": (
+        renamed("cache_read_input", "cache_read", traffic.anthropic),
+        "cache_read_tokens",
+        "cache_read_input_tokens",
+    ),
+    "anthropic's writes": (
+        renamed("cache_creation", "cache_creations", traffic.anthropic),
+        "cache_creations",
+        "cache_creation",
+    ),
+    "of a litellm request": (
+        traffic.litellm_logs(HOURLY).replace("completion_tokens", "completions_tokens"),
+        "e.txt:1: completions_tokens",
+        "completion_tokens",
+    ),
+    "a litellm request's time": (
+        traffic.litellm_logs(HOURLY).replace("startTime", "start_time"),
+        "e.txt:1: start_time",
+        "startTime",
+    ),
+    "a litellm request's identity": (
+        traffic.litellm_logs(HOURLY).replace("request_id", "requestid"),
+        "e.txt:1: requestid",
+        "request_id",
+    ),
+    "a column of litellm's days": (
+        renamed("prompt_tokens", "promt_tokens", traffic.litellm_daily),
+        "e.txt:1: promt_tokens: unknown column",
+        "prompt_tokens, as in litellm",
+    ),
+    "a column": (CSV.replace("input", "imput"), "e.txt:1: imput: unknown column", "input, as in csv"),
+    "a column that no format is told by": (CSV.replace("model", "modell"), "e.txt:1: modell: unknown column", "model"),
+    "a column in capitals": (CSV.replace("date", "Date"), "e.txt:1: Date: unknown column", "date, as in csv"),
+}
+
+
+@pytest.mark.parametrize(("text", "slip", "meant"), SLIPS.values(), ids=SLIPS)
+def test_a_misspelt_key_or_column_names_the_nearest_that_is_known(
+    imported: Imported, text: str, slip: str, meant: str
+) -> None:
+    """Also where the key may be absent: what was cached would count as fresh otherwise, in silence."""
+    code, output = imported({"e.txt": text})
+    assert code == 3
+    assert output.startswith("cannot evaluate: e.txt:")
+    assert slip in output
+    assert output.endswith(f"did you mean {meant}?\n")
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (
+            "date,model,input_tokens,cached_tokens,output_tokens",
+            "; nearest is csv, but there is no cached, input, output",
+        ),
+        ("input_uncached_tokens", "litellm, prometheus, csv\n"),
+    ],
+)
+def test_columns_that_are_no_slip_name_the_nearest_format_if_any(imported: Imported, columns: str, told: str) -> None:
+    code, output = imported({"e.csv": columns + "\n"})
+    assert (code, told in output) == (3, True)
+    assert output.startswith("cannot evaluate: e.csv:1: the format cannot be told; name it with --format: openai, ")
 
 
 def test_overlapping_pages_name_both_places(imported: Imported) -> None:
     two = {"one.json": traffic.openai(DAILY[:20]), "two.json": traffic.openai(DAILY[19:])}
     code, output = imported(two)
     assert code == 3
-    assert "two.json:4: data[0].results[0]: stands twice, first at one.json:327; " in output
+    assert "two.json:4: data[0].results[0]: stands twice, first at one.json:327: data[19].results[0]; " in output
+
+
+def test_so_few_tokens_may_be_millions(imported: Imported) -> None:
+    """17 a day: whole numbers, so it cannot be known, but it is asked."""
+    code, output = imported({"e.csv": CSV.replace("1200", "12").replace("300", "3").replace("500", "5")}, "--json")
+    (_, note) = json.loads(output)["notes"][::-1]
+    assert code == 0
+    assert note.startswith("517 tokens a month are few: does the export count in thousands or millions?")
+
+
+@pytest.mark.parametrize("write", [traffic.plain_csv, traffic.litellm_daily])
+def test_two_files_that_share_a_day(imported: Imported, write: Callable[..., str]) -> None:
+    code, output = imported({"one.csv": write(DAILY[:20]), "two.csv": write(DAILY[19:])})
+    assert (code, "two.csv:2: stands twice, first at one.csv:21; " in output) == (3, True)
 
 
 def test_joined_csv_files_may_repeat_their_header(imported: Imported) -> None:
@@ -238,7 +298,8 @@ def test_an_hour_that_is_missing_makes_its_day_a_gap(imported: Imported) -> None
 def test_partial_days_at_the_ends_are_dropped_and_said(imported: Imported) -> None:
     """The first day begins at 05:00; today is not over."""
     today = traffic.hourly([0], lambda back, hour: (10**9, 0, 0))[:7]
-    code, output = imported({"e.json": traffic.openai([*HOURLY[5:], *today])}, "--json")
+    large = traffic.hourly(range(30, 0, -1), lambda back, hour: (10**6, 0, 0))
+    code, output = imported({"e.json": traffic.openai([*large[5:], *today])}, "--json")
     document = json.loads(output)
     assert (code, document["days"], document["from"], document["to"]) == (0, 29, "2026-10-24", "2026-11-21")
     assert document["notes"] == ["dropped as partial (openai): 2026-10-23, 2026-11-22"]
@@ -270,4 +331,4 @@ def test_models_that_nobody_names(imported: Imported) -> None:
 
 def test_errors_as_json_are_one_document(imported: Imported) -> None:
     code, output = imported({"e.json": "[]"}, "--format", "openai", "--json")
-    assert (code, json.loads(output)["errors"]) == (3, ["the exports have no record"])
+    assert (code, json.loads(output)["errors"]) == (3, ["e.json: no record"])
