@@ -78,13 +78,13 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
     """Raises BadExport."""
     found: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
     places: dict[tuple[str, int], Place] = {}
-    seen = 0
+    kinds: set[str] = set()
     for element in elements(export, frozenset({"data", "result"})):
         if element.envelope or (isinstance(element.value, Mapping) and "status" in element.value):
             _check(element.value, element.place)
             continue
-        seen += 1
         model, kind, values = _series(element.value, element.place)
+        kinds.add(kind)
         for number, pair in enumerate(values):
             place = element.place.at("values").at(number)
             ends, tokens = _sample(pair, place)
@@ -93,8 +93,10 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
                 raise place.bad(f"the {kind} of model {model!r} stands twice at this time")
             slot[kind] = tokens
             places.setdefault((model, ends), place)
-    if not seen:
+    if not kinds:
         raise Place(export.name, 1).bad("Prometheus knows no such series; are the counters scraped?")
+    if lacking := [kind for kind in ("input", "output") if kind not in kinds]:  # half of the tokens would be missed
+        raise Place(export.name, 1).bad(f"there is no series with tokens={lacking[0]}; is its counter scraped?")
     for (model, ends), slot in found.items():
         start = moment(ends, places[model, ends]) - HOUR
         given = slot.get("input", 0)

@@ -142,6 +142,11 @@ BAD = {
         '{"status": "success", "data": {"resultType": "matrix", "result": []}}',
         "e.txt:1: Prometheus knows no such series",
     ),
+    "a Prometheus without output tokens": (
+        '{"status": "success", "data": {"resultType": "matrix", "result": '
+        '[{"metric": {"model": "m", "tokens": "input"}, "values": [[1762002000, "1"]]}]}}',
+        "e.txt:1: there is no series with tokens=output; is its counter scraped?",
+    ),
     "an instant query": (
         '{"status": "success", "data": {"result": [], "resultType": "vector"}}',
         "resultType must be matrix",
