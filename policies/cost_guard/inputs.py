@@ -11,7 +11,7 @@ from .managed import ManagedPrice
 from .mix import extra_spare_nodes
 from .scenario import Baseline, Scenario
 from .usage import Usage
-from .verdict import Input
+from .verdict import UNKNOWN, Input
 
 
 def inputs(
@@ -48,7 +48,7 @@ def inputs(
 def _managed(managed: ManagedPrice) -> dict[str, Input]:
     """The price; for routes also each model's, dated by its row, and the blend by the oldest of them."""
     if not managed.routes:
-        return {"usdPerMillionTokens": Input(managed.usd_per_million, "unknown" if managed.unknown else "scenario")}
+        return {"usdPerMillionTokens": Input(managed.usd_per_million, UNKNOWN if managed.unknown else "scenario")}
     oldest = min(route.row.date for route in managed.routes)
     found = {"usdPerMillionTokens": Input(managed.usd_per_million, "blended from managed.routes", oldest)}
     for route in managed.routes:
@@ -63,7 +63,7 @@ def _managed(managed: ManagedPrice) -> dict[str, Input]:
 
 def _node(scenario: Scenario, rung: Rung) -> dict[str, Input]:
     price, served = rung.price, rung.throughput
-    given = "unknown" if rung.name else "scenario"
+    given = UNKNOWN if rung.name else "scenario"
     found = {
         "usdPerNodeMonth": Input(rung.usd_per_node_month, _cited(price), price.date)
         if price

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -140,15 +140,32 @@ class Capacity:
     utilisation: Decimal | None
 
 
+UNKNOWN = "unknown"
+"""The source of what no catalogue row tells."""
+_TEN_DIGITS = Context(prec=10)
+
+
 @dataclass(frozen=True)
 class Input:
     """A number that went in, and where it came from."""
 
     value: Decimal | int | str | bool | None
     source: str
-    """"scenario", "default", or the citation of the catalogue's row."""
+    """"scenario", "default", UNKNOWN, or the citation of the catalogue's row."""
     date: date | None = None
     """Of the source, where it has one."""
+
+    @property
+    def words(self) -> str:
+        """As people read it: to ten digits; "none" where nothing was given, "unknown" where it should be known."""
+        if self.value is None:
+            return "unknown" if self.source == UNKNOWN else "none"
+        if isinstance(self.value, bool):
+            return str(self.value).lower()
+        if isinstance(self.value, str):
+            return self.value
+        text = f"{_TEN_DIGITS.plus(Decimal(self.value)):,f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @dataclass(frozen=True)

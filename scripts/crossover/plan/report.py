@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
 from cost_guard import wording
@@ -12,7 +12,7 @@ from cost_guard.breakeven import to_decimal
 from cost_guard.case import Case, displaced_words, money
 from cost_guard.evaluate import MANAGED_BELOW_USD, OPTIMISE_TO_USD
 from cost_guard.montecarlo import Swing, tornado
-from cost_guard.verdict import Input, Level, Tco, Verdict
+from cost_guard.verdict import Level, Tco, Verdict
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,8 +22,6 @@ from scripts.crossover.plan.words import NAMES, compact_usd, crossover_words
 
 BAR = 19
 """The width of the tornado, in characters."""
-
-_TEN_DIGITS = Context(prec=10)
 
 
 def show(verdict: Verdict, today: date, out: Console) -> None:
@@ -207,26 +205,16 @@ def _inputs(verdict: Verdict, today: date) -> Table:
             continue
         again = (given.source, given.date) == cited and given.date is not None
         cited = (given.source, given.date)
-        made.add_row(name, _value(given), _dated(given.date, today), Text('"' if again else given.source))
+        made.add_row(name, given.words, _dated(given.date, today), Text('"' if again else given.source))
     return made
 
 
 def _dated(of: date | None, today: date) -> str:
-    return "" if of is None else f"{of}, {(today - of).days:,} d"
+    return "" if of is None else f"{of}, {(today - of).days:,} d" if of <= today else f"{of}, later"
 
 
 def _defaults(verdict: Verdict) -> str:
-    return ", ".join(f"{name} {_value(given)}" for name, given in verdict.inputs.items() if given.source == "default")
-
-
-def _value(given: Input) -> str:
-    value = given.value
-    if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        return "unknown" if value is None else str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    text = f"{_TEN_DIGITS.plus(value):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return ", ".join(f"{name} {given.words}" for name, given in verdict.inputs.items() if given.source == "default")
 
 
 def _usd(amount: Decimal | None) -> str:

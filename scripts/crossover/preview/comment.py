@@ -278,9 +278,8 @@ def _inputs(review: Review) -> str:
         return ""
     shown = []
     for name, given in verdict.inputs.items():
-        value = f"{given.value:,f}" if isinstance(given.value, Decimal) else str(given.value)
         age = "" if given.date is None else f"{given.date}, {_age(given.date, review.today)}"
-        shown.append((markdown.code(name), markdown.text(value), markdown.text(given.source), age))
+        shown.append((markdown.code(name), markdown.text(given.words), markdown.text(given.source), age))
     body = markdown.table(("input", "value", "source", "of"), shown)
     return markdown.details("Inputs, their sources and ages", body)
 

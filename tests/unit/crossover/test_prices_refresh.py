@@ -178,7 +178,7 @@ def test_an_outcome_that_is_no_catalogue_is_never_written(
     before = only(data, row("a/x", "10"))
     done = refresh("--clouds", "a", "--write", "--accept", "a/x")
     assert (done.exit_code, (data / "prices.toml").read_text()) == (3, before)
-    assert "prices.toml:4: a/x.usdPerHour: must be at most 1e9" in done.stderr
+    assert "prices.toml:4: a/x.usdPerHour: must be at most 1000" in done.stderr
     assert sorted(path.name for path in data.iterdir()) == sorted(path.name for path in DATA.iterdir())
 
 
