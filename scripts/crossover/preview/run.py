@@ -17,6 +17,7 @@ from rich.text import Text
 
 from scripts.crossover.output import console, emit_json, styled
 from scripts.crossover.preview import comment, junit, report, rules, sarif
+from scripts.crossover.preview.approval import standing
 from scripts.crossover.preview.engine import preview, secret_values
 from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
 from scripts.crossover.preview.flip import flips
@@ -86,7 +87,9 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         gate = replace(gate, waivers=load_waivers(REPOSITORY))
     except WaiverError as error:
         broken = tuple(error.lines)
-    head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
+    # A fork is compared with what stands here, as it is judged by the waivers here.
+    approved = standing(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
+    head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
         head = replace(head, verdict=None, deployment=None, errors=(*head.errors, *unpriced, *broken))
@@ -103,6 +106,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         today=gate.today,
         head=head,
         base=before,
+        standing=approved,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
         flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),
