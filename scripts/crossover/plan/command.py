@@ -15,7 +15,7 @@ from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError, parse_baseline, within
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.scenario import Baseline
-from cost_guard.verdict import Verdict
+from cost_guard.verdict import RULES, Level, Reason, Verdict, worst
 from rich.console import Console
 
 from scripts.crossover.judging import judged
@@ -60,7 +60,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
 ) -> None:
-    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured.
+    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured. Old prices and a
+    volume that nobody measured only warn: nothing is billed yet.
 
     Exits 0 pass or warn, 2 block, 3 cannot evaluate, 4 warn with --strict, 1 wrong call.
     """
@@ -72,7 +73,7 @@ def command(
     try:
         with reading(), _working("reckoning"):
             day = given or clock()
-            verdict = judged(stack or "local", day) if file is None else _judge(file, baseline, day)
+            verdict = softened(judged(stack or "local", day)) if file is None else _judge(file, baseline, day)
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
     except CatalogueError as error:
@@ -87,6 +88,22 @@ def command(
         report.show(verdict, day, console())
         _tell(written)
     raise typer.Exit(verdict.exit_code(strict))
+
+
+def softened(verdict: Verdict) -> Verdict:
+    """The verdict of a stack's `up`, with a WARN for a BLOCK that only bills are refused for: a plan bills nothing.
+
+    Not by `bills_money=False`: what a waiver or a baseline lets through in `up` is told as there.
+    """
+
+    def told(reason: Reason) -> Reason:
+        if reason.level is not Level.BLOCK or not RULES[reason.code].only_for_bills:
+            return reason
+        words = f"{reason.message} It would block what bills money: `up` of this stack is refused."
+        return replace(reason, level=Level.WARN, message=words)
+
+    reasons = tuple(told(reason) for reason in verdict.reasons)
+    return replace(verdict, reasons=reasons, level=worst(reason.level for reason in reasons))
 
 
 def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
