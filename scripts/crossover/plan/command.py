@@ -21,7 +21,7 @@ from rich.console import Console
 from scripts.crossover.judging import judged
 from scripts.crossover.output import cannot_evaluate, console, emit_json
 from scripts.crossover.plan import report
-from scripts.crossover.stack import reading
+from scripts.crossover.stack import reading, selected
 from stacks.documents import read_document, read_usage
 from stacks.settings import SettingsError
 from stacks.settings import today as clock
@@ -40,7 +40,10 @@ def command(
         ),
     ] = None,
     stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="The stack whose configuration is judged; by default local.")
+        str | None,
+        typer.Option(
+            "--stack", "-s", help="The stack whose configuration is judged; by default the selected one, else local."
+        ),
     ] = None,
     baseline: Annotated[
         Path | None,
@@ -69,11 +72,12 @@ def command(
         raise typer.BadParameter("give a scenario file or a stack, not both", param_hint="--file, --stack")
     if file is None and baseline is not None:
         raise typer.BadParameter("a stack has its own: crossover:baseline", param_hint="--baseline")
+    name = "" if file else stack or selected()
     given = _day(today)
     try:
         with reading(), _working("reckoning"):
             day = given or clock()
-            verdict = softened(judged(stack or "local", day)) if file is None else _judge(file, baseline, day)
+            verdict = _judge(file, baseline, day) if file else softened(judged(name, day))
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
     except CatalogueError as error:
@@ -85,6 +89,8 @@ def command(
     if as_json:
         emit_json(verdict.to_json_dict())
     else:
+        if name:
+            print(f"stack {name}\n")
         report.show(verdict, day, console())
         _tell(written)
     raise typer.Exit(verdict.exit_code(strict))

@@ -39,7 +39,7 @@ REMOVED = (
 
 def command(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where comment.md and the reports go.", metavar="DIR")],
-    stack: Stack = "local",
+    stack: Stack,
     base: Annotated[
         str | None, typer.Option(metavar="REF", help="What to compare with, such as origin/main or HEAD^1.")
     ] = None,
