@@ -18,13 +18,12 @@ from cost_guard.scenario import Baseline
 from cost_guard.verdict import RULES, Level, Reason, Verdict, worst
 from rich.console import Console
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.judging import judged
 from scripts.crossover.output import cannot_evaluate, console, emit_json
 from scripts.crossover.plan import report
 from scripts.crossover.stack import reading, selected
 from stacks.documents import read_document, read_usage
-from stacks.settings import SettingsError
-from stacks.settings import today as clock
 
 
 def command(
@@ -57,9 +56,7 @@ def command(
             metavar="DIR", file_okay=True, help="Writes four charts there, each as SVG and PNG, light and dark."
         ),
     ] = None,
-    today: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM-DD", help="The day to judge ages by; by default today.")
-    ] = None,
+    today: Today = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
 ) -> None:
@@ -73,17 +70,14 @@ def command(
     if file is None and baseline is not None:
         raise typer.BadParameter("a stack has its own: crossover:baseline", param_hint="--baseline")
     name = "" if file else stack or selected()
-    given = _day(today)
+    now = day(today)
     try:
         with reading(), _working("reckoning"):
-            day = given or clock()
-            verdict = _judge(file, baseline, day) if file else softened(judged(name, day))
+            verdict = _judge(file, baseline, now) if file else softened(judged(name, now))
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
     except CatalogueError as error:
         cannot_evaluate([str(error)], as_json)
-    except SettingsError as error:
-        _fail(str(error))
     # Before anything is said: with --json, a document and a failure would contradict one another.
     written = [] if charts is None else _draw(verdict, charts)
     if as_json:
@@ -91,7 +85,7 @@ def command(
     else:
         if name:
             print(f"stack {name}\n")
-        report.show(verdict, day, console())
+        report.show(verdict, now, console())
         _tell(written)
     raise typer.Exit(verdict.exit_code(strict))
 
@@ -112,13 +106,13 @@ def softened(verdict: Verdict) -> Verdict:
     return replace(verdict, reasons=reasons, level=worst(reason.level for reason in reasons))
 
 
-def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
+def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
         given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
         given = replace(given, baseline=_approved(baseline))
-        return given.verdict(load_catalogue(), day, bills_money=False)
+        return given.verdict(load_catalogue(), today, bills_money=False)
 
 
 def _approved(file: Path | None) -> Baseline | None:
@@ -128,13 +122,6 @@ def _approved(file: Path | None) -> Baseline | None:
     data, lines = read_document(file)
     with within(lines):
         return parse_baseline(data, prefix="")
-
-
-def _day(given: str | None) -> date | None:
-    try:
-        return date.fromisoformat(given) if given is not None else None
-    except ValueError:
-        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None
 
 
 def _draw(verdict: Verdict, folder: Path) -> list[Path]:

@@ -216,6 +216,13 @@ def test_no_planted_secret_is_in_any_file(
             assert value not in text, (name, value)
 
 
+def test_the_day_can_be_given(invoke: Invoke, project: Project) -> None:
+    """It stands above CROSSOVER_TODAY."""
+    project.write(config(2))
+    assert json.loads(invoke("--json", engine=Run()).stdout)["today"] == TODAY.isoformat()
+    assert json.loads(invoke("--json", "--today", "2026-05-01", engine=Run()).stdout)["today"] == "2026-05-01"
+
+
 def test_a_folder_that_cannot_be_written_is_said(invoke: Invoke, project: Project, tmp_path: Path) -> None:
     project.write(config(2))
     (tmp_path / "file").write_text("")
