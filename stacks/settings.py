@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime, tzinfo
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -212,14 +212,14 @@ def from_pulumi() -> Settings:
     return parse({key: _value(config.require(key)) for key in keys})
 
 
-def today() -> date:
-    """The day that prices and volumes are judged on: CROSSOVER_TODAY (YYYY-MM-DD), or the real one.
+def today(zone: tzinfo | None = None) -> date:
+    """The day that prices and volumes are judged on: CROSSOVER_TODAY (YYYY-MM-DD), or the real one, in this zone.
 
     Raises SettingsError.
     """
     given = os.environ.get("CROSSOVER_TODAY")
     try:
-        return date.fromisoformat(given) if given else date.today()
+        return date.fromisoformat(given) if given else datetime.now(zone).date()
     except ValueError:
         raise SettingsError(f"CROSSOVER_TODAY is {given!r}, which is no date like 2026-11-22") from None
 

@@ -15,10 +15,11 @@ from cost_guard import wording
 from cost_guard.prices import THROUGHPUT, CatalogueError, Throughput, load_catalogue
 from rich.text import Text
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.load import BenchError, Load, Measured, measure
 from scripts.crossover.output import cannot_evaluate, console, emit_json, table
 from scripts.crossover.prices import files
-from scripts.crossover.prices.options import DATA, Folder, Today, day
+from scripts.crossover.prices.options import DATA, Folder
 from scripts.crossover.stack import AsJson
 
 MAX_FAILED_SHARE = 0.01

@@ -37,7 +37,7 @@ PROGRAMS = (
 CONNECT_S = 5.0
 
 
-def command(stack: Stack = "local", as_json: AsJson = False) -> None:
+def command(stack: Stack, as_json: AsJson = False) -> None:
     """Engine, system programs, credentials, capacity, live prices and the way to the clouds. Exits 1 if any fails."""
     found = run(stack)
     if as_json:

@@ -18,7 +18,7 @@ from scripts.crossover.output import console, emit_json, styled, table
 from scripts.crossover.stack import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading
 
 
-def command(stack: Stack = "local", as_json: AsJson = False) -> None:
+def command(stack: Stack, as_json: AsJson = False) -> None:
     """Endpoint, key file, two curl lines to paste, monitoring, monthly cost and the break-even verdict."""
     with reading():
         reached = outputs(stack)

@@ -20,7 +20,7 @@ UP = 'up{job="vllm"}'
 ASK_TIMEOUT_S = 15.0
 
 
-def command(stack: Stack = "local", as_json: AsJson = False) -> None:
+def command(stack: Stack, as_json: AsJson = False) -> None:
     """What is rented, where, at what price, and whether it serves."""
     with reading():
         rented = nodes(stack)

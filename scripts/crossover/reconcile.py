@@ -18,7 +18,7 @@ GATEWAY = "crossover:index:Gateway$"
 UNATTENDED = ("--yes", "--skip-preview", "--non-interactive", "--color=never")
 
 
-def command(stack: Stack = "local") -> None:
+def command(stack: Stack) -> None:
     """Refreshes the stack, then changes the gateway alone, if it must. Rents and ends nothing. Two runs never overlap:
     the second says so and exits 0."""
     with _alone(stack) as alone:

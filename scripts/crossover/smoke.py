@@ -34,7 +34,7 @@ class Result:
     seconds: float
 
 
-def command(stack: Stack = "local", as_json: AsJson = False) -> None:
+def command(stack: Stack, as_json: AsJson = False) -> None:
     """Asks the endpoint of a running stack what a client would. Exits 1 if any answer is wrong."""
     with reading():
         results = run(outputs(stack))

@@ -18,7 +18,7 @@ from scripts.crossover.stack import Stack, StackError, identity_file, known_host
 def command(
     context: typer.Context,
     node: Annotated[str, typer.Argument(help="The node's key, or `gateway` for the first machine that carries one.")],
-    stack: Stack = "local",
+    stack: Stack,
 ) -> None:
     """Opens a shell on a node. What follows its key goes to ssh: a command, or options as -N -L 9090:localhost:9090."""
     with reading():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +34,35 @@ class StackError(Exception):
     """The stack cannot be read, or is not up. The message says what to do."""
 
 
-Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack's name.")]
+def selected() -> str:
+    """The stack that `scripts/pulumi` acts on where none is named: that of PULUMI_STACK or of `stack select`; "local"
+    where none is selected.
+
+    The engine is not asked, but the file that it keeps for this checkout is read: by backend, the full name.
+    """
+    backend = os.environ.get("PULUMI_BACKEND_URL")
+    home = os.environ.get("PULUMI_HOME") or (Path.home() / ".pulumi" if backend else STATE / "pulumi-home")
+    digest = hashlib.sha1(str(REPOSITORY / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+    file = Path(home) / "workspaces" / f"{project()}-{digest}-workspace.json"
+    name = os.environ.get("PULUMI_STACK")
+    if not name:
+        # No file, or one that is just being written: none is selected.
+        with suppress(OSError, ValueError):
+            stacks = json.loads(file.read_text("utf-8")).get("stacks") or {}
+            name = stacks.get(backend or f"file://{STATE}/pulumi")
+    return (name or "local").removeprefix(f"organization/{project()}/")
+
+
+Stack = Annotated[
+    str,
+    typer.Option(
+        "--stack",
+        "-s",
+        default_factory=selected,
+        show_default="the selected one, else local",
+        help="The stack's name.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +10,9 @@ import typer
 from cost_guard.waivers import FILE, Status, Waiver, WaiverError, Waivers, load_waivers, read_waivers
 from rich.text import Text
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table
 from scripts.crossover.stack import REPOSITORY, AsJson
-from stacks.settings import SettingsError
-from stacks.settings import today as day_of_judgement
 
 app = typer.Typer(help="Who lets which violation through, why, and until when.", no_args_is_help=True)
 
@@ -25,30 +23,27 @@ File = Annotated[
 
 
 @app.command("lint")
-def lint(file: File = None, as_json: AsJson = False) -> None:
+def lint(file: File = None, today: Today = None, as_json: AsJson = False) -> None:
     """Checks the file and shows what each waiver is worth today. Exits 0, or 3 where the file cannot be used."""
-    _show(file, as_json, None)
+    _show(file, day(today), as_json, None)
 
 
 @app.command("list")
 def listed(
     file: File = None,
     stack: Annotated[str | None, typer.Option("--stack", "-s", help="Only those that cover this stack.")] = None,
+    today: Today = None,
     as_json: AsJson = False,
 ) -> None:
     """Shows the waivers, those that expire first at the top. Exits 0, or 3 where the file cannot be used."""
-    _show(file, as_json, stack)
+    _show(file, day(today), as_json, stack)
 
 
-def _show(file: Path | None, as_json: bool, stack: str | None) -> None:
+def _show(file: Path | None, today: date, as_json: bool, stack: str | None) -> None:
     try:
-        today = day_of_judgement()
         found = load_waivers(REPOSITORY) if file is None else read_waivers(file)
     except WaiverError as error:
         cannot_evaluate(error.lines, as_json)
-    except SettingsError as error:
-        print(f"crossover: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
     chosen = sorted((w for w in found.entries if stack is None or w.covers_stack(stack)), key=lambda w: w.expires)
     if as_json:
         emit_json({"file": found.file, "waivers": [_document(found, waiver, today) for waiver in chosen]})

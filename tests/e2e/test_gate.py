@@ -138,3 +138,15 @@ def test_a_pack_that_is_switched_off_is_seen(clone: Checkout) -> None:
     assert "makes mandatory rules advisory: budget" in clone.pulumi(*arguments, fails=True)
     config.write_text(json.dumps({"spot-share": {"maxShar": 1}}))
     assert "maxShar: unknown property; known are maxShare" in clone.pulumi(*arguments, fails=True)
+
+
+def test_plan_judges_the_stack_that_the_engine_has_selected(clone: Checkout) -> None:
+    """Read from the engine's own file."""
+    plan = (".venv/bin/python", "-m", "scripts.crossover", "plan")
+    assert clone.run(*plan).startswith("stack local\n")
+    clone.run("scripts/stack-init", "lambda")
+    assert clone.run(*plan).startswith("stack lambda\n")
+    clone.pulumi("stack", "select", "local")
+    assert clone.run(*plan).startswith("stack local\n")
+    clone.pulumi("stack", "unselect")
+    assert clone.run(*plan).startswith("stack local\n")

@@ -46,6 +46,17 @@ def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: 
     assert "<failure" in (pull_request.out / "junit.xml").read_text()
 
 
+def test_a_raised_baseline_does_not_approve_the_growth_beside_it(pull_request: PullRequest) -> None:
+    """Program and pack judge what is committed, and only warn; the verdict is the worse of the two."""
+    raised = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "a. person", "date": "2026-04-01"}
+    pull_request.clone.configure({**DOUBLED, "baseline": raised})
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"]) == (2, "BLOCK")
+    assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
+    assert document["failures"] == document["notInForce"] == []
+    assert "> 👀 **It does not approve itself:** this pull request gives itself a baseline of 4 nodes" in comment
+
+
 def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
     """Asserted volume: a warning, which --strict makes exit 4."""
     code, document, comment = pull_request.preview("--strict")

@@ -15,16 +15,15 @@ from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError, parse_baseline, within
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.scenario import Baseline
-from cost_guard.verdict import Verdict
+from cost_guard.verdict import RULES, Level, Reason, Verdict, worst
 from rich.console import Console
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.judging import judged
 from scripts.crossover.output import cannot_evaluate, console, emit_json
 from scripts.crossover.plan import report
-from scripts.crossover.stack import reading
+from scripts.crossover.stack import reading, selected
 from stacks.documents import read_document, read_usage
-from stacks.settings import SettingsError
-from stacks.settings import today as clock
 
 
 def command(
@@ -40,7 +39,10 @@ def command(
         ),
     ] = None,
     stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="The stack whose configuration is judged; by default local.")
+        str | None,
+        typer.Option(
+            "--stack", "-s", help="The stack whose configuration is judged; by default the selected one, else local."
+        ),
     ] = None,
     baseline: Annotated[
         Path | None,
@@ -54,13 +56,12 @@ def command(
             metavar="DIR", file_okay=True, help="Writes four charts there, each as SVG and PNG, light and dark."
         ),
     ] = None,
-    today: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM-DD", help="The day to judge ages by; by default today.")
-    ] = None,
+    today: Today = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
 ) -> None:
-    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured.
+    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured. Old prices and a
+    volume that nobody measured only warn: nothing is billed yet.
 
     Exits 0 pass or warn, 2 block, 3 cannot evaluate, 4 warn with --strict, 1 wrong call.
     """
@@ -68,34 +69,50 @@ def command(
         raise typer.BadParameter("give a scenario file or a stack, not both", param_hint="--file, --stack")
     if file is None and baseline is not None:
         raise typer.BadParameter("a stack has its own: crossover:baseline", param_hint="--baseline")
-    given = _day(today)
+    name = "" if file else stack or selected()
+    now = day(today)
     try:
         with reading(), _working("reckoning"):
-            day = given or clock()
-            verdict = judged(stack or "local", day) if file is None else _judge(file, baseline, day)
+            verdict = _judge(file, baseline, now) if file else softened(judged(name, now))
     except ScenarioError as error:
         cannot_evaluate(error.lines, as_json)
     except CatalogueError as error:
         cannot_evaluate([str(error)], as_json)
-    except SettingsError as error:
-        _fail(str(error))
     # Before anything is said: with --json, a document and a failure would contradict one another.
     written = [] if charts is None else _draw(verdict, charts)
     if as_json:
         emit_json(verdict.to_json_dict())
     else:
-        report.show(verdict, day, console())
+        if name:
+            print(f"stack {name}\n")
+        report.show(verdict, now, console())
         _tell(written)
     raise typer.Exit(verdict.exit_code(strict))
 
 
-def _judge(file: Path, baseline: Path | None, day: date) -> Verdict:
+def softened(verdict: Verdict) -> Verdict:
+    """The verdict of a stack's `up`, with a WARN for a BLOCK that only bills are refused for: a plan bills nothing.
+
+    Not by `bills_money=False`: what a waiver or a baseline lets through in `up` is told as there.
+    """
+
+    def told(reason: Reason) -> Reason:
+        if reason.level is not Level.BLOCK or not RULES[reason.code].only_for_bills:
+            return reason
+        words = f"{reason.message} It would block what bills money: `up` of this stack is refused."
+        return replace(reason, level=Level.WARN, message=words)
+
+    reasons = tuple(told(reason) for reason in verdict.reasons)
+    return replace(verdict, reasons=reasons, level=worst(reason.level for reason in reasons))
+
+
+def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
         given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
         given = replace(given, baseline=_approved(baseline))
-        return given.verdict(load_catalogue(), day, bills_money=False)
+        return given.verdict(load_catalogue(), today, bills_money=False)
 
 
 def _approved(file: Path | None) -> Baseline | None:
@@ -105,13 +122,6 @@ def _approved(file: Path | None) -> Baseline | None:
     data, lines = read_document(file)
     with within(lines):
         return parse_baseline(data, prefix="")
-
-
-def _day(given: str | None) -> date | None:
-    try:
-        return date.fromisoformat(given) if given is not None else None
-    except ValueError:
-        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None
 
 
 def _draw(verdict: Verdict, folder: Path) -> list[Path]:

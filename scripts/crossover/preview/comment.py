@@ -10,10 +10,10 @@ from decimal import Decimal
 from cost_guard import wording
 from cost_guard.reasons import EVEN_ODDS, LIKELY
 
-from scripts.crossover.preview import markdown
+from scripts.crossover.preview import approval, markdown
 from scripts.crossover.preview.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Row, Words, rows
 from scripts.crossover.preview.headline import headline, lead
-from scripts.crossover.preview.review import CONFIGURATION, PROGRAM, Outcome, Review
+from scripts.crossover.preview.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Outcome, Review
 from scripts.crossover.stack import INSTANCE, NODE
 
 MOST_CHARACTERS = 64_000
@@ -110,17 +110,25 @@ def _end(review: Review) -> str:
 
 def _judges(review: Review) -> str:
     """What a pull request must not slip in beside what it is about."""
-    said = []
-    if review.new_baseline is not None:
-        approved = review.new_baseline
-        money = f"{wording.count(approved.nodes, 'node')}, {wording.usd(approved.usd_per_month)}/month"
-        said.append(f"**It sets the approved baseline** to {money}, by {markdown.text(approved.approved_by)}.")
+    said = [_new_baseline(review)]
     if review.judges_changed:
         names = ", ".join(map(markdown.code, review.judges_changed[:8]))
         more = f" and {len(review.judges_changed) - 8} more" if len(review.judges_changed) > 8 else ""
         base = " The base's were asked instead." if review.untrusted else ""
         said.append(f"**It changes what judges it:** {names}{more}.{base}")
-    return "\n>\n".join(f"> 👀 {line}" for line in said)
+    return "\n>\n".join(f"> 👀 {line}" for line in said if line)
+
+
+def _new_baseline(review: Review) -> str:
+    """Where the pull request itself changes what counts as approved."""
+    if raised := [finding.message for finding in review.findings if finding.rule == OWN_BASELINE]:
+        return f"**It does not approve itself:** {markdown.text(raised[0])}"
+    own, counted, before = review.head.own_baseline, review.head.baseline, review.standing
+    if own is None or counted is None or before is None or own == before.baseline:
+        return ""
+    since = f", for a fleet that runs since {counted.date}" if counted.date != own.date else ""
+    money = f"{approval.words(own)}, by {markdown.text(own.approved_by)}"
+    return f"**It sets the approved baseline** to {money}{since}."
 
 
 def _errors(review: Review) -> Iterator[str]:
@@ -202,7 +210,8 @@ def _lead(review: Review) -> str:
 
 
 def _reasons(review: Review, *levels: str) -> str:
-    told = [f for f in review.findings if f.level in levels and f.rule not in (CONFIGURATION, PROGRAM)]
+    elsewhere = (CONFIGURATION, OWN_BASELINE, PROGRAM)
+    told = [finding for finding in review.findings if finding.level in levels and finding.rule not in elsewhere]
     return "\n".join(
         f"- {LEVEL_SIGNS[finding.level]} **{markdown.text(finding.rule)}**: {markdown.text(finding.message)}"
         for finding in told

@@ -14,6 +14,7 @@ from cost_guard.scenario import Baseline, Scenario
 from cost_guard.verdict import Verdict
 from cost_guard.waivers import NO_WAIVERS, Waivers, fleet_urn
 
+from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config
 from stacks.documents import usage_path
 from stacks.settings import SettingsError, deployment_of, parse
@@ -57,9 +58,12 @@ class Side:
     config: StackConfig | None = None
     """None where the stack is new, or its file cannot be read."""
     deployment: Deployment | None = None
+    """As it was judged: with the baseline that counts."""
     verdict: Verdict | None = None
     errors: tuple[str, ...] = ()
     """Why there is no verdict; empty where the stack does not exist on this side."""
+    own_baseline: Baseline | None = None
+    """As the configuration says, whether it counts or not."""
 
     @property
     def scenario(self) -> Scenario | None:
@@ -68,13 +72,13 @@ class Side:
 
     @property
     def baseline(self) -> Baseline | None:
-        """That of the deployment."""
+        """The one that counts."""
         return self.deployment.baseline if self.deployment else None
 
 
-def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
-    """Reads and judges. `whole` is what the program would do: it checks the rest of the configuration too, and applies
-    the waivers. Raises SourceError."""
+def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Standing | None = None) -> Side:
+    """Reads and judges, with the baseline that counts beside the one `before`. `whole` is what the program would do: it
+    checks the rest of the configuration too, and applies the waivers. Raises SourceError."""
     try:
         config = read_config(tree, path)
     except ConfigError as error:
@@ -85,8 +89,11 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool) -> Side:
         with tree.folder_with(_usage_file(config)) as folder:
             # A secret is any text to `parse`.
             found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
+        own = found.baseline
+        if before is not None:
+            found = replace(found, baseline=before.counted(own))
         verdict = (gate if whole else replace(gate, waivers=NO_WAIVERS)).judge(found)
-        return Side(tree.ref, config, found, verdict)
+        return Side(tree.ref, config, found, verdict, own_baseline=own)
     except ConfigError as error:
         return Side(tree.ref, config, errors=error.lines)
     except ScenarioError as error:

@@ -15,10 +15,10 @@ from cost_guard import wording
 from cost_guard.places import Place
 from cost_guard.prices import MANAGED, PRICES, THROUGHPUT
 from cost_guard.registry import ADVISORY, WAIVERS
-from cost_guard.scenario import Baseline
 from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
+from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.events import PACK, Run, Violation
 from scripts.crossover.preview.flip import Flip
@@ -31,10 +31,12 @@ DATA = "policies/cost_guard/data"
 """Where the catalogue's files are, which are called by their names."""
 IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
+OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
+    OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
 }
 """Rules of this command, beside those of the pack."""
@@ -90,6 +92,8 @@ class Review:
     today: date
     head: Side
     base: Side | None = None
+    standing: Standing | None = None
+    """The baseline before the pull request; None where there is nothing that it could be compared with."""
     run: Run | None = None
     untrusted: bool = False
     """Of a pull request from a fork: judged as data."""
@@ -109,12 +113,6 @@ class Review:
     def verdict(self) -> Verdict | None:
         """Of the pull request's configuration."""
         return self.head.verdict
-
-    @property
-    def new_baseline(self) -> Baseline | None:
-        """The baseline, where the pull request itself changes what counts as approved."""
-        before = self.base.baseline if self.base else None
-        return self.head.baseline if self.base and self.head.baseline != before else None
 
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
@@ -139,6 +137,9 @@ class Review:
         """All of them, the worst first."""
         found = [Finding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
+        own = self.head.own_baseline
+        if own is not None and self.standing is not None and self.standing.raised_by(own):
+            found.append(Finding(OWN_BASELINE, "WARN", self.standing.raised_words(own), self._line(("baseline",))))
         if self.run is not None:
             found += [
                 Finding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")

@@ -9,10 +9,10 @@ from cost_guard.rules import policies
 from cost_guard.rules.rule import DOCS
 from cost_guard.verdict import RULES
 
-from scripts.crossover.preview.review import CONFIGURATION, OWN_RULES, SHOWN_BY_THE_PACK
+from scripts.crossover.preview.review import CONFIGURATION, OWN_BASELINE, OWN_RULES, SHOWN_BY_THE_PACK
 
 HOW_TO = "docs/howto/pull-requests.md"
-OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION})
+OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION, OWN_BASELINE})
 """Those that need no program to be run."""
 
 

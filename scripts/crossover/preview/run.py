@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,10 @@ from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
 from cost_guard.waivers import WaiverError, load_waivers
 from rich.text import Text
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.output import console, emit_json, styled
 from scripts.crossover.preview import comment, junit, report, rules, sarif
+from scripts.crossover.preview.approval import standing
 from scripts.crossover.preview.engine import preview, secret_values
 from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
 from scripts.crossover.preview.flip import flips
@@ -24,7 +27,6 @@ from scripts.crossover.preview.review import Review
 from scripts.crossover.preview.scrub import Scrubber, from_environment
 from scripts.crossover.preview.source import SourceError, Tree, changed_files, config_path
 from scripts.crossover.stack import REPOSITORY, AsJson, Stack, project
-from stacks.settings import SettingsError, today
 
 STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
 JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")
@@ -38,7 +40,7 @@ REMOVED = (
 
 def command(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where comment.md and the reports go.", metavar="DIR")],
-    stack: Stack = "local",
+    stack: Stack,
     base: Annotated[
         str | None, typer.Option(metavar="REF", help="What to compare with, such as origin/main or HEAD^1.")
     ] = None,
@@ -49,6 +51,7 @@ def command(
     policy_pack_config: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Given to the engine with the pack.")
     ] = None,
+    today: Today = None,
     as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
 ) -> None:
@@ -56,13 +59,14 @@ def command(
     evaluate, 1 where the program or the engine failed."""
     if not STACK.fullmatch(stack):
         raise typer.BadParameter(f"{stack!r} is no name of a stack", param_hint="--stack")
+    now = day(today)
     clean = Scrubber(from_environment(os.environ))
     try:
-        review = _review(stack, base, untrusted)
+        review = _review(stack, base, untrusted, now)
         if review.verdict is not None and not review.untrusted:
             review, clean = _previewed(review, policy_pack_config)
         written = write(review, out, strict, clean)
-    except (SourceError, SettingsError, OSError) as error:
+    except (SourceError, OSError) as error:
         print(f"crossover: {clean(str(error))}", file=sys.stderr)
         raise typer.Exit(1) from None
     if as_json:
@@ -72,10 +76,10 @@ def command(
     raise typer.Exit(review.exit_code(strict))
 
 
-def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
-    """What can be known without the engine. Raises SourceError, SettingsError."""
+def _review(stack: str, base: str | None, untrusted: str | None, today: date) -> Review:
+    """What can be known without the engine. Raises SourceError."""
     path = config_path(stack)
-    gate = Gate(Catalogue({}, {}), today(), stack.rpartition("/")[2], project=project())
+    gate = Gate(Catalogue({}, {}), today, stack.rpartition("/")[2], project=project())
     unpriced: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     try:
@@ -86,7 +90,9 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         gate = replace(gate, waivers=load_waivers(REPOSITORY))
     except WaiverError as error:
         broken = tuple(error.lines)
-    head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True)
+    # A fork is compared with what stands here, as it is judged by the waivers here.
+    approved = standing(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
+    head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
         head = replace(head, verdict=None, deployment=None, errors=(*head.errors, *unpriced, *broken))
@@ -103,6 +109,7 @@ def _review(stack: str, base: str | None, untrusted: str | None) -> Review:
         today=gate.today,
         head=head,
         base=before,
+        standing=approved,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
         flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),

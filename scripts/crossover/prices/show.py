@@ -13,8 +13,9 @@ from cost_guard.mix import effective_usd_per_month
 from cost_guard.prices import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
 from rich.text import Text
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
-from scripts.crossover.prices.options import DATA, Folder, Today, day
+from scripts.crossover.prices.options import DATA, Folder
 from scripts.crossover.stack import AsJson
 
 

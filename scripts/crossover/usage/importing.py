@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ from cost_guard import wording
 from cost_guard.errors import ScenarioError
 from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
 
+from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate
 from scripts.crossover.usage import show
 from scripts.crossover.usage.file import render
@@ -35,9 +36,7 @@ def command(
     ],
     form: Annotated[str, typer.Option("--format", help=f"{AUTO}, {', '.join(READERS)}.")] = AUTO,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The usage file to write.")] = Path("usage.yaml"),
-    today: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM-DD", help="The day of the import, never counted itself.")
-    ] = None,
+    today: Today = None,
     forecast: Annotated[
         bool, typer.Option("--forecast", help=f"Call it a forecast; fewer than {MINIMUM_DAYS} days will do.")
     ] = False,
@@ -56,9 +55,10 @@ def command(
     ] = "vllm",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
 ) -> None:
-    """Measure a month of tokens from usage exports. Exits 3 where they cannot be used."""
+    """Measure a month of tokens from usage exports; the day of the import itself is never counted. Exits 3 where they
+    cannot be used."""
     zone = _zone(timezone)
-    day = _day(today, zone)
+    now = day(today, zone)
     if form not in (AUTO, *READERS):
         raise typer.BadParameter(f"{form} is none of {', '.join((AUTO, *READERS))}", param_hint="--format")
     if counters not in prometheus.COUNTERS:
@@ -69,12 +69,12 @@ def command(
             raise typer.BadParameter(what, param_hint="SOURCE")
     peak = None if peak_to_mean is None else Decimal(str(peak_to_mean))
     try:
-        with closing(Series(zone, day, tuple(models or ()))) as series:
-            read = [_read(source, form, counters, series, day, zone) for source in sources]
+        with closing(Series(zone, now, tuple(models or ()))) as series:
+            read = [_read(source, form, counters, series, now, zone) for source in sources]
             if series.empty:
                 raise BadExport(f"{', '.join(sources)}: no record")
             days = series.days(zero_gaps)
-            usage = measure(days.series, sources=read, imported_at=day, forecast=forecast, peak_to_mean=peak)
+            usage = measure(days.series, sources=read, imported_at=now, forecast=forecast, peak_to_mean=peak)
             notes = [*days.notes, *_notes(usage), *_families(read)]
     except BadExport as error:
         cannot_evaluate([str(error)], as_json)
@@ -132,10 +132,3 @@ def _zone(name: str) -> tzinfo:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         raise typer.BadParameter(f"{name} is no time zone like Europe/Berlin", param_hint="--timezone") from None
-
-
-def _day(given: str | None, zone: tzinfo) -> date:
-    try:
-        return date.fromisoformat(given) if given else datetime.now(zone).date()
-    except ValueError:
-        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None

@@ -56,6 +56,14 @@ def refresh(data: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture(autouse=True)
+def _no_stack_selected(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever this checkout has selected."""
+    for name in ("PULUMI_STACK", "PULUMI_BACKEND_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path_factory.getbasetemp() / "no-pulumi-home"))
+
+
+@pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same width and no colour, whatever runs the tests."""
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "TERM"):

@@ -323,10 +323,9 @@ def test_without_a_file_the_local_stack_is_judged_as_up_would() -> None:
     assert document == json.loads(run("--json", "--stack", "local").stdout)
 
 
-def test_a_stack_that_bills_is_blocked_by_what_only_warns_in_a_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """price-fresh: the same quotation for a machine of a cloud that bills; its baseline makes it a repair again."""
+@pytest.fixture
+def billing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """billing(**sections) is `plan --json` of a stack like local on a cloud that bills, and `up`'s verdict on it."""
     monkeypatch.setattr(judging, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     config = yaml.safe_load((ROOT / "stacks" / "config" / "Pulumi.local.yaml").read_text())
@@ -334,15 +333,57 @@ def test_a_stack_that_bills_is_blocked_by_what_only_warns_in_a_file(
         node["candidates"] = [{"cloud": "quoted", "region": key, "sku": "lambda-8x-a100-80gb"}]
     file = tmp_path / "stacks" / "config" / "Pulumi.prod.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text(yaml.safe_dump(config))
-    document = json.loads(run("--stack", "prod", "--json").stdout)
-    assert {reason["code"]: reason["level"] for reason in document["reasons"]}["price-fresh"] == "BLOCK"
-    config["config"]["crossover:baseline"] = {
-        "nodes": 2, "usdPerMonth": 19940, "approvedBy": "a. person", "date": "2026-11-01"
-    }  # fmt: skip
-    file.write_text(yaml.safe_dump(config))
-    done = run("--stack", "prod", "--json")
+
+    def planned(**sections: Any) -> Any:
+        own = {f"crossover:{key}": value for key, value in sections.items()}
+        file.write_text(yaml.safe_dump({"config": {**config["config"], **own}}))
+        return run("--stack", "prod", "--json"), judging.judged("prod", date(2026, 11, 22))
+
+    return planned
+
+
+def levels(document: Any) -> dict[str, str]:
+    return {reason["code"]: reason["level"] for reason in document["reasons"]}
+
+
+BASELINE = {"nodes": 2, "usdPerMonth": 19940, "approvedBy": "a. person", "date": "2026-09-01"}
+
+
+def test_what_only_bills_are_refused_for_warns_in_a_plan_of_a_stack(billing: Callable[..., Any]) -> None:
+    """price-fresh: a quotation of 241 days for a machine of a cloud that bills. That `up` blocks it is told."""
+    done, in_up = billing()
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["verdict"], str(in_up.level)) == (0, "WARN", "BLOCK")
+    assert levels(document)["price-fresh"] == "WARN"
+    [said] = [reason["message"] for reason in document["reasons"] if reason["code"] == "price-fresh"]
+    assert said.endswith(" It would block what bills money: `up` of this stack is refused.")
+
+
+def test_an_asserted_volume_only_warns_in_a_plan_of_a_stack(billing: Callable[..., Any]) -> None:
+    """volume-measured: a fleet that runs for 82 days, and grows. It does not pay either, which blocks here too."""
+    fleet = {"nodes": {key: {"candidates": [{"cloud": "quoted", "region": key, "sku": "lambda-8x-a100-80gb"}]}
+                       for key in "abc"}}  # fmt: skip
+    done, in_up = billing(fleet=fleet, baseline=BASELINE)
+    assert {reason.code: str(reason.level) for reason in in_up.reasons}["volume-measured"] == "BLOCK"
+    assert levels(json.loads(done.stdout))["volume-measured"] == "WARN"
+    done, _ = billing(managed={"usdPerMillionTokens": 1})
+    assert (done.exit_code, levels(json.loads(done.stdout))["break-even"]) == (2, "BLOCK")
+
+
+def test_what_up_lets_through_is_told_in_a_plan_as_there(billing: Callable[..., Any], tmp_path: Path) -> None:
+    """A repair within the baseline, and a waiver, which is used."""
+    done, in_up = billing(baseline=BASELINE)
     assert (done.exit_code, json.loads(done.stdout)["inputs"]["baselineNodes"]["value"]) == (0, 2)
+    assert "`up` of this stack" not in done.stdout
+    assert "Repair within the baseline" in done.stdout
+    entry = {
+        "policy": "price-fresh", "stack": "prod", "owner": "ada", "approver": "grace", "reason": "no answer yet",
+        "ticket": "OPS-1", "created": "2026-11-01", "expires": "2026-12-01",
+    }  # fmt: skip
+    (tmp_path / "waivers.yaml").write_text(yaml.safe_dump([entry]))
+    done, in_up = billing()
+    assert levels(json.loads(done.stdout))["price-fresh"] == "WAIVED"
+    assert not [note for note in in_up.notes if "not used" in note]
 
 
 def test_a_stack_that_cannot_be_judged_exits_3_with_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from scripts.crossover import stack
+from scripts.crossover.__main__ import app
 
 
 @pytest.mark.parametrize("name", ["local", "organization/crossover/local"])
@@ -17,6 +21,68 @@ def test_the_key_is_readable_by_its_owner_alone(monkeypatch: pytest.MonkeyPatch,
     for key in ("one", "two", "two"):
         path = stack.key_file(name, key)
         assert (path.name, path.read_text(), path.stat().st_mode & 0o777) == ("local.key", key, 0o600)
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Writes what the engine keeps of a selection; it names the file by the SHA-1 of Pulumi.yaml's path."""
+    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(stack, "STATE", tmp_path / ".state")
+    monkeypatch.setattr(stack, "pulumi", lambda *arguments: pytest.fail("the engine was asked"))
+    monkeypatch.delenv("PULUMI_HOME")
+    (tmp_path / "Pulumi.yaml").write_text("name: crossover")
+    digest = hashlib.sha1(str(tmp_path / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+
+    def write(text: str, home: Path = tmp_path / ".state" / "pulumi-home") -> None:
+        (home / "workspaces").mkdir(parents=True)
+        (home / "workspaces" / f"crossover-{digest}-workspace.json").write_text(text)
+
+    return write
+
+
+def test_the_selected_stack_is_known_without_the_engine(
+    chosen: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By backend; PULUMI_STACK stands above it, as for the engine."""
+    assert stack.selected() == "local"
+    own, bucket = f"file://{tmp_path}/.state/pulumi", "s3://bucket"
+    names = {own: "organization/crossover/lambda", bucket: "organization/crossover/prod", "https://x": "acme/x/dev"}
+    chosen(json.dumps({"stacks": names}))
+    assert stack.selected() == "lambda"
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / ".state" / "pulumi-home"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", bucket)
+    assert stack.selected() == "prod"
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://x")
+    assert stack.selected() == "acme/x/dev"
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://another")
+    assert stack.selected() == "local"
+    monkeypatch.setenv("PULUMI_STACK", "staging")
+    assert stack.selected() == "staging"
+
+
+def test_with_a_backend_of_its_own_the_selection_is_in_the_home(
+    chosen: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
+    chosen(json.dumps({"stacks": {"s3://bucket": "prod"}}), tmp_path / "home" / ".pulumi")
+    assert stack.selected() == "prod"
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"stacks": null}', '{"stacks": {}}'])
+def test_a_selection_that_says_nothing_is_local(chosen: Callable[..., None], text: str) -> None:
+    chosen(text)
+    assert stack.selected() == "local"
+
+
+def test_every_command_around_a_stack_takes_the_selected_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says so in its help."""
+    monkeypatch.setenv("PULUMI_STACK", "no-such")
+    for command in ("doctor", "endpoint", "nodes", "plan", "preview", "reconcile", "smoke", "ssh"):
+        told = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.replace("│", " ").split())
+        assert "the selected one, else local" in told, command
+    done = CliRunner().invoke(app, ["plan"])
+    assert (done.exit_code, done.stderr) == (1, "crossover: there is no stacks/config/Pulumi.no-such.yaml\n")
 
 
 def test_a_stack_that_is_not_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import yaml
 from cost_guard.prices import load_catalogue
 from cost_guard.waivers import NO_WAIVERS, Waivers
 
+from scripts.crossover.preview.approval import Standing, standing
 from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
 from scripts.crossover.preview.events import Run
 from scripts.crossover.preview.flip import flips
@@ -69,9 +70,16 @@ class Project:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "a change")
 
-    def side(self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS) -> Side:
+    def side(
+        self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS, before: Standing | None = None
+    ) -> Side:
         """The configuration at a ref, judged."""
-        return evaluate_side(self.gate(waivers), Tree(self.folder, ref), config_path("prod"), whole=whole)
+        tree = Tree(self.folder, ref)
+        return evaluate_side(self.gate(waivers), tree, config_path("prod"), whole=whole, before=before)
+
+    def standing(self, ref: str) -> Standing:
+        """The baseline at a ref."""
+        return standing(Tree(self.folder, ref), config_path("prod"))
 
     def gate(self, waivers: Waivers = NO_WAIVERS) -> Gate:
         return Gate(load_catalogue(), TODAY, "prod", waivers)
@@ -94,7 +102,8 @@ def reviewed(project: Project) -> Callable[..., Review]:
         if old is not None:
             project.commit(old)
         project.write(new)
-        head = project.side(waivers=waivers)
+        before = project.standing("HEAD") if old is not None else None
+        head = project.side(waivers=waivers, before=before)
         judged = head.deployment
         return Review(
             stack="prod",
@@ -102,6 +111,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
             today=TODAY,
             head=head,
             base=project.side("HEAD", whole=False) if old is not None else None,
+            standing=before,
             run=run if head.verdict else None,
             flips=flips(judged.scenario, project.gate(waivers).vary(judged)) if judged else (),
             waivers=waivers,

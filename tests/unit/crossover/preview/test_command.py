@@ -158,6 +158,33 @@ def test_a_fork_is_judged_as_data(invoke: Invoke, project: Project, tmp_path: Pa
     assert "**No resource diff.**" in (tmp_path / "out" / "comment.md").read_text()
 
 
+FOUR = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "a. person", "date": "2026-04-01"}
+
+
+def test_a_pull_request_does_not_approve_its_own_growth(invoke: Invoke, project: Project) -> None:
+    """The engine passes it, as the program does by the committed baseline; without a base nothing is compared."""
+    project.commit(config(2))
+    project.write(config(4, baseline=FOUR))
+    done = invoke("--base", "HEAD", engine=Run())
+    assert done.exit_code == 2
+    assert done.stdout.startswith("BLOCK")
+    assert "WARN own-baseline: this pull request gives itself a baseline of 4 nodes" in " ".join(done.stdout.split())
+    assert invoke(engine=Run()).exit_code == 0
+
+
+@pytest.mark.parametrize("base", [["--base", "main"], []], ids=["a base", "the working tree"])
+def test_nor_does_a_fork(invoke: Invoke, project: Project, base: list[str]) -> None:
+    """Without a base, what stands in the working tree counts, as its waivers do."""
+    project.commit(config(2))
+    project.git("checkout", "-q", "-b", "fork")
+    project.commit(config(4, baseline=FOUR))
+    project.git("checkout", "-q", "main")
+    done = invoke("--untrusted", "fork", *base, "--json")
+    assert (done.exit_code, json.loads(done.stdout)["verdict"]) == (2, "BLOCK")
+    where = "main" if base else "the working tree"
+    assert f"There is none at {where}, so none counts here" in done.stdout
+
+
 def test_changes_of_the_gate_itself_are_told(invoke: Invoke, project: Project) -> None:
     project.commit(config(2))
     (project.folder / "policies").mkdir()
@@ -187,6 +214,13 @@ def test_no_planted_secret_is_in_any_file(
     for name, text in {**texts, "stdout": done.stdout, "stderr": done.stderr}.items():
         for value in (*planted, "c2VjcmV0"):
             assert value not in text, (name, value)
+
+
+def test_the_day_can_be_given(invoke: Invoke, project: Project) -> None:
+    """It stands above CROSSOVER_TODAY."""
+    project.write(config(2))
+    assert json.loads(invoke("--json", engine=Run()).stdout)["today"] == TODAY.isoformat()
+    assert json.loads(invoke("--json", "--today", "2026-05-01", engine=Run()).stdout)["today"] == "2026-05-01"
 
 
 def test_a_folder_that_cannot_be_written_is_said(invoke: Invoke, project: Project, tmp_path: Path) -> None:

@@ -273,15 +273,29 @@ def test_inputs_are_collapsed_with_source_and_age(reviewed: Reviewed) -> None:
 
 
 def test_a_pull_request_that_moves_its_own_goalposts_is_told(reviewed: Reviewed) -> None:
-    """A raised baseline and a changed price turn a block as well as a volume does."""
+    """A raised baseline, which does not count, and a changed price, which turns a block as well as a volume does."""
     approved = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "@boss", "date": "2026-04-01"}
     review = reviewed(config(4, baseline=approved), config(2), judges_changed=("policies/cost_guard/data/prices.toml",))
     comment = render(review)
-    assert "**It sets the approved baseline** to 4 nodes, $35,780/month, by @<!-- -->boss." in comment
+    assert "## ⛔ BLOCK: `prod` costs $5,780 a month more than the managed API" in comment
+    assert (
+        "> 👀 **It does not approve itself:** this pull request gives itself a baseline of 4 nodes, $35,780/month, "
+        "approved by @<!-- -->boss. There is none at HEAD, so none counts here: growth is judged in full. Make it pay, "
+        "or have it waived" in comment
+    )
+    assert comment.count("gives itself a baseline") == 1
     assert "**It changes what judges it:** `policies/cost_guard/data/prices.toml`." in comment
-    assert "## ⚠️ WARN: `prod` costs $5,780 a month more than the managed API" in comment
-    unchanged = reviewed(config(2, baseline=approved), config(2, baseline=approved))
-    assert "approved baseline** to" not in render(unchanged)
+
+
+def test_a_baseline_that_is_lowered_is_told_and_one_that_stays_is_not(reviewed: Reviewed) -> None:
+    """A later day does not make the fleet that runs a younger one."""
+    approved = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "@boss", "date": "2026-02-01"}
+    lower = {**approved, "nodes": 2, "usdPerMonth": 19940, "date": "2026-04-01"}
+    said = "**It sets the approved baseline** to 2 nodes, $19,940/month, by @<!-- -->boss, for a fleet that runs since"
+    assert f"{said} 2026-02-01." in render(reviewed(config(2, baseline=lower), config(2, baseline=approved)))
+    same = render(reviewed(config(2, baseline=approved), config(2, baseline=approved)))
+    assert "baseline**" not in same
+    assert "approve itself" not in same
 
 
 def waiver(policy: str = "break-even", stack: str = "prod", expires: str = "2026-06-01", **more: Any) -> dict[str, Any]:

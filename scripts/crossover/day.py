@@ -1,0 +1,28 @@
+"""The day that a command judges by: `--today`, else CROSSOVER_TODAY, else the clock's."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, tzinfo
+from typing import Annotated
+
+import typer
+
+from stacks.settings import SettingsError
+from stacks.settings import today as clock
+
+Today = Annotated[
+    str | None,
+    typer.Option("--today", metavar="YYYY-MM-DD", help="The day to judge by; by default CROSSOVER_TODAY, else today."),
+]
+
+
+def day(given: str | None, zone: tzinfo | None = None) -> date:
+    """That day, by the clock in `zone` or this computer's. What is no date ends the command with exit code 1."""
+    try:
+        return clock(zone) if given is None else date.fromisoformat(given)
+    except SettingsError as error:
+        print(f"crossover: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None
