@@ -10,8 +10,8 @@ from . import mix, wording
 from .breakeven import to_decimal
 from .capacity import HOURS_PER_MONTH
 from .case import Case, Rung, money, volume_words
-from .fleet import LadderFleet
-from .prices import Catalogue
+from .fleet import Fleet, LadderFleet
+from .prices import Catalogue, Price
 from .scenario import Scenario
 
 
@@ -36,15 +36,14 @@ def _of_rung(scenario: Scenario, catalogue: Catalogue, rung: Rung, case: Case | 
     if price is not None:
         terms = mix.describe_terms(price, case.stairs.nodes if case else 1)
         yield f"Price of {price.key}: {catalogue.describe_price(price.key)}{terms and f'; it {terms}'}."
-        yield from _of_candidates(scenario, rung)
+        yield from _of_candidates(scenario.fleet, price)
     if served is not None and served.kind == "illustrative":
         yield f"Throughput of {rung.name}: {wording.rate(served.tokens_per_second)}, illustrative."
 
 
-def _of_candidates(scenario: Scenario, rung: Rung) -> Iterator[str]:
+def _of_candidates(fleet: Fleet, price: Price) -> Iterator[str]:
     """Where the catalogue's price and what the candidates ask for do not meet."""
-    price, fleet = rung.price, scenario.fleet
-    if price is None or not isinstance(fleet, LadderFleet):
+    if not isinstance(fleet, LadderFleet):
         return
     asked = [one for one in fleet.candidates if one.catalogue_key == price.key and one.stands_for is None]
     elsewhere = sorted({one.region for one in asked} - {price.region})

@@ -1,4 +1,4 @@
-"""Where a key of a file stands, and the one way in which all messages tell it, the compilers':
+"""Where a key of a file stands, and the one way in which all messages tell it, as compilers do:
 `file:line: key: what is wrong; what to do`."""
 
 from __future__ import annotations

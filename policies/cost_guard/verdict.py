@@ -149,7 +149,7 @@ _TEN_DIGITS = Context(prec=10)
 class Input:
     """A number that went in, and where it came from."""
 
-    value: Decimal | int | str | bool | None
+    value: Decimal | int | str | bool | tuple[str, ...] | None
     source: str
     """"scenario", "default", UNKNOWN, or the citation of the catalogue's row."""
     date: date | None = None
@@ -162,8 +162,8 @@ class Input:
             return "unknown" if self.source == UNKNOWN else "none"
         if isinstance(self.value, bool):
             return str(self.value).lower()
-        if isinstance(self.value, str):
-            return self.value
+        if isinstance(self.value, str | tuple):
+            return self.value if isinstance(self.value, str) else ", ".join(self.value)
         text = f"{_TEN_DIGITS.plus(Decimal(self.value)):,f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -38,7 +38,7 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
 
 
 def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
-    """`gate.fleet`. Raises UnknownValueError, ScenarioError and CatalogueError."""
+    """`gate.fleet`. Raises UnknownValueError and CannotJudge."""
     from . import gate
 
     return gate.fleet(args)

@@ -27,7 +27,7 @@ from cost_guard.verdict import Verdict
 from cost_guard.waivers import WaiverError
 
 from .fleet_rule import Failure
-from .rule import TODAY_VARIABLE, standing_day, standing_waivers, unwrapped
+from .rule import TODAY_VARIABLE, CannotJudge, standing_day, standing_waivers, unwrapped
 
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""
@@ -47,9 +47,12 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
 
 
 def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
-    """What a Fleet's inputs ask for, and the catalogue. Raises UnknownValueError, ScenarioError and CatalogueError."""
+    """What a Fleet's inputs ask for, and the catalogue. Raises UnknownValueError and CannotJudge."""
     data = {key: value for key, value in unwrapped(args.props).items() if key not in BESIDE}
-    return parse_scenario(data).fleet, load_catalogue()
+    try:
+        return parse_scenario(data).fleet, load_catalogue()
+    except (ScenarioError, CatalogueError) as error:
+        raise CannotJudge(str(error).splitlines()[0]) from None
 
 
 def warm_up() -> None:
@@ -77,6 +80,8 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
         return given.verdict(catalogue, day, waivers, urn)
     except ScenarioError as error:
         return Failure(tuple(error.lines))
+    except CatalogueError as error:
+        return Failure((str(error),))
     except Exception as error:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 

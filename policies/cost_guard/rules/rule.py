@@ -41,6 +41,10 @@ ROOT = Path(__file__).resolve().parents[3]
 """The folder in which the pack's folder lies: waivers.yaml is there."""
 
 
+class CannotJudge(Exception):
+    """A check cannot be made; the message may be shown: it says what, where and what to do."""
+
+
 class NoConfig(BaseModel):
     """Of a rule that has nothing to configure."""
 
@@ -81,7 +85,7 @@ class Rule(ResourceValidationPolicy):
             description,
             self._report,
             EnforcementLevel.MANDATORY,
-            PolicyConfigSchema(_schema(config)),
+            PolicyConfigSchema(config.model_json_schema().get("properties", {})),
             severity=severity,
             remediation_steps=remediation,
             url=f"{DOCS}#{code}",
@@ -130,6 +134,8 @@ def rule(
                 raise
             where = ".".join(error.props)
             yield Finding(Level.BLOCK, f"{where} is unknown until the update runs; it must be known at preview")
+        except CannotJudge as error:
+            yield Finding(Level.BLOCK, f"cannot evaluate: {error}")
         except Exception as error:  # without its text, which might hold an input
             yield Finding(Level.BLOCK, f"cannot judge {args.name}: internal error, {type(error).__name__}: report it")
 
@@ -191,17 +197,3 @@ def config_lines(model: type[BaseModel], error: ValidationError) -> list[str]:
         + (f"unknown property; known are {known}" if detail["type"] == "extra_forbidden" else detail["msg"])
         for detail in error.errors(include_url=False)
     ]
-
-
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number"}
-
-
-def _schema(config: type[BaseModel]) -> dict[str, dict[str, Any]]:
-    """The properties for the engine, which checks types and passes a misspelt name: `findings` checks names too."""
-    return {
-        field.alias or name: {
-            "type": _JSON_TYPES[type(field.default)],
-            "default": field.default,
-        }
-        for name, field in config.model_fields.items()
-    }

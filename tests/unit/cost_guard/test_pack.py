@@ -147,6 +147,24 @@ def test_a_misspelt_configuration_is_told_and_a_right_one_counts(started: Any) -
     assert [d.policyName for d in analyze(started, group, GROUP)] == ["ingress-closed"]
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("spot-shar", "spot-shar: there is no such rule; did you mean spot-share?"),
+        ("x", "x: there is no such rule"),
+        ("monitoring-wired", "monitoring-wired: the rule's configuration cannot be used: maxShare: unknown property"),
+        (ADVISORY, f"{ADVISORY}: the rule's configuration cannot be used: maxShare: unknown property; known are none"),
+    ],
+)
+def test_a_configuration_of_no_rule_or_of_one_that_has_none_is_told(started: Any, code: str, said: str) -> None:
+    """Else it would be thought to hold."""
+    given = analyzer_pb2.PolicyConfig(enforcementLevel=analyzer_pb2.MANDATORY)
+    given.properties.update({"maxShare": 0.01})
+    configure(started, {code: given})
+    (told,) = analyze(started, {}, "pulumi:pulumi:Stack")
+    assert said in told.message
+
+
 def test_a_resource_is_shown_to_the_rules_that_look_at_it_and_what_none_wants_to_none(stub: Any) -> None:
     """An Install's bundle is not even unpacked; a change of a resource is never proposed."""
     assert analyze(stub, {"bundle": {"files": []}, "role": "gateway"}, "gpucloud:index:Install") == []

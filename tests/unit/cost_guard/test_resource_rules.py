@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from cost_guard.prices import CatalogueError
 from cost_guard.registry import MANDATORY
 from cost_guard.rules import gate, ingress_closed, policies, self_check
-from cost_guard.rules.rule import Rule, standing_waivers
+from cost_guard.rules.rule import NoConfig, Rule, rule, standing_waivers
 from cost_guard.scenario import Scenario
-from pulumi_policy import EnforcementLevel, PolicyResource, StackValidationArgs
+from pulumi_policy import EnforcementLevel, PolicyResource, Severity, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
 from images.bundle import Bundle, File
@@ -429,3 +430,39 @@ def contract(monkeypatch: pytest.MonkeyPatch, catalogue: Any, **change: Any) -> 
     object.__setattr__(signed, "prices", {**catalogue.prices, key: row})
     monkeypatch.setattr(gate, "load_catalogue", lambda: signed)
     gate._judge.cache_clear()
+
+
+class Listed(NoConfig):
+    """A rule's configuration with a list."""
+
+    regions: tuple[str, ...] = ("us-east-1",)
+
+
+def test_a_rule_may_be_configured_with_a_list() -> None:
+    """The schema for the engine is Pydantic's own."""
+    made = rule("x", Severity.LOW, "d", "r", ("*",), lambda args, config: config.regions, Listed)
+    assert made.config_schema is not None
+    assert made.config_schema.properties is not None
+    assert made.config_schema.properties["regions"]["items"] == {"type": "string"}
+    assert [text for text in asked(made, {"regions": ["a", "b"]})] == ["a", "b"]  # noqa: C416
+
+
+def asked(policy: Rule, config: dict[str, Any]) -> list[str]:
+    return reports(policy, args({}, "some:index:Thing", config=config))
+
+
+def test_what_the_catalogue_or_the_inputs_lack_is_told_and_is_no_internal_error(
+    ladder: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken price row and a misspelt key, by the rules of the verdict and by spot-share."""
+    misspelt = {**ladder().to_inputs(), "workloads": {}}
+    assert found("spot-share", misspelt, FLEET_TYPE)[0].startswith("cannot evaluate: crossover:workloads: unknown key")
+
+    def broken() -> None:
+        raise CatalogueError("prices.toml:9: a/b.source: missing")
+
+    monkeypatch.setattr(gate, "load_catalogue", broken)
+    gate._judge.cache_clear()
+    for code in ("break-even", "spot-share"):
+        said = found(code, ladder().to_inputs(), FLEET_TYPE)
+        assert said == ["cannot evaluate: prices.toml:9: a/b.source: missing"]
