@@ -20,7 +20,7 @@ from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate
 from scripts.crossover.usage import show
 from scripts.crossover.usage.file import render
-from scripts.crossover.usage.readers import GATEWAYS, READERS, format_of, prometheus
+from scripts.crossover.usage.readers import FORMATS, format_of, prometheus
 from scripts.crossover.usage.record import BadExport
 from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export
@@ -34,7 +34,7 @@ def command(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE…", help="Files (all pages together), or a Prometheus' http address.")
     ],
-    form: Annotated[str, typer.Option("--format", help=f"{AUTO}, {', '.join(READERS)}.")] = AUTO,
+    form: Annotated[str, typer.Option("--format", help=f"{AUTO}, {', '.join(FORMATS)}.")] = AUTO,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The usage file to write.")] = Path("usage.yaml"),
     today: Today = None,
     forecast: Annotated[
@@ -59,8 +59,8 @@ def command(
     cannot be used."""
     zone = _zone(timezone)
     now = day(today, zone)
-    if form not in (AUTO, *READERS):
-        raise typer.BadParameter(f"{form} is none of {', '.join((AUTO, *READERS))}", param_hint="--format")
+    if form not in (AUTO, *FORMATS):
+        raise typer.BadParameter(f"{form} is none of {', '.join((AUTO, *FORMATS))}", param_hint="--format")
     if counters not in prometheus.COUNTERS:
         raise typer.BadParameter(f"{counters} is none of {', '.join(prometheus.COUNTERS)}", param_hint="--counters")
     for source in sources:
@@ -93,9 +93,9 @@ def command(
 def _read(source: str, form: str, counters: str, series: Series, today: date, zone: tzinfo) -> Source:
     address = _is_address(source)
     with closing(prometheus.ask(source, counters, today, zone) if address else Export.open(Path(source))) as export:
-        name = "prometheus" if address else format_of(export) if form == AUTO else form
-        number = series.add(name, READERS[name](export, zone))
-        return Source(name=Path(export.name).name, format=name, sha256=export.sha256, records=number)
+        told = prometheus.FORMAT if address else format_of(export) if form == AUTO else FORMATS[form]
+        number = series.add(told.name, told.records(export, zone))
+        return Source(name=Path(export.name).name, format=told.name, sha256=export.sha256, records=number)
 
 
 def _is_address(source: str) -> bool:
@@ -122,7 +122,7 @@ def _notes(usage: Usage) -> list[str]:
 def _families(sources: Sequence[Source]) -> list[str]:
     """A gateway and a provider may have counted the same request, and no identity tells."""
     formats = {source.format for source in sources}
-    if formats & GATEWAYS and (len(formats) > 1):
+    if len(formats) > 1 and any(FORMATS[name].gateway for name in formats):
         return [f"{', '.join(sorted(formats))} were added up: make sure that no request is counted by two of them"]
     return []
 

@@ -61,6 +61,8 @@ class Export:
         if "\0" in self.start:
             raise BadExport(f"{name}: is binary, or UTF-16; export text as UTF-8")
         self._waiting = self.start
+        self.place = Place(name, 1)
+        """Of the element or row that was read last."""
 
     @classmethod
     def open(cls, path: Path) -> Export:
@@ -225,12 +227,11 @@ def elements(export: Export, lists: frozenset[str]) -> Iterator[Element]:
     """All elements of a JSON export. `lists` are the keys under which an envelope keeps its list. Raises BadExport."""
     reader = _Json(export)
     while found := reader.peek():
-        if found == "[":
-            yield from _list(reader, "")
-        elif found == "{":
-            yield from _document(reader, lists, "")
-        else:
+        if found not in "[{":
             raise reader.place().bad(f"not JSON: expected {{ or [, got {found!r}")
+        for element in _list(reader, "") if found == "[" else _document(reader, lists, ""):
+            export.place = element.place
+            yield element
 
 
 def _list(reader: _Json, path: str) -> Iterator[Element]:
@@ -282,7 +283,7 @@ def rows(
     header: list[str] = []
     try:
         for row in reader:
-            place = Place(export.name, reader.line_num)
+            place = export.place = Place(export.name, reader.line_num)
             if row == header or not (len(row) > 1 or "".join(row).strip()):
                 continue
             if not header:

@@ -6,10 +6,12 @@ full, so it is fresh input; only what is read from it is cached.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import Any
 
+from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.readers.pages import Bucket, buckets
 from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, refuse_slip, text
 from scripts.crossover.usage.stream import Export
@@ -33,3 +35,13 @@ def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
     output = count(result, "output_tokens", place, required=True)
     identity = f"{bucket.start.timestamp()} {bucket.width} {grouping(result)}"
     return Record(bucket.start, bucket.width, text(result.get("model")), fresh, cached, output, identity, place)
+
+
+FORMAT = Format(
+    name="anthropic",
+    json=re.compile(r'"starting_at"'),
+    columns=(),
+    words=frozenset({"starting_at", "ending_at", "results", "uncached_input_tokens", "output_tokens"}),
+    gateway=False,
+    read=read,
+)

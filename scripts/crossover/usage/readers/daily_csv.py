@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import Empty, Place, Record, count, refuse_slip, split, text
 from scripts.crossover.usage.stream import Export, rows
 
@@ -38,3 +39,13 @@ def day_of(value: object, place: Place) -> date:
         except ValueError:
             pass
     raise place.bad(f"must be a day as 2026-10-01, got {value!r}")
+
+
+FORMAT = Format(
+    name="csv",
+    json=None,
+    columns=(frozenset({"date", "input", "output"}),),
+    words=frozenset(COLUMNS),
+    gateway=True,
+    read=read,
+)

@@ -9,11 +9,13 @@ model and is not counted; the daily table cannot tell.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from scripts.crossover.usage.readers.daily_csv import day_of
+from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import (
     LOGGED,
     Empty,
@@ -108,3 +110,13 @@ def _cached(row: Mapping[str, Any], place: Place) -> int:
         if isinstance(details, Mapping) and (found := count(details, "cached_tokens", inner)):
             return found
     return 0
+
+
+FORMAT = Format(
+    name="litellm",
+    json=re.compile(r'"(startTime|prompt_tokens)"'),
+    columns=(frozenset({"startTime"}), frozenset({"prompt_tokens"})),
+    words=frozenset({"startTime", "request_id", "prompt_tokens", "completion_tokens"}),
+    gateway=True,
+    read=read,
+)

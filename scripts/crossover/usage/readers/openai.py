@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import Any
 
+from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.readers.pages import Bucket, buckets
 from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, split, text
 from scripts.crossover.usage.stream import Export
@@ -30,3 +32,13 @@ def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
     output = count(result, "output_tokens", place, required=True)
     identity = f"{bucket.start.timestamp()} {bucket.width} {grouping(result)}"
     return Record(bucket.start, bucket.width, text(result.get("model")), fresh, cached, output, identity, place)
+
+
+FORMAT = Format(
+    name="openai",
+    json=re.compile(r'"start_time"'),
+    columns=(),
+    words=frozenset({"start_time", "end_time", "results", "input_tokens", "output_tokens"}),
+    gateway=False,
+    read=read,
+)

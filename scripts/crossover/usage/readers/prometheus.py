@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -16,6 +17,7 @@ from math import isfinite
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
+from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Empty, Place, Record, moment
 from scripts.crossover.usage.stream import Export, elements
 
@@ -140,3 +142,13 @@ def _sample(pair: Any, place: Place) -> tuple[int, int]:
     if ends % 3600:
         raise place.bad("does not end with an hour; ask with step=3600 and a start on a full hour")
     return int(ends), round(tokens)
+
+
+FORMAT = Format(
+    name="prometheus",
+    json=re.compile(r'"resultType"|"errorType"'),
+    columns=(),
+    words=frozenset({"resultType", "metric", "values"}),
+    gateway=True,
+    read=read,
+)

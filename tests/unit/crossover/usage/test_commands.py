@@ -229,7 +229,7 @@ MEASURE = """
 import io, resource, sys
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from scripts.crossover.usage.readers import READERS
+from scripts.crossover.usage.readers import litellm
 from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export
 
@@ -254,7 +254,7 @@ class Endless(io.RawIOBase):
 
 def peak(rows):
     with closing(Series(UTC, date(2026, 11, 22))) as series, closing(Export("big", Endless(rows))) as export:
-        assert series.add("litellm", READERS["litellm"](export, UTC)) == rows
+        assert series.add("litellm", litellm.FORMAT.records(export, UTC)) == rows
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 small, large = peak(10_000), peak(80_000)

@@ -14,7 +14,7 @@ from cost_guard.usage import DayOfTokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.crossover.usage.readers import READERS, format_of
+from scripts.crossover.usage.readers import FORMATS, format_of
 from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export
 from tests.unit.crossover.usage import traffic
@@ -29,8 +29,8 @@ def days_of(*texts: str, models: tuple[str, ...] = (), form: str | None = None) 
     with closing(Series(UTC, TODAY, models)) as series:
         for number, text in enumerate(texts):
             with closing(Export(f"page-{number}", cast(BinaryIO, io.BytesIO(text.encode())))) as export:
-                name = form or format_of(export)
-                series.add(name, READERS[name](export, UTC))
+                told = FORMATS[form] if form else format_of(export)
+                series.add(told.name, told.records(export, UTC))
         return series.days().series
 
 
@@ -53,24 +53,24 @@ DAILY = traffic.daily(MONTH, lambda back: (900 + back, 300, 500))
 HOURLY = traffic.hourly(MONTH, lambda back, hour: (90 + back, 30 + hour, 50))
 
 
-@pytest.mark.parametrize(
-    ("form", "write", "buckets"),
-    [
-        ("openai", traffic.openai, DAILY),
-        ("openai", traffic.openai, HOURLY),
-        ("anthropic", traffic.anthropic, DAILY),
-        ("anthropic", traffic.anthropic, HOURLY),
-        ("litellm", traffic.litellm_logs, HOURLY),
-        ("litellm", traffic.litellm_daily, DAILY),
-        ("csv", traffic.plain_csv, DAILY),
-        ("prometheus", traffic.prometheus, HOURLY),
-    ],
-)
+TOLD = [
+    ("openai", traffic.openai, DAILY),
+    ("openai", traffic.openai, HOURLY),
+    ("anthropic", traffic.anthropic, DAILY),
+    ("anthropic", traffic.anthropic, HOURLY),
+    ("litellm", traffic.litellm_logs, HOURLY),
+    ("litellm", traffic.litellm_daily, DAILY),
+    ("csv", traffic.plain_csv, DAILY),
+    ("prometheus", traffic.prometheus, HOURLY),
+]
+
+
+@pytest.mark.parametrize(("form", "write", "buckets"), TOLD)
 def test_each_format_is_told_and_normalised(form: str, write: Write, buckets: Sequence[Bucket]) -> None:
     """Fresh, cached and output of every day are those of the traffic, whatever a format's input includes."""
     text = write(buckets)
     with closing(Export("x", cast(BinaryIO, io.BytesIO(text.encode())))) as export:
-        assert format_of(export) == form
+        assert format_of(export).name == form
     found = days_of(text)
     assert without_hours(found) == expected(buckets)
     first = found[TODAY - timedelta(days=30)]
