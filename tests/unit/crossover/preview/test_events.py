@@ -93,6 +93,26 @@ def test_a_program_that_fails_beside_a_violation_is_both() -> None:
 
 
 @pytest.mark.parametrize(
+    ("others", "failures"),
+    [
+        ([policy("break-even", "mandatory")], ()),
+        ([error("boom")], ("boom",)),
+        ([policy("break-even", "mandatory"), error("preview failed: boom")], ("preview failed: boom",)),
+        ([policy("break-even", "advisory")], ("preview failed",)),
+        ([error(REFUSAL), EXITED], ("preview failed",)),
+        ([], ("preview failed",)),
+    ],
+    ids=["violation", "error", "both", "advisory", "refusal", "nothing"],
+)
+def test_a_failed_preview_is_a_failure_of_its_own_where_nothing_explains_it(
+    others: list[dict[str, Any]], failures: tuple[str, ...]
+) -> None:
+    """A mandatory rule of the pack does, and an error; the program's refusal does not: it ends the program."""
+    run = understood(*others, error("preview failed\n"), ended("failed"), exit_code=1)
+    assert run.failures == failures
+
+
+@pytest.mark.parametrize(
     ("lines", "said", "told"),
     [
         ([], "error: no stack named 'prod' found\n", "error: no stack named 'prod' found"),
