@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cost_guard.rules.fleet_rule import FLEET_TYPE
+from cost_guard.verdict import REFUSAL
 
 PACK = "cost-guard"
-REFUSAL = "Cost gate: BLOCK."
-"""How the program's own refusal begins (cost_guard.explain): a verdict, not a failure."""
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
 """The engine's echo of a program that has failed or refused; alone, it says nothing of why."""
 FAILED = "preview failed"

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from cost_guard.verdict import explain
+from cost_guard.verdict import REFUSAL, explain
 
 from scripts.crossover.preview.engine import mandatory_rules, weakened_by
-from scripts.crossover.preview.events import REFUSAL, Change, Mandatory, read
+from scripts.crossover.preview.events import Change, Mandatory, read
 
 from .conftest import Project, config
 
