@@ -68,8 +68,7 @@ def evaluate(
     """
     if scenario.workload.usage is not None:
         raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
-    if baseline is not None and baseline.date > today:
-        raise ScenarioError([f"baseline.date: {baseline.date} is after today, {today}; give the day of the approval"])
+    refuse_future(baseline, today)
     soft = not (bills_money if bills_money is not None else _bills_money(scenario))
     since, counted = baseline.date if baseline else None, usage.to if usage else None
     work, managed = scenario.workload, managed_price(scenario, catalogue)
@@ -92,6 +91,12 @@ def evaluate(
     dearest = max(priced, key=lambda one: _fixed(one), default=main)
     told = notes.notes(scenario, catalogue, [(one.rung, one.case) for one in judged], main.case, dearest.case)
     return _verdict(scenario, managed, main, dearest, _merged(judged), told, given)
+
+
+def refuse_future(baseline: Baseline | None, today: date) -> None:
+    """An approval in the future would make a fleet young for ever. Raises ScenarioError."""
+    if baseline is not None and baseline.date > today:
+        raise ScenarioError([f"baseline.date: {baseline.date} is after today, {today}; give the day of the approval"])
 
 
 def _fixed(judged: _Judged) -> Fraction:

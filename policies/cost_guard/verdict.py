@@ -252,12 +252,18 @@ def to_json_number(value: Decimal | float | None) -> int | float | None:
     return int(value) if value == int(value) else float(value)
 
 
+_PREFIX = "Cost gate: "
+"""How the text of a verdict begins; its level and a point follow."""
+REFUSAL = f"{_PREFIX}{Level.BLOCK}."
+"""How the program's refusal begins: a verdict, not a failure."""
+
+
 def explain(verdict: Verdict) -> str:
     """The text that the program's refusal, the pack and the preview show alike. Several lines, no colour.
 
     The line of a reason is `Reason.line()`, so that the pack's rules, which report one reason each, say the same.
     """
-    lines = [f"Cost gate: {verdict.level}. {verdict.summary}".rstrip()]
+    lines = [f"{_PREFIX}{verdict.level}. {verdict.summary}".rstrip()]
     lines += [f"  {reason.line()}" for reason in verdict.reasons]
     lines += [f"  {note}" for note in verdict.notes]
     return "\n".join(lines)

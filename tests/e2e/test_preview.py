@@ -46,6 +46,24 @@ def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: 
     assert "<failure" in (pull_request.out / "junit.xml").read_text()
 
 
+def test_a_block_by_a_rule_of_the_pack_alone_is_no_failure(pull_request: PullRequest) -> None:
+    """2.5 × 6e9 tokens in 730 hours are 5,708 tokens/s; one of the two nodes serves 4,759. The verdict only warns, so
+    the program comes to its end, and the engine says that the preview failed."""
+    change = {"gateway.fallback": None, "workload.peakToMean": 2.5, "managed.usdPerMillionTokens": 10.0}
+    pull_request.clone.configure(change)
+    code, document, comment = pull_request.preview()
+    assert (code, document["verdict"], document["head"]["verdict"]["verdict"]) == (2, "BLOCK", "WARN")
+    mandatory = {violation["rule"] for violation in document["violations"] if violation["level"] == "mandatory"}
+    assert mandatory == {"fallback-configured"}
+    assert document["failures"] == document["notInForce"] == []
+    assert "no violation of a policy" not in comment
+    sarif = json.loads((pull_request.out / "sarif.json").read_text())
+    (error,) = (r for r in sarif["runs"][0]["results"] if r["level"] == "error")
+    lines = (pull_request.clone.folder / document["config"]).read_text().splitlines()
+    line = error["locations"][0]["physicalLocation"]["region"]["startLine"]
+    assert (error["ruleId"], lines[line - 1].strip()) == ("fallback-configured", "crossover:gateway:")
+
+
 def test_a_raised_baseline_does_not_approve_the_growth_beside_it(pull_request: PullRequest) -> None:
     """Program and pack judge what is committed, and only warn; the verdict is the worse of the two."""
     raised = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "a. person", "date": "2026-04-01"}

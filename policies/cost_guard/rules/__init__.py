@@ -11,7 +11,7 @@ from .rule import Rule
 from .stack_rule import StackRule
 
 
-def rules() -> list[Policy]:
+def rules() -> list[Rule | StackRule]:
     """The mandatory ones, in the order of the registry. Raises ImportError for a code that has no file."""
     return [import_module(f".{code.replace('-', '_')}", __name__).RULE for code in MANDATORY]
 

@@ -49,4 +49,5 @@ RULE = rule(
     (FLEET_TYPE, GATEWAY_TYPE),
     _check,
     Config,
+    key=("gateway", "fallback"),
 )

@@ -56,7 +56,7 @@ def fleet_rule(code: str, severity: Severity, remediation: str) -> Rule:
             if reason.code == code and reason.level is Level.BLOCK:
                 yield Finding(Level.BLOCK, reason.line())
 
-    return Rule(code, severity, RULES[code].demand, remediation, (FLEET_TYPE,), find)
+    return Rule(code, severity, RULES[code].demand, remediation, (FLEET_TYPE,), find, key=RULES[code].key)
 
 
 def _failure(code: str, failure: Failure) -> str:

@@ -118,4 +118,5 @@ RULE = rule(
     _check,
     Config,
     unknown="noted",
+    key=("clouds",),
 )

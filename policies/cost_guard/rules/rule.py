@@ -29,6 +29,7 @@ from pulumi_policy.proxy import UnknownValueError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from cost_guard.places import Place
 from cost_guard.registry import NEVER_WAIVED
 from cost_guard.verdict import Level
 from cost_guard.waivers import WaiverError, Waivers, load_waivers
@@ -39,6 +40,9 @@ DOCS = "docs/reference/policies.md"
 """In the repository; each rule has a section of its own there."""
 ROOT = Path(__file__).resolve().parents[3]
 """The folder in which the pack's folder lies: waivers.yaml is there."""
+
+NODES: Place = ("fleet", "nodes")
+"""Of the configuration: what most rules speak of."""
 
 
 class CannotJudge(Exception):
@@ -69,6 +73,8 @@ class Rule(ResourceValidationPolicy):
     looks_at: tuple[str, ...]
     """Globs over resource types; of others it is never asked."""
     config: type[BaseModel]
+    key: Place
+    """Of the configuration: what it speaks of, where a report points."""
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class Rule(ResourceValidationPolicy):
         looks_at: tuple[str, ...],
         find: Callable[[ResourceValidationArgs, Any], Iterable[Finding]],
         config: type[BaseModel] = NoConfig,
+        key: Place = NODES,
     ) -> None:
         super().__init__(
             code,
@@ -90,7 +97,7 @@ class Rule(ResourceValidationPolicy):
             remediation_steps=remediation,
             url=f"{DOCS}#{code}",
         )
-        self.looks_at, self.config, self._find = looks_at, config, find
+        self.looks_at, self.config, self.key, self._find = looks_at, config, key, find
         self.waived: dict[str, list[str]] = {}
         """URN → what a waiver lifts there, until it is shown."""
 
@@ -122,6 +129,7 @@ def rule(
     check: Check,
     config: type[BaseModel] = NoConfig,
     unknown: Literal["refused", "noted"] = "refused",
+    key: Place = NODES,
 ) -> Rule:
     """The rule of a check. Exceptions are violations, and unknown inputs too unless they are only to be noted."""
 
@@ -139,7 +147,7 @@ def rule(
         except Exception as error:  # without its text, which might hold an input
             yield Finding(Level.BLOCK, f"cannot judge {args.name}: internal error, {type(error).__name__}: report it")
 
-    return Rule(code, severity, description, remediation, looks_at, find, config)
+    return Rule(code, severity, description, remediation, looks_at, find, config, key)
 
 
 seen: set[tuple[str, str]] = set()

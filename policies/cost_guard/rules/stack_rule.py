@@ -15,9 +15,10 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
+from cost_guard.places import Place
 from cost_guard.verdict import Level
 
-from .rule import DOCS, settle
+from .rule import DOCS, NODES, settle
 
 StackCheck = Callable[[list[PolicyResource]], Iterable[tuple[str, str]]]
 """The stack's resources → URN and complaint, a pair each."""
@@ -30,6 +31,8 @@ class StackRule(StackValidationPolicy):
     """Globs over resource types; it is shown no others."""
     select: Callable[[Any], bool]
     """Of these, which it is shown, by the engine's own message (AnalyzerResource): unpacking 200 bundles takes long."""
+    key: Place
+    """Of the configuration: what it speaks of, where a report points."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class StackRule(StackValidationPolicy):
         looks_at: tuple[str, ...],
         check: StackCheck,
         select: Callable[[Any], bool] = lambda resource: True,
+        key: Place = NODES,
     ) -> None:
         super().__init__(
             code,
@@ -50,7 +54,7 @@ class StackRule(StackValidationPolicy):
             remediation_steps=remediation,
             url=f"{DOCS}#{code}",
         )
-        self.looks_at, self.select, self._check = looks_at, select, check
+        self.looks_at, self.select, self.key, self._check = looks_at, select, key, check
         self.waived: list[tuple[str, str]] = []
         """URN and what a waiver lifts there, as of the last time it was asked."""
 

@@ -21,6 +21,8 @@ class Standing:
     """Where it stands; empty for the working tree."""
     baseline: Baseline | None
     """None where there is none, or none that can be read."""
+    readable: bool = True
+    """Whether what stands there can be read, a baseline or not."""
 
     def raised_by(self, own: Baseline | None) -> bool:
         """Whether the pull request's own one allows more: nodes, dollars, or anything where nothing is approved."""
@@ -42,7 +44,8 @@ class Standing:
         """That it is raised, from what to what, what counts, and what to do."""
         where, to = self.ref or "the working tree", f"{words(own)}, approved by {own.approved_by}"
         if self.baseline is None:
-            said = f"gives itself a baseline of {to}. There is none at {where}, so none counts here"
+            none = "none" if self.readable else "none that can be read"
+            said = f"gives itself a baseline of {to}. There is {none} at {where}, so none counts here"
         else:
             said = f"raises its own baseline from {words(self.baseline)} to {to}. The one at {where} counts here"
         return (
@@ -58,7 +61,7 @@ def standing(tree: Tree, path: str) -> Standing:
         given = config.values.get("baseline") if config else None
         return Standing(tree.ref, None if given is None else parse_baseline(given))
     except (ConfigError, ScenarioError):
-        return Standing(tree.ref, None)
+        return Standing(tree.ref, None, readable=False)
 
 
 def words(baseline: Baseline) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from cost_guard.deployment import Deployment
 from cost_guard.errors import ScenarioError
+from cost_guard.evaluate import refuse_future
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Baseline, Scenario
 from cost_guard.verdict import Verdict
@@ -91,6 +92,7 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Sta
             found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
         own = found.baseline
         if before is not None:
+            refuse_future(own, gate.today)  # as the program does, which knows no other baseline
             found = replace(found, baseline=before.counted(own))
         verdict = (gate if whole else replace(gate, waivers=NO_WAIVERS)).judge(found)
         return Side(tree.ref, config, found, verdict, own_baseline=own)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cost_guard.rules.fleet_rule import FLEET_TYPE
+from cost_guard.verdict import REFUSAL
 
 PACK = "cost-guard"
-REFUSAL = "Cost gate: BLOCK."
-"""How the program's own refusal begins (cost_guard.explain): a verdict, not a failure."""
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
 """The engine's echo of a program that has failed or refused; alone, it says nothing of why."""
+FAILED = "preview failed"
+"""All that pulumi 3.259 says, at level error, of a preview whose program came to its end: a mandatory rule was broken,
+or something else that it tells of before."""
 DEFERRED = "can't run policy '"
 """How pulumi-policy 1.21 notes, at level advisory, that a rule asked for what only `up` knows."""
 UNCHANGED = ("same", "read")
@@ -87,7 +89,7 @@ def read(
     deferred = {one.rule: one.message.partition(" during preview: ")[2] for one in told if one not in violations}
     succeeded = exit_code == 0 and any(e.get("result") == "succeeded" for e in _of(events, "summaryEvent"))
     mandatory_hit = any(violation.level == "mandatory" for violation in violations)
-    failures = _failures(events, clean)
+    failures = _failures(events, clean, mandatory_hit)
     if not succeeded and not failures and not mandatory_hit and not _refused(events):
         words = clean(said.strip() or foreign.strip()) or f"the engine exited with {exit_code} and no reason"
         failures = (words[-MOST_WORDS:],)
@@ -151,13 +153,16 @@ def _violation(event: Mapping[str, Any], clean: Callable[[str], str]) -> Violati
     )
 
 
-def _failures(events: Iterable[Mapping[str, Any]], clean: Callable[[str], str]) -> tuple[str, ...]:
-    found = []
+def _failures(events: Iterable[Mapping[str, Any]], clean: Callable[[str], str], violated: bool) -> tuple[str, ...]:
+    """Each once. FAILED only where neither a mandatory rule is `violated` nor another error explains it."""
+    found: dict[str, None] = {}
     for event in _of(events, "diagnosticEvent"):
         text = str(event.get("message", "")).strip()
         if event.get("severity") == "error" and not text.startswith((REFUSAL, EXITED)) and text:
-            found.append(clean(text)[:MOST_WORDS])
-    return tuple(dict.fromkeys(found))
+            found[clean(text)[:MOST_WORDS]] = None
+    if violated or len(found) > 1:
+        found.pop(FAILED, None)
+    return tuple(found)
 
 
 def _refused(events: Iterable[Mapping[str, Any]]) -> bool:

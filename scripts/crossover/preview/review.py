@@ -15,6 +15,8 @@ from cost_guard import wording
 from cost_guard.places import Place
 from cost_guard.prices import MANAGED, PRICES, THROUGHPUT
 from cost_guard.registry import ADVISORY, WAIVERS
+from cost_guard.rules import rules
+from cost_guard.rules.rule import NODES
 from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
 
@@ -178,9 +180,9 @@ class Review:
 
     def _of_violation(self, violation: Violation) -> Finding:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
-        place = RULES[violation.rule].key if violation.rule in RULES else ("fleet", "nodes", violation.name)
         rule = violation.rule if violation.pack == PACK else f"{violation.pack}/{violation.rule}"
-        return Finding(rule, level, f"{violation.name}: {violation.message}", self._line(place))
+        line = self._line(_place(violation.rule, violation))
+        return Finding(rule, level, f"{violation.name}: {violation.message}", line)
 
     def _waived_elsewhere(self, violations: Iterable[Violation]) -> Iterator[Finding]:
         """What a waiver lifts of rules that are not the verdict's."""
@@ -189,8 +191,8 @@ class Review:
             if violation.pack == PACK and violation.rule in SHOWN_BY_THE_PACK:
                 for rule, text in WAIVED_LINE.findall(violation.message):
                     if rule not in told:
-                        place: Place = ("fleet", "nodes", violation.name)
-                        yield Finding(rule, "WAIVED", f"{violation.name}: {text}", self._line(place))
+                        line = self._line(_place(rule, violation))
+                        yield Finding(rule, "WAIVED", f"{violation.name}: {text}", line)
 
     def _is_news(self, violation: Violation) -> bool:
         """Not what the verdict says anyway."""
@@ -204,6 +206,11 @@ class Review:
 
     def _line(self, place: Place) -> int:
         return self.head.config.lines.at(place) if self.head.config else 1
+
+
+def _place(rule: str, violation: Violation) -> Place:
+    """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
+    return (*next((known.key for known in rules() if known.name == rule), NODES), violation.name)
 
 
 def waiver_words(waiver: Waiver) -> str:

@@ -136,12 +136,14 @@ def test_a_later_day_makes_no_fleet_younger(reviewed: Reviewed) -> None:
 
 
 def test_a_base_of_which_the_rest_is_broken_still_has_its_baseline(reviewed: Reviewed) -> None:
-    """And one whose baseline cannot be read has none."""
+    """And one whose baseline cannot be read has none, which is told."""
     broken = config(4, managed={}, baseline=FOUR)
     assert reviewed(config(4, baseline=FOUR), broken).outcome is Outcome.WARN
     unread = config(4, baseline={**FOUR, "nodes": "many"})
-    assert reviewed(config(4, baseline=FOUR), unread).outcome is Outcome.BLOCK
-    assert reviewed(config(4, baseline=FOUR), "config: [").outcome is Outcome.BLOCK
+    for base in (unread, "config: ["):
+        review = reviewed(config(4, baseline=FOUR), base)
+        assert review.outcome is Outcome.BLOCK
+        assert "There is none that can be read at HEAD, so none counts here" in raised(review)[0]
 
 
 def test_without_a_base_the_configuration_counts_as_it_is(reviewed: Reviewed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,26 @@ def test_nor_does_a_fork(invoke: Invoke, project: Project, base: list[str]) -> N
     assert (done.exit_code, json.loads(done.stdout)["verdict"]) == (2, "BLOCK")
     where = "main" if base else "the working tree"
     assert f"There is none at {where}, so none counts here" in done.stdout
+
+
+@pytest.mark.parametrize("before", [FOUR, None], ids=["the same", "raised"])
+def test_an_own_baseline_of_the_future_is_refused_as_plan_refuses_it(
+    invoke: Invoke, project: Project, before: dict[str, Any] | None
+) -> None:
+    """Although the day of the base's would count beside it, or the base's alone."""
+    project.commit(config(4, baseline=before))
+    project.git("checkout", "-q", "-b", "fork")
+    tomorrow = TODAY + timedelta(days=1)
+    project.commit(config(4, baseline=FOUR | {"date": tomorrow.isoformat()}))
+    project.git("checkout", "-q", "main")
+    done = invoke("--untrusted", "fork", "--base", "main", "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["verdict"]) == (3, "CANNOT EVALUATE")
+    [finding] = document["findings"]
+    assert finding["line"] > 1
+    assert f"baseline.date: {tomorrow} is after today, {TODAY}; give the day of the approval" in finding["message"]
+    project.git("checkout", "-q", "fork")
+    assert invoke("--base", "main").exit_code == 3
 
 
 def test_changes_of_the_gate_itself_are_told(invoke: Invoke, project: Project) -> None:

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from cost_guard.verdict import explain
+from cost_guard.verdict import REFUSAL, explain
 
 from scripts.crossover.preview.engine import mandatory_rules, weakened_by
-from scripts.crossover.preview.events import REFUSAL, Change, Mandatory, read
+from scripts.crossover.preview.events import Change, Mandatory, read
 
 from .conftest import Project, config
 
@@ -90,6 +90,26 @@ def test_a_program_that_fails_is_a_failure_and_no_violation() -> None:
 def test_a_program_that_fails_beside_a_violation_is_both() -> None:
     run = understood(policy("break-even", "mandatory"), error("boom"), EXITED, ended("failed"), exit_code=1)
     assert (len(run.violations), run.failures) == (1, ("boom",))
+
+
+@pytest.mark.parametrize(
+    ("others", "failures"),
+    [
+        ([policy("break-even", "mandatory")], ()),
+        ([error("boom")], ("boom",)),
+        ([policy("break-even", "mandatory"), error("preview failed: boom")], ("preview failed: boom",)),
+        ([policy("break-even", "advisory")], ("preview failed",)),
+        ([error(REFUSAL), EXITED], ("preview failed",)),
+        ([], ("preview failed",)),
+    ],
+    ids=["violation", "error", "both", "advisory", "refusal", "nothing"],
+)
+def test_a_failed_preview_is_a_failure_of_its_own_where_nothing_explains_it(
+    others: list[dict[str, Any]], failures: tuple[str, ...]
+) -> None:
+    """A mandatory rule of the pack does, and an error; the program's refusal does not: it ends the program."""
+    run = understood(*others, error("preview failed\n"), ended("failed"), exit_code=1)
+    assert run.failures == failures
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,33 @@ def test_sarif_points_at_the_line_of_the_key(blocked: Review) -> None:
     assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines.known["fleet", "nodes", "b"]
 
 
+STAND_IN = {"standIn": True, "managed": [{"name": "m", "model": "openai/m"}]}
+
+
+@pytest.mark.parametrize(
+    ("violated", "sections", "place"),
+    [
+        ("fallback-configured", {"gateway": {**STAND_IN, "fallback": "m"}}, ("gateway", "fallback")),
+        ("fallback-configured", {"gateway": STAND_IN}, ("gateway",)),
+        ("ingress-closed", {"clouds": {"lambda": {}}}, ("clouds",)),
+        ("monitoring-wired", {}, ("fleet", "nodes")),
+        ("budget", {"constraints": {"budgetUsdPerMonth": 50_000}}, ("constraints", "budgetUsdPerMonth")),
+    ],
+)
+@pytest.mark.parametrize("waived", [False, True], ids=["violated", "waived"])
+def test_a_rule_of_the_pack_points_at_what_it_speaks_of(
+    reviewed: Reviewed, violated: str, sections: dict[str, Any], place: tuple[str, ...], waived: bool
+) -> None:
+    """Or at the nearest key around it."""
+    urn = "urn:pulumi:prod::crossover::crossover:index:Gateway::gateway"
+    told = Violation(violated, "cost-guard", "mandatory", urn, "no")
+    lifted = Violation("advisories", "cost-guard", "advisory", urn, f"WAIVED {violated}: no")
+    review = reviewed(config(2, **sections), run=Run(violations=(lifted if waived else told,)))
+    assert review.head.config is not None
+    (line,) = [finding.line for finding in review.findings if finding.rule == violated]
+    assert line == review.head.config.lines.known[place]
+
+
 def test_a_route_without_a_price_is_found_at_the_routes(reviewed: Reviewed) -> None:
     """And not at the nodes, whose price is known."""
     review = reviewed(config(2, managed={"routes": [{"model": "no-such-model", "share": 1}]}))
