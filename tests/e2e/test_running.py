@@ -107,11 +107,13 @@ CHEAPER = {"managed.usdPerMillionTokens": 3}
     ("change", "exit_code", "verdict", "headline", "managed", "changes"),
     [
         (
-            CEILING, 0, "WARN", "⚠️ WARN: `local` saves $10,060 a month, with 1 warning", "$30,000 | 0",
+            CEILING, 0, "WARN",
+            "⚠️ WARN: `local` saves $10,060 a month against the managed API, with 1 warning", "$30,000 | 0",
             [("update", "a", ["candidates"])],
         ),
         (
-            CHEAPER, 2, "BLOCK", "⛔ BLOCK: `local` loses $1,940 a month", "$18,000 | -$12,000 (-40 %)",
+            CHEAPER, 2, "BLOCK",
+            "⛔ BLOCK: `local` costs $1,940 a month more than the managed API", "$18,000 | -$12,000 (-40 %)",
             [("update", "fleet", ["managed"]), ("update", "gateway-router", ["bundle"])],
         ),
     ],
