@@ -119,11 +119,11 @@ class Review:
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
         """Those for this stack, in the file's order, used or not."""
-        stack, fixed = self.stack.rpartition("/")[2], self.verdict.fixed_usd_per_month if self.verdict else None
+        stack, dearest = self.stack.rpartition("/")[2], self.verdict.dearest_usd_per_month if self.verdict else None
         waived = {finding.rule for finding in self.findings if finding.level == "WAIVED"}
 
         def shown(waiver: Waiver) -> ShownWaiver:
-            status = waiver.status(self.today, fixed)
+            status = waiver.status(self.today, dearest)
             used = "used" if waiver.policy in waived else "not used"
             return ShownWaiver(
                 policy=waiver.policy,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -327,6 +329,15 @@ def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None
     assert f"| break-even | used | {said} |" in comment
     assert f"| budget | void | {said}, void above $20,000/month |" in comment
     assert "staging" not in comment
+
+
+def test_a_waiver_is_void_by_what_the_dearest_rung_costs(reviewed: Reviewed) -> None:
+    """As the verdict has it: the state beside the reasons must not say that it counts."""
+    one = reviewed(config(4), waivers=waivers(waiver(costCapUsdPerMonth=1_000_000)))
+    assert one.verdict is not None
+    assert [shown.state for shown in one.shown_waivers] == ["used"]
+    dearer = replace(one.verdict, dearest_usd_per_month=Decimal(1_000_001))
+    assert [shown.state for shown in replace(one, head=replace(one.head, verdict=dearer)).shown_waivers] == ["void"]
 
 
 def test_an_expired_waiver_does_not(reviewed: Reviewed) -> None:
