@@ -41,6 +41,7 @@ GATEWAY_SECRETS = {
     "vllm-api-key",
 }
 """Made by Credentials: no key of a user's may take their place."""
+BASELINE = "baseline"
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
 
@@ -87,11 +88,8 @@ class Deadlines(Frozen):
 class Settings(Frozen):
     """Everything, in the words of the stack's configuration."""
 
-    scenario: Scenario
-    """With the numbers of the usage file, where it names one."""
-    baseline: Baseline | None = None
-    usage: Usage | None = None
-    """The content of the file that `workload.usage` names, relative to the project's root."""
+    deployment: Deployment
+    """What the gate judges: the scenario, the baseline, and the usage file that `workload.usage` names."""
     generations: dict[str, int] = Field(default_factory=dict)
     """Node key → generation, 1 if absent. Raising it is the only way to replace a node."""
     serving: Serving
@@ -179,9 +177,19 @@ class Settings(Frozen):
                 )
 
     @property
-    def deployment(self) -> Deployment:
-        """What the gate judges."""
-        return Deployment(self.scenario, self.baseline, self.usage)
+    def scenario(self) -> Scenario:
+        """With the numbers of the usage file, where it names one."""
+        return self.deployment.scenario
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What was approved and runs."""
+        return self.deployment.baseline
+
+    @property
+    def usage(self) -> Usage | None:
+        """The content of the usage file."""
+        return self.deployment.usage
 
     @property
     def fleet(self) -> LadderFleet:
@@ -229,22 +237,19 @@ def parse(values: Mapping[str, Any], root: Path = ROOT) -> Settings:
 
     A usage file that they name is read, relative to `root`.
     """
-    own = [field.alias or name for name, field in Settings.model_fields.items() if name not in ("scenario", "usage")]
-    lines = [
-        f"{NAMESPACE}{key}: {_unknown(key, (*SCENARIO_KEYS, *own))}"
-        for key in values
-        if key not in SCENARIO_KEYS and key not in own
-    ]
-    given = {k: v for k, v in values.items() if k in own and k != "baseline"}
+    own = [field.alias or name for name, field in Settings.model_fields.items() if name != "deployment"]
+    known = (*SCENARIO_KEYS, BASELINE, *own)
+    lines = [f"{NAMESPACE}{key}: {_unknown(key, known)}" for key in values if key not in known]
+    given = {key: value for key, value in values.items() if key in own}
     try:
-        given |= vars(deployment_of(values, root))
+        given["deployment"] = deployment_of(values, root)
     except ScenarioError as e:
         lines += e.lines
     try:
         settings = Settings.model_validate(given)
     except ValidationError as e:
         # What is missing because it could not be parsed was said above.
-        lines += [_line(error) for error in e.errors() if error["loc"] != ("scenario",)]
+        lines += [_line(error) for error in e.errors() if error["loc"] != ("deployment",)]
     else:
         if not lines:
             return settings
@@ -255,7 +260,7 @@ def deployment_of(values: Mapping[str, Any], root: Path) -> Deployment:
     """What the gate judges, of configuration values as `parse` takes them, whatever the others say. Raises
     ScenarioError."""
     scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
-    return parse_deployment(scenario, values.get("baseline"), read_usage(values, root, NAMESPACE), NAMESPACE)
+    return parse_deployment(scenario, values.get(BASELINE), read_usage(values, root, NAMESPACE), NAMESPACE)
 
 
 def _value(text: str) -> Any:

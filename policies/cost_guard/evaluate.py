@@ -88,7 +88,7 @@ def evaluate(
     priced = [one for one in judged if one.case is not None]
     main = max(priced, key=lambda one: one.badness) if priced else judged[0]
     given = inputs(scenario, main.rung, managed, today, baseline, usage)
-    dearest = max(priced, key=lambda one: _fixed(one), default=main)
+    dearest = max(priced, key=_fixed, default=main)
     told = notes.notes(scenario, catalogue, [(one.rung, one.case) for one in judged], main.case, dearest.case)
     return _verdict(scenario, managed, main, dearest, _merged(judged), told, given)
 

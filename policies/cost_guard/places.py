@@ -13,9 +13,14 @@ Place = tuple[str, ...]
 _TOLD = re.compile(r"[^:\n]+:\d+: ")
 
 
+def where(file: str, line: int, key: str) -> str:
+    """`file:line: key`; without the key where it is empty."""
+    return f"{file}:{line}: {key}" if key else f"{file}:{line}"
+
+
 def told(file: str, line: int, key: str, words: str) -> str:
     """`file:line: key: words`; without the key where it is empty."""
-    return f"{file}:{line}: {key}: {words}" if key else f"{file}:{line}: {words}"
+    return f"{where(file, line, key)}: {words}"
 
 
 def key_of(place: Iterable[str | int]) -> str:

@@ -31,10 +31,10 @@ def refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("crossover", "{text}", {"text": message})
 
 
-def shown(value: object) -> str:
-    """A refused value as the user wrote it, short enough for one line."""
+def shown(value: object, most: int = 60) -> str:
+    """A refused value as the user wrote it, in so many characters at most."""
     text = "null" if value is None else repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def parse_number(value: object) -> Decimal:

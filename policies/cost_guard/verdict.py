@@ -9,6 +9,8 @@ from decimal import Context, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from . import wording
+
 if TYPE_CHECKING:
     from .case import Case
 
@@ -159,13 +161,12 @@ class Input:
     def words(self) -> str:
         """As people read it: to ten digits; "none" where nothing was given, "unknown" where it should be known."""
         if self.value is None:
-            return "unknown" if self.source == UNKNOWN else "none"
+            return UNKNOWN if self.source == UNKNOWN else "none"
         if isinstance(self.value, bool):
             return str(self.value).lower()
-        if isinstance(self.value, str | tuple):
-            return self.value if isinstance(self.value, str) else ", ".join(self.value)
-        text = f"{_TEN_DIGITS.plus(Decimal(self.value)):,f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
+        if isinstance(self.value, tuple):
+            return ", ".join(self.value)
+        return self.value if isinstance(self.value, str) else wording.trimmed(_TEN_DIGITS.plus(Decimal(self.value)))
 
 
 @dataclass(frozen=True)

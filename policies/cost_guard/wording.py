@@ -17,8 +17,8 @@ def tokens(volume: Decimal, rounding: str = NEAREST) -> str:
     rounded = Context(prec=4, rounding=rounding).plus(volume)
     for size, letter in _UNITS:
         if rounded >= size:
-            return f"{_trimmed(rounded / size)}{letter}"
-    return _trimmed(rounded)
+            return f"{trimmed(rounded / size)}{letter}"
+    return trimmed(rounded)
 
 
 def usd(amount: Decimal, rounding: str = NEAREST) -> str:
@@ -39,7 +39,7 @@ def per_million(price: Decimal, rounding: str = NEAREST) -> str:
 def percent(share: Decimal, places: int = 1) -> str:
     """0.125 is "12.5 %"; ".0" is left out."""
     value = (share * 100).quantize(Decimal(1).scaleb(-places), context=_WIDE)
-    return f"{_trimmed(value)} %"
+    return f"{trimmed(value)} %"
 
 
 def count(number: int, noun: str) -> str:
@@ -52,6 +52,7 @@ def rate(tokens_per_second: Decimal, rounding: str = NEAREST) -> str:
     return f"{tokens_per_second.to_integral_value(rounding=rounding):,} tokens/s"
 
 
-def _trimmed(value: Decimal) -> str:
+def trimmed(value: Decimal) -> str:
+    """ "6,000,000,000", "0.25": no zeros at the end."""
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
+from cost_guard import wording
 from cost_guard.claims import Checked, load_claims
 from cost_guard.prices import CatalogueError
 from rich.text import Text
@@ -63,5 +64,4 @@ def _number(value: Decimal, unit: str) -> str:
 
 
 def _trimmed(value: Decimal, places: int) -> str:
-    text = f"{value.quantize(Decimal(1).scaleb(-places)):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return wording.trimmed(value.quantize(Decimal(1).scaleb(-places)))

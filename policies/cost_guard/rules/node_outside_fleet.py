@@ -66,7 +66,8 @@ def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
         with _lock:
             _parents[args.urn] = args.opts.parent
     elif args.resource_type in (NODE_TYPE, *INSTANCE_TYPES):
-        yield from filter(None, [_complaint(args)])
+        if complaint := _complaint(args):
+            yield complaint
     else:
         for kind in sorted(set(_accelerated(args.props))):
             yield f"it rents {kind} outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"

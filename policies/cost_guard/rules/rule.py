@@ -55,6 +55,11 @@ class NoConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
+def looks_at(rule: Any, kind: str) -> bool:
+    """Whether a rule of the pack is to be asked about resources of that type."""
+    return any(fnmatchcase(kind, glob) for glob in rule.looks_at)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a rule says of one resource."""
@@ -103,7 +108,7 @@ class Rule(ResourceValidationPolicy):
 
     def findings(self, args: ResourceValidationArgs) -> Iterator[Finding]:
         """What is known first. Raises UnknownValueError after it where the rule leaves an unknown to `up`."""
-        if not any(fnmatchcase(args.resource_type, glob) for glob in self.looks_at):
+        if not looks_at(self, args.resource_type):
             return
         try:
             config = self.config.model_validate(dict(args.get_config()))

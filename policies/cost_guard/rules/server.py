@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -30,7 +29,7 @@ from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 from pydantic import ValidationError
 
 from . import self_check
-from .rule import NoConfig, config_lines
+from .rule import NoConfig, config_lines, looks_at
 
 _Base: Any = policy._PolicyAnalyzerServicer
 proto: Any = policy.proto  # type: ignore[attr-defined]
@@ -101,7 +100,7 @@ class Servicer(_Server):
     def _rules_on(self, kind: str) -> list[Policy]:
         if kind not in self._by_type:
             resource_rules = (one for one in self._policies if isinstance(one, ResourceValidationPolicy))
-            self._by_type[kind] = [one for one in resource_rules if _looks_at(one, kind)]
+            self._by_type[kind] = [one for one in resource_rules if looks_at(one, kind)]
         return self._by_type[kind]
 
     def _unpacked(self, request: Any) -> Callable[[Any], ResourceValidationArgs]:
@@ -136,7 +135,7 @@ class Servicer(_Server):
         for rule in self._policies:
             if isinstance(rule, StackValidationPolicy):
                 select = getattr(rule, "select", lambda resource: True)
-                shown = (one for one in request.resources if _looks_at(rule, one.type) and select(one))
+                shown = (one for one in request.resources if looks_at(rule, one.type) and select(one))
                 asked = proto.AnalyzeStackRequest(resources=shown)
                 answer.MergeFrom(self._server_for(rule).AnalyzeStack(asked, context))
         return answer
@@ -154,10 +153,6 @@ def _warm_up() -> None:
     from . import gate
 
     gate.warm_up()
-
-
-def _looks_at(rule: Policy, kind: str) -> bool:
-    return any(fnmatchcase(kind, glob) for glob in getattr(rule, "looks_at", ("*",)))
 
 
 def install() -> None:

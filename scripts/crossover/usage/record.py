@@ -11,10 +11,13 @@ from functools import lru_cache
 from math import isfinite, nan
 from typing import Any
 
-from cost_guard.places import told
+from cost_guard.places import told, where
+from cost_guard.quantity import shown
 
 MOST_TOKENS = 10**16
 """More in one record is a slip: it is the most that a scenario takes as a whole month."""
+MOST_SHOWN = 40
+"""Characters of a refused value."""
 ALIKE = 0.8
 """How near a name must be to be taken for a slip, as difflib measures it."""
 NO_SLIP = re.compile(
@@ -40,7 +43,7 @@ class Place:
     """The keys inside a JSON document, or a CSV column."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}" + (f": {self.path}" if self.path else "")
+        return where(self.file, self.line, self.path)
 
     def at(self, key: str | int) -> Place:
         """The place one key further down."""
@@ -119,7 +122,7 @@ def whole(value: object, place: Place) -> int:
         number: int = value
     else:
         if isinstance(value, bool) or not isinstance(value, float | str):
-            raise place.bad(f"must be a count of tokens, got {_shown(value)}")
+            raise place.bad(f"must be a count of tokens, got {shown(value, MOST_SHOWN)}")
         try:
             number = int(value)
         except (ValueError, OverflowError):
@@ -142,7 +145,7 @@ def _from_float(value: float | str, place: Place) -> int:
             return int(number)
     except (ValueError, OverflowError):
         pass
-    raise place.bad(f"must be a whole count of tokens, got {_shown(value)}{_hint(number)}")
+    raise place.bad(f"must be a whole count of tokens, got {shown(value, MOST_SHOWN)}{_hint(number)}")
 
 
 def _hint(number: float) -> str:
@@ -166,7 +169,7 @@ def moment(value: object, place: Place, zone: tzinfo = UTC) -> datetime:
             return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
     except (ValueError, OverflowError, OSError):
         pass
-    raise place.bad(f"must be a time, as 2026-10-01T00:00:00Z or in seconds since 1970, got {_shown(value)}")
+    raise place.bad(f"must be a time, as 2026-10-01T00:00:00Z or in seconds since 1970, got {shown(value, MOST_SHOWN)}")
 
 
 def text(value: object) -> str | None:
@@ -177,8 +180,3 @@ def text(value: object) -> str | None:
 def grouping(data: Mapping[str, Any]) -> str:
     """What a result is grouped by: every value that is no count."""
     return repr(sorted((k, v) for k, v in data.items() if isinstance(v, str | bool)))
-
-
-def _shown(value: object) -> str:
-    shown = "null" if value is None else repr(value) if isinstance(value, str) else str(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."

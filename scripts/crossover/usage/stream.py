@@ -97,11 +97,11 @@ class Export:
                 data = self._raw.read(size)
                 chunk = self._decoder.decode(data, final=not data)
             except OSError as error:
-                raise BadExport(f"{self.name}:{self._lines}: cannot be read on: {error.strerror}") from None
+                raise Place(self.name, self._lines).bad(f"cannot be read on: {error.strerror}") from None
             except UnicodeDecodeError as error:
                 line = self._lines + error.object.count(b"\n", 0, error.start)
                 byte = error.object[error.start]
-                raise BadExport(f"{self.name}:{line}: not UTF-8 (byte {byte:#x})") from None
+                raise Place(self.name, line).bad(f"not UTF-8 (byte {byte:#x})") from None
             self._hash.update(data)
             ended = not data
         self._lines += chunk.count("\n")
@@ -116,7 +116,7 @@ class Export:
         while chunk := self.read(CHUNK):
             *whole, rest = (rest + chunk).split("\n")
             if len(rest) > MOST_OF_AN_ELEMENT:
-                raise BadExport(f"{self.name}:{self._lines}: longer than {MOST_OF_AN_ELEMENT:,} characters")
+                raise Place(self.name, self._lines).bad(f"longer than {MOST_OF_AN_ELEMENT:,} characters")
             for line in whole:
                 yield line + "\n"
         if rest:

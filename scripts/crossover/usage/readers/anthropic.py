@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.readers.pages import Bucket, buckets
-from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, refuse_slip, text
+from scripts.crossover.usage.record import Empty, Place, Record, count, refuse_slip
 from scripts.crossover.usage.stream import Export
 
 CREATION = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -33,8 +33,7 @@ def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
     fresh += sum(count(written, key, place.at("cache_creation")) for key in CREATION)
     cached = count(result, "cache_read_input_tokens", place)
     output = count(result, "output_tokens", place, required=True)
-    identity = f"{bucket.start.timestamp()} {bucket.width} {grouping(result)}"
-    return Record(bucket.start, bucket.width, text(result.get("model")), fresh, cached, output, identity, place)
+    return bucket.record(result, fresh, cached, output, place)
 
 
 FORMAT = Format(

@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.readers.pages import Bucket, buckets
-from scripts.crossover.usage.record import Empty, Place, Record, count, grouping, split, text
+from scripts.crossover.usage.record import Empty, Place, Record, count, split
 from scripts.crossover.usage.stream import Export
 
 COMPLETIONS = "organization.usage.completions.result"
@@ -30,8 +30,7 @@ def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
     given = count(result, "input_tokens", place, required=True)
     fresh, cached = split(given, count(result, "input_cached_tokens", place), place, "input_cached_tokens")
     output = count(result, "output_tokens", place, required=True)
-    identity = f"{bucket.start.timestamp()} {bucket.width} {grouping(result)}"
-    return Record(bucket.start, bucket.width, text(result.get("model")), fresh, cached, output, identity, place)
+    return bucket.record(result, fresh, cached, output, place)
 
 
 FORMAT = Format(

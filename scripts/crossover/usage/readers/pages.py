@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from scripts.crossover.usage.record import Empty, Place, Record, moment, refuse_slip
+from scripts.crossover.usage.record import Empty, Place, Record, grouping, moment, refuse_slip, text
 from scripts.crossover.usage.stream import Export, elements
 
 
@@ -17,6 +17,11 @@ class Bucket:
 
     start: datetime
     width: timedelta
+
+    def record(self, result: Mapping[str, Any], fresh: int, cached: int, output: int, place: Place) -> Record:
+        """One result's tokens."""
+        identity = f"{self.start.timestamp()} {self.width} {grouping(result)}"
+        return Record(self.start, self.width, text(result.get("model")), fresh, cached, output, identity, place)
 
 
 Make = Callable[[Mapping[str, Any], Bucket, Place], Record]
