@@ -1,7 +1,8 @@
 """The pack's entry. It prints nothing: the engine reads the port from stdout."""
 
-from cost_guard.rules import policies, server
 from pulumi_policy import EnforcementLevel, PolicyPack
+
+from cost_guard.rules import policies, server
 
 if __name__ == "__main__":
     server.install()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pulumi
+
 from cost_guard.errors import ScenarioError
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.verdict import explain
 from cost_guard.waivers import WaiverError, fleet_urn, load_waivers
-
 from providers.resources import Credentials
 from stacks.fleet import Fleet
 from stacks.gateway.component import HOST_PORTS, Gateway, certificate_names

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cost_guard import strict_yaml
 from cost_guard.errors import ScenarioError, within
-from cost_guard.places import Lines
 from cost_guard.usage import Usage, parse_usage
+from strict import yaml as strict_yaml
+from strict.places import Lines
 
 
 def read_document(path: Path, file: str = "") -> tuple[Any, Lines]:

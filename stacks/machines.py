@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-from cost_guard.prices import load_catalogue
 
+from cost_guard.prices import load_catalogue
 from providers import registry
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
 from providers.errors import InvalidRequest

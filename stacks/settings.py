@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+
 from cost_guard.deployment import Deployment, parse_deployment
 from cost_guard.errors import ScenarioError
 from cost_guard.fleet import LadderFleet
 from cost_guard.scenario import Baseline, Scenario
 from cost_guard.usage import Usage
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-
 from providers import registry
 from providers.base import Capability
 from stacks.documents import read_usage

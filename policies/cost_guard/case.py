@@ -7,14 +7,14 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from . import mix, wording
-from .breakeven import Staircase, to_decimal
-from .capacity import tokens_per_node_month
-from .fleet import QuotationFleet, SkuFleet
-from .managed import ManagedPrice
-from .mix import NOTHING_OWED, Sunk, Terms
-from .prices import Catalogue, Price, Throughput
-from .scenario import Baseline, Scenario
+from cost_guard import mix, wording
+from cost_guard.breakeven import Staircase, to_decimal
+from cost_guard.capacity import tokens_per_node_month
+from cost_guard.fleet import QuotationFleet, SkuFleet
+from cost_guard.managed import ManagedPrice
+from cost_guard.mix import NOTHING_OWED, Sunk, Terms
+from cost_guard.prices import Catalogue, Price, Throughput
+from cost_guard.scenario import Baseline, Scenario
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .prices import DATA
-from .quantity import Number
-from .tables import parse_rows, read, wrong
-from .verdict import to_json_number
+from cost_guard.prices import DATA
+from cost_guard.verdict import to_json_number
+from strict.numbers import Number
+from strict.toml import parse_rows, read, wrong
 
 Status = Literal["reproduces", "reproduces-if", "contradicts", "unverifiable"]
 Exact = Annotated[Decimal, Number()]

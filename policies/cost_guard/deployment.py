@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from .errors import STACK_PREFIX, ScenarioError, parse_baseline, parse_scenario
-from .evaluate import evaluate
-from .prices import Catalogue
-from .scenario import Baseline, Scenario
-from .usage import Usage
-from .verdict import Verdict
-from .waivers import NO_WAIVERS, Waivers, apply
+from cost_guard.errors import STACK_PREFIX, ScenarioError, parse_baseline, parse_scenario
+from cost_guard.evaluate import evaluate
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.usage import Usage
+from cost_guard.verdict import Verdict
+from cost_guard.waivers import NO_WAIVERS, Waivers, apply
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from .fleet import FORM_MODELS, Candidate, LadderNode
-from .places import Lines, key_of
-from .quantity import shown
-from .scenario import Baseline, Route, Scenario
+from cost_guard.fleet import FORM_MODELS, Candidate, LadderNode
+from cost_guard.scenario import Baseline, Route, Scenario
+from strict.numbers import shown
+from strict.places import Lines, key_of
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""

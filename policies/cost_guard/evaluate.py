@@ -7,19 +7,19 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from . import montecarlo, notes, reasons, wording
-from .breakeven import to_decimal
-from .capacity import utilisation
-from .case import Case, Rung, case_of, displaced_words, money, rungs
-from .errors import ScenarioError
-from .fleet import LadderFleet
-from .horizon import project
-from .inputs import inputs
-from .managed import ManagedPrice, managed_price
-from .prices import Catalogue
-from .scenario import Baseline, Scenario
-from .usage import Usage
-from .verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Tco, Verdict, worst
+from cost_guard import montecarlo, notes, reasons, wording
+from cost_guard.breakeven import to_decimal
+from cost_guard.capacity import utilisation
+from cost_guard.case import Case, Rung, case_of, displaced_words, money, rungs
+from cost_guard.errors import ScenarioError
+from cost_guard.fleet import LadderFleet
+from cost_guard.horizon import project
+from cost_guard.inputs import inputs
+from cost_guard.managed import ManagedPrice, managed_price
+from cost_guard.prices import Catalogue
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.usage import Usage
+from cost_guard.verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Tco, Verdict, worst
 
 NOT_RENTED = frozenset({"local", "existing"})
 """Clouds where no bill grows with an old price or a guessed volume. The capability BILLS_NOTHING says more: an hour

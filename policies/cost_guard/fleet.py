@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from .fields import Name, NodeCount, Section, Usd, UsdAboveZero
-from .quantity import Number, Whole, refuse, shown
+from strict.fields import Name, NodeCount, Section, Usd, UsdAboveZero
+from strict.numbers import Number, Whole, refuse, shown
 
 TokensPerSecond = Annotated[
     Decimal, Number(above="0", at_most="1e9", hint="what one node serves, input and output blended, e.g. 4759")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from .case import Case
-from .mix import Sunk, Terms
+from cost_guard.case import Case
+from cost_guard.mix import Sunk, Terms
 
 _PRECISION = Context(prec=60)
 """Volumes, prices and discounts of a month: exact where they terminate within 60 digits."""

@@ -6,12 +6,12 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from .case import Rung
-from .managed import ManagedPrice
-from .mix import extra_spare_nodes
-from .scenario import Baseline, Scenario
-from .usage import Usage
-from .verdict import UNKNOWN, Input
+from cost_guard.case import Rung
+from cost_guard.managed import ManagedPrice
+from cost_guard.mix import extra_spare_nodes
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.usage import Usage
+from cost_guard.verdict import UNKNOWN, Input
 
 
 def inputs(

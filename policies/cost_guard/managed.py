@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 
-from .prices import Catalogue, ManagedModel
-from .scenario import Scenario
+from cost_guard.prices import Catalogue, ManagedModel
+from cost_guard.scenario import Scenario
 
 SUGGESTIONS = 3
 

@@ -13,10 +13,10 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
-from . import wording
-from .breakeven import Staircase, to_decimal
-from .prices import Price
-from .scenario import Baseline
+from cost_guard import wording
+from cost_guard.breakeven import Staircase, to_decimal
+from cost_guard.prices import Price
+from cost_guard.scenario import Baseline
 
 
 @dataclass(frozen=True)

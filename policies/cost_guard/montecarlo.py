@@ -15,9 +15,9 @@ from fractions import Fraction
 from math import isinf
 from typing import TYPE_CHECKING
 
-from .breakeven import Staircase
-from .case import Case
-from .quantity import NORMAL_P90
+from cost_guard.breakeven import Staircase
+from cost_guard.case import Case
+from strict.numbers import NORMAL_P90
 
 if TYPE_CHECKING:
     import numpy as np

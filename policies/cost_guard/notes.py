@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from . import mix, wording
-from .breakeven import to_decimal
-from .capacity import HOURS_PER_MONTH
-from .case import Case, Rung, money, volume_words
-from .fleet import Fleet, LadderFleet
-from .prices import Catalogue, Price
-from .scenario import Scenario
+from cost_guard import mix, wording
+from cost_guard.breakeven import to_decimal
+from cost_guard.capacity import HOURS_PER_MONTH
+from cost_guard.case import Case, Rung, money, volume_words
+from cost_guard.fleet import Fleet, LadderFleet
+from cost_guard.prices import Catalogue, Price
+from cost_guard.scenario import Scenario
 
 
 def notes(

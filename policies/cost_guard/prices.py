@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from . import wording
-from .capacity import HOURS_PER_MONTH
-from .quantity import Number, Whole, refuse, shown
-from .tables import CatalogueError, Row, read, read_rows, wrong
+from cost_guard import wording
+from cost_guard.capacity import HOURS_PER_MONTH
+from strict.numbers import Number, Whole, refuse, shown
+from strict.toml import CatalogueError, Row, read, read_rows, wrong
 
 DATA = Path(__file__).parent / "data"
 PRICES, THROUGHPUT, MANAGED = "prices.toml", "throughput.toml", "managed.toml"

@@ -7,16 +7,16 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from . import wording
-from .breakeven import Staircase, to_decimal
-from .capacity import peak_tokens_per_second, placement
-from .case import Case, Rung, displaced_words, money, volume_words
-from .fleet import LadderFleet
-from .managed import ManagedPrice
-from .prices import MANAGED, PRICES, ManagedModel, Price
-from .scenario import Baseline, Scenario
-from .verdict import BreakEven, Level, Reason, worst
-from .wording import DOWN, UP, per_million, usd
+from cost_guard import wording
+from cost_guard.breakeven import Staircase, to_decimal
+from cost_guard.capacity import peak_tokens_per_second, placement
+from cost_guard.case import Case, Rung, displaced_words, money, volume_words
+from cost_guard.fleet import LadderFleet
+from cost_guard.managed import ManagedPrice
+from cost_guard.prices import MANAGED, PRICES, ManagedModel, Price
+from cost_guard.scenario import Baseline, Scenario
+from cost_guard.verdict import BreakEven, Level, Reason, worst
+from cost_guard.wording import DOWN, UP, per_million, usd
 
 FRESH_DAYS, STALE_DAYS = 90, 180
 YOUNG_FLEET_DAYS = 30

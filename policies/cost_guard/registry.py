@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .verdict import CODES
+from cost_guard.verdict import CODES
 
 FLEET_CODES = CODES
 """The codes of the verdict: each is judged on the inputs of the Fleet."""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .fields import Day, Flag, Name, NodeCount, Section, Share, Usd, UsdAboveZero, without_null
-from .fleet import FORMS, Fleet, fleet_forms
-from .quantity import Number, Whole, refuse, shown
+from cost_guard.fleet import FORMS, Fleet, fleet_forms
+from strict.fields import Day, Flag, Name, NodeCount, Section, Share, Usd, UsdAboveZero, without_null
+from strict.numbers import Number, Whole, refuse, shown
 
 if TYPE_CHECKING:
-    from .usage import Usage
+    from cost_guard.usage import Usage
 
 Sigma = Annotated[Decimal, Number(at_least="0", at_most="5", hint="the sigma of a log-normal, 0 for certainty")]
 UsdPerMillion = Annotated[

@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from . import wording
-from .capacity import HOURS_PER_MONTH
-from .errors import ScenarioError, parse
-from .fields import Day, Name, Section, Share
-from .quantity import NORMAL_P90, Number, Whole, refuse
-from .scenario import PeakToMean, Sigma, TokensPerMonth, plain
+from cost_guard import wording
+from cost_guard.capacity import HOURS_PER_MONTH
+from cost_guard.errors import ScenarioError, parse
+from cost_guard.scenario import PeakToMean, Sigma, TokensPerMonth, plain
+from strict.fields import Day, Name, Section, Share
+from strict.numbers import NORMAL_P90, Number, Whole, refuse
 
 WINDOW_DAYS = 30
 MINIMUM_DAYS = 14

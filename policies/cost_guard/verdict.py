@@ -9,10 +9,10 @@ from decimal import Context, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from . import wording
+from cost_guard import wording
 
 if TYPE_CHECKING:
-    from .case import Case
+    from cost_guard.case import Case
 
 
 @dataclass(frozen=True)

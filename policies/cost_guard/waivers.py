@@ -19,13 +19,14 @@ from pathlib import Path
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from . import strict_yaml, wording
-from .fields import Day, Name, Section, UsdAboveZero
-from .places import Lines, told
-from .quantity import refuse, shown
-from .registry import FLEET_CODES, MANDATORY, NEVER_WAIVED
-from .tables import Text
-from .verdict import Level, Reason, Verdict, worst
+from cost_guard import wording
+from cost_guard.registry import FLEET_CODES, MANDATORY, NEVER_WAIVED
+from cost_guard.verdict import Level, Reason, Verdict, worst
+from strict import yaml as strict_yaml
+from strict.fields import Day, Name, Section, UsdAboveZero
+from strict.numbers import refuse, shown
+from strict.places import Lines, told
+from strict.toml import Text
 
 WAIVERS_VARIABLE = "CROSSOVER_WAIVERS"
 """Set to a path, it names the file in place of waivers.yaml at the project's root."""

@@ -14,7 +14,6 @@ from cost_guard.capacity import HOURS_PER_MONTH
 from cost_guard.prices import Catalogue
 from cost_guard.reasons import age_of_price
 from cost_guard.verdict import Level
-
 from providers.base import Offer
 from providers.preflight import Check, Grade
 from scripts.crossover.clouds import Answer

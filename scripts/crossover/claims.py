@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
+from rich.text import Text
+
 from cost_guard import wording
 from cost_guard.claims import Checked, load_claims
 from cost_guard.prices import CatalogueError
-from rich.text import Text
-
 from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table
 
 _SIZES = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"))

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import typer
+
 from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.fleet import LadderFleet
 from cost_guard.prices import CatalogueError, load_catalogue
-
 from providers import registry
 from providers.base import Candidate, Capability, Cloud, Offer
 from providers.preflight import Check, Grade, Plan

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cost_guard import wording
 from rich.text import Text
 
+from cost_guard import wording
 from providers.base import GATEWAY_ROLE
 from scripts.crossover.judging import verdict
 from scripts.crossover.output import console, emit_json, styled, table

@@ -8,7 +8,6 @@ from cost_guard.errors import ScenarioError
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.verdict import Verdict
 from cost_guard.waivers import WaiverError, load_waivers
-
 from scripts.crossover.preview.evaluation import Gate, evaluate_side
 from scripts.crossover.preview.source import Tree, config_path
 from scripts.crossover.stack import REPOSITORY, StackError, project

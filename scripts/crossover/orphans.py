@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from cost_guard.prices import Catalogue, load_catalogue
 
+from cost_guard.prices import Catalogue, load_catalogue
 from providers import registry
 from providers.base import Machine, MachineState
 from providers.errors import CloudError, TerminateFailed

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import typer
-from cost_guard.verdict import CANNOT_EVALUATE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from cost_guard.verdict import CANNOT_EVALUATE
 
 STYLES = {
     "PASS": "bold green",

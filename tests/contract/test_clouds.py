@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cost_guard.capacity import SMALLER_THAN_REGIONS
-from cost_guard.evaluate import NOT_RENTED
 from paramiko import Ed25519Key
 
+from cost_guard.capacity import SMALLER_THAN_REGIONS
+from cost_guard.evaluate import NOT_RENTED
 from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
 from providers.contact import WrongHostKey, answers_ssh
 from providers.errors import InvalidRequest, NotFound

@@ -5,10 +5,9 @@ from importlib import import_module
 from pulumi_policy import Policy
 
 from cost_guard.registry import MANDATORY
-
-from .advisories import Advisories, WaiversShown
-from .rule import Rule
-from .stack_rule import StackRule
+from cost_guard.rules.advisories import Advisories, WaiversShown
+from cost_guard.rules.rule import Rule
+from cost_guard.rules.stack_rule import StackRule
 
 
 def rules() -> list[Rule | StackRule]:

@@ -15,13 +15,12 @@ from pulumi_policy import (
 )
 
 from cost_guard.registry import ADVISORY, FLEET_CODES, WAIVERS
+from cost_guard.rules.fleet_rule import FLEET_TYPE, Failure, judge
+from cost_guard.rules.rule import DOCS, Rule, seen, standing_day, standing_waivers
+from cost_guard.rules.self_check import STACK_TYPE
+from cost_guard.rules.stack_rule import StackRule
 from cost_guard.verdict import Level
 from cost_guard.waivers import WaiverError, stack_of, unused_words
-
-from .fleet_rule import FLEET_TYPE, Failure, judge
-from .rule import DOCS, Rule, seen, standing_day, standing_waivers
-from .self_check import STACK_TYPE
-from .stack_rule import StackRule
 
 
 class Advisories(ResourceValidationPolicy):

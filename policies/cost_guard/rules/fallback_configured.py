@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from pulumi_policy import ResourceValidationArgs, Severity
 
-from .fleet_rule import FLEET_TYPE, Failure, judge
-from .rule import NoConfig, rule
+from cost_guard.rules.fleet_rule import FLEET_TYPE, Failure, judge
+from cost_guard.rules.rule import NoConfig, rule
 
 GATEWAY_TYPE = "crossover:index:Gateway"
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi_policy import ResourceValidationArgs, Severity
 
+from cost_guard.rules.rule import Finding, Rule
 from cost_guard.verdict import CODES, RULES, Level, Verdict
-
-from .rule import Finding, Rule
 
 if TYPE_CHECKING:
     from cost_guard.fleet import Fleet
@@ -32,14 +31,14 @@ class Failure:
 
 def judge(args: ResourceValidationArgs) -> Verdict | Failure:
     """`gate.judge`: never raises."""
-    from . import gate
+    from cost_guard.rules import gate
 
     return gate.judge(args)
 
 
 def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
     """`gate.fleet`. Raises UnknownValueError and CannotJudge."""
-    from . import gate
+    from cost_guard.rules import gate
 
     return gate.fleet(args)
 

@@ -22,12 +22,11 @@ from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.fleet import Fleet, QuotationFleet
 from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
 from cost_guard.reasons import STALE_DAYS
+from cost_guard.rules.fleet_rule import Failure
+from cost_guard.rules.rule import TODAY_VARIABLE, CannotJudge, standing_day, standing_waivers, unwrapped
 from cost_guard.usage import parse_usage
 from cost_guard.verdict import Verdict
 from cost_guard.waivers import WaiverError
-
-from .fleet_rule import Failure
-from .rule import TODAY_VARIABLE, CannotJudge, standing_day, standing_waivers, unwrapped
 
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""

@@ -14,7 +14,7 @@ from pulumi_policy import ResourceValidationArgs, Severity
 from pulumi_policy.proxy import UnknownValueError
 from pydantic import Field
 
-from .rule import NoConfig, rule
+from cost_guard.rules.rule import NoConfig, rule
 
 NODE_TYPE = "gpucloud:index:Node"
 MOST = 1 / 64

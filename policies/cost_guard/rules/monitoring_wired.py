@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pulumi_policy import PolicyResource, Severity
 
-from .fleet_rule import FLEET_TYPE
-from .stack_rule import StackRule
+from cost_guard.rules.fleet_rule import FLEET_TYPE
+from cost_guard.rules.stack_rule import StackRule
 
 INSTALL_TYPE = "gpucloud:index:Install"
 NODE_TYPES = ("gpucloud:index:Node", "crossover:aws:Node")

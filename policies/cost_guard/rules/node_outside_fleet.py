@@ -20,8 +20,8 @@ from typing import Any
 from pulumi_policy import ResourceValidationArgs, Severity
 from pulumi_policy.proxy import UnknownValueError
 
-from .fleet_rule import FLEET_TYPE
-from .rule import rule, unwrapped
+from cost_guard.rules.fleet_rule import FLEET_TYPE
+from cost_guard.rules.rule import rule, unwrapped
 
 NODE_TYPE = "gpucloud:index:Node"
 GATEWAY_TYPE = "crossover:index:Gateway"

@@ -11,7 +11,7 @@ from typing import Any
 
 from pulumi_policy import ResourceValidationArgs, Severity
 
-from .rule import rule
+from cost_guard.rules.rule import rule
 
 NODE_TYPE = "gpucloud:index:Node"
 OWNER = ("project", "stack", "key", "role", "generation")

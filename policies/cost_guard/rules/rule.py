@@ -29,10 +29,10 @@ from pulumi_policy.proxy import UnknownValueError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from cost_guard.places import Place
 from cost_guard.registry import NEVER_WAIVED
 from cost_guard.verdict import Level
 from cost_guard.waivers import WaiverError, Waivers, load_waivers
+from strict.places import Place
 
 TODAY_VARIABLE = "CROSSOVER_TODAY"
 """Set to YYYY-MM-DD, it stands in for the clock."""

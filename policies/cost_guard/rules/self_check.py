@@ -13,8 +13,7 @@ from typing import Any
 from pulumi_policy import EnforcementLevel, ResourceValidationArgs, Severity
 
 from cost_guard.registry import MANDATORY
-
-from .rule import rule
+from cost_guard.rules.rule import rule
 
 CODE = "self-check"
 STACK_TYPE = "pulumi:pulumi:Stack"

@@ -28,8 +28,8 @@ from pulumi_policy.deserialize import deserialize_properties
 from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 from pydantic import ValidationError
 
-from . import self_check
-from .rule import NoConfig, config_lines, looks_at
+from cost_guard.rules import self_check
+from cost_guard.rules.rule import NoConfig, config_lines, looks_at
 
 _Base: Any = policy._PolicyAnalyzerServicer
 proto: Any = policy.proto  # type: ignore[attr-defined]
@@ -150,7 +150,7 @@ class Servicer(_Server):
 
 def _warm_up() -> None:
     """The engine starts the program now: on another core, the pack loads what the first verdict needs."""
-    from . import gate
+    from cost_guard.rules import gate
 
     gate.warm_up()
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from pulumi_policy import ResourceValidationArgs, Severity
 from pydantic import Field
 
-from .fleet_rule import FLEET_TYPE, fleet
-from .rule import NoConfig, rule
+from cost_guard.rules.fleet_rule import FLEET_TYPE, fleet
+from cost_guard.rules.rule import NoConfig, rule
 
 if TYPE_CHECKING:
     from cost_guard.prices import Catalogue

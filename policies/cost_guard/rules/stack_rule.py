@@ -15,10 +15,9 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
-from cost_guard.places import Place
+from cost_guard.rules.rule import DOCS, NODES, settle
 from cost_guard.verdict import Level
-
-from .rule import DOCS, NODES, settle
+from strict.places import Place
 
 StackCheck = Callable[[list[PolicyResource]], Iterable[tuple[str, str]]]
 """The stack's resources → URN and complaint, a pair each."""

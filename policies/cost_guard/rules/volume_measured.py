@@ -2,7 +2,7 @@
 
 from pulumi_policy import Severity
 
-from .fleet_rule import fleet_rule
+from cost_guard.rules.fleet_rule import fleet_rule
 
 RULE = fleet_rule(
     "volume-measured",

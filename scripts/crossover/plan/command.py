@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
+
 from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError, parse_baseline, within
 from cost_guard.prices import CatalogueError, load_catalogue
 from cost_guard.scenario import Baseline
 from cost_guard.verdict import RULES, Level, Reason, Verdict, worst
-from rich.console import Console
-
 from scripts.crossover.day import Today, day
 from scripts.crossover.judging import judged
 from scripts.crossover.output import cannot_evaluate, console, emit_json

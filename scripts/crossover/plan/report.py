@@ -7,16 +7,16 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from cost_guard import wording
 from cost_guard.breakeven import to_decimal
 from cost_guard.case import Case, displaced_words, money
 from cost_guard.evaluate import MANAGED_BELOW_USD, OPTIMISE_TO_USD
 from cost_guard.montecarlo import Swing, tornado
 from cost_guard.verdict import Level, Tco, Verdict
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from scripts.crossover.output import right_aligned, styled, table
 from scripts.crossover.plan.words import NAMES, compact_usd, crossover_words
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from cost_guard import wording
-
 from scripts.crossover.preview.evaluation import Side
 
 UNKNOWN = "not known"

@@ -14,13 +14,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from cost_guard.places import Place
-from cost_guard.rules import policies
 from pulumi_policy import EnforcementLevel, StackValidationPolicy
 
+from cost_guard.rules import policies
 from scripts.crossover.preview.events import Mandatory, Run, read
 from scripts.crossover.preview.scrub import Scrubber
 from scripts.crossover.stack import REPOSITORY, StackError, pulumi
+from strict.places import Place
 
 DEADLINE_S = 1800.0
 """A pack with a wrong virtual environment hangs the engine for ever."""

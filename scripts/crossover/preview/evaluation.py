@@ -14,7 +14,6 @@ from cost_guard.prices import Catalogue
 from cost_guard.scenario import Baseline, Scenario
 from cost_guard.verdict import Verdict
 from cost_guard.waivers import NO_WAIVERS, Waivers, fleet_urn
-
 from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config
 from stacks.documents import usage_path

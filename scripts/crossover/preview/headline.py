@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cost_guard import wording
-
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comparison import saved_usd_per_month
 from scripts.crossover.preview.evaluation import Side

@@ -12,18 +12,17 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from cost_guard import wording
-from cost_guard.places import Place
 from cost_guard.prices import MANAGED, PRICES, THROUGHPUT
 from cost_guard.registry import ADVISORY, WAIVERS
 from cost_guard.rules import rules
 from cost_guard.rules.rule import NODES
 from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
-
 from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.events import PACK, Run, Violation
 from scripts.crossover.preview.flip import Flip
+from strict.places import Place
 
 WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts."""

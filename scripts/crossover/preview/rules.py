@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from cost_guard.rules import policies
 from cost_guard.rules.rule import DOCS
 from cost_guard.verdict import RULES
-
 from scripts.crossover.preview.review import CONFIGURATION, OWN_BASELINE, OWN_RULES, SHOWN_BY_THE_PACK
 
 HOW_TO = "docs/howto/pull-requests.md"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
-from cost_guard.waivers import WaiverError, load_waivers
 from rich.text import Text
 
+from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
+from cost_guard.waivers import WaiverError, load_waivers
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import console, emit_json, styled
 from scripts.crossover.preview import comment, junit, report, rules, sarif

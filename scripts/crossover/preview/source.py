@@ -11,10 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cost_guard import strict_yaml
-from cost_guard.places import Lines, Place, told
-
 from stacks.settings import NAMESPACE
+from strict import yaml as strict_yaml
+from strict.places import Lines, Place, told
 
 MOST_BYTES = 256 * 1024
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from cost_guard.tables import AnyRow, parse_rows
 from tomlkit.items import Table
 
 from scripts.crossover.prices.diff import Change
+from strict.toml import AnyRow, parse_rows
 
 SEEN = ("date", "source", "kind", "note")
 """What a price that was looked up again says anew, though it has not moved."""

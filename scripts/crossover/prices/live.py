@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from cost_guard.capacity import HOURS_PER_MONTH
 from cost_guard.prices import Price
-
 from providers import registry
 from providers.base import Capability, Offer
 from providers.errors import CloudError, InvalidRequest, Unauthorized

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from cost_guard import prices
 
 Folder = Annotated[

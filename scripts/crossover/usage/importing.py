@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
+
 from cost_guard import wording
 from cost_guard.errors import ScenarioError
 from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
-
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate
 from scripts.crossover.usage import show

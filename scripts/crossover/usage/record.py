@@ -11,8 +11,8 @@ from functools import lru_cache
 from math import isfinite, nan
 from typing import Any
 
-from cost_guard.places import told, where
-from cost_guard.quantity import shown
+from strict.numbers import shown
+from strict.places import told, where
 
 MOST_TOKENS = 10**16
 """More in one record is a slip: it is the most that a scenario takes as a whole month."""

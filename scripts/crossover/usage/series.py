@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 
 from cost_guard.usage import DayOfTokens, listed
-
 from scripts.crossover.usage.record import LOGGED, BadExport, Empty, Place, Record
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

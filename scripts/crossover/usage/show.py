@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
+
 from cost_guard import wording
 from cost_guard.errors import ScenarioError
 from cost_guard.usage import Usage
-from rich.text import Text
-
 from scripts.crossover.output import cannot_evaluate, console, emit_json, table
 from scripts.crossover.usage.file import PEAKS
 from stacks.documents import usage_in

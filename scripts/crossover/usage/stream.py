@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cost_guard import wording
-
 from scripts.crossover.usage.record import BadExport, Place
 
 CHUNK = 1 << 20

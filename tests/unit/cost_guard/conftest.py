@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cost_guard.errors import parse_baseline, parse_scenario
 from cost_guard.prices import Catalogue, load_catalogue
 from cost_guard.rules import fallback_configured, gate, node_outside_fleet, rule, self_check

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from cost_guard.claims import Checked, FormulaError, compute, load_claims
 from cost_guard.prices import CatalogueError
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError
 from cost_guard.prices import Catalogue

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from cost_guard import reasons
 from cost_guard.errors import ScenarioError
 from cost_guard.evaluate import evaluate

@@ -9,6 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cost_guard.breakeven import Staircase
 from cost_guard.case import Case
 from cost_guard.errors import parse_scenario
@@ -17,8 +20,6 @@ from cost_guard.horizon import project
 from cost_guard.mix import NOTHING_OWED, Sunk, Terms
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Scenario
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 Build = Callable[..., Scenario]
 

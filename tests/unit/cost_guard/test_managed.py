@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from cost_guard.errors import parse_scenario
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import Catalogue, ManagedModel

@@ -10,6 +10,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cost_guard.breakeven import Staircase
 from cost_guard.errors import parse_baseline, parse_scenario
 from cost_guard.evaluate import evaluate
@@ -17,9 +20,6 @@ from cost_guard.mix import Sunk, Terms, against_unsunk, best_displaced, extra_sp
 from cost_guard.prices import Catalogue, Price
 from cost_guard.scenario import Baseline, Scenario
 from cost_guard.verdict import Verdict
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.unit.cost_guard.test_breakeven import probes, staircases
 
 Plain = Callable[..., dict[str, Any]]

@@ -13,6 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]
+    __cpu_dispatch__,
+    __cpu_features__,
+)
+
 from cost_guard import montecarlo
 from cost_guard.breakeven import Staircase
 from cost_guard.case import Case
@@ -21,12 +28,6 @@ from cost_guard.horizon import project
 from cost_guard.montecarlo import bands, simulate, stable_volumes, tornado
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Scenario
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]
-    __cpu_dispatch__,
-    __cpu_features__,
-)
 
 Build = Callable[..., Scenario]
 CERTAIN = {"volume": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}

@@ -14,11 +14,12 @@ from typing import Any
 import grpc
 import pytest
 import yaml
-from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
-from cost_guard.scenario import Scenario
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
+
+from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
+from cost_guard.scenario import Scenario
 
 PACK = Path(__file__).parents[3] / "policies"
 FLEET = "crossover:index:Fleet"

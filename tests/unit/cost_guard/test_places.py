@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cost_guard import strict_yaml
-from cost_guard.errors import ScenarioError, within
-from cost_guard.places import Lines, key_of, place_of, told
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cost_guard.errors import ScenarioError, within
+from strict import yaml as strict_yaml
+from strict.places import Lines, key_of, place_of, told
 
 TEXT = """\
 # a comment

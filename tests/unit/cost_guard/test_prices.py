@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from cost_guard.mix import effective_usd_per_month
-from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, Price, check_dates, load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cost_guard.mix import effective_usd_per_month
+from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, Price, check_dates, load_catalogue
 
 LOCK = Path(__file__).parents[3] / "requirements" / "litellm.txt"
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
+
 from cost_guard import reasons, rules
 from cost_guard.deployment import parse_deployment
 from cost_guard.errors import parse_scenario
@@ -18,9 +21,6 @@ from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
 from cost_guard.rules import gate, node_outside_fleet, policies, rule
 from cost_guard.scenario import Scenario
 from cost_guard.verdict import CODES, Level, Reason, explain
-from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
-from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
-
 from tests.support.rules import FLEET_URN, STACK, args
 from tests.support.rules import reports as asked
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
 from cost_guard.fleet import LadderFleet, QuotationFleet, SkuFleet
 

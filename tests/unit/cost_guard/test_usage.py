@@ -10,6 +10,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cost_guard.deployment import parse_deployment
 from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.evaluate import evaluate
@@ -18,9 +21,6 @@ from cost_guard.rules import gate
 from cost_guard.rules.fleet_rule import Failure
 from cost_guard.usage import DayOfTokens, Source, Usage, estimated_peak, measure, parse_usage, quantile, volume_sigma
 from cost_guard.verdict import Level
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.support.rules import FLEET_URN
 
 LAST = date(2026, 11, 21)

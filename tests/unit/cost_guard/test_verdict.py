@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
+
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import Catalogue
 from cost_guard.scenario import Baseline, Scenario

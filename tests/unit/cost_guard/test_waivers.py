@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import load_catalogue
 from cost_guard.registry import MANDATORY, NEVER_WAIVED
@@ -27,8 +30,6 @@ from cost_guard.waivers import (
     load_waivers,
     parse_waivers,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 TODAY = date(2026, 11, 22)
 URN = fleet_urn("prod-eu")

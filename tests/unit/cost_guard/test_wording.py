@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from cost_guard import wording
 from cost_guard.wording import DOWN, UP
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard.prices import DATA, load_catalogue
 from typer.testing import CliRunner
 
+from cost_guard.prices import DATA, load_catalogue
 from scripts.crossover.__main__ import app
 
 FLEET = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard.prices import DATA, load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from cost_guard.prices import DATA, load_catalogue
 from scripts.crossover import bench
 from scripts.crossover.__main__ import app
 from scripts.crossover.load import Load, Measured, Sample, rates

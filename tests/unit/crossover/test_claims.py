@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard.claims import load_claims
-from cost_guard.prices import CatalogueError
 from typer.testing import CliRunner
 
+from cost_guard.claims import load_claims
+from cost_guard.prices import CatalogueError
 from scripts.crossover import claims
 from scripts.crossover.__main__ import app
 

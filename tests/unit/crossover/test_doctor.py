@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard.prices import CatalogueError, load_catalogue
 from typer.testing import CliRunner
 
+from cost_guard.prices import CatalogueError, load_catalogue
 from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
 from providers.preflight import Check, Grade

@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cost_guard.prices import load_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from cost_guard.prices import load_catalogue
 from providers.base import Machine, MachineState
 from providers.errors import Incomplete, Unauthorized, Unavailable
 from scripts.crossover import orphans

@@ -17,15 +17,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from typer.testing import CliRunner
+
 from cost_guard.breakeven import Staircase
 from cost_guard.errors import parse_scenario
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import load_catalogue
 from cost_guard.verdict import Verdict
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
-from typer.testing import CliRunner
-
 from scripts.crossover.__main__ import app
 from scripts.crossover.plan.charts import CHARTS, probability, staircase, tco, tornado, write
 from scripts.crossover.plan.charts.canvas import DARK, DPI, HEIGHT, LIGHT, WIDTH, Theme, figure_of, render

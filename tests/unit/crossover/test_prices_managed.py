@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard.prices import load_catalogue
 
+from cost_guard.prices import load_catalogue
 from scripts.crossover.prices import litellm
 
 TABLE: dict[str, Any] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard.prices import DATA, load_catalogue
 
+from cost_guard.prices import DATA, load_catalogue
 from providers import registry
 from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable

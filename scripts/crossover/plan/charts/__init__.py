@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cost_guard.verdict import Verdict
-
 from scripts.crossover.plan.charts import probability, staircase, tco, tornado
 from scripts.crossover.plan.charts.canvas import DARK, LIGHT, Chart, render
 

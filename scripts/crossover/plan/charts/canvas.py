@@ -16,7 +16,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from cost_guard import wording
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -24,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
+from cost_guard import wording
 from scripts.crossover.plan.words import compact_usd
 
 WIDTH, HEIGHT = 8.0, 4.5

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, isinf
 
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
 from cost_guard import wording
 from cost_guard.breakeven import to_decimal
 from cost_guard.case import Case
 from cost_guard.montecarlo import needed_volumes
 from cost_guard.reasons import EVEN_ODDS, LIKELY
 from cost_guard.verdict import Verdict
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
-
 from scripts.crossover.plan.charts.canvas import Chart, Theme, above, beside, volume_axis
 from scripts.crossover.plan.words import compact_tokens
 

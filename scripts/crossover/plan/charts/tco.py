@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
 from cost_guard import wording
 from cost_guard.case import Case
 from cost_guard.horizon import project
 from cost_guard.verdict import Verdict
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
-
 from scripts.crossover.plan.charts.canvas import Chart, Theme, beside, label_ends, money_axis
 from scripts.crossover.plan.words import compact_usd, crossover_words
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from matplotlib.axes import Axes
+
 from cost_guard import wording
 from cost_guard.case import Case
 from cost_guard.montecarlo import tornado
 from cost_guard.verdict import Verdict
-from matplotlib.axes import Axes
-
 from scripts.crossover.plan.charts.canvas import Chart, Theme, above, backed, money_axis
 from scripts.crossover.plan.words import NAMES, compact_tokens, compact_usd
 

@@ -9,18 +9,17 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from cost_guard.scenario import Baseline
-from cost_guard.waivers import parse_waivers
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cost_guard.scenario import Baseline
+from cost_guard.waivers import parse_waivers
 from scripts.crossover.preview import junit, report, rules, sarif
 from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.comment import render
 from scripts.crossover.preview.events import PACK, Run, Violation
 from scripts.crossover.preview.review import OWN_BASELINE, Outcome, Review
-
-from .conftest import Project, config
+from tests.unit.crossover.preview.conftest import Project, config
 
 Reviewed = Callable[..., Review]
 

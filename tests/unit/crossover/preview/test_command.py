@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cost_guard.prices import CatalogueError
 from typer.testing import CliRunner
 
+from cost_guard.prices import CatalogueError
 from scripts.crossover.__main__ import app
 from scripts.crossover.preview import run as command
 from scripts.crossover.preview.events import Run
 from scripts.crossover.preview.source import config_path
 from scripts.crossover.stack import REPOSITORY
-
-from .conftest import TODAY, Project, config
+from tests.unit.crossover.preview.conftest import TODAY, Project, config
 
 FILES = {"comment.md", "report.json", "junit.xml", "sarif.json"}
 Invoke = Callable[..., Any]

@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
-from cost_guard.waivers import Waivers, parse_waivers
 
+from cost_guard.waivers import Waivers, parse_waivers
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
 from scripts.crossover.preview.events import Change, Run, Violation
 from scripts.crossover.preview.headline import headline, lead
 from scripts.crossover.preview.review import Outcome, Review
 from scripts.crossover.stack import REPOSITORY
-
-from .conftest import QUOTED, config
+from tests.unit.crossover.preview.conftest import QUOTED, config
 
 Reviewed = Callable[..., Review]
 NODE = "urn:pulumi:prod::crossover::crossover:index:Fleet$gpucloud:index:Node::a"

@@ -12,8 +12,7 @@ from scripts.crossover.preview.scrub import Scrubber
 from scripts.crossover.stack import StackError
 from tests.support.eventually import eventually
 from tests.support.processes import alive
-
-from .conftest import TODAY
+from tests.unit.crossover.preview.conftest import TODAY
 
 
 @pytest.fixture

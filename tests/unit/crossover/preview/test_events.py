@@ -6,12 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from cost_guard.verdict import REFUSAL, explain
 
+from cost_guard.verdict import REFUSAL, explain
 from scripts.crossover.preview.engine import mandatory_rules, weakened_by
 from scripts.crossover.preview.events import Change, Mandatory, read
-
-from .conftest import Project, config
+from tests.unit.crossover.preview.conftest import Project, config
 
 FLEET = "urn:pulumi:prod::crossover::crossover:index:Fleet::fleet"
 RULES = Mandatory(frozenset({"break-even", "capacity"}), frozenset({"whole-stack"}))

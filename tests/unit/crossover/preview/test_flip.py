@@ -6,17 +6,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cost_guard.errors import parse_scenario
 from cost_guard.evaluate import evaluate
 from cost_guard.prices import ManagedModel, load_catalogue
 from cost_guard.scenario import Scenario
 from cost_guard.verdict import Level, Verdict
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from scripts.crossover.preview.flip import Flip, flips
-
-from .conftest import CERTAIN, TODAY
+from tests.unit.crossover.preview.conftest import CERTAIN, TODAY
 
 CATALOGUE = load_catalogue()
 

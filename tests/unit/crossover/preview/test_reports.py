@@ -14,9 +14,8 @@ import pytest
 from scripts.crossover.preview import junit, report, rules, sarif
 from scripts.crossover.preview.events import Run, Violation
 from scripts.crossover.preview.review import Review
-
-from .conftest import config
-from .test_comment import waiver, waivers
+from tests.unit.crossover.preview.conftest import config
+from tests.unit.crossover.preview.test_comment import waiver, waivers
 
 Reviewed = Callable[..., Review]
 PATH = "stacks/config/Pulumi.prod.yaml"

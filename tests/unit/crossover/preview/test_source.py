@@ -19,8 +19,7 @@ from scripts.crossover.preview.source import (
     parse_config,
     read_config,
 )
-
-from .conftest import Project, config
+from tests.unit.crossover.preview.conftest import Project, config
 
 PATH = "stacks/config/Pulumi.prod.yaml"
 

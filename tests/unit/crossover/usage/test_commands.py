@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
-from cost_guard.errors import ScenarioError
-from cost_guard.usage import parse_usage
 from typer.testing import CliRunner
 
+from cost_guard.errors import ScenarioError
+from cost_guard.usage import parse_usage
 from scripts.crossover.__main__ import app
 from scripts.crossover.usage.readers import prometheus
 from scripts.crossover.usage.record import BadExport

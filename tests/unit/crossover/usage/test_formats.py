@@ -10,10 +10,10 @@ from datetime import UTC, date, timedelta
 from typing import Any, BinaryIO, cast
 
 import pytest
-from cost_guard.usage import DayOfTokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cost_guard.usage import DayOfTokens
 from scripts.crossover.usage.readers import FORMATS, format_of
 from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export

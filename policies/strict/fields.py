@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from .quantity import Number, Whole, parse_day, parse_flag, refuse, shown
+from strict.numbers import Number, Whole, parse_day, parse_flag, refuse, shown
 
 Share = Annotated[Decimal, Number(at_least="0", at_most="1", hint="a share is between 0 and 1")]
 Usd = Annotated[Decimal, Number(at_least="0", at_most="1e9", hint="in USD")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .places import Lines, Place, told
+from strict.places import Lines, Place, told
 
 TAG = "tag:yaml.org,2002:"
 MOST_VALUES, DEEPEST = 20_000, 64

@@ -14,9 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from .fields import Day
-from .places import key_of, told
-from .quantity import refuse, shown
+from strict.fields import Day
+from strict.numbers import refuse, shown
+from strict.places import key_of, told
 
 HEADER = re.compile(r"""\s*\[\s*(?:"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<bare>[\w-]+))\s*\]""")
 
