@@ -2,7 +2,7 @@
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
-from cost_guard.rules import policies, server
+from cost_guard.pack import policies, server
 
 if __name__ == "__main__":
     server.install()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pulumi
 
+from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError
-from cost_guard.prices import CatalogueError, load_catalogue
-from cost_guard.verdict import explain
-from cost_guard.waivers import WaiverError, fleet_urn, load_waivers
+from cost_guard.scenario.waivers import WaiverError, fleet_urn, load_waivers
+from cost_guard.verdict.verdict import explain
 from providers.resources import Credentials
 from stacks.fleet import Fleet
 from stacks.gateway.component import HOST_PORTS, Gateway, certificate_names

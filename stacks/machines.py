@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from cost_guard.prices import load_catalogue
+from cost_guard.catalogue.catalogue import load_catalogue
 from providers import registry
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
 from providers.errors import InvalidRequest

@@ -17,14 +17,14 @@ from typing import Any, Literal
 import pulumi
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
-from cost_guard.deployment import Deployment, parse_deployment
 from cost_guard.errors import ScenarioError
-from cost_guard.fleet import LadderFleet
-from cost_guard.scenario import Baseline, Scenario
-from cost_guard.usage import Usage
+from cost_guard.scenario.documents import read_usage
+from cost_guard.scenario.fleet import LadderFleet
+from cost_guard.scenario.proposal import Deployment, parse_deployment
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.scenario.usage import Usage
 from providers import registry
 from providers.base import Capability
-from stacks.documents import read_usage
 from stacks.gateway.model import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
 from stacks.monitoring.model import MonitoringSettings
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from cost_guard.fleet import FORM_MODELS, Candidate, LadderNode
-from cost_guard.scenario import Baseline, Route, Scenario
+from cost_guard.scenario.fleet import FORM_MODELS, Candidate, LadderNode
+from cost_guard.scenario.scenario import Baseline, Route, Scenario
 from strict.numbers import shown
 from strict.places import Lines, key_of
 

@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.prices import THROUGHPUT, CatalogueError, Throughput, load_catalogue
+from cost_guard.catalogue.catalogue import THROUGHPUT, CatalogueError, Throughput, load_catalogue
 from scripts.crossover.day import Today, day
 from scripts.crossover.load import BenchError, Load, Measured, measure
 from scripts.crossover.output import cannot_evaluate, console, emit_json, table

@@ -10,10 +10,10 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from cost_guard import wording
-from cost_guard.capacity import HOURS_PER_MONTH
-from cost_guard.prices import Catalogue
-from cost_guard.reasons import age_of_price
-from cost_guard.verdict import Level
+from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
+from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.verdict.reasons import age_of_price
+from cost_guard.verdict.verdict import Level
 from providers.base import Offer
 from providers.preflight import Check, Grade
 from scripts.crossover.clouds import Answer
@@ -22,7 +22,7 @@ LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"
 """As scripts/bootstrap demands them."""
 PRICE_DRIFT = Decimal("0.05")
 """A live price further than this from the catalogue's makes the gate's verdict one on another deployment."""
-PRICES = "policies/cost_guard/data/prices.toml"
+PRICES = "policies/cost_guard/catalogue/data/prices.toml"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.claims import Checked, load_claims
-from cost_guard.prices import CatalogueError
+from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.catalogue.claims import Checked, load_claims
 from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table
 
 _SIZES = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"))

@@ -15,9 +15,9 @@ from urllib.request import getproxies, proxy_bypass
 
 import typer
 
+from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError, parse_scenario
-from cost_guard.fleet import LadderFleet
-from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.scenario.fleet import LadderFleet
 from providers import registry
 from providers.base import Candidate, Capability, Cloud, Offer
 from providers.preflight import Check, Grade, Plan

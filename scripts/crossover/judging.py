@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError
-from cost_guard.prices import CatalogueError, load_catalogue
-from cost_guard.verdict import Verdict
-from cost_guard.waivers import WaiverError, load_waivers
+from cost_guard.scenario.waivers import WaiverError, load_waivers
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.preview.evaluation import Gate, evaluate_side
 from scripts.crossover.preview.source import Tree, config_path
 from scripts.crossover.stack import REPOSITORY, StackError, project

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cost_guard.prices import Catalogue, load_catalogue
+from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from providers import registry
 from providers.base import Machine, MachineState
 from providers.errors import CloudError, TerminateFailed

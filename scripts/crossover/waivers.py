@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cost_guard.waivers import FILE, Status, Waiver, WaiverError, Waivers, load_waivers, read_waivers
+from cost_guard.scenario.waivers import FILE, Status, Waiver, WaiverError, Waivers, load_waivers, read_waivers
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate, console, emit_json, styled, table
 from scripts.crossover.stack import REPOSITORY, AsJson

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from cost_guard import montecarlo
+from cost_guard.arithmetic import montecarlo
+from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
-from cost_guard.scenario import Scenario
-from cost_guard.verdict import Verdict
+from cost_guard.scenario.scenario import Scenario
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Verdict
 
 TODAY = date(2026, 11, 22)
 REPEATS = 7
@@ -30,8 +30,8 @@ def main() -> None:
     assert many.case is not None
     draws = many.case
     rows = [
-        ("`import cost_guard.evaluate`", best(lambda: python("import cost_guard.evaluate"))),
-        ("the same and numpy", best(lambda: python("import cost_guard.evaluate, numpy"))),
+        ("`import cost_guard.verdict.judge`", best(lambda: python("import cost_guard.verdict.judge"))),
+        ("the same and numpy", best(lambda: python("import cost_guard.verdict.judge, numpy"))),
         ("a verdict, 10,000 draws", best(lambda: verdict(scenario()))),
         ("a verdict, 100,000 draws", best(lambda: verdict(scenario(draws=100_000)))),
         (

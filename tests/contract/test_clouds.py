@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from paramiko import Ed25519Key
 
-from cost_guard.capacity import SMALLER_THAN_REGIONS
-from cost_guard.evaluate import NOT_RENTED
+from cost_guard.arithmetic.capacity import SMALLER_THAN_REGIONS
+from cost_guard.verdict.judge import NOT_RENTED
 from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
 from providers.contact import WrongHostKey, answers_ssh
 from providers.errors import InvalidRequest, NotFound
@@ -52,7 +52,7 @@ def test_the_gate_knows_where_a_failure_domain_is_smaller_than_a_region(trial: T
     smaller = machine.failure_domain != f"{trial.cloud.name}/{trial.region}"
     assert (trial.cloud.name in SMALLER_THAN_REGIONS) == smaller, (
         f"{trial.cloud.name}: its domains are such as {machine.failure_domain}: "
-        f"{'add it to' if smaller else 'take it out of'} SMALLER_THAN_REGIONS in policies/cost_guard/capacity.py"
+        f"{'add it to' if smaller else 'take it out of'} SMALLER_THAN_REGIONS in cost_guard/arithmetic/capacity.py"
     )
 
 
@@ -65,7 +65,7 @@ def test_the_gate_knows_where_nothing_is_rented() -> None:
     """Machines that are owned, and those whose hour costs nothing: no bill grows there."""
     free = {Capability.OWNED, Capability.BILLS_NOTHING}
     known = {name for name in CLOUDS if cloud(name).capabilities & free}
-    assert known == NOT_RENTED, "policies/cost_guard/evaluate.py: NOT_RENTED must name the clouds of these capabilities"
+    assert known == NOT_RENTED, "cost_guard/verdict/judge.py: NOT_RENTED must name the clouds of these capabilities"
 
 
 def test_an_unknown_cloud_is_named_with_those_that_exist() -> None:

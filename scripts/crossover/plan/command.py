@@ -13,17 +13,17 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from cost_guard.deployment import parse_deployment
+from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError, parse_baseline, within
-from cost_guard.prices import CatalogueError, load_catalogue
-from cost_guard.scenario import Baseline
-from cost_guard.verdict import RULES, Level, Reason, Verdict, worst
+from cost_guard.scenario.documents import read_document, read_usage
+from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.scenario import Baseline
+from cost_guard.verdict.verdict import RULES, Level, Reason, Verdict, worst
 from scripts.crossover.day import Today, day
 from scripts.crossover.judging import judged
 from scripts.crossover.output import cannot_evaluate, console, emit_json
 from scripts.crossover.plan import report
 from scripts.crossover.stack import reading, selected
-from stacks.documents import read_document, read_usage
 
 
 def command(

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.breakeven import to_decimal
-from cost_guard.case import Case, displaced_words, money
-from cost_guard.evaluate import MANAGED_BELOW_USD, OPTIMISE_TO_USD
-from cost_guard.montecarlo import Swing, tornado
-from cost_guard.verdict import Level, Tco, Verdict
+from cost_guard.arithmetic.breakeven import to_decimal
+from cost_guard.arithmetic.costing import Case, displaced_words, money
+from cost_guard.arithmetic.montecarlo import Swing, tornado
+from cost_guard.verdict.judge import MANAGED_BELOW_USD, OPTIMISE_TO_USD
+from cost_guard.verdict.verdict import Level, Tco, Verdict
 from scripts.crossover.output import right_aligned, styled, table
 from scripts.crossover.plan.words import NAMES, compact_usd, crossover_words
 
@@ -130,7 +130,7 @@ def _tco(tco: Tco, case: Case) -> str:
 
 
 def _why(verdict: Verdict) -> str:
-    """Of the recommendation; its rules are `cost_guard.evaluate.recommend`'s."""
+    """Of the recommendation; its rules are `cost_guard.verdict.judge.recommend`'s."""
     low, high = wording.usd(MANAGED_BELOW_USD), wording.usd(OPTIMISE_TO_USD)
     spend = verdict.managed_usd_per_month
     if verdict.recommendation == "managed":

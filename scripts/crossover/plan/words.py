@@ -6,7 +6,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 
 from cost_guard import wording
-from cost_guard.breakeven import to_decimal
+from cost_guard.arithmetic.breakeven import to_decimal
 
 NAMES = {"volume": "volume", "throughput": "throughput", "apiPrice": "API price", "overhead": "overhead"}
 """The keys of `uncertainty`, as people say them."""

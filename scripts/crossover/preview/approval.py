@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cost_guard import wording
 from cost_guard.errors import ScenarioError, parse_baseline
-from cost_guard.scenario import Baseline
+from cost_guard.scenario.scenario import Baseline
 from scripts.crossover.preview.source import ConfigError, Tree, read_config
 
 WAIVERS = "docs/reference/waivers.md"

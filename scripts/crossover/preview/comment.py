@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from cost_guard import wording
-from cost_guard.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
 from scripts.crossover.preview import approval, markdown
 from scripts.crossover.preview.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Row, Words, rows
 from scripts.crossover.preview.headline import headline, lead

@@ -16,7 +16,7 @@ from typing import Any
 
 from pulumi_policy import EnforcementLevel, StackValidationPolicy
 
-from cost_guard.rules import policies
+from cost_guard.pack import policies
 from scripts.crossover.preview.events import Mandatory, Run, read
 from scripts.crossover.preview.scrub import Scrubber
 from scripts.crossover.stack import REPOSITORY, StackError, pulumi

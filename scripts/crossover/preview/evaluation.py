@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
 
-from cost_guard.deployment import Deployment
+from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.errors import ScenarioError
-from cost_guard.evaluate import refuse_future
-from cost_guard.prices import Catalogue
-from cost_guard.scenario import Baseline, Scenario
-from cost_guard.verdict import Verdict
-from cost_guard.waivers import NO_WAIVERS, Waivers, fleet_urn
+from cost_guard.scenario.documents import usage_path
+from cost_guard.scenario.proposal import Deployment
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
+from cost_guard.verdict.judge import refuse_future
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.source import ConfigError, StackConfig, Tree, read_config
-from stacks.documents import usage_path
 from stacks.settings import SettingsError, deployment_of, parse
 
 

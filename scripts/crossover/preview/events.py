@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cost_guard.rules.fleet_rule import FLEET_TYPE
-from cost_guard.verdict import REFUSAL
+from cost_guard.pack.fleet import FLEET_TYPE
+from cost_guard.verdict.verdict import REFUSAL
 
 PACK = "cost-guard"
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from cost_guard.verdict import to_json_number
+from cost_guard.verdict.verdict import to_json_number
 from scripts.crossover.preview.comparison import self_hosted_usd_per_million
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.review import Review

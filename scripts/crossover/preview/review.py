@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from cost_guard import wording
-from cost_guard.prices import MANAGED, PRICES, THROUGHPUT
-from cost_guard.registry import ADVISORY, WAIVERS
-from cost_guard.rules import rules
-from cost_guard.rules.rule import NODES
-from cost_guard.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
-from cost_guard.waivers import NO_WAIVERS, Status, Waiver, Waivers
+from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
+from cost_guard.codes import ADVISORY, WAIVERS
+from cost_guard.pack import rules
+from cost_guard.pack.rule import NODES
+from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
+from cost_guard.verdict.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.evaluation import Side
 from scripts.crossover.preview.events import PACK, Run, Violation
@@ -28,7 +28,7 @@ WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts."""
 PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
 """How an error names its file, relative, and the line."""
-DATA = "policies/cost_guard/data"
+DATA = "policies/cost_guard/catalogue/data"
 """Where the catalogue's files are, which are called by their names."""
 IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"

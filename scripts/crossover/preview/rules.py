@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cost_guard.rules import policies
-from cost_guard.rules.rule import DOCS
-from cost_guard.verdict import RULES
+from cost_guard.pack import policies
+from cost_guard.pack.rule import DOCS
+from cost_guard.verdict.verdict import RULES
 from scripts.crossover.preview.review import CONFIGURATION, OWN_BASELINE, OWN_RULES, SHOWN_BY_THE_PACK
 
 HOW_TO = "docs/howto/pull-requests.md"

@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cost_guard.prices import Catalogue, CatalogueError, load_catalogue
-from cost_guard.waivers import WaiverError, load_waivers
+from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
+from cost_guard.scenario.waivers import WaiverError, load_waivers
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import console, emit_json, styled
 from scripts.crossover.preview import comment, junit, report, rules, sarif

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cost_guard import prices
+from cost_guard.catalogue import catalogue as prices
 
 Folder = Annotated[
     Path, typer.Option("--data", exists=True, file_okay=False, help="The folder of the catalogue, where it is a copy.")

@@ -13,7 +13,15 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.prices import MANAGED, PRICES, CatalogueError, ManagedModel, Price, check_dates, load_catalogue
+from cost_guard.catalogue.catalogue import (
+    MANAGED,
+    PRICES,
+    CatalogueError,
+    ManagedModel,
+    Price,
+    check_dates,
+    load_catalogue,
+)
 from providers.errors import InvalidRequest
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate, console, emit_json, right_aligned, styled, table

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cost_guard import reasons, wording
-from cost_guard.mix import effective_usd_per_month
-from cost_guard.prices import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
+from cost_guard import wording
+from cost_guard.arithmetic.mix import effective_usd_per_month
+from cost_guard.catalogue.catalogue import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
+from cost_guard.verdict import reasons
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
 from scripts.crossover.prices.options import DATA, Folder

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from cost_guard import wording
-from cost_guard.usage import Usage
+from cost_guard.scenario.usage import Usage
 
 PEAKS = {
     "hourly": "99th percentile hour over the mean hour",

@@ -15,7 +15,7 @@ import typer
 
 from cost_guard import wording
 from cost_guard.errors import ScenarioError
-from cost_guard.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
+from cost_guard.scenario.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
 from scripts.crossover.day import Today, day
 from scripts.crossover.output import cannot_evaluate
 from scripts.crossover.usage import show

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 
-from cost_guard.usage import DayOfTokens, listed
+from cost_guard.scenario.usage import DayOfTokens, listed
 from scripts.crossover.usage.record import LOGGED, BadExport, Empty, Place, Record
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.errors import ScenarioError
-from cost_guard.usage import Usage
+from cost_guard.scenario.documents import usage_in
+from cost_guard.scenario.usage import Usage
 from scripts.crossover.output import cannot_evaluate, console, emit_json, table
 from scripts.crossover.usage.file import PEAKS
-from stacks.documents import usage_in
 
 
 def command(

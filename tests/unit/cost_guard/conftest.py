@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.errors import parse_baseline, parse_scenario
-from cost_guard.prices import Catalogue, load_catalogue
-from cost_guard.rules import fallback_configured, gate, node_outside_fleet, rule, self_check
-from cost_guard.scenario import Baseline, Scenario
-from cost_guard.waivers import WAIVERS_VARIABLE
+from cost_guard.pack import gate, rule, self_check
+from cost_guard.pack.resources import fallback_configured, node_outside_fleet
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.scenario.waivers import WAIVERS_VARIABLE
 
 Build = Callable[..., Scenario]
 QUOTED = "quoted/lambda-8x-a100-80gb"

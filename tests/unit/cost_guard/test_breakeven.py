@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.breakeven import Staircase, to_decimal
-from cost_guard.capacity import tokens_per_node_month
+from cost_guard.arithmetic.breakeven import Staircase, to_decimal
+from cost_guard.arithmetic.capacity import tokens_per_node_month
 
 
 def stairs(rho: str = "2", price: str = "5", node: str = "7920", nodes: int = 2, spare: int = 1) -> Staircase:

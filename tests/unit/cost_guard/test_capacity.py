@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.capacity import peak_tokens_per_second, placement, tokens_per_node_month, utilisation
+from cost_guard.arithmetic.capacity import peak_tokens_per_second, placement, tokens_per_node_month, utilisation
 
 
 def test_a_month_is_730_hours() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cost_guard.claims import Checked, FormulaError, compute, load_claims
-from cost_guard.prices import CatalogueError
+from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.catalogue.claims import Checked, FormulaError, compute, load_claims
 
 REPRODUCES, IF, CONTRADICTS, UNVERIFIABLE = "reproduces", "reproduces-if", "contradicts", "unverifiable"
 

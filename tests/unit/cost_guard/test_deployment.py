@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cost_guard.deployment import parse_deployment
+from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.errors import ScenarioError
-from cost_guard.prices import Catalogue
-from cost_guard.usage import DayOfTokens, Source, measure
-from cost_guard.verdict import Level
-from cost_guard.waivers import fleet_urn, parse_waivers
+from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.usage import DayOfTokens, Source, measure
+from cost_guard.scenario.waivers import fleet_urn, parse_waivers
+from cost_guard.verdict.verdict import Level
 
 Plain = Callable[..., dict[str, Any]]
 TODAY = date(2026, 11, 22)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cost_guard import reasons
+from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.errors import ScenarioError
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import Catalogue
-from cost_guard.scenario import Baseline, Scenario
-from cost_guard.verdict import Level, Verdict
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.verdict import reasons
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Level, Verdict
 
 Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.breakeven import Staircase
-from cost_guard.case import Case
+from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.arithmetic.costing import Case
+from cost_guard.arithmetic.horizon import project
+from cost_guard.arithmetic.mix import NOTHING_OWED, Sunk, Terms
+from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.horizon import project
-from cost_guard.mix import NOTHING_OWED, Sunk, Terms
-from cost_guard.prices import Catalogue
-from cost_guard.scenario import Scenario
+from cost_guard.scenario.scenario import Scenario
+from cost_guard.verdict.judge import evaluate
 
 Build = Callable[..., Scenario]
 

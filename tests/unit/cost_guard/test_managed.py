@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from cost_guard.catalogue.catalogue import Catalogue, ManagedModel
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import Catalogue, ManagedModel
-from cost_guard.verdict import Verdict
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Verdict
 
 Plain = Callable[..., dict[str, Any]]
 DAY = date(2026, 5, 31)

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.breakeven import Staircase
+from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.arithmetic.mix import Sunk, Terms, against_unsunk, best_displaced, extra_spare_nodes, sunk, terms_of
+from cost_guard.catalogue.catalogue import Catalogue, Price
 from cost_guard.errors import parse_baseline, parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.mix import Sunk, Terms, against_unsunk, best_displaced, extra_spare_nodes, sunk, terms_of
-from cost_guard.prices import Catalogue, Price
-from cost_guard.scenario import Baseline, Scenario
-from cost_guard.verdict import Verdict
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Verdict
 from tests.unit.cost_guard.test_breakeven import probes, staircases
 
 Plain = Callable[..., dict[str, Any]]

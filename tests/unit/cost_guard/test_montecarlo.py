@@ -20,14 +20,14 @@ from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]
     __cpu_features__,
 )
 
-from cost_guard import montecarlo
-from cost_guard.breakeven import Staircase
-from cost_guard.case import Case
-from cost_guard.evaluate import evaluate
-from cost_guard.horizon import project
-from cost_guard.montecarlo import bands, simulate, stable_volumes, tornado
-from cost_guard.prices import Catalogue
-from cost_guard.scenario import Scenario
+from cost_guard.arithmetic import montecarlo
+from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.arithmetic.costing import Case
+from cost_guard.arithmetic.horizon import project
+from cost_guard.arithmetic.montecarlo import bands, simulate, stable_volumes, tornado
+from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.scenario.scenario import Scenario
+from cost_guard.verdict.judge import evaluate
 
 Build = Callable[..., Scenario]
 CERTAIN = {"volume": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}
@@ -121,8 +121,8 @@ def test_a_lesser_processor_gives_the_same_figures(plain: Callable[..., dict[str
     code = f"""
 from datetime import date
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
+from cost_guard.verdict.judge import evaluate
+from cost_guard.catalogue.catalogue import load_catalogue
 found = evaluate(parse_scenario({plain("6e9", rho=2)!r}), load_catalogue(), date(2026, 5, 31)).break_even
 print((found.p10, found.p50, found.p90, found.probability))
 """

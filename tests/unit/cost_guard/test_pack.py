@@ -18,8 +18,8 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
-from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
-from cost_guard.scenario import Scenario
+from cost_guard.codes import ADVISORY, MANDATORY, WAIVERS
+from cost_guard.scenario.scenario import Scenario
 
 PACK = Path(__file__).parents[3] / "policies"
 FLEET = "crossover:index:Fleet"
@@ -110,11 +110,11 @@ def test_importing_the_pack_does_not_start_it() -> None:
 
 def test_the_pack_tells_its_rules_before_it_loads_what_a_verdict_needs() -> None:
     """The engine waits for the rules before it starts the program."""
-    code = "import sys; from cost_guard.rules import policies; policies(); print(sorted(sys.modules))"
+    code = "import sys; from cost_guard.pack import policies; policies(); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     loaded = set(ast.literal_eval(done.stdout))
-    assert "cost_guard.rules.break_even" in loaded
-    assert not loaded & {"cost_guard.rules.gate", "cost_guard.evaluate", "cost_guard.prices", "numpy"}
+    assert "cost_guard.pack.break_even" in loaded
+    assert not loaded & {"cost_guard.pack.gate", "cost_guard.verdict.judge", "cost_guard.catalogue.catalogue", "numpy"}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.mix import effective_usd_per_month
-from cost_guard.prices import DATA, Catalogue, CatalogueError, ManagedModel, Price, check_dates, load_catalogue
+from cost_guard.arithmetic.mix import effective_usd_per_month
+from cost_guard.catalogue.catalogue import (
+    DATA,
+    Catalogue,
+    CatalogueError,
+    ManagedModel,
+    Price,
+    check_dates,
+    load_catalogue,
+)
 
 LOCK = Path(__file__).parents[3] / "requirements" / "litellm.txt"
 

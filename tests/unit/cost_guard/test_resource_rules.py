@@ -14,11 +14,12 @@ import yaml
 from pulumi_policy import EnforcementLevel, PolicyResource, Severity, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from cost_guard.prices import CatalogueError
-from cost_guard.registry import MANDATORY
-from cost_guard.rules import gate, ingress_closed, policies, self_check
-from cost_guard.rules.rule import NoConfig, Rule, rule, standing_waivers
-from cost_guard.scenario import Scenario
+from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.codes import MANDATORY
+from cost_guard.pack import gate, policies, self_check
+from cost_guard.pack.resources import ingress_closed
+from cost_guard.pack.rule import NoConfig, Rule, rule, standing_waivers
+from cost_guard.scenario.scenario import Scenario
 from images.bundle import Bundle, File
 from stacks.gateway.model import Peer
 from stacks.monitoring.model import MonitoringSettings

@@ -12,15 +12,17 @@ import pytest
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
-from cost_guard import reasons, rules
-from cost_guard.deployment import parse_deployment
+from cost_guard import pack as rules
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.codes import ADVISORY, MANDATORY, WAIVERS
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
-from cost_guard.registry import ADVISORY, MANDATORY, WAIVERS
-from cost_guard.rules import gate, node_outside_fleet, policies, rule
-from cost_guard.scenario import Scenario
-from cost_guard.verdict import CODES, Level, Reason, explain
+from cost_guard.pack import gate, policies, rule
+from cost_guard.pack.resources import node_outside_fleet
+from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.scenario import Scenario
+from cost_guard.verdict import reasons
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import CODES, Level, Reason, explain
 from tests.support.rules import FLEET_URN, STACK, args
 from tests.support.rules import reports as asked
 

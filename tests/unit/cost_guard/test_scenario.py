@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cost_guard.errors import ScenarioError, parse_baseline, parse_scenario
-from cost_guard.fleet import LadderFleet, QuotationFleet, SkuFleet
+from cost_guard.scenario.fleet import LadderFleet, QuotationFleet, SkuFleet
 
 Plain = Callable[..., dict[str, Any]]
 Rung = Callable[..., dict[str, Any]]

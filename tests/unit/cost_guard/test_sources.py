@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cost_guard.claims import load_claims
+from cost_guard.catalogue.claims import load_claims
 
 # What a reader meets, line by line, in the sources' own words → ids of data/claims.toml.
 NEURALROUTING = [

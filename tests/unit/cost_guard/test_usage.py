@@ -13,14 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.deployment import parse_deployment
+from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.errors import ScenarioError, parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
-from cost_guard.rules import gate
-from cost_guard.rules.fleet_rule import Failure
-from cost_guard.usage import DayOfTokens, Source, Usage, estimated_peak, measure, parse_usage, quantile, volume_sigma
-from cost_guard.verdict import Level
+from cost_guard.pack import gate
+from cost_guard.pack.fleet import Failure
+from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.usage import (
+    DayOfTokens,
+    Source,
+    Usage,
+    estimated_peak,
+    measure,
+    parse_usage,
+    quantile,
+    volume_sigma,
+)
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Level
 from tests.support.rules import FLEET_URN
 
 LAST = date(2026, 11, 21)

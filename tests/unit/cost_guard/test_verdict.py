@@ -8,10 +8,10 @@ from datetime import date
 
 import pytest
 
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import Catalogue
-from cost_guard.scenario import Baseline, Scenario
-from cost_guard.verdict import Level, Reason, explain, worst
+from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Level, Reason, explain, worst
 
 Build = Callable[..., Scenario]
 NOV = date(2026, 11, 22)

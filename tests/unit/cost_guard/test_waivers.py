@@ -14,12 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
-from cost_guard.registry import MANDATORY, NEVER_WAIVED
-from cost_guard.scenario import Scenario
-from cost_guard.verdict import Level, Verdict
-from cost_guard.waivers import (
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.codes import MANDATORY, NEVER_WAIVED
+from cost_guard.scenario.scenario import Scenario
+from cost_guard.scenario.waivers import (
     NO_WAIVERS,
     WAIVERS_VARIABLE,
     Status,
@@ -30,6 +28,8 @@ from cost_guard.waivers import (
     load_waivers,
     parse_waivers,
 )
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Level, Verdict
 
 TODAY = date(2026, 11, 22)
 URN = fleet_urn("prod-eu")

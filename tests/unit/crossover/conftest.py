@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cost_guard.prices import DATA, load_catalogue
+from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from scripts.crossover.__main__ import app
 
 FLEET = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}

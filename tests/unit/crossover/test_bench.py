@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cost_guard.prices import DATA, load_catalogue
+from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from scripts.crossover import bench
 from scripts.crossover.__main__ import app
 from scripts.crossover.load import Load, Measured, Sample, rates

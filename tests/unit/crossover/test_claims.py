@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cost_guard.claims import load_claims
-from cost_guard.prices import CatalogueError
+from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.catalogue.claims import load_claims
 from scripts.crossover import claims
 from scripts.crossover.__main__ import app
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cost_guard.prices import CatalogueError, load_catalogue
+from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
 from providers.preflight import Check, Grade

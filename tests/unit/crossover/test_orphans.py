@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cost_guard.prices import load_catalogue
+from cost_guard.catalogue.catalogue import load_catalogue
 from providers.base import Machine, MachineState
 from providers.errors import Incomplete, Unauthorized, Unavailable
 from scripts.crossover import orphans

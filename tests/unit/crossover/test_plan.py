@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
+from cost_guard.arithmetic.montecarlo import Swing, tornado
+from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.montecarlo import Swing, tornado
-from cost_guard.prices import load_catalogue
+from cost_guard.verdict.judge import evaluate
 from scripts.crossover import judging
 from scripts.crossover.__main__ import app
 from scripts.crossover.plan.report import bar, show

@@ -21,11 +21,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from typer.testing import CliRunner
 
-from cost_guard.breakeven import Staircase
+from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
-from cost_guard.verdict import Verdict
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.__main__ import app
 from scripts.crossover.plan.charts import CHARTS, probability, staircase, tco, tornado, write
 from scripts.crossover.plan.charts.canvas import DARK, DPI, HEIGHT, LIGHT, WIDTH, Theme, figure_of, render

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cost_guard.prices import load_catalogue
+from cost_guard.catalogue.catalogue import load_catalogue
 from scripts.crossover.prices import litellm
 
 TABLE: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cost_guard.prices import DATA, load_catalogue
+from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from providers import registry
 from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable

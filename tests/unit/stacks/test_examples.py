@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import load_catalogue
-from cost_guard.verdict import Level
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Level
 from stacks.settings import NAMESPACE, SCENARIO_KEYS
 from tests.support.checkout import REPOSITORY
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.usage import DayOfTokens, Source, measure
+from cost_guard.scenario.usage import DayOfTokens, Source, measure
 from providers import registry
 from stacks.settings import SettingsError, parse, today
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cost_guard.verdict import Verdict
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.plan.charts import probability, staircase, tco, tornado
 from scripts.crossover.plan.charts.canvas import DARK, LIGHT, Chart, render
 

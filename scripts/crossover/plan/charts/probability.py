@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from cost_guard import wording
-from cost_guard.breakeven import to_decimal
-from cost_guard.case import Case
-from cost_guard.montecarlo import needed_volumes
-from cost_guard.reasons import EVEN_ODDS, LIKELY
-from cost_guard.verdict import Verdict
+from cost_guard.arithmetic.breakeven import to_decimal
+from cost_guard.arithmetic.costing import Case
+from cost_guard.arithmetic.montecarlo import needed_volumes
+from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.plan.charts.canvas import Chart, Theme, above, beside, volume_axis
 from scripts.crossover.plan.words import compact_tokens
 

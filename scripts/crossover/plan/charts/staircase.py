@@ -9,8 +9,8 @@ from math import ceil
 from matplotlib.axes import Axes
 
 from cost_guard import wording
-from cost_guard.breakeven import Staircase
-from cost_guard.verdict import Verdict
+from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.plan.charts.canvas import Chart, Theme, above, beside, label_ends, money_axis, volume_axis
 from scripts.crossover.plan.words import compact_tokens, compact_usd
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from cost_guard import wording
-from cost_guard.case import Case
-from cost_guard.horizon import project
-from cost_guard.verdict import Verdict
+from cost_guard.arithmetic.costing import Case
+from cost_guard.arithmetic.horizon import project
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.plan.charts.canvas import Chart, Theme, beside, label_ends, money_axis
 from scripts.crossover.plan.words import compact_usd, crossover_words
 

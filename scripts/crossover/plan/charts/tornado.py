@@ -10,9 +10,9 @@ from fractions import Fraction
 from matplotlib.axes import Axes
 
 from cost_guard import wording
-from cost_guard.case import Case
-from cost_guard.montecarlo import tornado
-from cost_guard.verdict import Verdict
+from cost_guard.arithmetic.costing import Case
+from cost_guard.arithmetic.montecarlo import tornado
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.plan.charts.canvas import Chart, Theme, above, backed, money_axis
 from scripts.crossover.plan.words import NAMES, compact_tokens, compact_usd
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.prices import load_catalogue
-from cost_guard.waivers import NO_WAIVERS, Waivers
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
 from scripts.crossover.preview.approval import Standing, standing
 from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
 from scripts.crossover.preview.events import Run

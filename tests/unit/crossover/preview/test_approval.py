@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.scenario import Baseline
-from cost_guard.waivers import parse_waivers
+from cost_guard.scenario.scenario import Baseline
+from cost_guard.scenario.waivers import parse_waivers
 from scripts.crossover.preview import junit, report, rules, sarif
 from scripts.crossover.preview.approval import Standing
 from scripts.crossover.preview.comment import render

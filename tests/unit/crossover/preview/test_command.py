@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cost_guard.prices import CatalogueError
+from cost_guard.catalogue.catalogue import CatalogueError
 from scripts.crossover.__main__ import app
 from scripts.crossover.preview import run as command
 from scripts.crossover.preview.events import Run

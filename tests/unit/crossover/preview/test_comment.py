@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.waivers import Waivers, parse_waivers
+from cost_guard.scenario.waivers import Waivers, parse_waivers
 from scripts.crossover.preview import markdown
 from scripts.crossover.preview.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
 from scripts.crossover.preview.events import Change, Run, Violation
@@ -276,7 +276,9 @@ def test_inputs_are_collapsed_with_source_and_age(reviewed: Reviewed) -> None:
 def test_a_pull_request_that_moves_its_own_goalposts_is_told(reviewed: Reviewed) -> None:
     """A raised baseline, which does not count, and a changed price, which turns a block as well as a volume does."""
     approved = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "@boss", "date": "2026-04-01"}
-    review = reviewed(config(4, baseline=approved), config(2), judges_changed=("policies/cost_guard/data/prices.toml",))
+    review = reviewed(
+        config(4, baseline=approved), config(2), judges_changed=("policies/cost_guard/catalogue/data/prices.toml",)
+    )
     comment = render(review)
     assert "## ⛔ BLOCK: `prod` costs $5,780 a month more than the managed API" in comment
     assert (
@@ -285,7 +287,7 @@ def test_a_pull_request_that_moves_its_own_goalposts_is_told(reviewed: Reviewed)
         "or have it waived" in comment
     )
     assert comment.count("gives itself a baseline") == 1
-    assert "**It changes what judges it:** `policies/cost_guard/data/prices.toml`." in comment
+    assert "**It changes what judges it:** `policies/cost_guard/catalogue/data/prices.toml`." in comment
 
 
 def test_a_baseline_that_is_lowered_is_told_and_one_that_stays_is_not(reviewed: Reviewed) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cost_guard.verdict import REFUSAL, explain
+from cost_guard.verdict.verdict import REFUSAL, explain
 from scripts.crossover.preview.engine import mandatory_rules, weakened_by
 from scripts.crossover.preview.events import Change, Mandatory, read
 from tests.unit.crossover.preview.conftest import Project, config

@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cost_guard.catalogue.catalogue import ManagedModel, load_catalogue
 from cost_guard.errors import parse_scenario
-from cost_guard.evaluate import evaluate
-from cost_guard.prices import ManagedModel, load_catalogue
-from cost_guard.scenario import Scenario
-from cost_guard.verdict import Level, Verdict
+from cost_guard.scenario.scenario import Scenario
+from cost_guard.verdict.judge import evaluate
+from cost_guard.verdict.verdict import Level, Verdict
 from scripts.crossover.preview.flip import Flip, flips
 from tests.unit.crossover.preview.conftest import CERTAIN, TODAY
 

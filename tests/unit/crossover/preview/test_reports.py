@@ -199,7 +199,7 @@ def test_the_waiver_that_counts_is_the_justification(reviewed: Reviewed) -> None
     [
         (f"{PATH}:7: crossover:managed: missing", PATH, 7),
         ("waivers.yaml:3: policy: there is no rule", "waivers.yaml", 3),
-        ("prices.toml:9: a/b.source: missing", "policies/cost_guard/data/prices.toml", 9),
+        ("prices.toml:9: a/b.source: missing", "policies/cost_guard/catalogue/data/prices.toml", 9),
         ("usage/my prod.csv:12: negative", "usage/my%20prod.csv", 12),
         ("usage/prod.json: no such file", "usage/prod.json", 1),
         ("/elsewhere/prices.toml:4: missing", PATH, 1),

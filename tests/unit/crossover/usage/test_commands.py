@@ -21,11 +21,11 @@ import yaml
 from typer.testing import CliRunner
 
 from cost_guard.errors import ScenarioError
-from cost_guard.usage import parse_usage
+from cost_guard.scenario.documents import read_usage
+from cost_guard.scenario.usage import parse_usage
 from scripts.crossover.__main__ import app
 from scripts.crossover.usage.readers import prometheus
 from scripts.crossover.usage.record import BadExport
-from stacks.documents import read_usage
 from tests.unit.crossover.usage import traffic
 
 ROOT = Path(__file__).parents[4]

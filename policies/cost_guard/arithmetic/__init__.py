@@ -1,0 +1,1 @@
+"""What a fleet costs and serves: pure numbers, no words about them."""

@@ -1,0 +1,1 @@
+"""What is known: prices, throughputs, claims, each with source and date."""

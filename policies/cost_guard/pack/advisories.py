@@ -1,0 +1,86 @@
+"""What does not block, shown all the same, each by an advisory rule, because a rule has one enforcement level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pulumi_policy import (
+    EnforcementLevel,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    Severity,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+from cost_guard.codes import ADVISORY, FLEET_CODES, WAIVERS
+from cost_guard.pack.fleet import FLEET_TYPE, Failure, judge
+from cost_guard.pack.rule import DOCS, Rule, seen, standing_day, standing_waivers
+from cost_guard.pack.self_check import STACK_TYPE
+from cost_guard.pack.stack_rule import StackRule
+from cost_guard.scenario.waivers import WaiverError, stack_of, unused_words
+from cost_guard.verdict.verdict import Level
+
+
+class Advisories(ResourceValidationPolicy):
+    """Shows the verdict's warnings and notes, and every violation of a resource that a waiver lifts."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        super().__init__(
+            ADVISORY,
+            "What a reader should know about the cost gate's verdict, and what is waived.",
+            self._show,
+            EnforcementLevel.ADVISORY,
+            severity=Severity.LOW,
+            remediation_steps="Nothing must be done; a waived violation must be mended before the waiver expires.",
+            url=f"{DOCS}#{ADVISORY}",
+        )
+        self._rules = rules
+        self.looks_at = tuple(dict.fromkeys(glob for rule in rules for glob in rule.looks_at))
+
+    def _show(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
+        lines = _verdict(args) if args.resource_type == FLEET_TYPE else []
+        lines += [
+            f"{Level.WAIVED} {rule.name}: {text}" for rule in self._rules for text in rule.waived.pop(args.urn, [])
+        ]
+        if lines:
+            report("\n".join(lines), None)
+
+
+def _verdict(args: ResourceValidationArgs) -> list[str]:
+    verdict = judge(args)
+    if isinstance(verdict, Failure):  # The mandatory rules refuse it.
+        return []
+    return [*(reason.line() for reason in verdict.reasons if reason.level is not Level.BLOCK), *verdict.notes]
+
+
+class WaiversShown(StackValidationPolicy):
+    """Shows the violations of the whole stack that a waiver lifts, and the waivers that nothing needs.
+
+    Those of the verdict's codes are told beside the verdict: see `cost_guard.scenario.waivers.apply`.
+    """
+
+    def __init__(self, rules: Sequence[StackRule]) -> None:
+        super().__init__(
+            WAIVERS,
+            "Waivers that lift something of the whole stack, and those that nothing needs.",
+            self._show,
+            EnforcementLevel.ADVISORY,
+            severity=Severity.LOW,
+            remediation_steps="Remove a waiver that is not used.",
+            url=f"{DOCS}#{WAIVERS}",
+        )
+        self._rules = rules
+        self.looks_at = (STACK_TYPE,)
+
+    def _show(self, args: StackValidationArgs, report: ReportViolation) -> None:
+        for rule in self._rules:
+            for urn, text in rule.waived:
+                report(f"{Level.WAIVED} {rule.name}: {text}", urn)
+        day, waivers = standing_day(), standing_waivers()
+        if day is None or isinstance(waivers, WaiverError) or not args.resources:
+            return
+        for waiver in waivers.unused(stack_of(args.resources[0].urn), day, seen):
+            if waiver.policy not in FLEET_CODES:
+                report(unused_words(waiver), None)

@@ -1,0 +1,113 @@
+"""The verdict on a Fleet's inputs, reckoned once for all rules. Loading this takes most of the pack's start: it is done
+beside the program's (`warm_up`), and who asks for a verdict before that waits.
+
+Everything fails closed: an unknown, missing or misspelt input, an unreadable catalogue and any other exception are
+violations, because the engine turns an UnknownValueError into an advisory note and an exception into a failed run that
+names no reason. Values of inputs that the scenario does not know are never shown: secrets reach a pack in plain text.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from pulumi_policy import ResourceValidationArgs
+from pulumi_policy.proxy import UnknownValueError
+
+from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
+from cost_guard.errors import ScenarioError, parse_scenario
+from cost_guard.pack.fleet import Failure
+from cost_guard.pack.rule import TODAY_VARIABLE, CannotJudge, standing_day, standing_waivers, unwrapped
+from cost_guard.scenario.fleet import Fleet, QuotationFleet
+from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.usage import parse_usage
+from cost_guard.scenario.waivers import WaiverError
+from cost_guard.verdict.reasons import STALE_DAYS
+from cost_guard.verdict.verdict import Verdict
+
+BESIDE = ("baseline", "usage")
+"""Keys of a Fleet's inputs that are no part of the scenario."""
+
+
+def judge(args: ResourceValidationArgs) -> Verdict | Failure:
+    """The verdict on the Fleet's inputs under the waivers, as of today; the same inputs are evaluated once. Never
+    raises."""
+    try:
+        inputs = unwrapped(args.props)
+        return _judge(json.dumps(inputs, sort_keys=True), args.urn, standing_day())
+    except UnknownValueError as error:
+        where = ".".join(error.props)
+        return Failure((f"crossover:{where}: unknown until the update runs; the gate needs it known at preview",))
+    except Exception as error:
+        return Failure((f"internal error, {type(error).__name__}: report it",))
+
+
+def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
+    """What a Fleet's inputs ask for, and the catalogue. Raises UnknownValueError and CannotJudge."""
+    data = {key: value for key, value in unwrapped(args.props).items() if key not in BESIDE}
+    try:
+        return parse_scenario(data).fleet, load_catalogue()
+    except (ScenarioError, CatalogueError) as error:
+        raise CannotJudge(str(error).splitlines()[0]) from None
+
+
+def warm_up() -> None:
+    """Loads what the first verdict needs and importing this module does not: the catalogue, waivers and numpy."""
+    standing_waivers()
+    with suppress(CatalogueError):  # told by whoever asks for a verdict
+        load_catalogue()
+    import numpy.random  # noqa: F401
+
+
+@lru_cache(maxsize=32)
+def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
+    waivers = standing_waivers()
+    if day is None:
+        return Failure((f"{TODAY_VARIABLE} must be a date as YYYY-MM-DD",))
+    if isinstance(waivers, WaiverError):
+        return Failure(tuple(waivers.lines))
+    data: dict[str, Any] = json.loads(inputs)
+    approved, measured = (data.pop(key, None) for key in BESIDE)
+    try:
+        given = parse_deployment(data, approved, None if measured is None else parse_usage(measured))
+        fleet, catalogue = given.scenario.fleet, load_catalogue()
+        if isinstance(fleet, QuotationFleet) and (refused := not_contracted(fleet, catalogue, day)):
+            return Failure((refused,))
+        return given.verdict(catalogue, day, waivers, urn)
+    except ScenarioError as error:
+        return Failure(tuple(error.lines))
+    except CatalogueError as error:
+        return Failure((str(error),))
+    except Exception as error:
+        return Failure((f"internal error, {type(error).__name__}: report it",))
+
+
+NO_CONTRACT = (
+    "crossover:fleet: usdPerNodeMonth and tokensPerSecond are its own, and no contract in the catalogue says the same; "
+    'name the SKU, or add a row of kind "contract", with its reference, to the pack\'s data/prices.toml'
+)
+
+
+def not_contracted(fleet: QuotationFleet, catalogue: Catalogue, today: date) -> str:
+    """Why no catalogue row of kind `contract` stands for the price and the throughput that the fleet gives; empty where
+    one does. Reserved and spot do not: what they add to a price, only a fleet that names the row reckons with."""
+    said = [
+        price
+        for key, price in catalogue.prices.items()
+        if (price.kind, price.terms) == ("contract", "on-demand")
+        and price.usd_per_month == fleet.usd_per_node_month
+        and key in catalogue.throughputs
+        and catalogue.throughputs[key].tokens_per_second == fleet.tokens_per_second
+    ]
+    if not said:
+        return NO_CONTRACT
+    latest = max(said, key=lambda price: price.date)
+    if (today - latest.date).days <= STALE_DAYS:
+        return ""
+    return (
+        f"crossover:fleet: usdPerNodeMonth rests on the contract {latest.contract} ({latest.key}) as of {latest.date}, "
+        f"over {STALE_DAYS} days ago; look it up again and change the row's date"
+    )

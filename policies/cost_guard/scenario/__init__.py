@@ -1,0 +1,1 @@
+"""What is asked: the scenario, its fleet, measured usage, waivers."""
