@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from images.bundle import Bundle
-from images.errors import Cancelled, InstallError, Unreachable
-from images.health import inspect
-from images.installer import install
-from images.placement import Placement
-from images.removal import remove
-from images.routing import out_of_rotation
+from images.remote.errors import Cancelled, InstallError, Unreachable
+from images.remote.host import Placement
+from images.remote.tunnel import Tunnel
 from images.sources import REPOSITORY
-from images.tunnel import Tunnel
+from images.vehicles.ssh.drain import out_of_rotation
+from images.vehicles.ssh.health import inspect
+from images.vehicles.ssh.install import install
+from images.vehicles.ssh.remove import remove
 from providers import errors, registry
 from providers.aws import session
 from providers.base import Machine
@@ -44,7 +44,7 @@ def in_the_plugins_words() -> Iterator[None]:
 
 
 class SshInstaller:
-    """`images.installer` for the plugin."""
+    """`images.vehicles.ssh.install` for the plugin."""
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         with in_the_plugins_words():

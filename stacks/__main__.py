@@ -8,11 +8,11 @@ from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError
 from cost_guard.scenario.waivers import WaiverError, fleet_urn, load_waivers
 from cost_guard.verdict.verdict import explain
+from images.roles.monitoring.settings import Limits
 from providers.resources import Credentials
 from stacks.fleet import Fleet
-from stacks.gateway.component import HOST_PORTS, Gateway, certificate_names
+from stacks.gateway import HOST_PORTS, Gateway, certificate_names
 from stacks.machines import Machines, surveyed
-from stacks.monitoring.model import Limits
 from stacks.settings import GATEWAY, ROOT, SettingsError, from_pulumi, today
 
 FLEET = "fleet"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from images.inference import InferenceSettings, inference_bundle
+from images.roles.inference.bundle import InferenceSettings, inference_bundle
 from providers.base import INFERENCE_ROLE
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented

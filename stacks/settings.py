@@ -23,10 +23,10 @@ from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import Deployment, parse_deployment
 from cost_guard.scenario.scenario import Baseline, Scenario
 from cost_guard.scenario.usage import Usage
+from images.roles.gateway.settings import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
+from images.roles.monitoring.settings import MonitoringSettings
 from providers import registry
 from providers.base import Capability
-from stacks.gateway.model import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
-from stacks.monitoring.model import MonitoringSettings
 
 NAMESPACE = "crossover:"
 ROOT = Path(__file__).resolve().parents[1]

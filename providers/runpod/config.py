@@ -18,7 +18,7 @@ KEYS_PAGE = "https://console.runpod.io/user/settings"
 PODS_PAGE = "https://console.runpod.io/pods"
 
 DEFAULT_IMAGE = "vllm/vllm-openai:v0.32.0"
-"""vLLM's own image at the version of images/versions.toml. The bundle brings its own vLLM; what counts here is that
+"""vLLM's own image at the version of images/gpu/versions.toml. The bundle brings its own vLLM; what counts here is that
 the image is Debian-like, has CUDA's libraries and is on most of RunPod's hosts already."""
 
 
@@ -78,7 +78,7 @@ class Settings(BaseModel):
     """A network volume that exists; it pins the data centre, is never created nor deleted here, and outlives pods."""
     volume_mount_path: Annotated[str, Field(pattern=r"^/.+")] = "/models"
     min_cuda_version: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = "13.0"
-    """The oldest CUDA version of a host's driver: vLLM is built for CUDA 13 (images/versions.toml)."""
+    """The oldest CUDA version of a host's driver: vLLM is built for CUDA 13 (images/gpu/versions.toml)."""
 
     @field_validator("image")
     @classmethod

@@ -41,7 +41,7 @@ class VastaiSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
 
     image: Annotated[str, Field(min_length=1)] = "vllm/vllm-openai:v0.32.0"
-    """A Debian-like image; its own entry point is not run. By default the pin of images/versions.toml."""
+    """A Debian-like image; its own entry point is not run. By default the pin of images/gpu/versions.toml."""
     disk_gb: Annotated[int, Field(ge=50)] = 400
     """Cannot be changed later. Vast bills it while a machine is stopped, too."""
     bid_usd_per_hour: Annotated[Decimal, Field(strict=False, ge=Decimal("0.001"), le=128)] | None = None
@@ -51,7 +51,7 @@ class VastaiSettings(BaseModel):
     """The host must have promised the machine for this long."""
     min_cuda: Annotated[Decimal, Field(strict=False, ge=11)] = Decimal("13.0")
     """A container cannot change its host's driver, so the newest CUDA that it runs is asked for. 13.0: what the vLLM
-    of images/versions.toml is built for."""
+    of images/gpu/versions.toml is built for."""
 
 
 def parse(settings: Mapping[str, Any]) -> VastaiSettings:

@@ -19,13 +19,13 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from images.errors import AuthenticationFailed, HostKeyChanged
-from images.inference import InferenceSettings, inference_bundle
-from images.installer import install
-from images.placement import Placement
+from images.remote.errors import AuthenticationFailed, HostKeyChanged
+from images.remote.host import Placement
+from images.remote.ssh import Connection
+from images.remote.waiting import Watch
+from images.roles.inference.bundle import InferenceSettings, inference_bundle
 from images.sources import REPOSITORY
-from images.ssh import Connection
-from images.waiting import Watch
+from images.vehicles.ssh.install import install
 from providers import container
 from providers.cloudinit import user_data
 from providers.hostkeys import durable, one_use

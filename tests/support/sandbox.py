@@ -36,9 +36,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.placement import Placement, environment_folder
-from images.rendering import template
+from images.remote.host import Placement, environment_folder
 from images.sources import REPOSITORY, repository_source
+from images.vehicles.ssh.layout.rendering import template
 from tests.clouds.server import Boot, Booted
 from tests.support import sandbox_systemd
 from tests.support.sandbox_net import Impossible, Network

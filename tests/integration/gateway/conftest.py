@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from images.bundle import Bundle
-from stacks.gateway.bundle import PORTS, gateway_bundle
-from stacks.gateway.model import GatewaySettings
-from stacks.monitoring.bundle import PORTS as MONITORING_PORTS
-from stacks.monitoring.bundle import monitoring_bundle
-from stacks.monitoring.model import Limits, MonitoringSettings
+from images.roles.gateway.bundle import PORTS, gateway_bundle
+from images.roles.gateway.settings import GatewaySettings
+from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
+from images.roles.monitoring.bundle import monitoring_bundle
+from images.roles.monitoring.settings import Limits, MonitoringSettings
 from tests.integration.gateway.harness import (
     KEY,
     MANAGED,
@@ -64,7 +64,7 @@ def litellm_environment(cache: Path) -> Path:
     folder = cache / "venvs" / hashlib.sha256(requirements).hexdigest()[:16]
     if not (folder / "bin/litellm").exists():
         uv = Path(sys.executable).parent / "uv"
-        script = REPOSITORY / "images/templates/remote/environment.sh"
+        script = REPOSITORY / "images/vehicles/ssh/templates/remote/environment.sh"
         command = ["sh", str(script), str(folder), sys.executable, str(uv) if uv.exists() else ""]
         built = subprocess.run(command, input=requirements, capture_output=True, check=False)
         assert built.returncode == 0, built.stdout.decode()

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from images.bundle import Bundle, HttpCheck, Service
-from images.placement import Placement, resolve
-from stacks.gateway.model import Peer
+from images.remote.host import Placement, resolve
+from images.roles.gateway.settings import Peer
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVED = "llama-70b"

@@ -24,7 +24,7 @@ def _alerts(gateway: Gateway, name: str) -> list[dict[str, object]]:
 
 def _names_in_rules() -> set[str]:
     """Every series of the exporters that some rule reads: a misspelt one would never fire."""
-    text = "\n".join(f.read_text() for f in (REPOSITORY / "stacks/monitoring/rules").glob("*.yaml"))
+    text = "\n".join(f.read_text() for f in (REPOSITORY / "images/roles/monitoring/rules").glob("*.yaml"))
     return set(re.findall(r"\b(?:haproxy_|vllm:)[a-z0-9_]+", text))
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from images.bundle import Bundle, File, HttpCheck, Service
-from images.health import Health, inspect
-from images.installer import InstallReport, install
-from images.placement import Placement
+from images.remote.host import Placement
 from images.sources import repository_source
+from images.vehicles.ssh.health import Health, inspect
+from images.vehicles.ssh.install import InstallReport, install
 from tests.support.sshd import Machine, free_port, machine
 
 ECHO = "tests/integration/images/echo.py"

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from images import checks
 from images.bundle import Bundle, File, PythonEnvironment
-from images.errors import (
+from images.remote.errors import (
     AuthenticationFailed,
     Cancelled,
     CheckFailed,
@@ -29,11 +28,12 @@ from images.errors import (
     MissingProgram,
     Unreachable,
 )
-from images.plan import PlannedFile
-from images.removal import remove
+from images.remote.ssh import Connection, fingerprint
+from images.remote.waiting import Watch
 from images.sources import repository_source
-from images.ssh import Connection, fingerprint
-from images.waiting import Watch
+from images.vehicles.ssh import checks
+from images.vehicles.ssh.layout.plan import PlannedFile
+from images.vehicles.ssh.remove import remove
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle
 from tests.support.sshd import make_key, public_key
 

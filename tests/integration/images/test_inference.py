@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from images import checks
-from images.errors import CheckFailed
-from images.health import inspect
-from images.inference import InferenceSettings, inference_bundle
-from images.installer import install
+from images.remote.errors import CheckFailed
+from images.roles.inference.bundle import InferenceSettings, inference_bundle
+from images.vehicles.ssh import checks
+from images.vehicles.ssh.health import inspect
+from images.vehicles.ssh.install import install
 from tests.integration.images.conftest import Bench
 
 NAME = "a.nodes.crossover.internal"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from images.bundle import File
-from images.removal import remove
+from images.vehicles.ssh.remove import remove
 from tests.integration.images.conftest import NOTE, SECRET, Bench, echo, tiny_bundle
 from tests.support.sshd import wait_for
 

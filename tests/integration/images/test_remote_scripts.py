@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from images.rendering import TEMPLATES, template
-from stacks.gateway.model import GatewaySettings
+from images.roles.gateway.settings import GatewaySettings
+from images.vehicles.ssh.layout.rendering import TEMPLATES, template
 
 SCRIPTS = sorted(p.stem for p in (TEMPLATES / "remote").glob("*.sh"))
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from images.bundle import Bundle
-from images.errors import InstallError
-from images.health import Health, inspect
-from images.installer import InstallReport, install
-from images.placement import Placement
-from images.removal import remove
-from images.ssh import Connection
-from images.waiting import Watch
+from images.remote.errors import InstallError
+from images.remote.host import Placement
+from images.remote.ssh import Connection
+from images.remote.waiting import Watch
+from images.vehicles.ssh.health import Health, inspect
+from images.vehicles.ssh.install import InstallReport, install
+from images.vehicles.ssh.remove import remove
 from providers.cloudinit import user_data
 from providers.hostkeys import one_use
 from tests.clouds.server import Boot

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import images.tunnel
-from images.errors import Cancelled, Unreachable
-from images.placement import Placement
-from images.ssh import Connection
-from images.tunnel import Tunnel
-from images.waiting import Watch
+import images.remote.tunnel
+from images.remote.errors import Cancelled, Unreachable
+from images.remote.host import Placement
+from images.remote.ssh import Connection
+from images.remote.tunnel import Tunnel
+from images.remote.waiting import Watch
 from providers.aws import session
 from tests.integration.images.conftest import Bench
 from tests.support.session_manager import INSTANCE, REGION, SessionManager
@@ -148,7 +148,7 @@ def test_a_plugin_that_hears_nothing_is_killed_with_the_cli(
     began = time.monotonic()
     connection.close()
     connection.close()
-    assert time.monotonic() - began < 2 * images.tunnel.END_S + 1
+    assert time.monotonic() - began < 2 * images.remote.tunnel.END_S + 1
     wait_for(lambda: manager.alive() == [], "both are gone")
 
 

@@ -184,6 +184,12 @@ def test_the_tornado_moves_one_at_a_time(case: Callable[..., Case]) -> None:
 
 def test_a_preview_without_draws_imports_no_numpy() -> None:
     """The library, its parsing and the catalogue do not; only a verdict does."""
-    code = "import sys; from cost_guard import evaluate, prices; prices.load_catalogue(); print('numpy' in sys.modules)"
+    code = """
+import sys
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.verdict import judge
+load_catalogue()
+print("numpy" in sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"

@@ -21,9 +21,9 @@ from cost_guard.pack.resources import ingress_closed
 from cost_guard.pack.rule import NoConfig, Rule, rule, standing_waivers
 from cost_guard.scenario.scenario import Scenario
 from images.bundle import Bundle, File
-from stacks.gateway.model import Peer
-from stacks.monitoring.model import MonitoringSettings
-from stacks.monitoring.prometheus import render_prometheus
+from images.roles.gateway.settings import Peer
+from images.roles.monitoring.prometheus import render_prometheus
+from images.roles.monitoring.settings import MonitoringSettings
 from tests.support.rules import FLEET_TYPE, FLEET_URN, STACK, args, reports, resource
 
 pytestmark = pytest.mark.usefixtures("pack")

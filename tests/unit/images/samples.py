@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service, Source
-from images.placement import Placement
-from images.plan import Plan, make_plan
+from images.remote.host import Placement
+from images.vehicles.ssh.layout.plan import Plan, make_plan
 
 REQUIREMENTS = Source("requirements/app.txt", "requirements/app.txt", "ab" * 32)
 SUPERVISOR = Source("supervisor.txt", "requirements/supervisor.txt", "cd" * 32)

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from images import checks
 from images.bundle import HttpCheck
-from images.checks import SETTLING_PAUSE_S, Checks, check_arguments
-from images.probe import Probe
-from images.waiting import Mask, Watch
+from images.remote.waiting import Mask, Watch
+from images.vehicles.ssh import checks
+from images.vehicles.ssh.checks import SETTLING_PAUSE_S, Checks, check_arguments
+from images.vehicles.ssh.probe import Probe
 from tests.unit.images.samples import BUNDLE, plan
 
 
@@ -44,7 +44,7 @@ def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: p
     answers = [Probe(services={"web": state}) for state in ("STARTING", "STARTING", "RUNNING")]
     seen, pauses = iter(answers), list[float]()
     monkeypatch.setattr(checks, "ask", lambda *_: next(seen))
-    monkeypatch.setattr("images.checks.time.sleep", pauses.append)
+    monkeypatch.setattr("images.vehicles.ssh.checks.time.sleep", pauses.append)
     nothing = cast(Any, None)
     made = Checks(nothing, plan(), Watch(60), lambda _: None, Mask([]), nothing)
     assert made.settle() is answers[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from images.bundle import Bundle, File, HttpCheck, Service, Source
-from images.effects import effects, mentions
+from images.vehicles.ssh.layout.effects import effects, mentions
 
 
 def service(name: str, *command: str, **changes: object) -> Service:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from images.bundle import Source
-from images.effects import effects
-from images.inference import PORTS, SECRETS, InferenceSettings, flags, inference_bundle
-from images.plan import make_plan
+from images.roles.inference.bundle import PORTS, SECRETS, InferenceSettings, flags, inference_bundle
 from images.simulator import cli
+from images.vehicles.ssh.layout.effects import effects
+from images.vehicles.ssh.layout.plan import make_plan
 from tests.unit.images.samples import PLACEMENT, SUPERVISOR
 
 VLLM = InferenceSettings(model="meta-llama/Llama-3.1-70B-Instruct", served_names=("llama-70b", "llama"))

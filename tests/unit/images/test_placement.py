@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from images.errors import InvalidBundle
-from images.placement import Placement, resolve
+from images.remote.errors import InvalidBundle
+from images.remote.host import Placement, resolve
 from tests.unit.images.samples import BUNDLE, PLACEMENT, REQUIREMENTS
 
 

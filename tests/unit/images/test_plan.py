@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from images import rendering
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
-from images.errors import InvalidBundle
-from images.plan import MANIFEST, Plan, draft_manifest, make_plan, secret_files
+from images.remote.errors import InvalidBundle
+from images.vehicles.ssh.layout import rendering
+from images.vehicles.ssh.layout.plan import MANIFEST, Plan, draft_manifest, make_plan, secret_files
 from tests.unit.images.samples import BUNDLE, PLACEMENT, REQUIREMENTS, plan
 
 ENVIRONMENT = f"/var/cache/crossover/venvs/{REQUIREMENTS.sha256[:16]}"

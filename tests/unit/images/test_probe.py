@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from images.bundle import Service
-from images.errors import MissingProgram
-from images.health import differences
-from images.installer import wanted_effects
-from images.plan import PlannedFile, secret_files
-from images.probe import Probe, parse, require_programs
-from images.supervision import longest_stop_s, systemd_orders
+from images.remote.errors import MissingProgram
+from images.vehicles.ssh.health import differences
+from images.vehicles.ssh.install import wanted_effects
+from images.vehicles.ssh.keeper import longest_stop_s, systemd_orders
+from images.vehicles.ssh.layout.plan import PlannedFile, secret_files
+from images.vehicles.ssh.probe import Probe, parse, require_programs
 from tests.unit.images.samples import BUNDLE, plan
 
 

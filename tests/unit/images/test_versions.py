@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from images.gpu.matrix import Choice, NotAllowed, load, pinned, validate
 from images.simulator import VLLM_VERSION
-from images.versions import Choice, NotAllowed, load, pinned, validate
 from providers.runpod.config import Settings as RunpodSettings
 from providers.vastai.config import VastaiSettings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from images.errors import Cancelled, DeadlineExceeded
-from images.waiting import Mask, Progress, Watch
+from images.remote.errors import Cancelled, DeadlineExceeded
+from images.remote.waiting import Mask, Progress, Watch
 
 
 def test_an_interruption_and_a_deadline_name_the_step() -> None:
@@ -18,7 +18,7 @@ def test_an_interruption_and_a_deadline_name_the_step() -> None:
 
 def test_progress_shows_the_first_line_and_then_one_every_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now, said = [100.0], list[str]()
-    monkeypatch.setattr("images.waiting.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("images.remote.waiting.time.monotonic", lambda: now[0])
     progress = Progress(said.append, prefix="pip: ", every_s=5)
     for second, line in enumerate(["", "a", "b", "c", "d", "e", "f"]):
         now[0] = 100 + second

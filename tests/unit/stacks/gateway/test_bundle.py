@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import pytest
 
 from images.bundle import Bundle
-from stacks.gateway.bundle import PORTS, gateway_bundle
-from stacks.gateway.model import GatewaySettings, Peer
-from stacks.monitoring.bundle import PORTS as MONITORING_PORTS
-from stacks.monitoring.bundle import monitoring_bundle
-from stacks.monitoring.model import Limits, MonitoringSettings
+from images.roles.gateway.bundle import PORTS, gateway_bundle
+from images.roles.gateway.settings import GatewaySettings, Peer
+from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
+from images.roles.monitoring.bundle import monitoring_bundle
+from images.roles.monitoring.settings import Limits, MonitoringSettings
 
 MANAGED = [{"name": "gpt-4o", "model": "openai/gpt-4o"}]
 A = Peer(key="a", address="192.0.2.1", port=8000, server_name="a.nodes.crossover.internal")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from stacks.gateway.model import GatewaySettings, Peer
+from images.roles.gateway.settings import GatewaySettings, Peer
 
 OPENAI = {"name": "gpt-4o", "model": "openai/gpt-4o"}
 ELSEWHERE = {"name": "claude", "model": "anthropic/claude", "apiKeySecret": "other-api-key"}

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from stacks.gateway.cache import render_redis_conf
-from stacks.gateway.haproxy import openai_error, render_haproxy
-from stacks.gateway.litellm import render_litellm_config, secret_environment
-from stacks.gateway.model import GatewaySettings, Peer
+from images.roles.gateway.cache import render_redis_conf
+from images.roles.gateway.haproxy import openai_error, render_haproxy
+from images.roles.gateway.litellm import render_litellm_config, secret_environment
+from images.roles.gateway.settings import GatewaySettings, Peer
 
 MANAGED = [{"name": "gpt-4o", "model": "openai/gpt-4o", "apiKeySecret": "openai-key"}]
 OWN = {"name": "own", "model": "openai/own", "apiBase": "https://api.example.org/v1"}

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from stacks.gateway.model import Peer
-from stacks.monitoring.alertmanager import render_alertmanager
-from stacks.monitoring.bundle import monitoring_bundle
-from stacks.monitoring.model import Limits, MonitoringSettings
-from stacks.monitoring.prometheus import render_prometheus
+from images.roles.gateway.settings import Peer
+from images.roles.monitoring.alertmanager import render_alertmanager
+from images.roles.monitoring.bundle import monitoring_bundle
+from images.roles.monitoring.prometheus import render_prometheus
+from images.roles.monitoring.settings import Limits, MonitoringSettings
 
 PEERS = [
     Peer(key="b", address="2001:db8::2", port=8000, server_name="b.nodes.crossover.internal"),

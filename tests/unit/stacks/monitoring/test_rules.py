@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stacks.monitoring.limits import limits, render_limits
-from stacks.monitoring.model import Limits, MonitoringSettings
+from images.roles.monitoring.limits import limits, render_limits
+from images.roles.monitoring.settings import Limits, MonitoringSettings
 
 REPOSITORY = Path(__file__).resolve().parents[4]
-RULES = sorted((REPOSITORY / "stacks/monitoring/rules").glob("*.yaml"))
+RULES = sorted((REPOSITORY / "images/roles/monitoring/rules").glob("*.yaml"))
 TESTS = Path(__file__).parent
 STACK = Limits(minimum_nodes=2, break_even_tokens_per_month=2.4e9)
 

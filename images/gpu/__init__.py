@@ -1,0 +1,1 @@
+"""What a GPU node needs below the engine."""

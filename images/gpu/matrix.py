@@ -1,0 +1,80 @@
+"""Pure: is this vLLM allowed with that CUDA and driver? The matrix is images/gpu/versions.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MATRIX = Path(__file__).resolve().with_name("versions.toml")
+
+
+class NotAllowed(ValueError):
+    """The choice is outside the matrix; the message says which part, and what would be allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to run on a GPU node."""
+
+    vehicle: str
+    """ "wheel" or "image"."""
+    vllm: str
+    """As "0.32.0"."""
+    cuda: str
+    """As "13" or "12.9": what vLLM was built for."""
+    driver: str
+    """As "580" or "580.65.06"."""
+
+
+def load(path: Path = MATRIX) -> dict[str, Any]:
+    """The matrix as plain values."""
+    return tomllib.loads(path.read_text())
+
+
+def pinned(matrix: Mapping[str, Any]) -> Choice:
+    """The choice that the project ships."""
+    return Choice(**matrix["pins"])
+
+
+def validate(choice: Choice, matrix: Mapping[str, Any]) -> str | None:
+    """The container image's tag, or None for a wheel. Raises NotAllowed."""
+    vllm = _numbers(choice.vllm, "vllm")
+    minimum = matrix["minimum"]["vllm"]
+    if vllm < _numbers(minimum, "vllm"):
+        raise NotAllowed(f"vLLM {choice.vllm} is older than {minimum}, the first with --max-num-queued-reqs")
+    rows = [r for r in matrix["allowed"] if r["vehicle"] == choice.vehicle]
+    if not rows:
+        raise NotAllowed(f"vehicle {choice.vehicle!r} is unknown: {_known(matrix['allowed'], 'vehicle')}")
+    rows = [r for r in rows if _within(vllm, r)]
+    if not rows:
+        raise NotAllowed(f"vLLM {choice.vllm} stands in no row of the matrix for a {choice.vehicle}")
+    matching = [r for r in rows if r["cuda"] == choice.cuda]
+    if not matching:
+        raise NotAllowed(
+            f"the {choice.vehicle} of vLLM {choice.vllm} is not built for CUDA {choice.cuda}: {_known(rows, 'cuda')}"
+        )
+    row = matching[0]
+    if _numbers(choice.driver, "driver")[0] < row["driver_from"]:
+        raise NotAllowed(f"CUDA {choice.cuda} needs driver {row['driver_from']} or newer, not {choice.driver}")
+    tag: str | None = row.get("tag")
+    return tag.format(vllm=choice.vllm) if tag else None
+
+
+def _within(vllm: tuple[int, ...], row: Mapping[str, Any]) -> bool:
+    minor = vllm[:2]
+    last = row.get("vllm_until")
+    return _numbers(row["vllm_from"], "vllm") <= minor and (last is None or minor <= _numbers(last, "vllm"))
+
+
+def _known(rows: list[Mapping[str, Any]], column: str) -> str:
+    return "known are " + ", ".join(dict.fromkeys(str(r[column]) for r in rows))
+
+
+def _numbers(version: str, what: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version.split("."))
+    except ValueError:
+        raise NotAllowed(f"{what} {version!r} is no released version, such as 0.32.0") from None

@@ -1,0 +1,78 @@
+"""prometheus.yml: what is scraped, and with which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import yaml
+
+from images.roles.monitoring.settings import MonitoringSettings
+
+_COLON = {
+    "source_labels": ["__name__"],
+    "regex": "vllm_(.+)",
+    "target_label": "__name__",
+    "replacement": "vllm:${1}",
+}
+"""Asked for OpenMetrics, as Prometheus 2 asks, prometheus-client writes `vllm_…` for `vllm:…`: measured with 0.26, and
+known as prometheus/client_python issue 1177. Where it writes the colon, nothing matches and nothing changes."""
+
+
+class Target(Protocol):
+    """A node as Prometheus reaches it (the gateway's `Peer`)."""
+
+    @property
+    def key(self) -> str:
+        """Its stable key."""
+
+    @property
+    def target(self) -> str:
+        """`address:port`."""
+
+    @property
+    def server_name(self) -> str:
+        """The name in its certificate."""
+
+
+def render_prometheus(settings: MonitoringSettings, stack: str, targets: Sequence[Target]) -> str:
+    """The file, tokens unresolved.
+
+    Every node is scraped under the job `vllm` with the label `node` = its key: series of one key belong together,
+    whatever machine carried it. A job per node, because the certificate's name is a setting of the job.
+    """
+    config = {
+        "global": {
+            "scrape_interval": f"{settings.scrape_interval_s}s",
+            "evaluation_interval": f"{settings.scrape_interval_s}s",
+            "external_labels": {"stack": stack},
+        },
+        "rule_files": ["limits.yaml", "rules/*.yaml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:@PORT:alertmanager@"]}]}]},
+        "scrape_configs": [
+            *(_node(t) for t in sorted(targets, key=lambda t: t.key)),
+            _local("haproxy", "haproxy-stats"),
+            _local("litellm", "litellm") | _bearer("litellm-master-key"),
+            _local("prometheus", "prometheus"),
+            _local("alertmanager", "alertmanager"),
+        ],
+    }
+    return yaml.safe_dump(config, sort_keys=False, width=120)
+
+
+def _node(target: Target) -> dict[str, Any]:
+    return {
+        "job_name": f"node-{target.key}",
+        "scheme": "https",
+        "tls_config": {"ca_file": "@ROOT@/tls/ca.pem", "server_name": target.server_name},
+        "static_configs": [{"targets": [target.target], "labels": {"job": "vllm", "node": target.key}}],
+        "metric_relabel_configs": [_COLON],
+    }
+
+
+def _local(job: str, port: str) -> dict[str, Any]:
+    return {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:@PORT:{port}@"]}]}
+
+
+def _bearer(secret: str) -> dict[str, Any]:
+    return {"authorization": {"credentials_file": f"@SECRET:{secret}@"}}

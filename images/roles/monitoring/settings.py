@@ -1,0 +1,46 @@
+"""What the monitoring is told: limits from the stack's configuration, and what the gate already knows."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from images.roles.gateway.settings import Frozen, SecretName, Url
+
+
+class Webhook(Frozen):
+    """Where alerts are sent. The address is no secret: what must be one is the bearer token."""
+
+    url: Url
+    bearer_secret: SecretName | None = None
+    """Name of the secret sent as `Authorization: Bearer …`."""
+
+
+class MonitoringSettings(Frozen):
+    """When to tell somebody, whom, and how long to remember."""
+
+    p99_limit_s: float = Field(60.0, gt=0, le=3600)
+    """Alert when the 99th percentile of a request's whole time on a node exceeds it."""
+    kv_cache_limit: float = Field(0.95, gt=0, le=1)
+    """Alert when a node's KV cache stays fuller than this share."""
+    queue_limit: int = Field(16, ge=0, le=100_000)
+    """Alert when more requests than this wait on one node."""
+    error_share_limit: float = Field(0.05, gt=0, le=1)
+    """Alert when a larger share of the endpoint's answers are 5xx."""
+    volume_minimum_days: int = Field(7, ge=1, le=30)
+    """How much history a verdict on the volume needs: a week, because traffic has a weekly shape."""
+    scrape_interval_s: int = Field(15, ge=1, le=300)
+    retention_days: int = Field(90, ge=31, le=3650)
+    """The gate needs 30 days."""
+    retention_gib: int = Field(20, ge=1, le=10_000)
+    """The history never takes more of the disk than this."""
+    webhook: Webhook | None = None
+    """None: alerts are seen in Alertmanager and nowhere else."""
+
+
+class Limits(Frozen):
+    """What alerts compare with, settings and the gate's figures together: the numbers of `limits.yaml`."""
+
+    minimum_nodes: int = Field(ge=0)
+    """Nodes that must serve for the fleet to be redundant."""
+    break_even_tokens_per_month: float | None = Field(gt=0)
+    """The volume below which it does not pay, in tokens per month of 730 hours; None where no volume does."""

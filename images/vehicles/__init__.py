@@ -1,0 +1,1 @@
+"""Ways to bring a bundle onto a host."""

@@ -1,0 +1,1 @@
+"""A bundle onto a machine over SSH."""

@@ -1,0 +1,150 @@
+"""Readiness: a bundle's checks run on its machine by curl, and the log of what does not pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from images.bundle import HttpCheck
+from images.remote.errors import CheckFailed, DeadlineExceeded, InstallError
+from images.remote.host import resolve, secret_path
+from images.remote.ssh import Connection
+from images.remote.waiting import Mask, Progress, Watch
+from images.vehicles.ssh.keeper import Supervisor, Systemd
+from images.vehicles.ssh.layout.plan import Plan
+from images.vehicles.ssh.layout.rendering import unit_name
+from images.vehicles.ssh.probe import Probe, ask
+
+LOG_LINES = 30
+LOOK_S = 15.0
+"""For a look at what failed, after the install's own time."""
+SETTLING_S = 10.0
+"""A service without a check has this long to get through `startsecs`."""
+SETTLING_PAUSE_S = 0.5
+"""Between two looks at a service that is on its way up, as between two tries of check.sh."""
+
+
+@dataclass(slots=True)
+class Checks:
+    """The checks of one plan on one machine."""
+
+    connection: Connection
+    plan: Plan
+    watch: Watch
+    say: Callable[[str], None]
+    mask: Mask
+    supervision: Supervisor | Systemd
+    answers: dict[str, str] = field(default_factory=dict)
+    """Check → its newest answer that was not the expected one, masked."""
+
+    def wait(self) -> tuple[str, ...]:
+        """Runs all checks in order, each until it passes, and returns their names. Raises CheckFailed."""
+        for check in self.plan.bundle.checks:
+            seconds = min(check.deadline_s, int(self.watch.remaining_s))
+            try:
+                passed = self.attempt(check, seconds)
+            except DeadlineExceeded:  # a try may outlast its seconds; what it waited for is the news, and its log
+                passed = False
+            if not passed:
+                raise CheckFailed(
+                    f"{self._where()}: {check.name} was not ready within {seconds} s, its last answer: "
+                    f"{self.answers.get(check.name) or 'none'}. The machine is kept; the next run resumes. The end of "
+                    "its log:",
+                    self._logs(self.suspects(check)),
+                )
+            self.say(f"{check.name} is ready")
+        return tuple(c.name for c in self.plan.bundle.checks)
+
+    def attempt(self, check: HttpCheck, seconds: int) -> bool:
+        """Whether it passes within `seconds` (0: one try)."""
+        progress = Progress(self.say, prefix=f"waiting for {check.name}: ")
+
+        def heard(line: str) -> None:
+            self.answers[check.name] = self.mask(line).strip()
+            progress(self.answers[check.name])
+
+        result = self.connection.script(
+            "check",
+            args=check_arguments(check, self.plan, seconds),
+            watch=self.watch,
+            step=f"waiting for {check.name}",
+            on_line=heard,
+        )
+        return result.status == 0
+
+    def settle(self) -> Probe:
+        """Waits until every service is up, and returns the probe that saw it. Raises CheckFailed."""
+        patience = Watch(SETTLING_S, self.watch.cancelled)
+        while True:
+            probe = ask(self.connection, self.plan, (), self.watch)
+            down = down_services(probe, self.plan)
+            if not down:
+                return probe
+            if patience.remaining_s == 0:
+                states = ", ".join(f"{name} is {state}" for name, state in down.items())
+                raise CheckFailed(
+                    f"{self._where()}: {states}. The machine is kept; the next run resumes. The end of its log:",
+                    self._logs(list(down)),
+                )
+            time.sleep(min(SETTLING_PAUSE_S, patience.remaining_s))
+
+    def suspects(self, check: HttpCheck) -> list[str]:
+        """The services whose logs may tell why it fails: those that it speaks to, and those that are down."""
+        try:
+            down = down_services(ask(self.connection, self.plan, (), Watch(LOOK_S)), self.plan)
+        except InstallError:  # the machine is in a bad way, which the log that is asked for next will say
+            down = {}
+        return list(dict.fromkeys((*self.owners(check), *down)))
+
+    def owners(self, check: HttpCheck) -> list[str]:
+        """The services that a check speaks to: those that name its port, else all."""
+        token = f"@PORT:{check.port}@"
+        services = self.plan.bundle.services
+        found = [s.name for s in services if any(token in t for t in (*s.command, *s.environment.values()))]
+        return found or [s.name for s in services]
+
+    def _logs(self, services: list[str]) -> str:
+        tails = []
+        for service in services:
+            log, unit = self.supervision.log_file(service)
+            result = self.connection.script(
+                "log", args=[log, unit, str(LOG_LINES)], watch=Watch(LOOK_S), step=f"reading the log of {service}"
+            )
+            text = self.mask(result.stdout).rstrip() or "(empty)"
+            tails.append(f"--- {service} ---\n{text}" if len(services) > 1 else text)
+        return "\n".join(tails)
+
+    def _where(self) -> str:
+        return f"{self.plan.bundle.role} on {self.plan.placement.where}"
+
+
+def check_arguments(check: HttpCheck, plan: Plan, seconds: int) -> list[str]:
+    """Pure: what check.sh takes. Over TLS the URL holds the server's name, and curl is told where that name is."""
+    placement, bundle = plan.placement, plan.bundle
+    where = f"check {check.name}"
+    port = placement.ports[check.port]
+    address = f"[{placement.loopback}]" if ":" in placement.loopback else placement.loopback
+    path = resolve(check.path, placement, bundle, where=where)
+    body = resolve(check.body, placement, bundle, where=where) if check.body is not None else ""
+    authority, located, ca = address, "", ""
+    if check.tls_ca is not None:
+        ca = resolve(check.tls_ca, placement, bundle, where=where)
+        if check.tls_server_name is not None:
+            authority = resolve(check.tls_server_name, placement, bundle, where=where)
+            located = f"{authority}:{port}:{address}"
+    url = f"{'http' if check.tls_ca is None else 'https'}://{authority}:{port}{path}"
+    bearer = secret_path(check.bearer_secret, placement) if check.bearer_secret is not None else ""
+    return [str(seconds), str(check.expect_status), check.method, url, body, located, ca, bearer]
+
+
+def down_services(probe: Probe, plan: Plan) -> dict[str, str]:
+    """Services that are not up → their state in their supervisor's word."""
+    systemd = plan.placement.supervision == "systemd"
+    down = {}
+    for service in plan.bundle.services:
+        name = unit_name(plan.bundle.role, service.name) if systemd else service.name
+        state = probe.services.get(name, "not there")
+        if state not in ("RUNNING", "active"):
+            down[service.name] = state
+    return down

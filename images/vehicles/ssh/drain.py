@@ -1,0 +1,80 @@
+"""A node that is to change is out of the gateway's rotation first, and back in it afterwards, whatever happens.
+
+vLLM keeps listening while it shuts down, with /health at 200, and gives new requests an empty answer that ends in
+"abort" (0.32): so its own graceful stop is not enough.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+
+import paramiko
+
+from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, InstallError, Unreachable
+from images.remote.host import Placement
+from images.remote.ssh import Connection
+from images.remote.waiting import Watch
+
+PROGRAM = "bin/route.py"
+"""The gateway bundle's program: `route.py NODE LIMIT_S` drains, says one line, and holds until its stdin ends."""
+SLACK_S = 15
+
+
+@contextmanager
+def out_of_rotation(
+    gateway: Placement,
+    node: str,
+    private_keys: Sequence[str],
+    limit_s: int,
+    say: Callable[[str], None],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Holds `node` out while the block runs. If this process dies, its connection ends and the gateway takes the node
+    back. A gateway that cannot be told stops no repair: that is said, and the block runs all the same. Raises
+    Cancelled."""
+    with ExitStack() as held:
+        try:
+            connection = held.enter_context(_open(gateway, private_keys, cancelled))
+            program = shlex.quote(f"{gateway.root}/{PROGRAM}")
+            channel = connection.start(f"exec python3 {program} {shlex.quote(node)} {limit_s}")
+            held.callback(_give_back, channel)
+            say(_first_line(channel, Watch(limit_s + SLACK_S, cancelled), node))
+        except Cancelled:
+            raise
+        except InstallError as e:
+            say(f"changing {node} without the gateway's help: {e}")
+        yield
+
+
+def _first_line(channel: paramiko.Channel, watch: Watch, node: str) -> str:
+    heard = b""
+    while b"\n" not in heard:
+        watch.check(f"waiting for {node} to finish what it has begun")
+        if channel.recv_ready():
+            heard += channel.recv(4096)
+        elif channel.exit_status_ready():
+            raise CommandFailed(f"its {PROGRAM} ended with status {channel.recv_exit_status()}")
+        else:
+            time.sleep(0.05)
+    return heard.decode(errors="replace").strip()
+
+
+def _give_back(channel: paramiko.Channel) -> None:
+    """Ends the program's stdin, and waits until it has made the node ready again."""
+    with suppress(OSError, EOFError, paramiko.SSHException):
+        channel.shutdown_write()
+        channel.status_event.wait(SLACK_S)
+
+
+def _open(gateway: Placement, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:
+    """By the first key that the machine knows: in the middle of a rotation it may be either."""
+    refusal: InstallError = Unreachable("no key to try")
+    for key in private_keys:
+        try:
+            return Connection.open(gateway, key, cancelled=cancelled)
+        except AuthenticationFailed as e:
+            refusal = e
+    raise refusal

@@ -1,0 +1,1 @@
+"""Pure: bundle and host become the files of that machine."""

@@ -1,0 +1,90 @@
+"""Pure: text files from the templates. A template holds no decisions, only `{{names}}` to fill in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+from images.bundle import Bundle, Service
+from images.remote.host import Placement, resolve, secret_path
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+LONGEST_SOCKET_PATH = 107 - len(".4194304")
+"""sun_path holds 108 bytes with its terminator (unix(7)); supervisord first binds `<path>.<pid>`, and a pid has up to
+seven digits (/proc/sys/kernel/pid_max is at most 4194304)."""
+
+_NAME = re.compile(r"\{\{([a-z_]+)\}\}")
+
+
+@cache
+def template(name: str) -> str:
+    """The text of a template, by its path below images/vehicles/ssh/templates/."""
+    return (TEMPLATES / name).read_text()
+
+
+def fill(name: str, **values: str) -> str:
+    """A template with its names filled in. Raises KeyError for a name without a value."""
+    return _NAME.sub(lambda m: values[m[1]], template(name))
+
+
+def launcher(service: Service, placement: Placement, bundle: Bundle) -> str:
+    """The sh script that becomes the service: exports its environment, reads its secrets, replaces itself by it."""
+    where = f"service {service.name}"
+    lines = [
+        f"export {name}={shlex.quote(resolve(value, placement, bundle, where=f'{where}, variable {name}'))}\n"
+        for name, value in sorted(service.environment.items())
+    ]
+    for name, secret in sorted(service.secret_environment.items()):
+        lines.append(f"{name}=$(cat {shlex.quote(secret_path(secret, placement))})\nexport {name}\n")
+    command = [resolve(word, placement, bundle, where=f"{where}, command") for word in service.command]
+    return fill(
+        "launcher.sh",
+        service=service.name,
+        root=shlex.quote(placement.root),
+        environment="".join(lines),
+        command=shlex.join(command),
+    )
+
+
+def supervisord_configuration(placement: Placement, environment: str) -> str:
+    """supervisord's own configuration; `environment` is the folder of the environment that it runs from."""
+    return fill("supervisord.conf", root=placement.root, socket=supervisor_socket(placement), environment=environment)
+
+
+def supervisor_program(service: Service, placement: Placement, position: int) -> str:
+    """One service for supervisord; services start in the order of their positions."""
+    return fill(
+        "supervisor-program.conf",
+        service=service.name,
+        root=placement.root,
+        priority=str(100 + position),
+        stop_timeout_s=str(service.stop_timeout_s),
+    )
+
+
+def systemd_unit(service: Service, placement: Placement, role: str) -> str:
+    """One service as a systemd unit, run by the user that installs it."""
+    return fill(
+        "systemd.service",
+        service=service.name,
+        role=role,
+        root=placement.root,
+        user=placement.ssh_user,
+        stop_timeout_s=str(service.stop_timeout_s),
+    )
+
+
+def unit_name(role: str, service: str) -> str:
+    """The unit's name; the role is in it because two roles may share a machine."""
+    return f"crossover-{role}-{service}.service"
+
+
+def supervisor_socket(placement: Placement) -> str:
+    """Where supervisord listens: below the root, or in /tmp where that path is too long for a Unix socket."""
+    usual = f"{placement.root}/run/supervisor.sock"
+    if len(usual.encode()) <= LONGEST_SOCKET_PATH:
+        return usual
+    return f"/tmp/crossover-{hashlib.sha256(placement.root.encode()).hexdigest()[:16]}/supervisor.sock"

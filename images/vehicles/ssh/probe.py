@@ -1,0 +1,149 @@
+"""What stands on a machine, asked in one go and without changing anything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from images.remote.errors import MissingProgram
+from images.remote.ssh import Connection, require
+from images.remote.waiting import Watch
+from images.vehicles.ssh.layout.plan import MANIFEST, SUPERVISOR_ENVIRONMENT, Plan, PlannedFile
+from images.vehicles.ssh.layout.rendering import unit_name
+
+ALWAYS_NEEDED = ("curl", "flock", "sha256sum", "tar", "xargs")
+PACKAGES = {
+    "alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+    "flock": "util-linux",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "promtool": "prometheus",
+    "redis-cli": "redis-tools",
+    "sha256sum": "coreutils",
+    "xargs": "findutils",
+}
+"""Program → Debian package, where their names differ."""
+
+_PYTHON_PROBLEMS = {
+    "none": "python3 is not there (Debian package python3, with python3-venv)",
+    "old": "its python3 is older than 3.11 (Debian 12 and Ubuntu 24.04 have a newer one)",
+    "venv": "its python3 cannot make environments (Debian package python3-venv)",
+}
+
+
+@dataclass(slots=True)
+class Probe:
+    """The machine's answers. Paths are relative to the root."""
+
+    programs: dict[str, str] = field(default_factory=dict)
+    """Name → path, empty where it is missing."""
+    environments: set[str] = field(default_factory=set)
+    """Folders of Python environments that work."""
+    python: str = ""
+    python_problem: str = "none"
+    uv: str = ""
+    free_root_bytes: int = 0
+    hashes: dict[str, str] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
+    manifest: str = ""
+    pending: dict[str, str] = field(default_factory=dict)
+    """Service → "restart" or "reload", asked for by an install that was interrupted."""
+    supervisord: bool = False
+    services: dict[str, str] = field(default_factory=dict)
+    """Service or unit → its state in its supervisor's word."""
+
+    def differs(self, file: PlannedFile) -> bool:
+        """Whether the file has to be sent."""
+        return self.hashes.get(file.path) != file.sha256 or self.modes.get(file.path) != f"{file.mode:o}"
+
+    def recorded(self) -> dict[str, Any]:
+        """The machine's manifest; empty if there is none that can be read."""
+        try:
+            value = json.loads(self.manifest)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def leftovers(self, plan: Plan) -> tuple[str, ...]:
+        """Files of ours, by the machine's manifest, that the plan no longer has."""
+        old = self.recorded()
+        paths = {*old.get("files", {}), *(f"secrets/{name}" for name in old.get("secrets", ()))}
+        kept = {*(f.path for f in plan.files), *(f"secrets/{name}" for name in plan.bundle.secrets)}
+        return tuple(sorted(paths - kept))
+
+
+def ask(connection: Connection, plan: Plan, secrets: tuple[str, ...], watch: Watch) -> Probe:
+    """Probes the machine for everything in the plan and for the secrets of those names."""
+    placement, bundle = plan.placement, plan.bundle
+    supervisor = placement.supervision == "supervisor"
+    lines = [f"program {name}" for name in dict.fromkeys((*ALWAYS_NEEDED, *bundle.programs))]
+    lines += [f"environment {e.folder}" for e in plan.environments]
+    lines += [f"file {path}" for path in (*(f.path for f in plan.files), MANIFEST)]
+    lines += [f"file secrets/{name}" for name in secrets]
+    if not supervisor:
+        lines += [f"unit {unit_name(bundle.role, s.name)}" for s in bundle.services]
+    environment = plan.folder(SUPERVISOR_ENVIRONMENT) if supervisor else ""
+    result = connection.script(
+        "probe",
+        args=[placement.root, placement.cache, placement.supervision, environment],
+        stdin=("\n".join(lines) + "\n").encode(),
+        watch=watch,
+        step="looking at the machine",
+    )
+    return parse(require(result, f"{placement.where} could not be looked at").stdout)
+
+
+def parse(text: str) -> Probe:
+    """The answers of probe.sh. Lines it does not know are skipped."""
+    probe = Probe()
+    for line in text.splitlines():
+        kind, *words = line.split("\t")
+        match kind, words:
+            case "program", [name, path]:
+                probe.programs[name] = path
+            case "environment", [folder, "there"]:
+                probe.environments.add(folder)
+            case "python", [path]:
+                probe.python, probe.python_problem = path, ""
+            case "python_problem", [problem]:
+                probe.python_problem = problem
+            case "uv", [path]:
+                probe.uv = path
+            case "free", [root, _]:
+                probe.free_root_bytes = int(root)
+            case "sha256", [path, digest]:
+                probe.hashes[path] = digest
+            case "mode", [path, mode]:
+                probe.modes[path] = mode
+            case "manifest", [encoded]:
+                probe.manifest = _decoded(encoded)
+            case "pending", [service, effect]:
+                probe.pending[service] = effect
+            case "supervisord", ["running"]:
+                probe.supervisord = True
+            case "service", [name, state]:
+                probe.services[name] = state
+    return probe
+
+
+def require_programs(probe: Probe, plan: Plan) -> None:
+    """Raises MissingProgram, naming all that is missing and the packages that bring it."""
+    missing = [name for name, path in probe.programs.items() if not path]
+    problems = [f"{name} is not there (Debian package {PACKAGES.get(name, name)})" for name in missing]
+    if any(e.folder not in probe.environments for e in plan.environments) and not probe.python:
+        problems.append(_PYTHON_PROBLEMS.get(probe.python_problem, probe.python_problem))
+    if problems:
+        raise MissingProgram(
+            f"{plan.placement.where} cannot carry the bundle {plan.bundle.role}: {'; '.join(problems)}. Install the "
+            "packages there (apt-get install …); where the machine is this computer, scripts/bootstrap does it"
+        )
+
+
+def _decoded(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
