@@ -17,16 +17,16 @@ from images.vehicles.ssh.health import inspect
 from images.vehicles.ssh.install import install
 from images.vehicles.ssh.remove import remove
 from providers import errors, registry
-from providers.aws import session
 from providers.base import Machine
-from providers.contact import Dial, direct
+from providers.clouds.aws import session
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
-from providers.waiting import Waiting
+from providers.renting.contact import Dial, direct
+from providers.renting.waiting import Waiting
 
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # cryptography takes 50 ms, and every preview reads this file
-    from providers.hostkeys import HostKey
+    from providers.renting.hostkeys import HostKey
 
 INFERENCE_ROLE = "inference"
 """The role of a machine that serves."""
@@ -103,7 +103,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """What to rent. `name` is deterministic (`providers.naming`), so that a lost create is found again by it."""
+    """What to rent. `name` is deterministic (`renting/naming.py`), so that a lost create is found again by it."""
 
     name: str
     owner: Owner
@@ -158,7 +158,7 @@ class Machine:
     """What keeps services alive there: "systemd" or "supervisor"; empty until first contact where the cloud cannot
     tell."""
     tunnel: str = ""
-    """How SSH gets there where no port is open: `ssm:<region>/<instance id>` (providers/aws/session.py)."""
+    """How SSH gets there where no port is open: `ssm:<region>/<instance id>` (providers/clouds/aws/session.py)."""
     scratch: str = ""
     """Where its fast disks may be mounted, which a stop empties."""
     loses_disk: bool = False

@@ -18,7 +18,7 @@ class NoCapacity(CloudError):
 
 
 class QuotaExceeded(CloudError):
-    """The account may not rent more. The next candidate at another cloud is tried (`providers/blocklist.py`)."""
+    """The account may not rent more. The next candidate at another cloud is tried (`renting/blocklist.py`)."""
 
 
 class Unauthorized(CloudError):

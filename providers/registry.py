@@ -22,12 +22,12 @@ def _first_use(module: str, kind: str) -> Callable[[], Cloud]:
 AWS = "aws"
 """Its machines are the program's own resources (`Capability.DECLARED`), which `stacks` makes from providers/aws."""
 CLOUDS: Mapping[str, Callable[[], Cloud]] = {
-    AWS: _first_use("providers.aws.cloud", "AwsCloud"),
-    "existing": _first_use("providers.existing.cloud", "ExistingCloud"),
-    "lambda": _first_use("providers.lambdalabs.cloud", "LambdaCloud"),
-    "local": _first_use("providers.local.cloud", "LocalCloud"),
-    "runpod": _first_use("providers.runpod.cloud", "RunpodCloud"),
-    "vastai": _first_use("providers.vastai.cloud", "VastaiCloud"),
+    AWS: _first_use("providers.clouds.aws.cloud", "AwsCloud"),
+    "existing": _first_use("providers.clouds.existing.cloud", "ExistingCloud"),
+    "lambda": _first_use("providers.clouds.lambdalabs.cloud", "LambdaCloud"),
+    "local": _first_use("providers.clouds.local.cloud", "LocalCloud"),
+    "runpod": _first_use("providers.clouds.runpod.cloud", "RunpodCloud"),
+    "vastai": _first_use("providers.clouds.vastai.cloud", "VastaiCloud"),
 }
 NAMES = tuple(sorted(CLOUDS))
 """Every cloud that a stack can name."""

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from providers.clouds.local.client import MARK, LocalClient
+from providers.clouds.local.config import LocalConfig
 from providers.errors import CloudError
-from providers.local.client import MARK, LocalClient
-from providers.local.config import LocalConfig
 
 GRACE_SECONDS = 5.0
 

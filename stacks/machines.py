@@ -16,7 +16,7 @@ from providers.resources import Credentials, Node
 from stacks.settings import GATEWAY, Settings
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
-    from providers.aws.survey import Survey
+    from providers.clouds.aws.survey import Survey
 
 NODE_PORTS = {"ssh": 22, "vllm": 8000}
 """Those of a node that only serves."""
@@ -41,8 +41,8 @@ def surveyed(settings: Settings) -> Survey | None:
     gateway = host if host is not None and host.cloud == registry.AWS else None
     if not nodes and gateway is None:
         return None
-    from providers.aws.config import parse
-    from providers.aws.survey import Demand, survey
+    from providers.clouds.aws.config import parse
+    from providers.clouds.aws.survey import Demand, survey
 
     demand = Demand(nodes, gateway, settings.fleet.max_per_failure_domain)
     try:
@@ -68,7 +68,7 @@ class Machines:
         }
         self._network = None
         if found is not None:
-            from providers.aws.network import AwsNetwork
+            from providers.clouds.aws.resources.network import AwsNetwork
 
             self._network = AwsNetwork(
                 registry.AWS,
@@ -111,7 +111,7 @@ class Machines:
         )
 
     def _at_aws(self, key: str, role: str, candidate: Candidate, opts: pulumi.ResourceOptions) -> Rented:
-        from providers.aws.node import AwsNode
+        from providers.clouds.aws.resources.node import AwsNode
 
         assert self._network is not None
         price = load_catalogue().prices.get(f"{candidate.cloud}/{candidate.sku}")

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from providers.plugin.handler import Handler
 from providers.plugin.values import UNKNOWN, Plain
-from providers.waiting import Waiting
+from providers.renting.waiting import Waiting
 
 VALIDITY = timedelta(days=3650)
 """Rotation is a raised `generation`, which a person plans; not a date on which a fleet falls silent."""

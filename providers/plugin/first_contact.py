@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from providers.contact import DialFor, NotSettled, directly, first_contact
 from providers.errors import CloudError, DeadlineExceeded, NotFound, Unavailable
 from providers.placement import machine_of
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
-from providers.waiting import Waiting
+from providers.renting.contact import DialFor, NotSettled, directly, first_contact
+from providers.renting.waiting import Waiting
 
 CONTACT_POLL_S = 1.0
 
 
 class FirstContactHandler(Handler):
     """Inputs: reported (the machine as its cloud reports it, in the words of a node's `machine`; an empty hostKey and
-    supervision are found out), name (`providers.naming`, from which its host keys are derived), sshPrivateKey,
+    supervision are found out), name (`providers.renting.naming`, from which its host keys are derived), sshPrivateKey,
     deadlineS. Outputs: the inputs, and `machine`: what was reported, with the durable host key and the supervision.
 
     A contact that was interrupted is made again: the machine shows one of two keys, and both are known from the name.

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pulumi.provider.experimental.provider import CheckFailure
 
 from providers.plugin.values import Plain
-from providers.waiting import Waiting
+from providers.renting.waiting import Waiting
 
 
 class InitFailed(Exception):

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX, Machine, MachineState, Owner
-from providers.contact import DialFor, directly, identified
 from providers.errors import Cancelled, CloudError, Incomplete, InstallFailed, NotFound
 from providers.placement import placement
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.node import is_vacant, look
 from providers.plugin.values import Plain
-from providers.rent import Clouds
-from providers.waiting import Locks, Waiting
+from providers.renting.contact import DialFor, directly, identified
+from providers.renting.rent import Clouds
+from providers.renting.waiting import Locks, Waiting
 
 
 class Installer(Protocol):

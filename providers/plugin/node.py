@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 from pulumi.provider.experimental.provider import CheckFailure
 
 from providers.base import Candidate, Capability, Machine, MachineState, Owner
-from providers.contact import answers_ssh
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound
-from providers.naming import machine_name
 from providers.placement import placed, placement
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
-from providers.rent import Clouds, Kept, Request, admit, await_contact, remembered, rent
-from providers.waiting import Waiting
+from providers.renting.contact import answers_ssh
+from providers.renting.naming import machine_name
+from providers.renting.rent import Clouds, Kept, Request, admit, await_contact, remembered, rent
+from providers.renting.waiting import Waiting
 
 DEFAULT_DEADLINE_S = 1800
 """Lambda's 8-GPU machines boot in 10–15 minutes (facts of the vendor): twice that."""

@@ -15,7 +15,7 @@ from pulumi.provider.experimental.provider import PropertyDiff, PropertyDiffKind
 from providers.base import Say
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import detailed_diff, plain_map, wrapped_map
-from providers.waiting import Waiting
+from providers.renting.waiting import Waiting
 
 T = TypeVar("T")
 THREADS = 256

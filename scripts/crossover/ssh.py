@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from providers.aws import session
 from providers.base import GATEWAY_ROLE
+from providers.clouds.aws import session
 from scripts.crossover.stack import Stack, StackError, identity_file, known_hosts_file, nodes, reading
 
 

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from providers.aws.tags import MARK, USD_PER_HOUR
-from providers.naming import owner_of
+from providers.clouds.aws.tags import MARK, USD_PER_HOUR
 from providers.registry import AWS
+from providers.renting.naming import owner_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE = REPOSITORY / ".state"

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from providers.base import Cloud
-from providers.lambdalabs.client import LambdaClient
-from providers.lambdalabs.cloud import LambdaCloud
-from providers.lambdalabs.config import LambdaConfig
-from providers.runpod.client import RunpodClient
-from providers.runpod.cloud import RunpodCloud
-from providers.runpod.config import RunpodConfig
-from providers.vastai.client import VastaiClient
-from providers.vastai.cloud import VastaiCloud
-from providers.vastai.config import VastaiConfig
+from providers.clouds.lambdalabs.client import LambdaClient
+from providers.clouds.lambdalabs.cloud import LambdaCloud
+from providers.clouds.lambdalabs.config import LambdaConfig
+from providers.clouds.runpod.client import RunpodClient
+from providers.clouds.runpod.cloud import RunpodCloud
+from providers.clouds.runpod.config import RunpodConfig
+from providers.clouds.vastai.client import VastaiClient
+from providers.clouds.vastai.cloud import VastaiCloud
+from providers.clouds.vastai.config import VastaiConfig
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Emulator, Nowhere, Window
@@ -99,7 +99,7 @@ def _sell_out_vastai(emulator: VastaiEmulator, country: str) -> None:
 
 VENDORS: Mapping[str, Vendor[Any]] = {
     "lambda": Vendor(
-        package="providers.lambdalabs",
+        package="providers.clouds.lambdalabs",
         emulator=LambdaEmulator,
         cloud=_lambda,
         key="LAMBDA_API_KEY",
@@ -114,7 +114,7 @@ VENDORS: Mapping[str, Vendor[Any]] = {
         ),
     ),
     "runpod": Vendor(
-        package="providers.runpod",
+        package="providers.clouds.runpod",
         emulator=RunpodEmulator,
         cloud=_runpod,
         key="RUNPOD_API_KEY",
@@ -129,7 +129,7 @@ VENDORS: Mapping[str, Vendor[Any]] = {
         ),
     ),
     "vastai": Vendor(
-        package="providers.vastai",
+        package="providers.clouds.vastai",
         emulator=VastaiEmulator,
         cloud=_vastai,
         key="VAST_API_KEY",

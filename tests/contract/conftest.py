@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import yaml
 
-import providers.rent
+import providers.renting.rent
 from providers.base import Cloud, Machine, NodeSpec, Owner
-from providers.blocklist import Blocklist
-from providers.existing.cloud import ExistingCloud
-from providers.existing.config import ExistingConfig
-from providers.hostkeys import one_use
-from providers.local.client import LocalClient
-from providers.local.cloud import LocalCloud
-from providers.local.config import LocalConfig
-from providers.rent import await_contact
-from providers.waiting import Waiting
+from providers.clouds.existing.cloud import ExistingCloud
+from providers.clouds.existing.config import ExistingConfig
+from providers.clouds.local.client import LocalClient
+from providers.clouds.local.cloud import LocalCloud
+from providers.clouds.local.config import LocalConfig
+from providers.renting.blocklist import Blocklist
+from providers.renting.hostkeys import one_use
+from providers.renting.rent import await_contact
+from providers.renting.waiting import Waiting
 from tests.clouds.server import Boot, Emulator, Nowhere
 from tests.clouds.vendors import VENDORS
 from tests.support import sshd
@@ -149,4 +149,4 @@ def emulated(request: pytest.FixtureRequest, on_paper: None) -> Iterator[Trial]:
 def on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines that only exist on paper answer at once; the others answer for themselves."""
     answers_at_once(monkeypatch.setattr)
-    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())
+    monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())

@@ -14,10 +14,10 @@ from paramiko import Ed25519Key
 from cost_guard.arithmetic.capacity import SMALLER_THAN_REGIONS
 from cost_guard.verdict.judge import NOT_RENTED
 from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
-from providers.contact import WrongHostKey, answers_ssh
 from providers.errors import InvalidRequest, NotFound
-from providers.hostkeys import one_use
 from providers.registry import CLOUDS, cloud
+from providers.renting.contact import WrongHostKey, answers_ssh
+from providers.renting.hostkeys import one_use
 from tests.contract.conftest import KEY, PRIVATE, TRIALS, Trial
 
 REPOSITORY = Path(__file__).resolve().parents[2]

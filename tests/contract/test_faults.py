@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import providers.rent
+import providers.renting.rent
 from providers.base import Candidate, Owner
-from providers.blocklist import Blocklist
 from providers.errors import CloudError, NoCapacity, TerminateFailed, Unauthorized
 from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
-from providers.rent import Request, rent
+from providers.renting.blocklist import Blocklist
+from providers.renting.rent import Request, rent
 from tests.clouds.server import Fault
 from tests.contract.conftest import KEY, PRIVATE, Trial
 
@@ -39,10 +39,10 @@ def test_one_fault_and_one_good_run_leave_exactly_one_machine(emulated: Trial, f
     known: list[str] = []
     said: list[str] = []
     for _ in range(2):
-        providers.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
+        providers.renting.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
         try:
             known = [rent(request(emulated), lambda _: emulated.cloud, emulated.waiting()).id]
-        except providers.rent.Kept as e:
+        except providers.renting.rent.Kept as e:
             known = [e.machine.id]
         except CloudError as e:
             known, said = [], [*said, str(e)]
@@ -158,7 +158,7 @@ class State:
 
     def run(self, what: str, stop: threading.Event) -> None:
         """One run of the plugin, a process of its own."""
-        providers.rent.BLOCKLIST = Blocklist()
+        providers.renting.rent.BLOCKLIST = Blocklist()
         handler = NodeHandler(lambda _: self.trial.cloud)
         assert self.trial.clock is not None
         waiting = self.trial.clock.waiting(cancelled=stop.is_set)

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from providers.cloudinit import user_data
-from providers.hostkeys import one_use
+from providers.renting.cloudinit import user_data
+from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot, Emulator
 from tests.clouds.vendors import VENDORS, url_variable
 from tests.support.checkout import Checkout

@@ -67,8 +67,8 @@ def test_a_second_up_changes_nothing(running: Checkout) -> None:
 
 
 def test_an_edit_under_providers_shows_no_change(running: Checkout) -> None:
-    for name in ("providers/rent.py", "providers/plugin/node.py", "providers/local/cloud.py", "providers/__main__.py"):
-        path = running.folder / name
+    for name in ("renting/rent.py", "plugin/node.py", "clouds/local/cloud.py", "__main__.py"):
+        path = running.folder / "providers" / name
         path.write_text(path.read_text() + "\n# an edit\n")
     assert NO_CHANGE.search(running.pulumi("preview", "-s", "local", *PACK))
 

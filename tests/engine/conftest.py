@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from providers.local.client import LocalClient
-from providers.local.cloud import LocalCloud
-from providers.local.config import LocalConfig
+from providers.clouds.local.client import LocalClient
+from providers.clouds.local.cloud import LocalCloud
+from providers.clouds.local.config import LocalConfig
 from tests.support.checkout import ended
 from tests.support.processes import end_strays
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from providers.__main__ import dial_for
-from providers.aws import session
 from providers.base import Machine, MachineState
-from providers.cloudinit import user_data
-from providers.contact import NotSettled, WrongHostKey, first_contact, identified
-from providers.container import ENTRY, environment
+from providers.clouds.aws import session
 from providers.errors import Cancelled, InvalidRequest, Unauthorized, Unavailable
-from providers.hostkeys import durable, one_use
 from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.values import Plain
-from providers.waiting import Waiting
+from providers.renting.cloudinit import user_data
+from providers.renting.contact import NotSettled, WrongHostKey, first_contact, identified
+from providers.renting.container import ENTRY, environment
+from providers.renting.hostkeys import durable, one_use
+from providers.renting.waiting import Waiting
 from tests.clouds.server import Boot
 from tests.support.eventually import eventually
 from tests.support.sandbox import Sandboxes, sandboxes

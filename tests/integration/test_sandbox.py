@@ -26,9 +26,9 @@ from images.remote.waiting import Watch
 from images.roles.inference.bundle import InferenceSettings, inference_bundle
 from images.sources import REPOSITORY
 from images.vehicles.ssh.install import install
-from providers import container
-from providers.cloudinit import user_data
-from providers.hostkeys import durable, one_use
+from providers.renting import container
+from providers.renting.cloudinit import user_data
+from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot, Booted
 from tests.integration.images.test_inference import certificate, pem
 from tests.support.sandbox import CACHE, Sandboxes, prepare_cache, processes_in, sandboxes

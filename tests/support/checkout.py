@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from providers.base import Machine
-from providers.local.client import LocalClient
-from providers.local.cloud import LocalCloud
-from providers.local.config import LocalConfig
+from providers.clouds.local.client import LocalClient
+from providers.clouds.local.cloud import LocalCloud
+from providers.clouds.local.config import LocalConfig
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from typing import Any
 
 from providers.base import Candidate, Capability, Machine, MachineState, NodeSpec, Offer, Owner
 from providers.errors import CloudError, NotFound, TerminateFailed
-from providers.rent import Request
-from providers.waiting import Waiting
+from providers.renting.rent import Request
+from providers.renting.waiting import Waiting
 
 
 class Clock:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from providers.base import Machine, NodeSpec, Owner
-from providers.hostkeys import one_use
-from providers.lambdalabs.client import LambdaClient
-from providers.lambdalabs.cloud import LambdaCloud
-from providers.lambdalabs.config import LambdaConfig
-from providers.transport import Pace
+from providers.clouds.lambdalabs.client import LambdaClient
+from providers.clouds.lambdalabs.cloud import LambdaCloud
+from providers.clouds.lambdalabs.config import LambdaConfig
+from providers.renting.hostkeys import one_use
+from providers.transport.transport import Pace
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.server import Nowhere
 from tests.support.clouds import Clock

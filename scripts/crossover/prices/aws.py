@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from providers.aws.client import AwsClient
-from providers.aws.config import AwsConfig
+from providers.clouds.aws.client import AwsClient
+from providers.clouds.aws.config import AwsConfig
 from providers.errors import Unauthorized, Unavailable
 from scripts.crossover.prices.diff import Quote
 

@@ -10,16 +10,16 @@ import os
 import sys
 from importlib import import_module
 
-import providers.rent
-import providers.transport
+import providers.renting.rent
+import providers.transport.transport
 from providers import registry
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.handler import Handler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
-from providers.transport import Pace
-from providers.waiting import Waiting
+from providers.renting.waiting import Waiting
+from providers.transport.transport import Pace
 from tests.support.paper import answers_at_once
 
 SHORT_S = 0.05
@@ -50,8 +50,8 @@ def hurry() -> None:
     """Every pause that an emulator without rate limits and boot times does not need."""
     from tests.clouds.vendors import VENDORS  # the emulators too, which nobody needs where the plugin is measured
 
-    pauses = [(providers.transport, "FIRST_PAUSE_S"), (providers.transport, "LONGEST_PAUSE_S")]
-    pauses += [(providers.rent, "CONTACT_POLL_S")]
+    pauses = [(providers.transport.transport, "FIRST_PAUSE_S"), (providers.transport.transport, "LONGEST_PAUSE_S")]
+    pauses += [(providers.renting.rent, "CONTACT_POLL_S")]
     for vendor in VENDORS.values():
         for module in (import_module(f"{vendor.package}.{part}") for part in ("client", "cloud")):
             pauses += [(module, name) for name in vars(module) if name.endswith("_POLL_S")]

@@ -17,17 +17,17 @@ from pathlib import Path
 import providers.plugin.first_contact
 from providers import registry
 from providers.base import Machine, NodeSpec
-from providers.contact import Dial
+from providers.clouds.local.cloud import LocalCloud
 from providers.errors import InstallFailed, NoCapacity
-from providers.hostkeys import durable
-from providers.local.cloud import LocalCloud
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
-from providers.waiting import Waiting
+from providers.renting.contact import Dial
+from providers.renting.hostkeys import durable
+from providers.renting.waiting import Waiting
 
 
 def write(line: str) -> None:

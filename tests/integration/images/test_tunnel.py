@@ -16,7 +16,7 @@ from images.remote.host import Placement
 from images.remote.ssh import Connection
 from images.remote.tunnel import Tunnel
 from images.remote.waiting import Watch
-from providers.aws import session
+from providers.clouds.aws import session
 from tests.integration.images.conftest import Bench
 from tests.support.session_manager import INSTANCE, REGION, SessionManager
 from tests.support.sshd import wait_for

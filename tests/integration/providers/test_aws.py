@@ -12,18 +12,18 @@ import pytest
 from typer.testing import CliRunner
 
 from providers import registry
-from providers.aws import preflight
-from providers.aws.account import Account
-from providers.aws.client import AwsClient
-from providers.aws.cloud import AwsCloud
-from providers.aws.config import AwsConfig
-from providers.aws.preflight import Runner
 from providers.base import Candidate, MachineState, Owner
+from providers.clouds.aws import preflight
+from providers.clouds.aws.account import Account
+from providers.clouds.aws.client import AwsClient
+from providers.clouds.aws.cloud import AwsCloud
+from providers.clouds.aws.config import AwsConfig
+from providers.clouds.aws.preflight import Runner
 from providers.errors import InvalidRequest, NotFound
-from providers.naming import mark
 from providers.plugin.install import InstallHandler
 from providers.preflight import Check, Plan
-from providers.waiting import Waiting
+from providers.renting.naming import mark
+from providers.renting.waiting import Waiting
 from scripts.crossover import doctor, orphans
 from scripts.crossover.__main__ import app
 from scripts.crossover.stack import Known

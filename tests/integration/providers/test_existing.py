@@ -1,4 +1,4 @@
-"""Machines that are owned, each a real sshd: renting one through `providers.rent`, and the stack's key on it."""
+"""Machines that are owned, each a real sshd: renting one through `renting.rent`, and the stack's key on it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from providers.base import Candidate, NodeSpec, Owner
-from providers.contact import WrongHostKey
+from providers.clouds.existing.cloud import ExistingCloud
+from providers.clouds.existing.config import ExistingConfig
 from providers.errors import NoCapacity, Unauthorized
-from providers.existing.cloud import ExistingCloud
-from providers.existing.config import ExistingConfig
-from providers.naming import mark
-from providers.rent import await_contact, rent
-from providers.waiting import Waiting
+from providers.renting.contact import WrongHostKey
+from providers.renting.naming import mark
+from providers.renting.rent import await_contact, rent
+from providers.renting.waiting import Waiting
 from tests.support import sshd
 from tests.support.clouds import request
 from tests.support.owned import HOST_KEY, owned

@@ -287,7 +287,7 @@ IN_AWS_NODE = "crossover:index:Fleet$crossover:aws:Node$"
 
 
 def instance(sku: Any, chain: str = IN_AWS_NODE, name: str = "a", kind: str = INSTANCE) -> list[str]:
-    """An instance as `providers.aws.node` makes it: below a component of its own, whose parent is the Fleet."""
+    """An instance as `aws.resources.node` makes it: below a component of its own, whose parent is the Fleet."""
     component = f"{STACK}{chain.rstrip('$')}::{name}"
     if chain == IN_AWS_NODE:
         assert reports("node-outside-fleet", args({}, node_outside_fleet.AWS_NODE_TYPE, component, FLEET_URN)) == []

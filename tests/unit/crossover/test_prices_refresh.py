@@ -16,16 +16,16 @@ import pytest
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from providers import registry
 from providers.base import Capability
+from providers.clouds.lambdalabs.client import LambdaClient
+from providers.clouds.lambdalabs.cloud import LambdaCloud
+from providers.clouds.lambdalabs.config import LambdaConfig
+from providers.clouds.runpod.client import RunpodClient
+from providers.clouds.runpod.cloud import RunpodCloud
+from providers.clouds.runpod.config import RunpodConfig
+from providers.clouds.vastai.client import VastaiClient
+from providers.clouds.vastai.cloud import VastaiCloud
+from providers.clouds.vastai.config import VastaiConfig
 from providers.errors import Unauthorized, Unavailable
-from providers.lambdalabs.client import LambdaClient
-from providers.lambdalabs.cloud import LambdaCloud
-from providers.lambdalabs.config import LambdaConfig
-from providers.runpod.client import RunpodClient
-from providers.runpod.cloud import RunpodCloud
-from providers.runpod.config import RunpodConfig
-from providers.vastai.client import VastaiClient
-from providers.vastai.cloud import VastaiCloud
-from providers.vastai.config import VastaiConfig
 from scripts.crossover.prices import files
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.runpod import RunpodEmulator

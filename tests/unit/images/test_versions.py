@@ -9,8 +9,8 @@ import pytest
 
 from images.gpu.matrix import Choice, NotAllowed, load, pinned, validate
 from images.simulator import VLLM_VERSION
-from providers.runpod.config import Settings as RunpodSettings
-from providers.vastai.config import VastaiSettings
+from providers.clouds.runpod.config import Settings as RunpodSettings
+from providers.clouds.vastai.config import VastaiSettings
 
 WHEEL = Choice("wheel", "0.32.0", "13", "580")
 IMAGE = Choice("image", "0.32.0", "13", "580.65.06")

@@ -15,13 +15,13 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks, settings
 
-from providers.aws.config import parse
-from providers.aws.network import AwsNetwork
-from providers.aws.node import AwsNode
-from providers.aws.survey import Demand, survey
 from providers.base import Candidate, Owner
-from providers.hostkeys import durable, one_use
-from providers.naming import mark
+from providers.clouds.aws.config import parse
+from providers.clouds.aws.resources.network import AwsNetwork
+from providers.clouds.aws.resources.node import AwsNode
+from providers.clouds.aws.survey import Demand, survey
+from providers.renting.hostkeys import durable, one_use
+from providers.renting.naming import mark
 from tests.support.session_manager import SessionManager
 
 PRIVATE_KEY = "the stack's private key"

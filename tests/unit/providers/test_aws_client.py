@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from botocore import exceptions as boto
 
-from providers.aws.account import TERMINATE_PATIENCE_S, Account
-from providers.aws.client import AwsClient
-from providers.aws.cloud import AwsCloud
-from providers.aws.config import AwsConfig
-from providers.aws.prices import read
+from providers.clouds.aws.account import TERMINATE_PATIENCE_S, Account
+from providers.clouds.aws.client import AwsClient
+from providers.clouds.aws.cloud import AwsCloud
+from providers.clouds.aws.config import AwsConfig
+from providers.clouds.aws.prices import read
 from providers.errors import (
     CloudError,
     Incomplete,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from providers.aws.cloud import AwsCloud
-from providers.aws.config import parse
+from providers.clouds.aws.cloud import AwsCloud
+from providers.clouds.aws.config import parse
 from providers.errors import InvalidRequest
 
 GOOD: dict[str, Any] = {"region": "us-east-1", "access": {"ssh": {"cidrs": ["203.0.113.7/32"]}}}

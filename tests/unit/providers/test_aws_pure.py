@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from providers.aws import session
-from providers.aws.config import parse
-from providers.aws.identity import partition, trust, weights_policy
-from providers.aws.layout import regular_zones, spread, subnet_cidr
-from providers.aws.machines import NVME
-from providers.aws.node import reported, reserved
-from providers.aws.quota import QUOTAS, family, needed, shortfall
-from providers.aws.tags import MARK, key_of, machine_tags
 from providers.base import Machine, MachineState, Owner
+from providers.clouds.aws import session
+from providers.clouds.aws.config import parse
+from providers.clouds.aws.identity import partition, trust, weights_policy
+from providers.clouds.aws.layout import regular_zones, spread, subnet_cidr
+from providers.clouds.aws.machines import NVME
+from providers.clouds.aws.quota import QUOTAS, family, needed, shortfall
+from providers.clouds.aws.resources.node import reported, reserved
+from providers.clouds.aws.tags import MARK, key_of, machine_tags
 from providers.errors import InvalidRequest
 from providers.placement import placement
 

@@ -11,7 +11,7 @@ import pytest
 
 from providers.plugin.credentials import API_KEYS, CredentialsHandler
 from providers.plugin.values import UNKNOWN
-from providers.waiting import Waiting
+from providers.renting.waiting import Waiting
 
 HANDLER = CredentialsHandler()
 NAMES = ["a.nodes.crossover.internal", "b.nodes.crossover.internal"]

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.base import Capability, MachineState, NodeSpec, Owner
+from providers.clouds.existing.cloud import ExistingCloud
+from providers.clouds.existing.config import ExistingConfig, OwnedMachine, load
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound, Unauthorized, Unavailable
-from providers.existing.cloud import ExistingCloud
-from providers.existing.config import ExistingConfig, OwnedMachine, load
 from tests.support.owned import HOST_KEY, entry
 
 SPEC = NodeSpec(

@@ -9,13 +9,13 @@ import pytest
 
 import providers.plugin.first_contact
 from providers.base import Machine
-from providers.contact import Dial, NotSettled, WrongHostKey, directly
 from providers.errors import Cancelled, DeadlineExceeded, InvalidRequest, Unauthorized, Unavailable
 from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.handler import InitFailed
 from providers.plugin.provider import Gpucloud
 from providers.plugin.values import UNKNOWN, Plain, detailed_diff
-from providers.waiting import Waiting
+from providers.renting.contact import Dial, NotSettled, WrongHostKey, directly
+from providers.renting.waiting import Waiting
 
 REPORTED: Plain = {
     "id": "aws/i-1", "address": "ec2-1.example", "ports": {"ssh": 22}, "listen": {"ssh": 22}, "bind": "0.0.0.0",

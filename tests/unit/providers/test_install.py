@@ -11,13 +11,13 @@ import pytest
 
 import providers.plugin.install
 from providers.base import Machine, NodeSpec, Owner
-from providers.contact import Dial
 from providers.errors import Incomplete, InstallFailed
-from providers.naming import machine_name
 from providers.plugin.handler import InitFailed
 from providers.plugin.install import InstallHandler
 from providers.plugin.values import Plain
-from providers.waiting import Waiting
+from providers.renting.contact import Dial
+from providers.renting.naming import machine_name
+from providers.renting.waiting import Waiting
 from tests.support.clouds import FakeCloud
 
 

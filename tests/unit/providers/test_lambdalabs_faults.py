@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from providers.base import Candidate, MachineState
+from providers.clouds.lambdalabs.client import API, ERRORS, LAUNCH, classify
+from providers.clouds.lambdalabs.cloud import LambdaCloud
+from providers.clouds.lambdalabs.config import LambdaConfig, parse
 from providers.errors import (
     Ambiguous,
     CloudError,
@@ -20,11 +23,8 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.lambdalabs.client import API, ERRORS, LAUNCH, classify
-from providers.lambdalabs.cloud import LambdaCloud
-from providers.lambdalabs.config import LambdaConfig, parse
-from providers.rent import rent
-from providers.transport import Answer
+from providers.renting.rent import rent
+from providers.transport.transport import Answer
 from tests.clouds.server import Fault, Refusal, Request
 from tests.support.clouds import request
 from tests.support.lambdalabs import NETWORKS, PUBLIC_KEY, REGION, SKU, Stage, stage

@@ -14,9 +14,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from providers.base import Owner
+from providers.clouds.lambdalabs.client import ERRORS
+from providers.clouds.lambdalabs.cloud import STATES
 from providers.errors import CloudError
-from providers.lambdalabs.client import ERRORS
-from providers.lambdalabs.cloud import STATES
 from tests.clouds.lambdalabs import API, LambdaEmulator
 from tests.clouds.server import Fault, Request
 from tests.support.lambdalabs import Stage, stage

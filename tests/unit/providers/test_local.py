@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from providers.base import MachineState, NodeSpec, Owner
+from providers.clouds.local.client import LocalClient
+from providers.clouds.local.cloud import LocalCloud
+from providers.clouds.local.config import LocalConfig
 from providers.errors import InvalidRequest, Unavailable
-from providers.local.client import LocalClient
-from providers.local.cloud import LocalCloud
-from providers.local.config import LocalConfig
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "bay-1", "small", KEY, {"ssh": 22, "vllm": 8000})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.base import Owner
-from providers.naming import MAX_LENGTH, machine_name
+from providers.renting.naming import MAX_LENGTH, machine_name
 
 OWNERS = st.builds(
     Owner, st.text(max_size=80), st.text(max_size=80), st.text(max_size=10), st.text(max_size=80), st.integers(1, 99)

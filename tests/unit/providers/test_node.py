@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-import providers.rent
+import providers.renting.rent
 from providers.base import Capability
-from providers.blocklist import Blocklist
 from providers.errors import InvalidRequest, NoCapacity
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import UNKNOWN
-from providers.waiting import Waiting
+from providers.renting.blocklist import Blocklist
+from providers.renting.waiting import Waiting
 from tests.support.clouds import FakeCloud
 
 GOOD: dict[str, Any] = {
@@ -108,8 +108,8 @@ def rented(handler: NodeHandler, waiting: Waiting, **changes: Any) -> tuple[str,
 @pytest.fixture
 def empty_cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
     """A cloud with nothing free for one launch, whose machines then answer at once."""
-    monkeypatch.setattr(providers.rent, "first_contact", lambda machine, key: machine)
-    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())
+    monkeypatch.setattr(providers.renting.rent, "first_contact", lambda machine, key: machine)
+    monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())
     return FakeCloud(launch_faults=deque([NoCapacity("sold out")]))
 
 
@@ -124,7 +124,7 @@ def test_a_degraded_node_is_vacant_says_so_and_is_rented_by_a_later_update(empty
     assert handler.unfinished(outputs) == ("machine",)
     assert handler.read(resource_id, outputs, Waiting()) == ({k: outputs[k] for k in handler.inputs}, outputs)
     handler.delete(resource_id, outputs, Waiting())  # nothing to end, and no error
-    providers.rent.BLOCKLIST = Blocklist()  # as in the next run, which is another process
+    providers.renting.rent.BLOCKLIST = Blocklist()  # as in the next run, which is another process
     later = handler.update(resource_id, outputs, {key: outputs[key] for key in handler.inputs}, Waiting())
     assert later["machine"]["id"] == "fake/fake-1"
     assert handler.unfinished(later) == ()

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import providers.rent
+import providers.renting.rent
 from providers.base import Candidate, Machine, MachineState, NodeSpec
-from providers.blocklist import CAPACITY_S, Blocklist
-from providers.contact import NotSettled
 from providers.errors import (
     Ambiguous,
     Cancelled,
@@ -27,7 +25,9 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.rent import LOOKS_AFTER_LAUNCH, Kept, rent
+from providers.renting.blocklist import CAPACITY_S, Blocklist
+from providers.renting.contact import NotSettled
+from providers.renting.rent import LOOKS_AFTER_LAUNCH, Kept, rent
 from tests.support.clouds import Clock, FakeCloud, request
 
 
@@ -41,8 +41,8 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise Unavailable(f"{machine.id} does not answer SSH")
         return machine
 
-    monkeypatch.setattr(providers.rent, "first_contact", answers)
-    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist())
+    monkeypatch.setattr(providers.renting.rent, "first_contact", answers)
+    monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())
     return silent
 
 
@@ -82,7 +82,7 @@ def test_an_exhausted_account_is_left_for_the_next_cloud_without_a_second_try() 
 
 def test_what_was_refused_a_moment_ago_is_not_asked_for_again_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(providers.rent, "BLOCKLIST", Blocklist(clock))
+    monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist(clock))
     cloud = FakeCloud(launch_faults=deque([NoCapacity("none free"), NoCapacity("none free")]))
     with pytest.raises(NoCapacity):
         rent(request("a"), lambda _: cloud, clock.waiting())
@@ -96,7 +96,7 @@ def test_a_machine_that_answered_and_cannot_be_settled_is_kept(monkeypatch: pyte
     def refuses(machine: Machine, ssh_private_key: str) -> Machine:
         raise NotSettled("sudo asks for a password")
 
-    monkeypatch.setattr(providers.rent, "first_contact", refuses)
+    monkeypatch.setattr(providers.renting.rent, "first_contact", refuses)
     cloud = FakeCloud()
     with pytest.raises(Kept, match="is kept: sudo asks for a password") as caught:
         rent(request(), lambda _: cloud, Clock().waiting())
@@ -242,7 +242,7 @@ def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_mach
 ) -> None:
     cloud = FakeCloud()
     for fault in [*faults, "none"]:
-        providers.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
+        providers.renting.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
         clock, stop = Clock(), threading.Event()
         cloud.launch_faults.clear()
         cloud.create_although_failed = fault == "lost-but-created"

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers import hostkeys
 from providers.base import Machine, MachineState, NodeSpec, Owner
-from providers.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.clouds.runpod.client import RunpodClient, classify
+from providers.clouds.runpod.cloud import TERMINATE_WITHIN_S, RunpodCloud
+from providers.clouds.runpod.config import DEFAULT_IMAGE, SKUS, RunpodConfig, Settings
+from providers.clouds.runpod.interruptible import Interruptible, mutation
 from providers.errors import (
     Ambiguous,
     CloudError,
@@ -32,11 +34,9 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.runpod.client import RunpodClient, classify
-from providers.runpod.cloud import TERMINATE_WITHIN_S, RunpodCloud
-from providers.runpod.config import DEFAULT_IMAGE, SKUS, RunpodConfig, Settings
-from providers.runpod.interruptible import Interruptible, mutation
-from providers.transport import Answer
+from providers.renting import hostkeys
+from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.transport.transport import Answer
 from tests.clouds.runpod import GPU, RunpodEmulator
 from tests.clouds.runpod_graphql import operation
 from tests.clouds.server import Boot, Booted, Fault, Nowhere
@@ -598,12 +598,12 @@ def _python(code: str, cwd: Path) -> str:
 
 def test_the_sdk_is_found_although_our_folder_has_its_name() -> None:
     """`python providers` puts providers/ first on the path, as `python -c` does with the folder it runs in."""
-    code = "from providers.runpod.interruptible import _sdk; print(_sdk().get_gpu.__module__)"
+    code = "from providers.clouds.runpod.interruptible import _sdk; print(_sdk().get_gpu.__module__)"
     assert _python(code, ROOT / "providers") == "runpod.api.ctl_commands"
 
 
 def test_the_sdk_is_imported_for_interruptible_pods_only() -> None:
-    assert _python("import sys, providers.runpod.cloud; print('runpod' in sys.modules)", ROOT) == "False"
+    assert _python("import sys, providers.clouds.runpod.cloud; print('runpod' in sys.modules)", ROOT) == "False"
 
 
 # Offers and configuration

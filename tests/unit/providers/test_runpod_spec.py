@@ -16,12 +16,12 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from providers import hostkeys
 from providers.base import NodeSpec, Owner
+from providers.clouds.runpod.client import RunpodClient
+from providers.clouds.runpod.cloud import RunpodCloud
+from providers.clouds.runpod.config import RunpodConfig
 from providers.errors import CloudError
-from providers.runpod.client import RunpodClient
-from providers.runpod.cloud import RunpodCloud
-from providers.runpod.config import RunpodConfig
+from providers.renting import hostkeys
 from tests.clouds.runpod import GPU, RunpodEmulator
 from tests.clouds.server import Fault, Nowhere, Request
 from tests.support.clouds import Clock

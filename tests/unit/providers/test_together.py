@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from providers.errors import NotFound
-from providers.together import Together
+from providers.transport.together import Together
 
 
 class Counted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from providers.transport import Pace
+from providers.transport.transport import Pace
 from tests.support.clouds import Clock
 
 

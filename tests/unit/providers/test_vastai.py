@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
-import providers.rent
+import providers.renting.rent
 from providers.base import Candidate, Machine, MachineState, NodeSpec, Owner
-from providers.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.clouds.vastai import instances, market
+from providers.clouds.vastai.client import FailedContract, VastaiClient, classify
+from providers.clouds.vastai.cloud import ATTEMPTS, TERMINATE_S, VastaiCloud
+from providers.clouds.vastai.config import VastaiConfig, VastaiSettings, parse
+from providers.clouds.vastai.instances import Label
 from providers.errors import (
     Ambiguous,
     CloudError,
@@ -24,15 +28,11 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.hostkeys import one_use
-from providers.naming import machine_name, mark
-from providers.rent import Kept, Request, rent
-from providers.transport import Answer
-from providers.vastai import instances, market
-from providers.vastai.client import FailedContract, VastaiClient, classify
-from providers.vastai.cloud import ATTEMPTS, TERMINATE_S, VastaiCloud
-from providers.vastai.config import VastaiConfig, VastaiSettings, parse
-from providers.vastai.instances import Label
+from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.renting.hostkeys import one_use
+from providers.renting.naming import machine_name, mark
+from providers.renting.rent import Kept, Request, rent
+from providers.transport.transport import Answer
 from tests.clouds.server import Fault, Nowhere, Refusal
 from tests.clouds.vastai import ENTRYPOINT, VastaiEmulator
 from tests.support.clouds import Clock
@@ -418,10 +418,10 @@ def renting(world: World, **changes: Any) -> Request:
 
 @pytest.fixture
 def with_host_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Renting gives the cloud a one-use host key, whatever the state of providers.rent."""
+    """Renting gives the cloud a one-use host key, whatever the state of providers.renting.rent."""
     launch = world.cloud.launch
     monkeypatch.setattr(world.cloud, "launch", lambda spec: launch(replace(spec, host_key=spec.host_key or HOST)))
-    monkeypatch.setattr(providers.rent, "first_contact", lambda machine, key: machine)
+    monkeypatch.setattr(providers.renting.rent, "first_contact", lambda machine, key: machine)
 
 
 @pytest.mark.usefixtures("with_host_key")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from providers.local.client import MARK, LocalClient
-from providers.local.config import LocalConfig
+from providers.clouds.local.client import MARK, LocalClient
+from providers.clouds.local.config import LocalConfig
 from scripts import leftovers
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"

@@ -61,7 +61,7 @@ RULE = rule(
     "ownership-tags",
     Severity.MEDIUM,
     "What the stack makes says whose it is.",
-    "Tag it as providers/aws/tags.py does; make nodes with providers.resources.Node.",
+    "Tag it as providers/clouds/aws/tags.py does; make nodes with providers.resources.Node.",
     (NODE_TYPE, "aws:*"),
     _check,
     unknown="noted",

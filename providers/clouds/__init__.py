@@ -1,0 +1,1 @@
+"""One folder a cloud, the same names in each: config, client, cloud."""

@@ -1,0 +1,96 @@
+"""The cloud `aws` in the words of every other cloud, but for launching: its machines are resources of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+from providers.base import Capability, Machine, NodeSpec, Offer
+from providers.clouds.aws import machines, offering, preflight
+from providers.clouds.aws.account import Account
+from providers.clouds.aws.client import AwsClient
+from providers.clouds.aws.config import DEFAULT_HOME, AwsConfig, parse
+from providers.errors import Incomplete, InvalidRequest, NotFound
+from providers.preflight import Check, Plan
+
+
+class AwsCloud:
+    """EC2 instances in all regions that the account has enabled, or in those of CROSSOVER_AWS_REGIONS."""
+
+    name = "aws"
+    capabilities = frozenset({Capability.DECLARED})
+
+    def __init__(self, client: AwsClient) -> None:
+        self.account = Account(client)
+
+    @classmethod
+    def from_environment(cls) -> AwsCloud:
+        """One for the whole process. Asks nobody, and imports nothing of AWS'."""
+        return _cloud(AwsConfig.from_environment())
+
+    @property
+    def api_url(self) -> str:
+        """Where EC2 is in the home region: `crossover doctor` tries the way there."""
+        config = self.account.client.config
+        return config.endpoint or f"https://ec2.{config.home}.amazonaws.com{'.cn' * config.home.startswith('cn-')}"
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raises InvalidRequest that names `clouds.aws.<key>`. The region may be left to the candidates."""
+        zones = settings.get("zones")
+        of_zones = [str(zone)[:-1] for zone in zones] if isinstance(zones, list) else []
+        parse(settings, [*of_zones, DEFAULT_HOME])
+
+    def preflight(self, plan: Plan) -> list[Check]:
+        """The account, its quotas, the zones and the runner's way in."""
+        return preflight.checks(self.account, plan)
+
+    def offers(self) -> list[Offer]:
+        """The types with eight A100, wherever they are offered."""
+        return offering.offers(self.account)
+
+    def offers_of(self, places: Collection[tuple[str, str]]) -> list[Offer]:
+        """Any types, by "(region, type)": EC2 has too many to list them all."""
+        return offering.offers_of(self.account, places)
+
+    def launch(self, spec: NodeSpec) -> Machine:
+        """Never: raises InvalidRequest."""
+        raise InvalidRequest(f"aws: the plugin rents no machine there ({spec.name}): it is a resource of the program")
+
+    def get(self, machine_id: str) -> Machine:
+        """Raises NotFound where every region says so."""
+        region, found = self.account.find(machine_id)
+        if machines.state(found) == "terminated":
+            raise NotFound(f"aws {region}: {machine_id} is terminated")
+        return machines.machine(found, region)
+
+    def start(self, machine_id: str) -> Machine:
+        """Unchanged: the program's own resources say whether a machine runs."""
+        return self.get(machine_id)
+
+    def terminate(self, machine_id: str) -> None:
+        """Termination protection is lifted first. Of a volume that outlived its machine too."""
+        self.account.end(machine_id)
+
+    def billed(self, owner_project: str | None = None) -> list[Machine]:
+        """All of ours that bills: machines, and volumes that outlived theirs."""
+        found: list[Machine] = []
+        missed: dict[str, None] = {}
+        for part in (self.account.instances, self.account.lone_volumes):
+            try:
+                found += part(owner_project)
+            except Incomplete as e:
+                found += e.found
+                missed[str(e)] = None
+        if missed:
+            raise Incomplete("; ".join(missed), found)
+        return found
+
+    def list(self, owner_project: str | None = None) -> list[Machine]:
+        """Every instance with our mark that is not terminated."""
+        return self.account.instances(owner_project)
+
+
+@lru_cache(maxsize=4)
+def _cloud(config: AwsConfig) -> AwsCloud:
+    return AwsCloud(AwsClient(config))

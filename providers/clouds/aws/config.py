@@ -1,0 +1,209 @@
+"""What the cloud `aws` reads from the environment, and the section `clouds.aws` of a stack, each parsed once."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from providers.cidr import Cidr, cidr
+from providers.errors import InvalidRequest
+from providers.renting.naming import nearest
+
+IMAGES = {
+    "base-oss-nvidia-driver-gpu-ubuntu-22.04": "/aws/service/deeplearning/ami/x86_64/"
+    "base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id",
+    "base-oss-nvidia-driver-gpu-ubuntu-24.04": "/aws/service/deeplearning/ami/x86_64/"
+    "base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id",
+    "ubuntu-24.04": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id",
+}
+"""Image name → the public SSM parameter that holds the AMI's id in each region."""
+IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
+DEFAULT_HOME = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """Where the commands ask. Credentials are found by AWS' own rules, and never held here."""
+
+    home: str = DEFAULT_HOME
+    """The region that is asked which regions there are."""
+    regions: tuple[str, ...] = ()
+    """The regions where machines may be; empty: all that the account has enabled."""
+    endpoint: str = ""
+    """What stands in for EC2's own address."""
+
+    @classmethod
+    def from_environment(cls) -> AwsConfig:
+        """AWS_REGION or AWS_DEFAULT_REGION; CROSSOVER_AWS_REGIONS, separated by commas; AWS_ENDPOINT_URL."""
+        given = os.environ.get("CROSSOVER_AWS_REGIONS", "")
+        return cls(
+            home=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_HOME,
+            regions=tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())),
+            endpoint=os.environ.get("AWS_ENDPOINT_URL_EC2") or os.environ.get("AWS_ENDPOINT_URL") or "",
+        )
+
+
+@cache
+def regions() -> tuple[str, ...]:
+    """The regions that the locked SDK knows."""
+    from pulumi_aws import Region  # a second to import, which a reader of settings alone should not pay
+
+    return tuple(sorted(region.value for region in Region))
+
+
+def _region(value: str) -> str:
+    if value not in regions():
+        raise ValueError(f"AWS has no region {value!r}: {nearest(value, regions())}")
+    return value
+
+
+def _vpc_cidr(value: str) -> str:
+    network = ipaddress.IPv4Network(cidr(value))
+    if not network.is_private or not 16 <= network.prefixlen <= 20:
+        raise ValueError(f"{value} must be a private range between /16 and /20, e.g. 10.82.0.0/16")
+    return str(network)
+
+
+def _image(value: str) -> str:
+    if value not in IMAGES and not IMAGE_ID.fullmatch(value):
+        raise ValueError(f"{value!r} is neither an AMI's id (ami-…) nor a known image: {nearest(value, tuple(IMAGES))}")
+    return value
+
+
+def _bucket(value: str) -> str:
+    bucket, _, prefix = value.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) or not prefix or set(prefix) & set("*?$"):
+        raise ValueError(
+            f"{value!r} must be bucket/prefix, e.g. my-weights/llama-70b: read is granted on the prefix alone"
+        )
+    return f"{bucket}/{prefix}"
+
+
+def _id(kind: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(rf"{kind}-[0-9a-f]{{8,17}}", value):
+            raise ValueError(f"{value!r} is no id like {kind}-0123456789abcdef0")
+        return value
+
+    return AfterValidator(check)
+
+
+Image = Annotated[str, AfterValidator(_image)]
+
+
+class Section(BaseModel):
+    """Frozen, camelCase keys, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+
+class Ssh(Section):
+    """SSH straight to the machines' addresses."""
+
+    cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1)]
+    """Where the runner and the people on call connect from."""
+
+
+class Access(Section):
+    """How the installer and people come in: `ssm`, or `ssh: {cidrs: […]}`."""
+
+    ssh: Ssh | None = None
+    ssm: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        if isinstance(data, str) and data != "ssm":
+            raise ValueError(f"must be ssm, or ssh: {{cidrs: […]}}, got {data!r}")
+        return {"ssm": True} if data == "ssm" else data
+
+    @model_validator(mode="after")
+    def _one(self) -> Access:
+        if self.ssm == (self.ssh is not None):
+            raise ValueError("must be exactly one of ssm, and ssh: {cidrs: […]}")
+        return self
+
+    @property
+    def cidrs(self) -> tuple[str, ...]:
+        """Who may connect to port 22; nobody with `ssm`."""
+        return () if self.ssh is None else self.ssh.cidrs
+
+
+class AwsSettings(Section):
+    """One region of one account, for one stack."""
+
+    region: Annotated[str, AfterValidator(_region)]
+    """By default that of the candidates (`parse`)."""
+    access: Access
+    client_cidrs: tuple[Cidr, ...] = ()
+    """Who may ask the gateway's endpoint, where a machine of this section carries the gateway."""
+    vpc_id: Annotated[str, _id("vpc")] | None = None
+    """An existing VPC; without it, one is made."""
+    subnet_ids: tuple[Annotated[str, _id("subnet")], ...] = ()
+    """Its subnets that machines may be put into: at most one per zone is used, the first."""
+    vpc_cidr: Annotated[str, AfterValidator(_vpc_cidr)] = "10.82.0.0/16"
+    """The range of the VPC that is made."""
+    public_addresses: bool = True
+    """Whether machines get a public address. Without: an existing VPC with a way out (NAT), a runner with a way in."""
+    zones: tuple[str, ...] = ()
+    """The zones to use; by default all that offer the instance type."""
+    ami: Image = "base-oss-nvidia-driver-gpu-ubuntu-24.04"
+    """The nodes' image: an AMI's id, or a name of IMAGES. Applies to machines that are rented later."""
+    gateway_ami: Image = "ubuntu-24.04"
+    weights_bucket: Annotated[str, AfterValidator(_bucket)] | None = None
+    """bucket/prefix in S3: the nodes, and nothing else, may read what lies below the prefix."""
+    capacity_reservation_id: Annotated[str, _id("cr")] | None = None
+    capacity_block_id: Annotated[str, _id("cr")] | None = None
+    """Both exist already and bind the nodes to their zone: name it in `zones`. Nothing is ever reserved or bought."""
+    root_gb: int = Field(500, ge=100, le=16_384)
+    """The nodes' root volume in GiB, as EBS counts. It can grow and never shrinks."""
+    gateway_root_gb: int = Field(50, ge=20, le=16_384)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AwsSettings:
+        if (self.vpc_id is None) != (not self.subnet_ids):
+            raise ValueError("an existing VPC is given by vpcId and subnetIds together")
+        if not self.public_addresses and self.vpc_id is None:
+            raise ValueError("publicAddresses: false needs an existing VPC (vpcId, subnetIds) that has a NAT gateway")
+        if self.capacity_reservation_id and self.capacity_block_id:
+            raise ValueError("give capacityReservationId or capacityBlockId, not both")
+        if self.reservation and len(self.zones) != 1:
+            raise ValueError("a capacity reservation or block is bound to one zone: name that zone in zones")
+        foreign = [zone for zone in self.zones if not re.fullmatch(rf"{self.region}[a-z]", zone)]
+        if foreign:
+            raise ValueError(f"zones: {', '.join(foreign)} is no zone of {self.region}, which look like {self.region}a")
+        return self
+
+    @property
+    def reservation(self) -> str | None:
+        """The reserved capacity that the nodes are launched into."""
+        return self.capacity_reservation_id or self.capacity_block_id
+
+
+def parse(section: Mapping[str, Any], regions: Iterable[str] = ()) -> AwsSettings:
+    """The settings. `regions` are the candidates': the first is the section's where it names none. Raises
+    InvalidRequest with one line per problem, each with its key."""
+    first = next(iter(regions), None)
+    try:
+        return AwsSettings.model_validate({**({"region": first} if first else {}), **section})
+    except ValidationError as e:
+        raise InvalidRequest("\n".join(_line(error) for error in e.errors())) from None
+
+
+def _line(error: Any) -> str:
+    path = ".".join(("clouds.aws", *(str(part) for part in error["loc"])))
+    if error["type"] == "extra_forbidden":
+        known = tuple(field.alias or name for name, field in AwsSettings.model_fields.items())
+        return f"{path}: unknown key; {nearest(str(error['loc'][-1]), known)}"
+    if error["type"] == "missing":
+        return f"{path}: missing; it has no default, set it"
+    return f"{path}: {str(error['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,270 @@
+"""The cloud `lambda` in the words of every other cloud."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
+from providers.clouds.lambdalabs import marks, upkeep
+from providers.clouds.lambdalabs.client import LAUNCH_PACE, PACE, Instance, InstanceType, LambdaClient
+from providers.clouds.lambdalabs.config import INSTANCES_PAGE, LambdaConfig, LambdaSettings, parse
+from providers.errors import (
+    CloudError,
+    InvalidRequest,
+    NoCapacity,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    TerminateFailed,
+    Unavailable,
+)
+from providers.renting.cloudinit import user_data
+from providers.renting.naming import nearest
+
+STATES: Mapping[str, MachineState] = {
+    "booting": MachineState.PENDING,
+    "active": MachineState.RUNNING,
+    "unhealthy": MachineState.RUNNING,  # it bills; whether it serves is for SSH to say
+    "terminating": MachineState.TERMINATING,
+    "terminated": MachineState.TERMINATED,
+    "preempted": MachineState.TERMINATED,
+}
+TERMINATE_PATIENCE_S = 15 * 60.0
+TERMINATE_POLL_S = 2.0
+GONE_LOOKS = 3
+"""How often in a row Lambda must not know a machine that was never seen: a look-up may lag behind a launch."""
+
+
+class LambdaCloud:
+    """On-demand GPU machines of Lambda's."""
+
+    name = "lambda"
+    capabilities: frozenset[Capability] = frozenset()
+
+    def __init__(self, client: LambdaClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.client = client
+        self._now = now
+
+    @classmethod
+    def from_environment(cls) -> LambdaCloud:
+        """Configured by the environment: see LambdaConfig. One client, and one pace, for the whole process."""
+        return cls(_client(LambdaConfig.from_environment()))
+
+    @property
+    def api_url(self) -> str:
+        """Where its API is: `crossover doctor` tries the way there."""
+        return self.client.config.base_url
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raises InvalidRequest that names `clouds.lambda.<key>`."""
+        parse(settings)
+
+    def offers(self) -> list[Offer]:
+        """Every type in every region, at Lambda's live price, and whether it is free there."""
+        regions = [region.name for region in self.client.regions()]
+        return [
+            _offer(found.instance_type, region, region in {r.name for r in found.regions_with_capacity_available})
+            for found in self.client.instance_types().values()
+            for region in regions
+        ]
+
+    def launch(self, spec: NodeSpec) -> Machine:
+        """Looks before it asks, as launches are rare: one in 12 s. Raises what the protocol says."""
+        settings = parse(spec.settings)
+        tags = marks.tags(spec, self._now().isoformat(timespec="seconds"))
+        kind = self._affordable(spec)
+        self._check_names(spec.region, settings)
+        key = marks.ssh_key_name(spec.ssh_public_key)
+        with upkeep.TURNS[(spec.owner.project, spec.owner.stack)]:
+            try:
+                upkeep.add_ssh_key(self.client, spec.ssh_public_key)
+                ruleset_id = upkeep.open_ports(self.client, spec, settings)
+                machine_id = self.client.launch(_request(spec, settings, key, ruleset_id, tags))
+            except (NoCapacity, QuotaExceeded, InvalidRequest):
+                upkeep.tidy(self.client, spec.owner, spec.region, [key])
+                raise
+        try:
+            return _machine(self.client.instance(machine_id))
+        except CloudError:  # it exists and bills, whatever became of this look
+            return _unseen(machine_id, spec, kind, tags)
+
+    def get(self, machine_id: str) -> Machine:
+        """Raises NotFound on Lambda's own word that there is none, or that it is terminated."""
+        found = self._instance(machine_id)
+        if found.ended:
+            raise NotFound(f"lambda has ended machine {machine_id}")
+        return _machine(found)
+
+    def list(self, owner_project: str | None = None) -> list[Machine]:
+        """Every machine with our tags; Lambda lists them all at once."""
+        machines = [_machine(found) for found in self.client.instances() if not found.ended]
+        return [m for m in machines if m.owner is not None and owner_project in (None, m.owner.project)]
+
+    def admit(self, owner: Owner, settings: Mapping[str, Any] | None = None) -> None:
+        """See `Firewalled`: in the stack's rulesets of all regions."""
+        upkeep.admit(self.client, owner, None if settings is None else parse(settings))
+
+    def start(self, machine_id: str) -> Machine:
+        """Lambda's machines cannot be stopped, so there is nothing to start."""
+        return self.get(machine_id)
+
+    def terminate(self, machine_id: str) -> None:
+        """Asks again until Lambda no longer knows it, then removes what only it needed."""
+        seen = self._end(machine_id)
+        owner = marks.mark(seen.tag_values).owner if seen else None
+        if seen and owner:
+            with upkeep.TURNS[(owner.project, owner.stack)]:
+                upkeep.tidy(self.client, owner, seen.region.name, seen.ssh_key_names, but=machine_id)
+            with contextlib.suppress(CloudError):  # it ended, and the next look at any sibling finds the address
+                upkeep.admit(self.client, owner, but=machine_id)
+
+    def _end(self, machine_id: str) -> Instance | None:
+        """The machine as it was last seen; None if it never was. Raises TerminateFailed."""
+        end = self.client.clock() + TERMINATE_PATIENCE_S
+        seen: Instance | None = None
+        missing, pause_s = 0, 0.0
+        while True:
+            try:
+                seen = self._instance(machine_id)
+                if seen.ended:
+                    return seen
+                problem = f"it is {seen.status}"
+                if seen.status != "terminating":
+                    self.client.terminate(machine_id)
+            except NotFound as e:
+                missing += 1
+                if seen or missing >= GONE_LOOKS:
+                    return seen
+                problem = str(e)
+            except (Unavailable, RateLimited) as e:
+                problem = str(e)
+            except CloudError as e:
+                raise _not_ended(machine_id, seen, str(e)) from e
+            if self.client.clock() + pause_s > end:
+                raise _not_ended(machine_id, seen, f"after {TERMINATE_PATIENCE_S:g} s: {problem}")
+            self.client.sleep(pause_s)
+            pause_s = TERMINATE_POLL_S
+
+    def _instance(self, machine_id: str) -> Instance:
+        """From the listing that all waiting threads share; what is not in it is asked for by its id."""
+        for found in self.client.instances():
+            if found.id == machine_id:
+                return found
+        return self.client.instance(machine_id)
+
+    def _affordable(self, spec: NodeSpec) -> InstanceType:
+        """Raises InvalidRequest for an unknown SKU or region, NoCapacity with the price or with where there is any."""
+        types = self.client.instance_types()
+        if spec.sku not in types:
+            raise InvalidRequest(f"lambda has no SKU {spec.sku!r}: {nearest(spec.sku, types)}")
+        kind = types[spec.sku].instance_type
+        free = [region.name for region in types[spec.sku].regions_with_capacity_available]
+        if spec.region not in free:
+            regions = [region.name for region in self.client.regions()]
+            if spec.region not in regions:
+                raise InvalidRequest(f"lambda has no region {spec.region!r}: {nearest(spec.region, regions)}")
+        if spec.max_usd_per_hour is not None and kind.usd_per_hour > spec.max_usd_per_hour:
+            raise NoCapacity(
+                f"lambda asks {kind.usd_per_hour} USD/h for {spec.sku}, more than the ceiling of "
+                f"{spec.max_usd_per_hour} USD/h: raise maxUsdPerHour or let the next candidate be tried"
+            )
+        if spec.region not in free:
+            raise NoCapacity(
+                f"lambda has no {spec.sku} free in {spec.region} now (its price is {kind.usd_per_hour} USD/h; "
+                f"free in: {', '.join(free) or 'no region'})"
+            )
+        return kind
+
+    def _check_names(self, region: str, settings: LambdaSettings) -> None:
+        """Raises InvalidRequest for an image family or a file system that is not there."""
+        if settings.image_family is not None:
+            families = {image.family for image in self.client.images() if image.region.name == region}
+            if settings.image_family not in families:
+                raise InvalidRequest(
+                    f"clouds.lambda.imageFamily: lambda has no image family {settings.image_family!r} in {region}: "
+                    f"{nearest(settings.image_family, families)}"
+                )
+        if settings.file_systems:
+            here = {system.name for system in self.client.file_systems() if system.region.name == region}
+            for name in settings.file_systems:
+                if name not in here:
+                    raise InvalidRequest(
+                        f"clouds.lambda.fileSystems: the account has no file system {name!r} in {region}: "
+                        f"{nearest(name, here)}"
+                    )
+
+
+@functools.cache
+def _client(config: LambdaConfig) -> LambdaClient:
+    return LambdaClient(config, PACE, LAUNCH_PACE)
+
+
+def _request(
+    spec: NodeSpec, settings: LambdaSettings, ssh_key: str, ruleset_id: str, tags: list[dict[str, str]]
+) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "region_name": spec.region,
+        "instance_type_name": spec.sku,
+        "ssh_key_names": [ssh_key],
+        "name": spec.name,
+        "tags": tags,
+        "firewall_rulesets": [{"id": ruleset_id}],
+    }
+    if settings.file_systems:
+        body["file_system_names"] = settings.file_systems
+    if settings.image_family is not None:
+        body["image"] = {"family": settings.image_family}
+    if spec.host_key is not None:
+        body["user_data"] = user_data(spec.host_key)
+    return body
+
+
+def _machine(found: Instance) -> Machine:
+    mark = marks.mark(found.tag_values)
+    return Machine(
+        id=found.id,
+        name=found.name or "",
+        cloud=LambdaCloud.name,
+        region=found.region.name,
+        sku=found.instance_type.name,
+        owner=mark.owner,
+        state=STATES.get(found.status, MachineState.UNKNOWN),
+        failure_domain=f"{LambdaCloud.name}/{found.region.name}",
+        usd_per_hour=found.instance_type.usd_per_hour,
+        created_at=mark.created_at,
+        address=found.ip,
+        ports=mark.ports,
+        ssh_user="ubuntu",
+        status=found.status,
+    )
+
+
+def _unseen(machine_id: str, spec: NodeSpec, kind: InstanceType, tags: Iterable[Mapping[str, str]]) -> Machine:
+    """What Lambda would say of a machine that it has just launched."""
+    body = {"id": machine_id, "status": "booting", "name": spec.name, "region": {"name": spec.region}}
+    return _machine(Instance.model_validate({**body, "instance_type": kind, "ssh_key_names": [], "tags": tags}))
+
+
+def _offer(kind: InstanceType, region: str, available: bool) -> Offer:
+    return Offer(
+        cloud=LambdaCloud.name,
+        region=region,
+        sku=kind.name,
+        usd_per_hour=kind.usd_per_hour,
+        available=available,
+        gpus=kind.specs.gpus,
+        gpu_memory_gib=kind.gpu_memory_gib,
+        description=kind.description,
+    )
+
+
+def _not_ended(machine_id: str, seen: Instance | None, why: str) -> TerminateFailed:
+    price = f"{seen.instance_type.usd_per_hour} USD/h" if seen else "its price"
+    return TerminateFailed(
+        f"machine {machine_id} at lambda is not confirmed gone ({why}). It goes on costing {price}: end it by hand at "
+        f"{INSTANCES_PAGE}"
+    )

@@ -1,0 +1,259 @@
+"""The "API" of the cloud `local`: folders, an sshd each, and the processes that run inside them.
+
+Everything that runs on a machine inherits CROSSOVER_MACHINE from its sshd, so that all of it can be found and ended,
+however it was started and whatever became of its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from providers.clouds.local.config import LocalConfig
+from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unavailable
+
+MARK = "CROSSOVER_MACHINE"
+PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "XDG_CACHE_HOME", "HOME=", "LANG", "HTTP_PROXY", "HTTPS_PROXY")
+"""A machine of `local` is this computer: it reaches package indexes the way this user does."""
+START_DEADLINE_S = 5.0
+
+
+class LocalClient:
+    """Creates, lists and ends machine folders. Calls block for at most a few seconds."""
+
+    def __init__(self, config: LocalConfig) -> None:
+        self.config = config
+
+    def create(self, record: Mapping[str, Any], services: Mapping[str, int], public_key: str) -> str:
+        """Makes the folder of a machine and returns its id. The folder appears whole or not at all."""
+        machine_id = f"m-{secrets.token_hex(4)}"
+        folder = self.folder(machine_id)
+        self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = folder.with_name(f".{machine_id}.new")
+        (draft / "root").mkdir(parents=True, mode=0o700)
+        _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", machine_id, "-f", str(draft / "host_key")])
+        (draft / "authorized_keys").write_text(public_key + "\n")
+        with self._lock():
+            ports = self._free_ports(list(services))
+            body = {**record, "id": machine_id, "ports": ports}
+            (draft / "machine.json").write_text(json.dumps(body, indent=2) + "\n")
+            self._write_sshd_config(draft, folder, ports["ssh"])
+            draft.rename(folder)
+        return machine_id
+
+    def start(self, machine_id: str) -> None:
+        """Starts the machine's sshd unless it runs. Raises InvalidRequest where sshd is missing or its port taken."""
+        folder = self.folder(machine_id)
+        if self.running(machine_id):
+            return
+        sshd = shutil.which(self.config.sshd, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if sshd is None:
+            raise InvalidRequest(
+                "sshd is missing on this computer: run scripts/bootstrap (it installs openssh-server "
+                "without starting its service)"
+            )
+        port = int(self.record(machine_id)["ports"]["ssh"])
+        if not _bindable(port):
+            raise InvalidRequest(
+                f"port {port} on 127.0.0.1, which machine {machine_id} has chosen for its sshd, is in use by another "
+                f"program: end that program (ss -ltnp 'sport = :{port}' names it), or destroy the machine"
+            )
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation folder, demanded for root
+        (folder / "sshd.pid").unlink(missing_ok=True)
+        log = folder / "sshd.log"
+        subprocess.run(
+            [sshd, "-f", str(self._sshd_config(machine_id)), "-E", str(log)],
+            cwd="/",
+            start_new_session=True,
+            check=False,  # it tells its log what is wrong, and writes its pid file once it listens
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not self.running(machine_id):
+            if time.monotonic() > deadline:
+                tail = log.read_text()[-500:] if log.exists() else "it wrote no log"
+                raise Unavailable(f"sshd of local machine {machine_id} did not start in {START_DEADLINE_S:g} s: {tail}")
+            time.sleep(0.02)
+
+    def running(self, machine_id: str) -> bool:
+        """Whether the machine's sshd is alive."""
+        try:
+            pid = int((self.folder(machine_id) / "sshd.pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return False
+        return str(self._sshd_config(machine_id)).encode() in command  # the id may have gone to another process
+
+    def record(self, machine_id: str) -> dict[str, Any]:
+        """The machine as it was recorded. Raises NotFound, or Unavailable.
+
+        A state folder that is not there says nothing about machines: CROSSOVER_LOCAL_STATE forgotten in one shell
+        must not lose a fleet.
+        """
+        path = self.folder(machine_id) / "machine.json"
+        if not self.config.state.is_dir():
+            raise Unavailable(f"{self.config.state}, which holds the machines of `local`, is not there")
+        try:
+            body: dict[str, Any] = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise NotFound(f"local has no machine {machine_id}") from None
+        except (OSError, ValueError) as e:
+            raise Unavailable(f"cannot read {path}: {e}") from e
+        return body
+
+    def ids(self) -> list[str]:
+        """Every machine whose folder is whole."""
+        if not self.config.state.is_dir():
+            return []
+        return sorted(p.parent.name for p in self.config.state.glob("m-*/machine.json"))
+
+    def host_key(self, machine_id: str) -> str:
+        """The machine's public host key, "ssh-ed25519 AAAA…"."""
+        try:
+            return " ".join((self.folder(machine_id) / "host_key.pub").read_text().split()[:2])
+        except FileNotFoundError:
+            raise NotFound(f"local has no machine {machine_id}") from None
+
+    def destroy(self, machine_id: str, grace_s: float = 5.0) -> None:
+        """Ends every process of the machine and removes its folder. Raises TerminateFailed if a process survives."""
+        deadline = time.monotonic() + grace_s
+        self._signal_all(machine_id, signal.SIGTERM)
+        while self.processes(machine_id) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        deadline = time.monotonic() + grace_s
+        while pids := self.processes(machine_id):
+            self._signal_all(machine_id, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise TerminateFailed(
+                    f"processes {pids} of local machine {machine_id} do not end: kill -9 them by hand"
+                )
+            time.sleep(0.05)
+        folder = self.folder(machine_id)
+        gone = folder.with_name(f".{machine_id}.gone")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(gone)  # the machine ceases to exist at once, even if removing its files is interrupted
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def folder(self, machine_id: str) -> Path:
+        """The machine's folder. Raises InvalidRequest for what cannot be an id of ours."""
+        if not machine_id.startswith("m-") or not machine_id[2:].isalnum():
+            raise InvalidRequest(f"{machine_id!r} is no id of a local machine (they look like m-1a2b3c4d)")
+        return self.config.state / machine_id
+
+    def processes(self, machine_id: str) -> list[int]:
+        """Ids of all live processes of the machine: those with its mark, its sshd, and what descends from them.
+
+        sshd overwrites its own environment when it sets its title, so it is known by its command line.
+        """
+        mark = f"{MARK}={self.folder(machine_id)}".encode()
+        configuration = str(self._sshd_config(machine_id)).encode()
+        parents: dict[int, int] = {}
+        found: set[int] = set()
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state == "Z":
+                    continue
+                parents[int(entry.name)] = int(parent)
+                if mark in (entry / "environ").read_bytes().split(b"\0") or (
+                    configuration in (entry / "cmdline").read_bytes()
+                ):
+                    found.add(int(entry.name))
+        while descendants := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= descendants
+        return sorted(found)
+
+    def _sshd_config(self, machine_id: str) -> Path:
+        return self.folder(machine_id) / "sshd_config"
+
+    def _signal_all(self, machine_id: str, number: signal.Signals) -> None:
+        for pid in self.processes(machine_id):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Two machines that are made at once must not choose the same port."""
+        with (self.config.state / ".lock").open("w") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            yield
+
+    def _free_ports(self, services: list[str]) -> dict[str, int]:
+        taken: set[int] = set()
+        for machine_id in self.ids():
+            with contextlib.suppress(NotFound):  # ended meanwhile
+                taken |= {int(port) for port in self.record(machine_id)["ports"].values()}
+        candidates = [p for p in range(self.config.first_port, self.config.last_port + 1) if p not in taken]
+        random.shuffle(candidates)  # so that two clones of the project rarely meet
+        free = list(itertools.islice((p for p in candidates if _bindable(p)), len(services)))
+        if len(free) < len(services):
+            raise NoCapacity(f"fewer than {len(services)} ports are free from {self.config.first_port} on")
+        return dict(zip(services, free, strict=True))
+
+    def _write_sshd_config(self, draft: Path, folder: Path, port: int) -> None:
+        environment = {
+            "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
+            **{k: v for k, v in os.environ.items() if f"{k}=".upper().startswith(PASSED_ON)},
+            MARK: str(folder),
+        }
+        lines = [
+            "ListenAddress 127.0.0.1",
+            f"Port {port}",
+            f'HostKey "{folder}/host_key"',
+            f'AuthorizedKeysFile "{folder}/authorized_keys"',
+            f'PidFile "{folder}/sshd.pid"',
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "UsePAM no",
+            "StrictModes no",
+            "MaxSessions 50",
+            "MaxStartups 50",
+            "PrintMotd no",
+            "Subsystem sftp internal-sftp",
+            # One SetEnv: sshd takes the first directive only (sshd_config(5)).
+            "SetEnv " + " ".join(f'"{k}={_escape(v)}"' for k, v in environment.items()),
+        ]
+        path = draft / "sshd_config"
+        path.touch(mode=0o600)
+        path.write_text("\n".join(lines) + "\n")
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _bindable(port: int) -> bool:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _run(argv: list[str]) -> None:
+    try:
+        subprocess.run(argv, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise InvalidRequest(f"{argv[0]} is missing on this computer: run scripts/bootstrap") from None
+    except subprocess.CalledProcessError as e:
+        raise Unavailable(f"{argv[0]} failed: {e.stderr.strip()}") from e

@@ -1,0 +1,268 @@
+"""The cloud `runpod` in the words of every other cloud."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from providers.base import Capability, Machine, MachineState, NodeSpec, Offer
+from providers.clouds.runpod.client import RunpodClient
+from providers.clouds.runpod.config import ANY, COUNTS, GPUS, PODS_PAGE, SKUS, Settings
+from providers.clouds.runpod.interruptible import RETIREMENT, Interruptible
+from providers.clouds.runpod.pods import machine, order, usd
+from providers.errors import (
+    Ambiguous,
+    CloudError,
+    InvalidRequest,
+    NoCapacity,
+    NotFound,
+    RateLimited,
+    TerminateFailed,
+    Unauthorized,
+    Unavailable,
+)
+from providers.renting.naming import nearest
+
+TERMINATE_WITHIN_S = 900.0
+TERMINATE_POLL_S = 5.0
+
+STOCK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
+"""RunPod's level of availability → in which order data centres are tried."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the catalogue says of one GPU type for pods of one size."""
+
+    usd_per_gpu_hour: Decimal
+    level: str
+    """NONE, LOW, MEDIUM or HIGH, over all data centres."""
+    levels: Mapping[str, str]
+    """Data centre → level; a data centre that never has it is absent."""
+    cuda_versions: tuple[str, ...]
+    """Those that a free host has."""
+
+    @classmethod
+    def of(cls, gpu: Mapping[str, Any]) -> Quote:
+        """From the schema GpuType. Raises Unavailable where it lacks what it must have."""
+        try:
+            return cls(
+                usd(gpu["price"]["secure"]),
+                gpu.get("availability", "NONE"),
+                {center["id"]: center["availability"] for center in gpu.get("dataCenters") or []},
+                tuple(cuda["version"] for cuda in gpu.get("cudaVersions") or [] if cuda["available"]),
+            )
+        except (LookupError, TypeError, ValueError) as e:
+            raise Unavailable(f"runpod's catalogue entry cannot be read: {e!r}") from e
+
+    def free(self, region: str) -> bool:
+        """Whether a pod may be had there now; a catalogue promises nothing."""
+        return (self.level if region == ANY else self.levels.get(region, "NONE")) != "NONE"
+
+
+class RunpodCloud:
+    """Pods on RunPod's secure cloud. A region is a data centre ("US-KS-2") or "any"."""
+
+    name = "runpod"
+    capabilities = frozenset({Capability.CONTAINER})
+
+    def __init__(self, client: RunpodClient) -> None:
+        self.client = client
+        self.interruptible = Interruptible(client.config)
+
+    @classmethod
+    def from_environment(cls) -> RunpodCloud:
+        """Configured by the environment: see RunpodConfig. Never fails; a missing key shows at the first call."""
+        return cls(RunpodClient.from_environment())
+
+    @property
+    def api_url(self) -> str:
+        """Where its API is: `crossover doctor` tries the way there."""
+        return self.client.config.base_url
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raises InvalidRequest, which names the key."""
+        Settings.parse(settings)
+
+    def offers(self) -> list[Offer]:
+        """Every SKU in every data centre that has its GPU, and in "any". Interruptible ones are missing, with a
+        logged line, where the GraphQL API that prices them does not answer."""
+        found = []
+        for gpu_id, memory_gib in GPUS.values():
+            quotes = {count: Quote.of(self.client.gpu(gpu_id, count)) for count in COUNTS}
+            prices = {False: quotes[1].usd_per_gpu_hour, True: self._interruptible_price(gpu_id)}
+            for name, sku in SKUS.items():
+                price = prices[sku.interruptible]
+                if sku.gpu_id != gpu_id or price is None:
+                    continue
+                quote = quotes[sku.count]
+                for region in (*sorted(quote.levels), ANY):
+                    what = f"{sku.count}×{gpu_id}" + (", interruptible" if sku.interruptible else "")
+                    usd_per_hour = price * sku.count
+                    found.append(
+                        Offer("runpod", region, name, usd_per_hour, quote.free(region), sku.count, memory_gib, what)
+                    )
+        return found
+
+    def launch(self, spec: NodeSpec) -> Machine:
+        """Rents one pod: on demand through REST v2, interruptible through GraphQL at the price of now."""
+        sku = SKUS.get(spec.sku)
+        if sku is None:
+            raise InvalidRequest(f"runpod has no SKU {spec.sku!r}: {nearest(spec.sku, SKUS)}")
+        settings = Settings.parse(spec.settings)
+        quote = Quote.of(self.client.gpu(sku.gpu_id, sku.count, settings.min_cuda_version))
+        data_centers = self._data_centers(spec, settings, quote)
+        orders = [order(spec, sku, settings, data_center) for data_center in data_centers]
+        usd_per_gpu_hour = quote.usd_per_gpu_hour
+        if sku.interruptible:
+            usd_per_gpu_hour = self.interruptible.usd_per_gpu_hour(sku.gpu_id)
+        _refuse(spec, usd_per_gpu_hour * sku.count, quote, data_centers)
+        if sku.interruptible:
+            log.warning(RETIREMENT)
+        for body in orders:
+            try:
+                if sku.interruptible:
+                    pod = self._rent_interruptible(body, usd_per_gpu_hour, quote)
+                else:
+                    pod = self.client.create_pod(body)
+                break
+            except NoCapacity:
+                if body is orders[-1]:
+                    raise
+        try:
+            return machine(pod)
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
+            raise Ambiguous(f"runpod created pod {pod.get('id')}, and its answer cannot be read: {e!r}") from e
+
+    def get(self, machine_id: str) -> Machine:
+        """Raises NotFound on RunPod's 404 and for a pod that it calls TERMINATED ("permanently deleted"). From the
+        listing that all waiting threads share; what is not in it is asked for by its id."""
+        listed = next((pod for pod in self.client.look() if pod.get("id") == machine_id), None)
+        found = machine(listed or self.client.pod(machine_id))
+        if found.state is MachineState.TERMINATED:
+            raise NotFound(f"runpod has no pod {machine_id}: it is TERMINATED")
+        return found
+
+    def list(self, owner_project: str | None = None) -> list[Machine]:
+        """The pods whose environment carries our mark."""
+        return [
+            found
+            for found in map(machine, self.client.pods())
+            if found.owner is not None
+            and found.state is not MachineState.TERMINATED
+            and owner_project in (None, found.owner.project)
+        ]
+
+    def start(self, machine_id: str) -> Machine:
+        """Starts a stopped pod on its old host. Raises NoCapacity where that has no GPUs left. RunPod wiped its
+        container disk: it comes back with the one-use host key and without what was installed."""
+        found = self.get(machine_id)
+        if found.state is not MachineState.STOPPED:
+            return found
+        try:
+            return machine(self.client.start_pod(machine_id))
+        except InvalidRequest:  # 409: its state changed in between
+            return self.get(machine_id)
+
+    def terminate(self, machine_id: str) -> None:
+        """Returns when neither a look nor the listing shows the pod. Raises TerminateFailed after 15 minutes."""
+        end = self.client.clock() + TERMINATE_WITHIN_S
+        price, last = "its price", ""
+        while True:
+            try:
+                left = self._after_delete(machine_id)
+                if left is None:
+                    return
+                price, last = f"{left.usd_per_hour} USD/h", f"it is still {left.status}"
+            except (RateLimited, Unavailable) as e:
+                last = str(e)
+            except CloudError as e:
+                raise _terminate_failed(machine_id, price, str(e)) from e
+            if self.client.clock() + TERMINATE_POLL_S > end:
+                raise _terminate_failed(machine_id, price, last)
+            self.client.sleep(TERMINATE_POLL_S)
+
+    def _after_delete(self, machine_id: str) -> Machine | None:
+        try:
+            self.client.delete_pod(machine_id)
+            left = machine(self.client.pod(machine_id))
+        except NotFound:
+            # A pod that has only just been made may not be known under its id yet: the listing must agree.
+            known = (machine(pod) for pod in self.client.pods() if pod.get("id") == machine_id)
+            left_over = next(known, None)
+            return left_over if left_over and left_over.state is not MachineState.TERMINATED else None
+        return None if left.state is MachineState.TERMINATED else left
+
+    def _data_centers(self, spec: NodeSpec, settings: Settings, quote: Quote) -> tuple[str, ...]:
+        """Where to try to place the pod, in order: with "any", where the GPU is free and no sibling is in the way, most
+        stock first. RunPod is not left to choose, since where it puts a pod is known only afterwards. Raises
+        InvalidRequest for what is no data centre, and where the network volume is elsewhere."""
+        region = spec.region
+        if region != ANY and region not in quote.levels:
+            known = self.client.data_centers()
+            if region not in known:
+                raise InvalidRequest(f"runpod has no data centre {region!r}: {nearest(region, [*known, ANY])}")
+        if settings.volume_id is None and region == ANY:
+            stocked = sorted(quote.levels, key=lambda center: (STOCK.get(quote.levels[center], len(STOCK)), center))
+            return tuple(center for center in stocked if quote.free(center) and f"runpod/{center}" not in spec.full)
+        if settings.volume_id is None:
+            return (region,)
+        at = str(self.client.network_volume(settings.volume_id).get("dataCenter"))
+        if region not in (ANY, at):
+            raise InvalidRequest(
+                f"network volume {settings.volume_id} is in {at}, not in {region}: choose one of {at}, {ANY}"
+            )
+        if f"runpod/{at}" in spec.full:
+            raise NoCapacity(
+                f"network volume {settings.volume_id} is in {at}, where the fleet has no room: another node is there"
+            )
+        return (at,)
+
+    def _interruptible_price(self, gpu_id: str) -> Decimal | None:
+        try:
+            return self.interruptible.usd_per_gpu_hour(gpu_id)
+        except Unauthorized:
+            raise
+        except CloudError as e:
+            log.warning("no interruptible offers: %s (%s)", e, RETIREMENT)
+            return None
+
+    def _rent_interruptible(self, body: dict[str, Any], usd_per_gpu_hour: Decimal, quote: Quote) -> dict[str, Any]:
+        """The new pod, in as much as is known: GraphQL answers with its id."""
+        gpu = dict(body["gpu"])
+        floor = _version(gpu.pop("minCudaVersion"))  # GraphQL knows no floor, only a set
+        gpu["allowedCudaVersions"] = [version for version in quote.cuda_versions if _version(version) >= floor]
+        if not gpu["allowedCudaVersions"]:
+            raise NoCapacity("runpod has no free host of that CUDA version: see minCudaVersion in clouds.runpod")
+        made = {**body, "gpu": gpu}
+        pod_id = self.interruptible.create_pod(made, usd_per_gpu_hour)
+        return {**made, "id": pod_id, "status": "PROVISIONING", "cost": float(usd_per_gpu_hour * gpu["count"])}
+
+
+def _refuse(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, data_centers: Sequence[str]) -> None:
+    """Raises NoCapacity where it is too dear, or nothing is free."""
+    if spec.max_usd_per_hour is not None and usd_per_hour > spec.max_usd_per_hour:
+        raise NoCapacity(
+            f"runpod asks {usd_per_hour} USD/h for {spec.sku}, above the ceiling of {spec.max_usd_per_hour} USD/h"
+        )
+    if not any(quote.free(center) for center in data_centers):
+        elsewhere = ", ".join(center for center in sorted(quote.levels) if quote.free(center)) or "nowhere"
+        taken = f" where the fleet has room (it is in {', '.join(sorted(spec.full))})" if spec.full else ""
+        raise NoCapacity(
+            f"runpod has no {spec.sku} free in {spec.region}{taken} at {usd_per_hour} USD/h; free in: {elsewhere}"
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))  # 12.11 is above 12.2
+
+
+def _terminate_failed(machine_id: str, price: str, reason: str) -> TerminateFailed:
+    return TerminateFailed(
+        f"pod {machine_id} at runpod could not be confirmed gone ({reason}) and goes on costing {price}: end it with "
+        f"`runpodctl remove pod {machine_id}` or at {PODS_PAGE}"
+    )

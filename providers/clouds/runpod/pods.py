@@ -1,0 +1,118 @@
+"""Pure translation: what we want → RunPod's order, RunPod's pod → Machine.
+
+RunPod has no tags. The mark and what the API does not give back (SKU, asked region, names of ports) travel in the
+pod's environment, which GET /pods returns; the name is the deterministic one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from providers.base import Machine, MachineState, NodeSpec
+from providers.clouds.runpod.config import Settings, Sku
+from providers.errors import InvalidRequest
+from providers.renting.container import ENTRY, environment
+from providers.renting.naming import mark, owner_of
+
+OWNER = "CROSSOVER_OWNER"
+"""The ownership mark (providers.renting.naming.mark)."""
+LAUNCH = "CROSSOVER_LAUNCH"
+"""JSON: {"region": data centre, "sku", "ports": service → inner port} as they were asked for."""
+
+STATES = {
+    "PROVISIONING": MachineState.PENDING,
+    "STARTING": MachineState.PENDING,
+    "RUNNING": MachineState.RUNNING,
+    "EXITED": MachineState.STOPPED,
+    "ERROR": MachineState.STOPPED,  # the API lets both be started again
+    "TERMINATED": MachineState.TERMINATED,
+}
+
+START = json.dumps({"entrypoint": ["sh", "-c"], "cmd": [ENTRY]})
+"""Replaces the image's own entrypoint (vLLM's would start vLLM). The description of v2 knows `args` alone, a text;
+this JSON in it, GraphQL's `dockerArgs`, is how dstack starts its containers there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the pod was ordered with; empty where somebody edited the pod's environment."""
+
+    region: str = ""
+    sku: str = ""
+    ports: Mapping[str, int] | None = None
+
+    @classmethod
+    def of(cls, env: Mapping[str, Any]) -> Launch:
+        """Never raises: a pod that cannot be read must still be listed, as it bills."""
+        try:
+            kept = json.loads(env.get(LAUNCH, "{}"))
+            ports = {str(service): int(port) for service, port in kept.get("ports", {}).items()}
+            return cls(str(kept.get("region", "")), str(kept.get("sku", "")), ports)
+        except (ValueError, TypeError, AttributeError):
+            return cls()
+
+
+def order(spec: NodeSpec, sku: Sku, settings: Settings, data_center: str) -> dict[str, Any]:
+    """The body of POST /pods (CreatePodRequest)."""
+    if spec.host_key is None:
+        raise InvalidRequest("runpod reports no SSH host keys: a pod must be launched with a one-use host key")
+    kept = {"region": data_center, "sku": spec.sku, "ports": dict(spec.ports)}
+    body: dict[str, Any] = {
+        "name": spec.name,
+        "cloud": "SECURE",
+        "image": settings.image,
+        "args": START,
+        "gpu": {"id": sku.gpu_id, "count": sku.count, "minCudaVersion": settings.min_cuda_version},
+        "disk": settings.disk_gb,
+        "ports": [f"{port}/tcp" for port in sorted(set(spec.ports.values()))],
+        "env": {
+            OWNER: mark(spec.owner),
+            LAUNCH: json.dumps(kept, sort_keys=True),
+            **environment(spec.ssh_public_key, spec.host_key.private),
+        },
+        "dataCenterIds": [data_center],
+    }
+    if settings.volume_id is not None:
+        body["mounts"] = {"network": [{"volumeId": settings.volume_id, "path": settings.volume_mount_path}]}
+    return body
+
+
+def machine(pod: Mapping[str, Any]) -> Machine:
+    """The pod (schema Pod) as a Machine. Ports are those of now: a reset gives a pod other ones."""
+    env = pod.get("env") or {}
+    launch = Launch.of(env)
+    reached = [
+        port
+        for port in (pod.get("runtime") or {}).get("ports") or []
+        if port.get("type") == "tcp" and port.get("private") and port.get("public") and port.get("ip")
+    ]
+    outer = {port["private"]: port["public"] for port in reached}
+    region = pod.get("dataCenterId") or launch.region
+    status = str(pod.get("status", ""))
+    return Machine(
+        id=str(pod.get("id", "")),
+        name=str(pod.get("name", "")),
+        cloud="runpod",
+        region=region,
+        sku=launch.sku or str((pod.get("gpu") or {}).get("id", "")),
+        owner=owner_of(str(env.get(OWNER, ""))),
+        state=STATES.get(status, MachineState.UNKNOWN),
+        failure_domain=f"runpod/{region}",
+        usd_per_hour=usd(pod.get("cost") or 0),
+        created_at=str(pod.get("createdAt") or ""),
+        address=reached[0]["ip"] if reached else None,
+        ports={service: outer[port] for service, port in (launch.ports or {}).items() if port in outer},
+        listen=launch.ports or {},
+        ssh_user="root",
+        loses_disk=True,
+        status=status,
+    )
+
+
+def usd(value: float | str) -> Decimal:
+    """A price that JSON carries as a (single precision) float, to a hundredth of a cent."""
+    return Decimal(str(round(float(value), 4)))

@@ -1,0 +1,218 @@
+"""The cloud `vastai` in the words of every other cloud."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from providers.base import ALIVE, Capability, Machine, MachineState, NodeSpec, Offer
+from providers.clouds.vastai import instances, market
+from providers.clouds.vastai.client import FailedContract, VastaiClient
+from providers.clouds.vastai.config import INSTANCES_PAGE, VastaiSettings, parse
+from providers.clouds.vastai.instances import Label
+from providers.clouds.vastai.market import ANY, SKUS, Sku
+from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unauthorized
+from providers.renting.container import ENTRY, environment
+
+ATTEMPTS = 25
+"""Offers tried in one launch."""
+TERMINATE_S = 900.0
+TERMINATE_POLL_S = 5.0
+PRICE_NOISE_USD = Decimal("0.01")
+"""Vast's prices are floats, of many parts."""
+
+
+class VastaiCloud:
+    """Machines of verified data-centre hosts. They belong to third parties: nothing is sent to them but a public key
+    and a host key that is good for one contact."""
+
+    name = "vastai"
+    capabilities = frozenset({Capability.CONTAINER})
+
+    def __init__(self, client: VastaiClient) -> None:
+        self.client = client
+
+    @classmethod
+    def from_environment(cls) -> VastaiCloud:
+        """Configured by the environment: see VastaiConfig."""
+        return cls(VastaiClient.from_environment())
+
+    @property
+    def api_url(self) -> str:
+        """Where its API is: `crossover doctor` tries the way there."""
+        return self.client.config.base_url
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raises InvalidRequest."""
+        parse(settings)
+
+    def offers(self) -> list[Offer]:
+        """The cheapest machine of each SKU in each country that has one, and in "any". What nobody offers now has no
+        price, and is not listed."""
+        found = []
+        for sku in SKUS.values():
+            fitting = self._search(sku, ANY, VastaiSettings(), ports=2, ceiling=None)
+            for region in dict.fromkeys([ANY, *map(market.country, fitting)]):
+                there = [o for o in fitting if region in (ANY, market.country(o))]
+                what = f"{sku.gpus}×{market.GPU_NAME} {sku.memory_gib} GB, verified data centre, {len(there)} offered"
+                found += [
+                    Offer(self.name, region, sku.name, market.usd_per_hour(cheapest, sku), True, sku.gpus,
+                          sku.memory_gib, what)
+                    for cheapest in there[:1]
+                ]  # fmt: skip
+        return found
+
+    def launch(self, spec: NodeSpec) -> Machine:
+        """Accepts the cheapest fitting offer on a machine and a host that the fleet does not use yet. Raises
+        NoCapacity, InvalidRequest (a ceiling is mandatory), TerminateFailed where a failed bid could not be ended."""
+        market.check_region(spec.region)
+        sku = market.sku_of(spec.sku)
+        settings = parse(spec.settings)
+        ceiling = spec.max_usd_per_hour
+        if ceiling is None:
+            raise InvalidRequest("vastai: maxUsdPerHour is missing; prices there jump, so nothing is rented without")
+        if spec.host_key is None:
+            raise InvalidRequest(f"vastai: {spec.name} has no one-use host key to boot with")
+        fitting = self._search(sku, spec.region, settings, len(spec.ports), ceiling)
+        if not fitting:
+            raise NoCapacity(self._why_none(sku, spec, settings, ceiling))
+        machines, hosts = self._used(spec)
+        apart = [o for o in fitting if str(o["machine_id"]) not in machines and str(o["host_id"]) not in hosts]
+        refusals = [] if apart else [f"the fleet is on each of the {len(fitting)} machines or hosts that fit"]
+        for offer in apart[:ATTEMPTS]:
+            try:
+                return self._accept(offer, spec, sku, settings, ceiling)
+            except FailedContract as e:
+                self.terminate(str(e.contract))
+                raise NoCapacity(f"{e}; the contract {e.contract} that it left was ended and is confirmed gone") from e
+            except NoCapacity as e:
+                refusals.append(str(e))
+        raise NoCapacity(f"vastai has no {sku.name} in {spec.region}: {refusals[-1]} ({len(refusals)} refusals)")
+
+    def get(self, machine_id: str) -> Machine:
+        """Raises NotFound where Vast answers that there is none. From the listing that all waiting threads share; what
+        is not in it is asked for by its id."""
+        number = _number(machine_id)
+        listed = next((row for row in self.client.look() if row.get("id") == number), None)
+        return instances.machine(listed or self.client.instance(number))
+
+    def list(self, owner_project: str | None = None) -> list[Machine]:
+        """Every instance that carries our mark. All are read and chosen here: Vast has no filter by prefix, and its
+        order of texts, which a range would rest on, is not documented."""
+        found = (instances.machine(row) for row in self.client.instances())
+        return [m for m in found if m.owner is not None and owner_project in (None, m.owner.project)]
+
+    def start(self, machine_id: str) -> Machine:
+        """Asks Vast once to run what was stopped. Raises NoCapacity for an instance that was outbid: whoever waits for
+        first contact then ends it at once, and whoever has had contact keeps it (it runs again by itself when its bid
+        is the highest)."""
+        row = self.client.instance(_number(machine_id))
+        if instances.outbid(row):
+            raise NoCapacity(f"vastai: instance {machine_id} was outbid at {row.get('dph_total')} USD/h")
+        if instances.state(row) is MachineState.STOPPED and row.get("intended_status") != "running":
+            self.client.start(_number(machine_id))
+            return self.get(machine_id)
+        return instances.machine(row)
+
+    def terminate(self, machine_id: str) -> None:
+        """Destroys it, its disk included, until Vast answers that there is none. Raises TerminateFailed."""
+        number = _number(machine_id)
+        end = self.client.clock() + TERMINATE_S
+        price = "an unknown number of"
+        while True:
+            try:
+                with contextlib.suppress(NotFound):  # only the look that follows tells that it is gone
+                    self.client.destroy(number)
+                row = self.client.instance(number)
+                price, reason, hopeless = str(row.get("dph_total")), f"still {instances.status(row)}", False
+            except NotFound:
+                return
+            except CloudError as e:
+                reason, hopeless = str(e), isinstance(e, Unauthorized)
+            if hopeless or self.client.clock() >= end:
+                raise TerminateFailed(
+                    f"vastai: instance {machine_id} is not confirmed gone and goes on costing {price} USD/h: {reason}. "
+                    f"End it by hand: `vastai destroy instance {machine_id}`, or {INSTANCES_PAGE}"
+                )
+            self.client.sleep(TERMINATE_POLL_S)
+
+    def _search(
+        self, sku: Sku, region: str, settings: VastaiSettings, ports: int, ceiling: Decimal | None
+    ) -> Sequence[market.Offer]:
+        """What fits, cheapest first."""
+        asked = market.query(sku, region, settings, ports, ceiling)
+        fitting = market.cheapest((o for o in self.client.search(asked) if not market.unmet(o, asked)), sku)
+        return [o for o in fitting if ceiling is None or market.usd_per_hour(o, sku) <= ceiling]
+
+    def _why_none(self, sku: Sku, spec: NodeSpec, settings: VastaiSettings, ceiling: Decimal) -> str:
+        """The same search without ceiling and place."""
+        what = f"vastai has no {sku.name} in {spec.region} for at most {ceiling} USD/h"
+        elsewhere = self._search(sku, ANY, settings, len(spec.ports), None)
+        if not elsewhere:
+            return f"{what}, and none at any price anywhere"
+        prices = {market.country(o): f"{market.usd_per_hour(o, sku):.2f}" for o in reversed(elsewhere)}
+        return f"{what}; live prices: " + ", ".join(f"{where} {usd} USD/h" for where, usd in sorted(prices.items()))
+
+    def _used(self, spec: NodeSpec) -> tuple[set[str], set[str]]:
+        """The machines and the hosts of the fleet's living nodes."""
+        living = [m for m in self.list(spec.owner.project) if m.state in ALIVE]
+        domains = [m.failure_domain.split("/") for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
+        return {machine for _, machine, _ in domains}, {host for _, _, host in domains}
+
+    def _accept(
+        self, offer: market.Offer, spec: NodeSpec, sku: Sku, settings: VastaiSettings, ceiling: Decimal
+    ) -> Machine:
+        price = market.bid(offer, ceiling, settings.bid_usd_per_hour) if sku.interruptible else None
+        if sku.interruptible and price is None:
+            raise NoCapacity(f"offer {offer['id']} takes no bid below {offer['min_bid']} USD/h")
+        label = str(Label.of(spec))
+        contract = self.client.create(offer["id"], order(spec, settings, label, price))
+        # Built from what is known, because an instance may not be visible yet.
+        known = {**offer, "id": contract, "label": label, "actual_status": None, "public_ipaddr": None, "ports": None}
+        machine = instances.machine({**known, "start_date": None, "status_msg": None})
+        if price is not None:
+            machine = replace(machine, usd_per_hour=price + market.beside_gpus(offer))
+        self._hold_to(ceiling, machine.id)
+        return machine
+
+    def _hold_to(self, ceiling: Decimal, machine_id: str) -> None:
+        """A create takes no ceiling: where the price has jumped since the search, the machine is ended again. Raises
+        NoCapacity, TerminateFailed. What cannot be seen yet is left to stand."""
+        try:
+            usd_per_hour = self.get(machine_id).usd_per_hour
+        except CloudError:
+            return
+        if usd_per_hour > ceiling + PRICE_NOISE_USD:
+            self.terminate(machine_id)
+            raise NoCapacity(f"its price jumped to {usd_per_hour:.2f} USD/h, above {ceiling}; it was ended again")
+
+
+def order(spec: NodeSpec, settings: VastaiSettings, label: str, price: Decimal | None) -> dict[str, Any]:
+    """The body of a create. With runtype `args`, `onstart` replaces the image's entry point and `args` are given to
+    it: the vendor's own command line sends its `--entrypoint` so, and documents `--onstart-cmd 'bash' --args -c '…'`
+    (docs.vast.ai/cli/reference/create-instance)."""
+    assert spec.host_key is not None
+    return {
+        "client_id": "me",
+        "image": settings.image,
+        "disk": settings.disk_gb,
+        "label": label,
+        "runtype": "args",
+        "onstart": "sh",
+        "args": ["-c", ENTRY],
+        "env": {
+            **environment(spec.ssh_public_key, spec.host_key.private),
+            **{f"-p {port}:{port}": "1" for port in spec.ports.values()},
+        },
+        "cancel_unavail": True,
+        **({} if price is None else {"price": float(price)}),
+    }
+
+
+def _number(machine_id: str) -> int:
+    if not machine_id.isdigit():
+        raise InvalidRequest(f"{machine_id!r} is no id of a Vast.ai instance (they are numbers)")
+    return int(machine_id)

@@ -1,0 +1,254 @@
+"""Renting one machine so that none is lost: adopt, else climb the ladder, then wait for first contact.
+
+Before first contact a failed rent is ended and confirmed gone. After it, and for any machine that was there before
+this call, nothing here ends it: the caller is told (`Kept`) and its state keeps the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from providers.base import ALIVE, Candidate, Cloud, Firewalled, Machine, MachineState, NodeSpec, Owner
+from providers.errors import (
+    Ambiguous,
+    Cancelled,
+    CloudError,
+    DeadlineExceeded,
+    InvalidRequest,
+    NoCapacity,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    Unavailable,
+)
+from providers.renting import hostkeys
+from providers.renting.blocklist import Blocklist
+from providers.renting.contact import NotSettled, first_contact
+from providers.renting.naming import machine_name
+from providers.renting.waiting import Locks, Waiting
+
+CONTACT_POLL_S = 1.0
+LOOKS_AFTER_LAUNCH = 5
+"""How often in a row a cloud must not know a machine that it has just rented out, before that is believed."""
+FLEET_LOCKS = Locks()
+BLOCKLIST = Blocklist()
+
+Clouds = Callable[[str], Cloud]
+
+
+class Ended(CloudError):
+    """The cloud ended the machine while it was waited for."""
+
+
+class Kept(CloudError):
+    """The rent did not end well and the machine exists: it must stay in the state."""
+
+    def __init__(self, machine: Machine, reason: str) -> None:
+        super().__init__(reason)
+        self.machine = machine
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One node to rent."""
+
+    owner: Owner
+    candidates: Sequence[Candidate]
+    ssh_public_key: str
+    ssh_private_key: str
+    ports: Mapping[str, int]
+    max_per_failure_domain: int
+    deadline_s: float
+    """From the launch to first contact."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Cloud → its section of the stack's `clouds`."""
+
+
+def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
+    """The node's machine, in contact. Raises Kept where it exists but is not; any other CloudError means that
+    nothing of this call is left behind; NoCapacity names every candidate with its reason."""
+    name = machine_name(request.owner)
+    with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
+        found = _siblings(request, clouds)
+        machine = _adopt(name, found, waiting)
+        launched = machine is None
+        if machine is None:
+            domains = [m.failure_domain for m in found if m.name != name]
+            machine = _climb(request, name, domains, clouds, waiting)
+    try:
+        settings = request.settings.get(machine.cloud, {})
+        key, deadline_s = request.ssh_private_key, request.deadline_s
+        return await_contact(machine, clouds(machine.cloud), key, deadline_s, waiting, settings)
+    except Kept:
+        raise
+    except Cancelled:
+        raise Kept(machine, f"interrupted: machine {machine.id} is kept, and the next `up` goes on with it") from None
+    except CloudError as e:
+        if not launched:
+            raise Kept(machine, str(e)) from e
+        raise _given_back(machine, clouds(machine.cloud), e) from e
+    except Exception as e:  # a bug of ours: the machine exists all the same, and the state must know
+        raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
+
+
+def await_contact(
+    machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting,
+    settings: Mapping[str, Any] | None = None,
+) -> Machine:  # fmt: skip
+    """Waits until the machine runs, is let in at its siblings and answers SSH with its own key; starts it if it is
+    stopped.
+
+    What `machine` knows and its cloud does not (host key, supervision) is kept. `settings` is its cloud's section, if
+    it may have changed. Raises DeadlineExceeded with its last status, NotFound or Ended if it vanished, Cancelled,
+    WrongHostKey; Kept where it was reached and cannot be settled, or not be let in at its siblings.
+    """
+    end = waiting.clock() + deadline_s
+    last, missing, reached = "", 0, False
+    while True:
+        pause_s = CONTACT_POLL_S
+        try:
+            machine = remembered(cloud.get(machine.id), machine)
+            missing = 0
+            if machine.state is MachineState.STOPPED:
+                machine = remembered(cloud.start(machine.id), machine)
+            if machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
+                raise Ended(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
+            if machine.state is MachineState.RUNNING:
+                # Before the contact, as it may be this computer that is not let in any more; judged after it, as what
+                # a firewall refuses is no reason to give a machine back.
+                refusal = admit(machine, cloud, settings)
+                machine = first_contact(machine, ssh_private_key)
+                if refusal is None:
+                    return machine
+                if not isinstance(refusal, Unavailable | RateLimited):
+                    raise Kept(machine, f"machine {machine.id} at {machine.cloud} is kept: {refusal}")
+                raise NotSettled(str(refusal))
+            status = machine.status or machine.state
+        except NotSettled as e:
+            reached, status = True, str(e)
+        except NotFound as e:
+            missing += 1  # a listing may lag behind a launch: only a repeated answer counts
+            if missing >= LOOKS_AFTER_LAUNCH:
+                raise
+            status = str(e)
+        except RateLimited as e:
+            status, pause_s = str(e), e.retry_after_s or CONTACT_POLL_S
+        except Unavailable as e:
+            status = str(e)
+        if status != last:
+            waiting.say(f"waiting for {machine.id}: {status}")
+            last = status
+        if waiting.clock() >= end:
+            if reached:
+                raise Kept(machine, f"machine {machine.id} at {machine.cloud} is kept: {last}")
+            raise DeadlineExceeded(
+                f"machine {machine.id} at {machine.cloud} was not reached in {deadline_s:g} s: {last}"
+            )
+        waiting.pause(pause_s)
+
+
+def admit(machine: Machine, cloud: Cloud, settings: Mapping[str, Any] | None = None) -> CloudError | None:
+    """Lets the machine and its siblings reach one another where the cloud has a firewall for that; why it cannot."""
+    if isinstance(cloud, Firewalled) and machine.owner is not None:
+        try:
+            cloud.admit(machine.owner, settings)
+        except CloudError as e:
+            return e
+    return None
+
+
+def remembered(machine: Machine, before: Machine) -> Machine:
+    """The machine as its cloud reports it, with what only first contact could tell."""
+    return replace(
+        machine,
+        host_key=machine.host_key or before.host_key,
+        supervision=machine.supervision or before.supervision,
+    )
+
+
+def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
+    """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
+    names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
+    return [
+        machine
+        for name in names
+        for machine in clouds(name).list(request.owner.project)
+        if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
+    ]
+
+
+def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
+    mine = [machine for machine in found if machine.name == name]
+    if len(mine) > 1:
+        listing = ", ".join(f"{m.cloud}/{m.id} at {m.usd_per_hour} USD/h" for m in mine)
+        raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
+    if mine:
+        waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
+        return mine[0]
+    return None
+
+
+def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting) -> Machine:
+    """The first candidate that can be had and keeps failure domains apart."""
+    refusals: list[str] = []
+    for candidate in request.candidates:
+        waiting.pause(0)  # nothing more is rented once the user has interrupted
+        rung = f"{candidate.cloud}/{candidate.region}/{candidate.sku}"
+        reason = _full(candidate, domains, request.max_per_failure_domain) or BLOCKLIST.reason(candidate)
+        if reason is None:
+            waiting.say(f"renting {rung}")
+            try:
+                full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
+                return _launch(request, name, candidate, clouds(candidate.cloud), full)
+            except (NoCapacity, QuotaExceeded) as e:
+                BLOCKLIST.add(candidate, e)
+                reason = str(e)
+        refusals.append(f"{rung}: {reason}")
+        waiting.say(f"no capacity: {refusals[-1]}")
+    raise NoCapacity(f"no candidate of node {request.owner.key} can be had: " + "; ".join(refusals))
+
+
+def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | None:
+    """Why the candidate's failure domain takes no more nodes; None if it does. Where a region is none, the cloud
+    chooses one that is not full (`NodeSpec.full`)."""
+    domain = f"{candidate.cloud}/{candidate.region}"
+    if domains.count(domain) < limit:
+        return None
+    return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
+
+
+def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, full: frozenset[str]) -> Machine:
+    spec = NodeSpec(
+        name=name,
+        owner=request.owner,
+        region=candidate.region,
+        sku=candidate.sku,
+        ssh_public_key=request.ssh_public_key,
+        ports=request.ports,
+        max_usd_per_hour=candidate.max_usd_per_hour,
+        host_key=hostkeys.one_use(request.ssh_private_key, name),
+        settings=request.settings.get(candidate.cloud, {}),
+        full=full,
+    )
+    try:
+        return cloud.launch(spec)
+    except Ambiguous as e:
+        # The answer was lost: the machine may exist and bill. Only its name can tell.
+        for machine in cloud.list(request.owner.project):
+            if machine.name == name and machine.state in ALIVE:
+                return machine
+        raise Unavailable(f"{cloud.name} lost the answer to a launch, and no machine {name} came of it: {e}") from e
+
+
+def _given_back(machine: Machine, cloud: Cloud, cause: CloudError) -> CloudError:
+    try:
+        cloud.terminate(machine.id)
+    except CloudError as e:
+        return Kept(
+            machine,
+            f"{cause}. Ending it failed too ({e}): machine {machine.id} at {machine.cloud} goes on costing "
+            f"{machine.usd_per_hour} USD/h; run `pulumi destroy` or end it in the console of {machine.cloud}",
+        )
+    return type(cause)(f"{cause}; the machine was ended and is confirmed gone")

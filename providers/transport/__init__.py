@@ -1,0 +1,1 @@
+"""HTTP to the clouds: time-outs, retries and pace, and asking several at once."""
