@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from scripts.crossover import (
+from scripts.crossover.commands import (
     bench,
     claims,
     doctor,
@@ -18,15 +18,15 @@ from scripts.crossover import (
     nodes,
     offers,
     orphans,
+    preview,
     prices,
     reconcile,
     smoke,
     ssh,
     waivers,
 )
-from scripts.crossover.plan.command import command as plan
-from scripts.crossover.preview import run as preview
-from scripts.crossover.usage.app import app as usage
+from scripts.crossover.commands.plan import command as plan
+from scripts.crossover.commands.usage import app as usage
 
 
 class _Group(TyperGroup):

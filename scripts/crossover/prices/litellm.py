@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.crossover.prices.diff import Quote
-from scripts.crossover.stack import REPOSITORY
+from scripts.crossover.stack.state import REPOSITORY
 
 MEMBER = "litellm/model_prices_and_context_window_backup.json"
 LOCK = REPOSITORY / "requirements" / "litellm.txt"

@@ -11,9 +11,9 @@ from cost_guard.catalogue.catalogue import Price
 from providers import registry
 from providers.base import Capability, Offer
 from providers.errors import CloudError, InvalidRequest, Unauthorized
-from scripts.crossover.clouds import Answer, ask
 from scripts.crossover.prices import aws
 from scripts.crossover.prices.diff import Figures, Quote
+from scripts.crossover.shell.clouds import Answer, ask
 
 ANY = "any"
 """The region of a cloud that chooses itself."""

@@ -23,12 +23,12 @@ from cost_guard.catalogue.catalogue import (
     load_catalogue,
 )
 from providers.errors import InvalidRequest
-from scripts.crossover.day import Today, day
-from scripts.crossover.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
 from scripts.crossover.prices import files, litellm, live
 from scripts.crossover.prices.diff import Change, Figures, compare
 from scripts.crossover.prices.options import DATA, Folder
-from scripts.crossover.stack import AsJson
+from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
+from scripts.crossover.stack.state import AsJson
 
 STATE_STYLES = {"refused": "FAIL", "changed": "WARN", "new": "WARN", "removed": "WARN", "same": "PASS"}
 

@@ -14,10 +14,10 @@ from cost_guard import wording
 from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
 from cost_guard.verdict import reasons
-from scripts.crossover.day import Today, day
-from scripts.crossover.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
 from scripts.crossover.prices.options import DATA, Folder
-from scripts.crossover.stack import AsJson
+from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
+from scripts.crossover.stack.state import AsJson
 
 
 def command(

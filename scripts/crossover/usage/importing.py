@@ -16,8 +16,8 @@ import typer
 from cost_guard import wording
 from cost_guard.errors import ScenarioError
 from cost_guard.scenario.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
-from scripts.crossover.day import Today, day
-from scripts.crossover.output import cannot_evaluate
+from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.output import cannot_evaluate
 from scripts.crossover.usage import show
 from scripts.crossover.usage.file import render
 from scripts.crossover.usage.readers import FORMATS, format_of, prometheus

@@ -13,7 +13,7 @@ from cost_guard import wording
 from cost_guard.errors import ScenarioError
 from cost_guard.scenario.documents import usage_in
 from cost_guard.scenario.usage import Usage
-from scripts.crossover.output import cannot_evaluate, console, emit_json, table
+from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, table
 from scripts.crossover.usage.file import PEAKS
 
 

@@ -24,9 +24,9 @@ from providers.plugin.install import InstallHandler
 from providers.preflight import Check, Plan
 from providers.renting.naming import mark
 from providers.renting.waiting import Waiting
-from scripts.crossover import doctor, orphans
 from scripts.crossover.__main__ import app
-from scripts.crossover.stack import Known
+from scripts.crossover.commands import doctor, orphans
+from scripts.crossover.stack.state import Known
 from tests.support.moto import Moto, running
 
 REGIONS = ("us-east-1", "eu-west-1", "us-west-2")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
-from scripts.crossover import bench
 from scripts.crossover.__main__ import app
-from scripts.crossover.load import Load, Measured, Sample, rates
+from scripts.crossover.bench.load import Load, Measured, Sample, rates
+from scripts.crossover.commands import bench
 from tests.unit.images.simulator.process import KEY, Server
 
 SKU = "lambda/gpu_8x_a100_80gb_sxm4"

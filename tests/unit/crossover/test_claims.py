@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError
 from cost_guard.catalogue.claims import load_claims
-from scripts.crossover import claims
 from scripts.crossover.__main__ import app
+from scripts.crossover.commands import claims
 
 ROOT = Path(__file__).parents[3]
 

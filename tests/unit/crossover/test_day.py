@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app
-from scripts.crossover.day import day
+from scripts.crossover.shell.day import day
 from tests.unit.crossover.usage import traffic
 
 BENCH = ("bench", "http://127.0.0.1:9", "--sku", "lambda/gpu_8x_a100_80gb_sxm4", "--model", "m", "--duration", "0.1")

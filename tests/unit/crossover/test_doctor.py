@@ -19,11 +19,12 @@ from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
 from providers.preflight import Check, Grade
-from scripts.crossover import checks, doctor
 from scripts.crossover.__main__ import app
-from scripts.crossover.checks import Wanted
-from scripts.crossover.clouds import Answer
-from scripts.crossover.stack import REPOSITORY, StackError
+from scripts.crossover.commands import doctor
+from scripts.crossover.doctor import checks
+from scripts.crossover.doctor.checks import Wanted
+from scripts.crossover.shell.clouds import Answer
+from scripts.crossover.stack.state import REPOSITORY, StackError
 from tests.support.market import MISSING, Market, offer, registered
 
 LAMBDA = "gpu_8x_a100_80gb_sxm4"

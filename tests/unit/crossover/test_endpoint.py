@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crossover import endpoint, stack
+from scripts.crossover.commands import endpoint
+from scripts.crossover.stack import state as stack
 from tests.support.sshd import free_port
 
 

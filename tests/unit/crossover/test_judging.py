@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.crossover import judging, stack
-from scripts.crossover.stack import StackError
+from scripts.crossover.stack import judging
+from scripts.crossover.stack import state as stack
+from scripts.crossover.stack.state import StackError
 
 CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config" / "Pulumi.local.yaml"
 

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from cost_guard.catalogue.catalogue import load_catalogue
 from providers.base import Machine, MachineState
 from providers.errors import Incomplete, Unauthorized, Unavailable
-from scripts.crossover import orphans
 from scripts.crossover.__main__ import app
-from scripts.crossover.orphans import Standing, judge
-from scripts.crossover.stack import Known, StackError
+from scripts.crossover.commands import orphans
+from scripts.crossover.commands.orphans import Standing, judge
+from scripts.crossover.stack.state import Known, StackError
 from tests.support.market import MISSING, Market, registered, rented
 
 STACKS = ("prod", "dev", "gone")

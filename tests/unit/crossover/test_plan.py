@@ -26,10 +26,10 @@ from cost_guard.arithmetic.montecarlo import Swing, tornado
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.errors import parse_scenario
 from cost_guard.verdict.judge import evaluate
-from scripts.crossover import judging
 from scripts.crossover.__main__ import app
-from scripts.crossover.plan.report import bar, show
-from scripts.crossover.plan.words import NAMES, compact_usd
+from scripts.crossover.report.text import bar, show
+from scripts.crossover.report.words import NAMES, compact_usd
+from scripts.crossover.stack import judging
 
 Write = Callable[..., str]
 ROOT = Path(__file__).parents[3]

@@ -27,8 +27,8 @@ from cost_guard.errors import parse_scenario
 from cost_guard.verdict.judge import evaluate
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.__main__ import app
-from scripts.crossover.plan.charts import CHARTS, probability, staircase, tco, tornado, write
-from scripts.crossover.plan.charts.canvas import DARK, DPI, HEIGHT, LIGHT, WIDTH, Theme, figure_of, render
+from scripts.crossover.report.charts import CHARTS, probability, staircase, tco, tornado, write
+from scripts.crossover.report.charts.canvas import DARK, DPI, HEIGHT, LIGHT, WIDTH, Theme, figure_of, render
 
 ROOT = Path(__file__).parents[3]
 IMAGES = ROOT / "docs" / "images" / "plan"

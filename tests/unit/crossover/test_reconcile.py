@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scripts.crossover import reconcile, stack
 from scripts.crossover.__main__ import app
-from scripts.crossover.stack import StackError
+from scripts.crossover.commands import reconcile
+from scripts.crossover.stack import state as stack
+from scripts.crossover.stack.state import StackError
 
 AT = "urn:pulumi:prod::crossover::"
 ROUTER = f"{AT}crossover:index:Gateway$gpucloud:index:Install::gateway-router"

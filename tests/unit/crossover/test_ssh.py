@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from scripts.crossover import ssh, stack
-from scripts.crossover.stack import StackError
+from scripts.crossover.commands import ssh
+from scripts.crossover.stack import state as stack
+from scripts.crossover.stack.state import StackError
 
 HOST_KEY = "ssh-ed25519 AAAA"
 

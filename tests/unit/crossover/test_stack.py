@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scripts.crossover import stack
 from scripts.crossover.__main__ import app
+from scripts.crossover.stack import state as stack
 
 
 @pytest.mark.parametrize("name", ["local", "organization/crossover/local"])

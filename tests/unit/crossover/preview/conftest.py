@@ -13,12 +13,12 @@ import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
-from scripts.crossover.preview.approval import Standing, standing
-from scripts.crossover.preview.evaluation import Gate, Side, evaluate_side
-from scripts.crossover.preview.events import Run
-from scripts.crossover.preview.flip import flips
-from scripts.crossover.preview.review import Review
-from scripts.crossover.preview.source import Tree, config_path
+from scripts.crossover.review.events import Run
+from scripts.crossover.review.flip import flips
+from scripts.crossover.review.review import Review
+from scripts.crossover.stack.approval import Standing, standing
+from scripts.crossover.stack.config import Tree, config_path
+from scripts.crossover.stack.verdict import Gate, Side, evaluate_side
 
 TODAY = date(2026, 4, 20)
 """25 days after the quotation of 2026-03-26: every price is fresh."""

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from cost_guard.scenario.scenario import Baseline
 from cost_guard.scenario.waivers import parse_waivers
-from scripts.crossover.preview import junit, report, rules, sarif
-from scripts.crossover.preview.approval import Standing
-from scripts.crossover.preview.comment import render
-from scripts.crossover.preview.events import PACK, Run, Violation
-from scripts.crossover.preview.review import OWN_BASELINE, Outcome, Review
+from scripts.crossover.review import report, rules
+from scripts.crossover.review.events import PACK, Run, Violation
+from scripts.crossover.review.formats import junit, sarif
+from scripts.crossover.review.formats.comment import render
+from scripts.crossover.review.review import OWN_BASELINE, Outcome, Review
+from scripts.crossover.stack.approval import Standing
 from tests.unit.crossover.preview.conftest import Project, config
 
 Reviewed = Callable[..., Review]

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError
 from scripts.crossover.__main__ import app
-from scripts.crossover.preview import run as command
-from scripts.crossover.preview.events import Run
-from scripts.crossover.preview.source import config_path
-from scripts.crossover.stack import REPOSITORY
+from scripts.crossover.commands import preview as command
+from scripts.crossover.review.events import Run
+from scripts.crossover.stack.config import config_path
+from scripts.crossover.stack.state import REPOSITORY
 from tests.unit.crossover.preview.conftest import TODAY, Project, config
 
 FILES = {"comment.md", "report.json", "junit.xml", "sarif.json"}

@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from cost_guard.scenario.waivers import Waivers, parse_waivers
-from scripts.crossover.preview import markdown
-from scripts.crossover.preview.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
-from scripts.crossover.preview.events import Change, Run, Violation
-from scripts.crossover.preview.headline import headline, lead
-from scripts.crossover.preview.review import Outcome, Review
-from scripts.crossover.stack import REPOSITORY
+from scripts.crossover.review.events import Change, Run, Violation
+from scripts.crossover.review.formats import markdown
+from scripts.crossover.review.formats.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
+from scripts.crossover.review.formats.headline import headline, lead
+from scripts.crossover.review.review import Outcome, Review
+from scripts.crossover.stack.state import REPOSITORY
 from tests.unit.crossover.preview.conftest import QUOTED, config
 
 Reviewed = Callable[..., Review]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crossover.preview import engine
-from scripts.crossover.preview.scrub import Scrubber
-from scripts.crossover.stack import StackError
+from scripts.crossover.review import engine
+from scripts.crossover.review.scrub import Scrubber
+from scripts.crossover.stack.state import StackError
 from tests.support.eventually import eventually
 from tests.support.processes import alive
 from tests.unit.crossover.preview.conftest import TODAY

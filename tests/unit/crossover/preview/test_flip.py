@@ -14,7 +14,7 @@ from cost_guard.errors import parse_scenario
 from cost_guard.scenario.scenario import Scenario
 from cost_guard.verdict.judge import evaluate
 from cost_guard.verdict.verdict import Level, Verdict
-from scripts.crossover.preview.flip import Flip, flips
+from scripts.crossover.review.flip import Flip, flips
 from tests.unit.crossover.preview.conftest import CERTAIN, TODAY
 
 CATALOGUE = load_catalogue()

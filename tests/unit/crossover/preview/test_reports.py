@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from scripts.crossover.preview import junit, report, rules, sarif
-from scripts.crossover.preview.events import Run, Violation
-from scripts.crossover.preview.review import Review
+from scripts.crossover.review import report, rules
+from scripts.crossover.review.events import Run, Violation
+from scripts.crossover.review.formats import junit, sarif
+from scripts.crossover.review.review import Review
 from tests.unit.crossover.preview.conftest import config
 from tests.unit.crossover.preview.test_comment import waiver, waivers
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.crossover.preview.source import (
+from scripts.crossover.stack.config import (
     MOST_BYTES,
     ConfigError,
     SourceError,

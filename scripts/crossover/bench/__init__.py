@@ -1,0 +1,1 @@
+"""Load on an endpoint, for `crossover bench`."""

@@ -1,0 +1,80 @@
+"""`crossover nodes`: the machines of a stack, as state, cloud and monitoring each see them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from typing import Any
+from urllib.parse import quote
+
+from providers import registry
+from providers.base import GATEWAY_ROLE
+from providers.errors import CloudError, NotFound
+from providers.plugin.node import VACANT
+from scripts.crossover.commands.ssh import login
+from scripts.crossover.shell.output import console, emit_json, styled, table
+from scripts.crossover.stack.state import AsJson, Stack, StackError, nodes, outputs, reading
+
+UP = 'up{job="vllm"}'
+ASK_TIMEOUT_S = 15.0
+
+
+def command(stack: Stack, as_json: AsJson = False) -> None:
+    """What is rented, where, at what price, and whether it serves."""
+    with reading():
+        rented = nodes(stack)
+        serving = _serving(stack)
+        rows = [_row(node, serving) for node in sorted(rented, key=lambda n: (n.get("role", ""), n.get("key", "")))]
+    if as_json:
+        emit_json(rows)
+        return
+    shown = table("node", "machine", "failure domain", "state", "serves", "USD/h", "SSH")
+    for row in rows:
+        serves = styled({True: "PASS", False: "FAIL", None: ""}[row["serves"]])
+        machine, address = row["id"].partition("/")[2], row["ssh"].partition("@")[2]
+        shown.add_row(row["key"], machine, row["failureDomain"], row["state"], serves, row["usdPerHour"], address)
+    console().print(shown)
+
+
+def _row(node: dict[str, Any], serving: dict[str, bool]) -> dict[str, Any]:
+    machine = node.get("machine") or {}
+    return {
+        "key": node.get("key", ""),
+        "role": node.get("role", ""),
+        "id": node["id"],
+        "failureDomain": node.get("failureDomain", ""),
+        "state": _state(node["id"]),
+        "serves": serving.get(node.get("key", "")) if node.get("role") == "inference" else None,
+        "usdPerHour": node.get("usdPerHour", ""),
+        "ssh": f"{machine.get('sshUser')}@{machine.get('address')}:{int((machine.get('ports') or {}).get('ssh', 0))}",
+        "problems": node["initErrors"],
+    }
+
+
+def _state(resource_id: str) -> str:
+    """What the cloud says of it now."""
+    cloud, _, machine_id = resource_id.partition("/")
+    if cloud == VACANT:
+        return VACANT
+    try:
+        return str(registry.cloud(cloud).get(machine_id).state)
+    except NotFound:
+        return "gone"
+    except CloudError as e:
+        return f"unknown: {e}"
+
+
+def _serving(stack: str) -> dict[str, bool]:
+    """Node key → whether Prometheus could scrape it last; empty where Prometheus does not answer."""
+    try:
+        reached = outputs(stack)
+        url = f"{reached.prometheus}/api/v1/query?query={quote(UP)}"
+        ask = ["curl", "-sS", "--max-time", "5", url]
+        # Prometheus listens on loopback of the gateway's machine; ssh hands its words to a shell there.
+        command = ask if reached.here else [*login(stack, GATEWAY_ROLE), shlex.join(ask)]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True).stdout
+        found = json.loads(answer)["data"]["result"]
+    except (subprocess.SubprocessError, OSError, ValueError, KeyError, StackError):
+        return {}
+    return {series["metric"]["node"]: series["value"][1] == "1" for series in found}

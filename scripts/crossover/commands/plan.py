@@ -1,0 +1,162 @@
+"""`crossover plan`: the cost gate on a scenario file, or on a stack's committed configuration, without an engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
+from cost_guard.errors import ScenarioError, parse_baseline, within
+from cost_guard.scenario.documents import read_document, read_usage
+from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.scenario import Baseline
+from cost_guard.verdict.verdict import RULES, Level, Reason, Verdict, worst
+from scripts.crossover.report import text as report
+from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.output import cannot_evaluate, console, emit_json
+from scripts.crossover.stack.judging import judged
+from scripts.crossover.stack.state import reading, selected
+
+
+def command(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The scenario, YAML or JSON, instead of a stack.",
+        ),
+    ] = None,
+    stack: Annotated[
+        str | None,
+        typer.Option(
+            "--stack", "-s", help="The stack whose configuration is judged; by default the selected one, else local."
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, readable=True, help="With --file: what is approved and runs; repair passes."
+        ),
+    ] = None,
+    charts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", file_okay=True, help="Writes four charts there, each as SVG and PNG, light and dark."
+        ),
+    ] = None,
+    today: Today = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+) -> None:
+    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured. Old prices and a
+    volume that nobody measured only warn: nothing is billed yet.
+
+    Exits 0 pass or warn, 2 block, 3 cannot evaluate, 4 warn with --strict, 1 wrong call.
+    """
+    if file is not None and stack is not None:
+        raise typer.BadParameter("give a scenario file or a stack, not both", param_hint="--file, --stack")
+    if file is None and baseline is not None:
+        raise typer.BadParameter("a stack has its own: crossover:baseline", param_hint="--baseline")
+    name = "" if file else stack or selected()
+    now = day(today)
+    try:
+        with reading(), _working("reckoning"):
+            verdict = _judge(file, baseline, now) if file else softened(judged(name, now))
+    except ScenarioError as error:
+        cannot_evaluate(error.lines, as_json)
+    except CatalogueError as error:
+        cannot_evaluate([str(error)], as_json)
+    # Before anything is said: with --json, a document and a failure would contradict one another.
+    written = [] if charts is None else _draw(verdict, charts)
+    if as_json:
+        emit_json(verdict.to_json_dict())
+    else:
+        if name:
+            print(f"stack {name}\n")
+        report.show(verdict, now, console())
+        _tell(written)
+    raise typer.Exit(verdict.exit_code(strict))
+
+
+def softened(verdict: Verdict) -> Verdict:
+    """The verdict of a stack's `up`, with a WARN for a BLOCK that only bills are refused for: a plan bills nothing.
+
+    Not by `bills_money=False`: what a waiver or a baseline lets through in `up` is told as there.
+    """
+
+    def told(reason: Reason) -> Reason:
+        if reason.level is not Level.BLOCK or not RULES[reason.code].only_for_bills:
+            return reason
+        words = f"{reason.message} It would block what bills money: `up` of this stack is refused."
+        return replace(reason, level=Level.WARN, message=words)
+
+    reasons = tuple(told(reason) for reason in verdict.reasons)
+    return replace(verdict, reasons=reasons, level=worst(reason.level for reason in reasons))
+
+
+def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
+    """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
+    data, lines = read_document(file)
+    with within(lines):
+        given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
+        given = replace(given, baseline=_approved(baseline))
+        return given.verdict(load_catalogue(), today, bills_money=False)
+
+
+def _approved(file: Path | None) -> Baseline | None:
+    """Raises ScenarioError."""
+    if file is None:
+        return None
+    data, lines = read_document(file)
+    with within(lines):
+        return parse_baseline(data, prefix="")
+
+
+def _draw(verdict: Verdict, folder: Path) -> list[Path]:
+    """The files that were written; none, and a line on standard error, where there is nothing to draw."""
+    if verdict.case is None:
+        print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
+        return []
+    from scripts.crossover.report import charts
+
+    try:
+        with _working("drawing"):
+            return charts.write(verdict, folder)
+    except OSError as error:
+        _fail(f"--charts: {folder} cannot be written: {error.strerror or error}")
+
+
+def _tell(written: Sequence[Path]) -> None:
+    if not written:
+        return
+    names = ", ".join(dict.fromkeys(path.stem.removesuffix("-dark") for path in written))
+    # By print: a path stays on one line, to be pasted.
+    print(f"\nCharts in {written[0].parent}, SVG and PNG, light and dark:\n  {names}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"crossover: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _working(doing: str) -> Iterator[None]:
+    """Shows a person that the command lives; ten million draws take seconds. Nothing is written for a program."""
+    err = Console(stderr=True)
+    if not err.is_terminal:
+        yield
+        return
+    with err.status(f"{doing} …"):
+        yield

@@ -1,0 +1,1 @@
+"""What `crossover doctor` looks at."""

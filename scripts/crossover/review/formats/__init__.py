@@ -1,0 +1,1 @@
+"""A review as a pull request's comment, JUnit and SARIF."""

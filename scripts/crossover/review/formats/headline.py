@@ -1,0 +1,137 @@
+"""What a reviewer reads first: the outcome, the bill, and what approving would mean."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from cost_guard import wording
+from scripts.crossover.review.comparison import saved_usd_per_month
+from scripts.crossover.review.formats import markdown
+from scripts.crossover.review.review import Outcome, Review
+from scripts.crossover.stack.verdict import Side
+
+SIGNS = {
+    Outcome.PASS: "✅",
+    Outcome.WARN: "⚠️",
+    Outcome.BLOCK: "⛔",
+    Outcome.CANNOT_EVALUATE: "❓",
+    Outcome.FAILED: "💥",
+}
+
+
+def headline(review: Review) -> str:
+    """The outcome and the money, in one line."""
+    words = {
+        Outcome.CANNOT_EVALUATE: _not_evaluated,
+        Outcome.FAILED: _failed,
+        Outcome.BLOCK: _blocked,
+    }.get(review.outcome, _let_through)(review)
+    label = " (no resource diff)" if review.untrusted else ""
+    return f"{SIGNS[review.outcome]} {review.outcome}: {words}{label}"
+
+
+def _name(review: Review) -> str:
+    return markdown.code(review.stack.rpartition("/")[2])
+
+
+def _not_evaluated(review: Review) -> str:
+    if review.removed:
+        return f"this pull request removes the configuration of {_name(review)}"
+    errors = review.head.errors
+    here = all(line.startswith(f"{review.path}:") for line in errors)
+    where = f" in {markdown.code(review.path)}" if here else ""
+    return f"{_name(review)} cannot be judged, {wording.count(len(errors), 'error')}{where}"
+
+
+def _failed(review: Review) -> str:
+    gate = review.verdict.level if review.verdict else "unknown"
+    return f"the preview of {_name(review)} did not run to its end (the cost gate alone says {gate})"
+
+
+def _blocked(review: Review) -> str:
+    codes, money, likely = _codes(review, "BLOCK"), _money(review), _likely(review)
+    said = []
+    if money and "break-even" in codes:
+        said.append(money)
+    elif likely and "probability" in codes:
+        said.append(f"is only {likely} likely to pay for good")
+    broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "probability")]
+    said += ["breaks " + ", ".join(broken)] if broken else []
+    return f"{_name(review)} {' and '.join(said)}"
+
+
+def _let_through(review: Review) -> str:
+    waived, warned = _codes(review, "WAIVED"), _codes(review, "WARN")
+    told = [f"{', '.join(map(markdown.text, waived))} waived"] if waived else []
+    told += [wording.count(len(warned), "warning")] if warned else []
+    money = _money(review) or "cannot be priced"
+    return f"{_name(review)} {money}{', with ' if told else ''}{' and '.join(told)}"
+
+
+def _codes(review: Review, level: str) -> list[str]:
+    return list(dict.fromkeys(finding.rule for finding in review.findings if finding.level == level))
+
+
+def _money(review: Review) -> str:
+    saved = saved_usd_per_month(review.head)
+    if saved is None:
+        return ""
+    if saved < 0:
+        return f"costs {wording.usd(-saved)} a month more than the managed API"
+    return f"saves {wording.usd(saved)} a month against the managed API"
+
+
+def _likely(review: Review) -> str:
+    share = review.verdict.break_even.probability if review.verdict else None
+    return "" if share is None else wording.percent(Decimal(str(share)))
+
+
+def lead(review: Review) -> str:
+    """The bill before and after, and what the check does, in a paragraph."""
+    return " ".join(part for part in (_bill(review), _consequence(review)) if part)
+
+
+def _bill(review: Review) -> str:
+    """ "**$35,780 a month** for 4 nodes, $15,840 more than before ($19,940 for 2 nodes)."."""
+    base, now = review.base, _cost(review.head)
+    before = None if base is None else _cost(base)
+    if review.removed and base is not None and before is not None:
+        return f"It was **{wording.usd(before)} a month** for {_nodes(base)}."
+    if now is None:
+        return ""
+    text = f"**{wording.usd(now)} a month** for {_nodes(review.head)}"
+    if before is None or base is None:
+        new = base is not None and base.config is None and not base.errors
+        return f"{text}, {'all of it new' if new else 'overhead included'}."
+    if now == before:
+        return f"{text}, as before."
+    change = f"{wording.usd(abs(now - before))} {'more' if now > before else 'less'} than before"
+    return f"{text}, {change} ({wording.usd(before)} for {_nodes(base)})."
+
+
+def _cost(side: Side) -> Decimal | None:
+    return side.verdict.self_hosted_usd_per_month if side.verdict else None
+
+
+def _nodes(side: Side) -> str:
+    """Those that the cost is of: what the volume needs may be more than what is configured."""
+    if side.scenario is None or side.verdict is None:
+        return "nodes"
+    count = side.scenario.fleet.node_count
+    needed = max(side.verdict.capacity.nodes_needed or 0, count)
+    configured = f" that the volume needs ({count} configured)" if needed > count else ""
+    return f"{wording.count(needed, 'node')}{configured}"
+
+
+def _consequence(review: Review) -> str:
+    if review.outcome is Outcome.BLOCK:
+        return "The check fails until what is marked ⛔ is mended or, where its rule allows that, waived."
+    if review.outcome is Outcome.FAILED:
+        return "The check fails, and the figures are the cost gate's alone: not every rule on resources was asked."
+    if review.outcome is Outcome.CANNOT_EVALUATE:
+        return "The check fails: without a verdict nothing was previewed."
+    if _codes(review, "WAIVED"):
+        return "It passes by waiver alone: who approves it accepts what is marked 🎫."
+    if review.outcome is Outcome.WARN:
+        return "Nothing blocks it; read what is marked ⚠️ before you approve it."
+    return "Of what was asked, nothing blocks it." if review.untrusted else "Nothing blocks it."

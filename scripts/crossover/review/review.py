@@ -1,0 +1,232 @@
+"""Everything that is known of one pull request and one stack, and the one outcome that follows from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from cost_guard import wording
+from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
+from cost_guard.codes import ADVISORY, WAIVERS
+from cost_guard.pack import rules
+from cost_guard.pack.rule import NODES
+from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
+from cost_guard.verdict.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
+from scripts.crossover.review.events import PACK, Run, Violation
+from scripts.crossover.review.flip import Flip
+from scripts.crossover.stack.approval import Standing
+from scripts.crossover.stack.verdict import Side
+from strict.places import Place
+
+WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
+"""How the pack's advisory rules tell of what a waiver lifts."""
+PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
+"""How an error names its file, relative, and the line."""
+DATA = "policies/cost_guard/catalogue/data"
+"""Where the catalogue's files are, which are called by their names."""
+IN_FORCE = "rule-in-force"
+CONFIGURATION = "configuration"
+OWN_BASELINE = "own-baseline"
+PROGRAM = "program"
+OWN_RULES: Mapping[str, str] = {
+    IN_FORCE: "Every mandatory rule of the pack must be in force.",
+    CONFIGURATION: "The stack's configuration must be usable.",
+    OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
+    PROGRAM: "The preview must run to its end.",
+}
+"""Rules of this command, beside those of the pack."""
+
+SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS)
+"""Its rules that repeat what the verdict warns of, and what is waived."""
+
+
+class Outcome(StrEnum):
+    """The one word of a review."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    BLOCK = "BLOCK"
+    CANNOT_EVALUATE = "CANNOT EVALUATE"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule has found."""
+
+    rule: str
+    level: str
+    """BLOCK, WARN, WAIVED, or ERROR where there is no verdict."""
+    message: str
+    line: int = 1
+    """Of the file."""
+    path: str | None = None
+    """From the project's root, of another file than the stack's configuration: waivers, prices."""
+
+
+@dataclass(frozen=True)
+class ShownWaiver:
+    """A waiver for the stack, as a reviewer must see it."""
+
+    policy: str
+    state: str
+    """"used", "not used", or why it does not count: "expired", "void", "not begun"."""
+    text: str
+    """Reason, ticket, who mends it, who allows it, until when and up to what cost."""
+    line: int
+    """In the waivers' file."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """`base` is None where nothing is compared, `run` None where no program was run."""
+
+    stack: str
+    path: str
+    """Of the configuration file, from the project's root."""
+    today: date
+    head: Side
+    base: Side | None = None
+    standing: Standing | None = None
+    """The baseline before the pull request; None where there is nothing that it could be compared with."""
+    run: Run | None = None
+    untrusted: bool = False
+    """Of a pull request from a fork: judged as data."""
+    flips: tuple[Flip, ...] = ()
+    waivers: Waivers = NO_WAIVERS
+    judges_changed: tuple[str, ...] = ()
+    """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+    removed: bool = False
+    """The configuration is there in the base, and the pull request takes it away."""
+
+    @property
+    def marker(self) -> str:
+        """Hidden in the comment, one a stack: by it the comment is found and updated in place."""
+        return f"<!-- crossover:stack={self.stack.rpartition('/')[2]} -->"
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of the pull request's configuration."""
+        return self.head.verdict
+
+    @property
+    def shown_waivers(self) -> tuple[ShownWaiver, ...]:
+        """Those for this stack, in the file's order, used or not."""
+        stack, dearest = self.stack.rpartition("/")[2], self.verdict.dearest_usd_per_month if self.verdict else None
+        waived = {finding.rule for finding in self.findings if finding.level == "WAIVED"}
+
+        def shown(waiver: Waiver) -> ShownWaiver:
+            status = waiver.status(self.today, dearest)
+            used = "used" if waiver.policy in waived else "not used"
+            return ShownWaiver(
+                policy=waiver.policy,
+                state=used if status is Status.VALID else str(status),
+                text=waiver_words(waiver),
+                line=self.waivers.line_of(waiver),
+            )
+
+        return tuple(shown(waiver) for waiver in self.waivers.entries if fnmatchcase(stack, waiver.stack))
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """All of them, the worst first."""
+        found = [Finding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
+        found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
+        own = self.head.own_baseline
+        if own is not None and self.standing is not None and self.standing.raised_by(own):
+            found.append(Finding(OWN_BASELINE, "WARN", self.standing.raised_words(own), self._line(("baseline",))))
+        if self.run is not None:
+            found += [
+                Finding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
+                for rule, how in self.run.weakened
+            ]
+            found += [self._of_violation(violation) for violation in self.run.violations if self._is_news(violation)]
+            found += self._waived_elsewhere(self.run.violations)
+            found += [Finding(PROGRAM, "ERROR", message) for message in self.run.failures]
+        order = ("ERROR", "BLOCK", "WAIVED", "WARN")
+        return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
+
+    @property
+    def outcome(self) -> Outcome:
+        """A block is certain even where the program failed; else what is not known is not called a pass."""
+        levels = {finding.level for finding in self.findings}
+        if "BLOCK" in levels:
+            return Outcome.BLOCK
+        if self.verdict is None:
+            return Outcome.CANNOT_EVALUATE
+        if "ERROR" in levels:
+            return Outcome.FAILED
+        if levels or self.verdict.level is not Level.PASS:
+            return Outcome.WARN
+        return Outcome.PASS
+
+    def exit_code(self, strict: bool) -> int:
+        """0 pass or warn, 4 a warning with strict, 2 block, 3 cannot evaluate, 1 failed."""
+        codes = {Outcome.BLOCK: 2, Outcome.CANNOT_EVALUATE: CANNOT_EVALUATE, Outcome.FAILED: 1}
+        return 4 if strict and self.outcome is Outcome.WARN else codes.get(self.outcome, 0)
+
+    def _of_reason(self, reason: Reason) -> Finding:
+        place = RULES[reason.code].key
+        if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
+            place = ("managed", "routes")
+        return Finding(reason.code, str(reason.level), reason.message, self._line(place))
+
+    def _of_violation(self, violation: Violation) -> Finding:
+        level = "BLOCK" if violation.level == "mandatory" else "WARN"
+        rule = violation.rule if violation.pack == PACK else f"{violation.pack}/{violation.rule}"
+        line = self._line(_place(violation.rule, violation))
+        return Finding(rule, level, f"{violation.name}: {violation.message}", line)
+
+    def _waived_elsewhere(self, violations: Iterable[Violation]) -> Iterator[Finding]:
+        """What a waiver lifts of rules that are not the verdict's."""
+        told = {reason.code for reason in (self.verdict.reasons if self.verdict else ())}
+        for violation in violations:
+            if violation.pack == PACK and violation.rule in SHOWN_BY_THE_PACK:
+                for rule, text in WAIVED_LINE.findall(violation.message):
+                    if rule not in told:
+                        line = self._line(_place(rule, violation))
+                        yield Finding(rule, "WAIVED", f"{violation.name}: {text}", line)
+
+    def _is_news(self, violation: Violation) -> bool:
+        """Not what the verdict says anyway."""
+        if violation.pack != PACK:
+            return True
+        told = {(reason.code, str(reason.level)) for reason in (self.verdict.reasons if self.verdict else ())}
+        level = "BLOCK" if violation.level == "mandatory" else "WARN"
+        weakened = {rule for rule, _ in (self.run.weakened if self.run else ())}
+        covered = (violation.rule, level) in told or (violation.rule in weakened and (violation.rule, "BLOCK") in told)
+        return violation.rule not in SHOWN_BY_THE_PACK and not covered
+
+    def _line(self, place: Place) -> int:
+        return self.head.config.lines.at(place) if self.head.config else 1
+
+
+def _place(rule: str, violation: Violation) -> Place:
+    """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
+    return (*next((known.key for known in rules() if known.name == rule), NODES), violation.name)
+
+
+def waiver_words(waiver: Waiver) -> str:
+    """All that a reviewer asks of a waiver, whatever it is worth today."""
+    cap = waiver.cost_cap_usd_per_month
+    up_to = "" if cap is None else f", void above {wording.usd(cap)}/month"
+    return (
+        f"{waiver.reason.strip()} ({waiver.ticket}); {waiver.owner} mends it, {waiver.approver} allows it until "
+        f"{waiver.expires}{up_to}"
+    )
+
+
+def _place_of(error: str, config: str) -> tuple[int, str | None]:
+    """The line and the file that an error begins with, "path:12: …"; the first line of the configuration where it names
+    none that is within the project."""
+    found = PLACE.match(error)
+    if found is None or ".." in PurePosixPath(found["path"]).parts:
+        return 1, None
+    path = f"{DATA}/{found['path']}" if found["path"] in (PRICES, THROUGHPUT, MANAGED) else found["path"]
+    return max(1, int(found["line"] or 1)), None if path == config else path

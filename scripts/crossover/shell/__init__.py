@@ -1,0 +1,1 @@
+"""What every command does alike: output, the day, asking all clouds."""

@@ -1,0 +1,1 @@
+"""A stack as data: its configuration, its state, its verdict, its approval."""

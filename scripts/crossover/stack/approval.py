@@ -1,0 +1,68 @@
+"""The baseline that counts in a review: a pull request does not approve its own growth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cost_guard import wording
+from cost_guard.errors import ScenarioError, parse_baseline
+from cost_guard.scenario.scenario import Baseline
+from scripts.crossover.stack.config import ConfigError, Tree, read_config
+
+WAIVERS = "docs/reference/waivers.md"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The baseline as it is without the pull request."""
+
+    ref: str
+    """Where it stands; empty for the working tree."""
+    baseline: Baseline | None
+    """None where there is none, or none that can be read."""
+    readable: bool = True
+    """Whether what stands there can be read, a baseline or not."""
+
+    def raised_by(self, own: Baseline | None) -> bool:
+        """Whether the pull request's own one allows more: nodes, dollars, or anything where nothing is approved."""
+        before = self.baseline
+        return own is not None and (
+            before is None or own.nodes > before.nodes or own.usd_per_month > before.usd_per_month
+        )
+
+    def counted(self, own: Baseline | None) -> Baseline | None:
+        """This one where it is raised; one that is lowered or removed as the pull request has it, but with no later
+        day, which would call the fleet that runs a younger one."""
+        if self.raised_by(own):
+            return self.baseline
+        if own is None or self.baseline is None:
+            return None
+        return own.model_copy(update={"date": min(own.date, self.baseline.date)})
+
+    def raised_words(self, own: Baseline) -> str:
+        """That it is raised, from what to what, what counts, and what to do."""
+        where, to = self.ref or "the working tree", f"{words(own)}, approved by {own.approved_by}"
+        if self.baseline is None:
+            none = "none" if self.readable else "none that can be read"
+            said = f"gives itself a baseline of {to}. There is {none} at {where}, so none counts here"
+        else:
+            said = f"raises its own baseline from {words(self.baseline)} to {to}. The one at {where} counts here"
+        return (
+            f"this pull request {said}: growth is judged in full. Make it pay, or have it waived "
+            f"({WAIVERS}); the new baseline counts from the next change on."
+        )
+
+
+def standing(tree: Tree, path: str) -> Standing:
+    """The baseline there, whatever the rest of the configuration is worth. Raises SourceError."""
+    try:
+        config = read_config(tree, path)
+        given = config.values.get("baseline") if config else None
+        return Standing(tree.ref, None if given is None else parse_baseline(given))
+    except (ConfigError, ScenarioError):
+        return Standing(tree.ref, None, readable=False)
+
+
+def words(baseline: Baseline) -> str:
+    """ "2 nodes, $19,940/month"."""
+    return f"{wording.count(baseline.nodes, 'node')}, {wording.usd(baseline.usd_per_month)}/month"

@@ -1,0 +1,111 @@
+"""The verdict on a configuration that was read as data: what the program would say, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import PurePosixPath
+
+from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.errors import ScenarioError
+from cost_guard.scenario.documents import usage_path
+from cost_guard.scenario.proposal import Deployment
+from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
+from cost_guard.verdict.judge import refuse_future
+from cost_guard.verdict.verdict import Verdict
+from scripts.crossover.stack.approval import Standing
+from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, read_config
+from stacks.settings import SettingsError, deployment_of, parse
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What every evaluation of one review shares."""
+
+    catalogue: Catalogue
+    """Of the head, for both sides: a difference is then the configuration's."""
+    today: date
+    stack: str
+    """Its name alone, as waivers know it."""
+    waivers: Waivers = NO_WAIVERS
+    project: str = "crossover"
+
+    def judge(self, deployment: Deployment) -> Verdict:
+        """The verdict as in the program. Raises ScenarioError."""
+        urn = fleet_urn(self.stack, self.project)
+        return deployment.verdict(self.catalogue, self.today, self.waivers, urn)
+
+    def vary(self, deployment: Deployment) -> Callable[[Scenario], Verdict | None]:
+        """The verdict on variations of a deployment's scenario; None on one that makes no sense."""
+
+        def judge(scenario: Scenario) -> Verdict | None:
+            try:
+                return self.judge(replace(deployment, scenario=scenario))
+            except ScenarioError:
+                return None
+
+        return judge
+
+
+@dataclass(frozen=True)
+class Side:
+    """One configuration and its verdict: the pull request's, or the one before it."""
+
+    name: str
+    """The ref as the user gave it; empty for the working tree."""
+    config: StackConfig | None = None
+    """None where the stack is new, or its file cannot be read."""
+    deployment: Deployment | None = None
+    """As it was judged: with the baseline that counts."""
+    verdict: Verdict | None = None
+    errors: tuple[str, ...] = ()
+    """Why there is no verdict; empty where the stack does not exist on this side."""
+    own_baseline: Baseline | None = None
+    """As the configuration says, whether it counts or not."""
+
+    @property
+    def scenario(self) -> Scenario | None:
+        """That of the deployment."""
+        return self.deployment.scenario if self.deployment else None
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """The one that counts."""
+        return self.deployment.baseline if self.deployment else None
+
+
+def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Standing | None = None) -> Side:
+    """Reads and judges, with the baseline that counts beside the one `before`. `whole` is what the program would do: it
+    checks the rest of the configuration too, and applies the waivers. Raises SourceError."""
+    try:
+        config = read_config(tree, path)
+    except ConfigError as error:
+        return Side(tree.ref, errors=error.lines)
+    if config is None:
+        return Side(tree.ref)
+    try:
+        with tree.folder_with(_usage_file(config)) as folder:
+            # A secret is any text to `parse`.
+            found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
+        own = found.baseline
+        if before is not None:
+            refuse_future(own, gate.today)  # as the program does, which knows no other baseline
+            found = replace(found, baseline=before.counted(own))
+        verdict = (gate if whole else replace(gate, waivers=NO_WAIVERS)).judge(found)
+        return Side(tree.ref, config, found, verdict, own_baseline=own)
+    except ConfigError as error:
+        return Side(tree.ref, config, errors=error.lines)
+    except ScenarioError as error:
+        return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
+    except SettingsError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
+
+
+def _usage_file(config: StackConfig) -> str | None:
+    """The usage file that a configuration names, if it is within the project."""
+    named = usage_path(config.values)
+    outside = named is None or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts
+    return None if outside else named
