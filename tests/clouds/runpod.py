@@ -1,6 +1,6 @@
 """RunPod, emulated: REST v2 for pods, the catalogue and volumes, and GraphQL's podRentInterruptable and gpuTypes.
 
-REST answers follow the published OpenAPI document (tests/unit/providers/test_runpod_spec.py checks them against it);
+REST answers follow the published OpenAPI document (tests/unit/providers/clouds/runpod holds them to it);
 GraphQL follows what the SDK `runpod` 1.12 sends and reads.
 """
 

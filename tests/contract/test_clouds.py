@@ -57,7 +57,7 @@ def test_the_gate_knows_where_a_failure_domain_is_smaller_than_a_region(trial: T
 
 
 def test_the_gate_names_no_cloud_that_does_not_exist_as_smaller_than_regions() -> None:
-    """Beside those that are tried: a zone of AWS (tests/unit/providers/test_aws_client.py)."""
+    """Beside those that are tried: a zone of AWS (tests/unit/providers/clouds/aws/test_aws_client.py)."""
     assert SMALLER_THAN_REGIONS - set(TRIALS) == declared()
 
 

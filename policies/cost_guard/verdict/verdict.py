@@ -99,7 +99,7 @@ class Reason:
 
     def __post_init__(self) -> None:
         if self.code not in RULES:
-            raise ValueError(f"the reason code {self.code} has no entry in cost_guard.verdict.verdict.RULES")
+            raise ValueError(f"the reason code {self.code} has no entry in cost_guard.verdict.RULES")
 
     def line(self) -> str:
         """The one line that every place shows."""

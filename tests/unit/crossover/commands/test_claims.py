@@ -1,0 +1,70 @@
+"""`crossover claims`: the list for machines and the table for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.catalogue.claims import load_claims
+from scripts.crossover.__main__ import app
+from scripts.crossover.commands import claims
+
+ROOT = Path(__file__).parents[4]
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["claims", *arguments])
+
+
+def test_json_is_the_whole_list() -> None:
+    """Every claim, in the order of the data file."""
+    done = run("--json")
+    assert done.exit_code == 0
+    assert [one["id"] for one in json.loads(done.stdout)] == [one.claim.id for one in load_claims()]
+
+
+def test_the_table_shows_every_claim_in_80_columns() -> None:
+    """Ids, statuses, and what the contradictions would need."""
+    done = run()
+    assert done.exit_code == 0
+    assert all(one.claim.id in done.stdout for one in load_claims())
+    assert "would need F = 75,000 USD/month" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    assert "\x1b" not in done.stdout
+
+
+def test_colour_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """rich is told that there is one."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in run().stdout
+    assert "\x1b" not in run("--json").stdout
+
+
+def test_a_broken_data_file_cannot_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 3, and with --json one document."""
+
+    def broken() -> None:
+        raise CatalogueError("claims.toml: broken")
+
+    monkeypatch.setattr(claims, "load_claims", broken)
+    done = run("--json")
+    assert (done.exit_code, json.loads(done.stdout)["errors"]) == (3, ["claims.toml: broken"])
+    done = run()
+    assert (done.exit_code, done.stderr) == (3, "cannot evaluate: claims.toml: broken\n")
+
+
+def test_as_a_process() -> None:
+    """The entry as installed."""
+    command = [sys.executable, "-m", "scripts.crossover", "claims", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)) == len(load_claims())

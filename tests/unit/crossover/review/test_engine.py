@@ -1,0 +1,73 @@
+"""The engine is started with the pack, on one day, and is ended when it hangs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.crossover.review import engine
+from scripts.crossover.review.scrub import Scrubber
+from scripts.crossover.stack.state import StackError
+from tests.support.eventually import eventually
+from tests.support.processes import alive
+from tests.unit.crossover.review.conftest import TODAY
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands in for scripts/pulumi: a text to be written there."""
+    monkeypatch.setattr(engine, "REPOSITORY", tmp_path)
+    path = tmp_path / "scripts" / "pulumi"
+    path.parent.mkdir()
+    path.touch(mode=0o755)
+    return path
+
+
+def test_it_is_told_the_pack_the_day_and_to_speak_in_events(script: Path, tmp_path: Path) -> None:
+    script.write_text('#!/bin/sh\necho "$PULUMI_ENABLE_STREAMING_JSON_PREVIEW $CROSSOVER_TODAY $*" >&2\nexit 255\n')
+    run = engine.preview("prod", TODAY, Scrubber())
+    assert run.failures == (
+        "true 2026-04-20 preview --stack prod --json --non-interactive --policy-pack policies",
+    )  # fmt: skip
+    (tmp_path / "levels.json").write_text("{}")
+    (failure,) = engine.preview("prod", TODAY, Scrubber(), tmp_path / "levels.json").failures
+    assert failure.endswith(f" --policy-pack-config {tmp_path / 'levels.json'}")
+
+
+def test_one_that_hangs_is_ended_with_all_its_processes(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pack with a wrong virtual environment does, for ever."""
+    monkeypatch.setattr(engine, "DEADLINE_S", 1.0)
+    script.write_text(f"#!/bin/sh\nsleep 600 &\necho $! >{tmp_path}/child\nwait\n")
+    run = engine.preview("prod", TODAY, Scrubber())
+    assert run.failures == ("the preview did not end in 1 s and was stopped",)
+    child = int((tmp_path / "child").read_text())
+    eventually(lambda: not alive(child), "the child of the engine ends")
+
+
+def test_secret_values_are_found_at_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands beside a secret is none, and stays readable."""
+    config = {
+        "crossover:gateway": {
+            "objectValue": {"managed": [{"name": "beside", "key": "within\na list"}], "other": "plain"},
+            "secret": True,
+        },
+        "aws:token": {"value": "flat", "secret": True},
+    }
+    monkeypatch.setattr(engine, "pulumi", lambda *_: json.dumps(config))
+    places = [("crossover:gateway", "managed", "0", "key"), ("aws:token",), ("crossover:gone", "x")]
+    assert engine.secret_values("prod", places) == ["within\na list", "within", "a list", "flat", "flat"]
+
+
+def test_secrets_that_cannot_be_decrypted_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preview fails on them with the engine's own words; a stack without secrets is not asked."""
+
+    def refuse(*_: str) -> str:
+        raise StackError("wrong passphrase")
+
+    monkeypatch.setattr(engine, "pulumi", refuse)
+    assert engine.secret_values("prod", [("crossover:apiKeys", "openai")]) == []
+    assert engine.secret_values("prod", []) == []

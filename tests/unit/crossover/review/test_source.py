@@ -1,0 +1,176 @@
+"""A configuration is data: read strictly, from files and from git, and nothing of it is run or followed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.crossover.stack.config import (
+    MOST_BYTES,
+    ConfigError,
+    SourceError,
+    Tree,
+    changed_files,
+    config_path,
+    parse_config,
+    read_config,
+)
+from tests.unit.crossover.review.conftest import Project, config
+
+PATH = "stacks/config/Pulumi.prod.yaml"
+
+
+def test_keys_lose_their_namespace_and_keep_their_lines() -> None:
+    """A line is found for a key, and for one that is missing the line of what is around it."""
+    found = parse_config("config:\n  aws:region: x\n  crossover:workload:\n    kind: measured\n", PATH)
+    assert found.values == {"workload": {"kind": "measured"}}
+    assert found.lines.at(("workload", "kind")) == 4
+    assert found.lines.at(("workload", "tokensPerMonth")) == 3
+    assert found.lines.at(("fleet",)) == 1
+
+
+def test_a_secret_is_a_placeholder_and_its_place_is_known() -> None:
+    """What is encrypted never becomes a value, in any namespace."""
+    text = "config:\n  crossover:apiKeys:\n    openai: {secure: v1:abc:def}\n  aws:token: {secure: v1:x:y}\n"
+    found = parse_config(text, PATH)
+    assert found.values == {"apiKeys": {"openai": "[secret]"}}
+    assert found.secrets == (("crossover:apiKeys", "openai"), ("aws:token",))
+
+
+def test_text_that_is_json_is_what_the_program_would_read() -> None:
+    """`pulumi config set` without --path stores structures as JSON."""
+    assert parse_config("config:\n  crossover:managed: '{\"usdPerMillionTokens\": 5}'\n", PATH).values == {
+        "managed": {"usdPerMillionTokens": 5}
+    }
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("config: [", f"{PATH}:1: not YAML"),
+        ("config: {crossover:managed: {}\n", f"{PATH}:2: not YAML"),
+        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: crossover:a: stands twice; keep one"),
+        ("config: !!python/object:os.system {}", "could not determine a constructor"),
+        ("config: [1]", "expected a map `config:`"),
+        ("- 1", "expected a map `config:`"),
+        (BOMB, "over 20,000 values large"),
+        ("a: &a [*a]", "over 20,000 values large"),
+        ("a: \x00", "not YAML"),
+    ],
+    ids=["list", "brace", "twice", "a tag", "no map", "a list", "a bomb", "a loop", "binary"],
+)
+def test_what_is_no_configuration_is_refused_with_its_line(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_config(text, PATH)
+    assert said in error.value.lines[0]
+
+
+def test_a_large_file_is_refused_before_it_is_parsed(project: Project) -> None:
+    """From the working tree and from a commit alike."""
+    project.commit("x" * (MOST_BYTES + 1))
+    for ref in ("", "HEAD"):
+        with pytest.raises(ConfigError, match="larger than the 256 KiB"):
+            Tree(project.folder, ref).text(config_path("prod"))
+
+
+def test_a_commit_is_read_without_a_checkout(project: Project) -> None:
+    """The working tree may say something else, or nothing."""
+    project.commit(config(nodes=3))
+    (project.folder / config_path("prod")).unlink()
+    committed = read_config(Tree(project.folder, "HEAD"), config_path("prod"))
+    assert committed is not None
+    assert sorted(committed.values["fleet"]["nodes"]) == ["a", "b", "c"]
+    assert read_config(Tree(project.folder), config_path("prod")) is None
+    assert read_config(Tree(project.folder, "HEAD"), config_path("other")) is None
+
+
+def test_a_link_in_a_commit_is_not_followed(project: Project, tmp_path: Path) -> None:
+    """A fork could point it at a file of the machine that judges it."""
+    (tmp_path / "secret").write_text("config: {}")
+    path = project.folder / config_path("prod")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "secret")
+    project.commit()
+    with pytest.raises(ConfigError, match="is not a plain file at HEAD"):
+        Tree(project.folder, "HEAD").text(config_path("prod"))
+
+
+@pytest.mark.parametrize("ref", ["nowhere", "--output=x", "HEAD:stacks", "HEAD; true"])
+def test_a_ref_that_is_none_says_how_to_have_it(project: Project, ref: str) -> None:
+    """What looks like an option is a ref that does not exist."""
+    project.commit(config())
+    with pytest.raises(SourceError, match=r"git knows no commit .*fetch-depth: 0"):
+        Tree(project.folder, ref).text(config_path("prod"))
+
+
+def test_changed_files_below_a_path(project: Project) -> None:
+    project.commit(config())
+    (project.folder / "policies").mkdir()
+    (project.folder / "policies" / "prices.toml").write_text("x")
+    project.commit(config(nodes=3))
+    assert changed_files(project.folder, "HEAD^1", "HEAD", "policies", "waivers.yaml") == ["policies/prices.toml"]
+    (project.folder / "policies" / "prices.toml").write_text("y")
+    assert changed_files(project.folder, "HEAD", "", "policies") == ["policies/prices.toml"]
+
+
+def test_errors_name_file_line_and_key(project: Project) -> None:
+    """Of the scenario, and of what only the program would refuse."""
+    broken = config(serving={"servedName": "m", "model": "m", "maxNumSeq": 1})
+    broken["config"]["crossover:workload"]["tokensPerMonth"] = -1
+    project.write(broken)
+    text = (project.folder / config_path("prod")).read_text().splitlines()
+    lines = {
+        name: next(n for n, line in enumerate(text, 1) if name in line) for name in ("tokensPerMonth", "maxNumSeq")
+    }
+    errors = project.side().errors
+    assert any(e.startswith(f"{PATH}:{lines['tokensPerMonth']}: crossover:workload.tokensPerMonth: ") for e in errors)
+    assert any(f"{PATH}:{lines['maxNumSeq']}: crossover:serving.maxNumSeq: unknown key" in e for e in errors)
+
+
+def usage(tokens_per_month: float) -> dict[str, Any]:
+    """A usage file's content: 30 full days of March."""
+    return {
+        "tokensPerMonth": tokens_per_month, "inputShare": 0.7, "cachedShare": 0.1, "peakToMean": 1.5,
+        "peakBasis": "hourly", "kind": "measured", "from": "2026-03-01", "to": "2026-03-30", "days": 30,
+        "volumeSigma": 0.1, "importedAt": "2026-04-01",
+        "perDay": {"least": 10**8, "median": 2 * 10**8, "most": 3 * 10**8},
+        "sources": [{"name": "a.csv", "format": "daily CSV", "sha256": "a" * 64, "records": 30}],
+    }  # fmt: skip
+
+
+def test_a_usage_file_is_read_from_the_same_commit(project: Project) -> None:
+    """The base's volume is the base's file, not that of the working tree."""
+    file = project.folder / "usage" / "prod.yaml"
+    file.parent.mkdir()
+    file.write_text(yaml.safe_dump(usage(6e9)))
+    project.commit(config(workload={"usage": "usage/prod.yaml"}))
+    file.write_text(yaml.safe_dump(usage(7e9)))
+    before, now = project.side("HEAD", whole=False), project.side()
+    assert before.errors == now.errors == ()
+    assert before.scenario is not None
+    assert now.scenario is not None
+    assert (before.scenario.workload.tokens_per_month, now.scenario.workload.tokens_per_month) == (
+        Decimal("6e9"),
+        Decimal("7e9"),
+    )
+    file.write_text("tokensPerMonth: 1")
+    assert any(line.startswith("usage/prod.yaml:1: inputShare: missing") for line in project.side().errors)
+
+
+@pytest.mark.parametrize("named", ["../outside.yaml", "/etc/hostname", "usage/missing.yaml"])
+def test_a_usage_file_outside_the_commit_is_not_read(project: Project, named: str) -> None:
+    (project.folder.parent / "outside.yaml").write_text("tokensPerMonth: 1")
+    project.commit(config(workload={"usage": named}))
+    errors = project.side("HEAD").errors
+    assert len(errors) == 1
+    assert "crossover:workload.usage" in errors[0]
+    assert "leads out of" in errors[0] or "there is no file" in errors[0]

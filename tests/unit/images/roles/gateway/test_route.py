@@ -1,0 +1,88 @@
+"""route.py gives a node back to the gateway, also where its caller dies."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import REPOSITORY
+
+PROGRAM = REPOSITORY / "images/roles/gateway/route.py"
+HEADER = "# pxname,svname,scur,"
+
+
+class Router:
+    """HAProxy's runtime API on a socket: one command a connection. `busy` is what the node has still to finish."""
+
+    def __init__(self, root: Path) -> None:
+        self.commands: list[str] = []
+        self.busy = 0
+        self.asked = threading.Event()
+        (root / "bin").mkdir()
+        (root / "run").mkdir()
+        shutil.copy(PROGRAM, root / "bin" / "route.py")
+        self.program = root / "bin" / "route.py"
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(root / "run" / "haproxy.sock"))
+        self._socket.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            with connection:
+                command = connection.recv(4096).decode().strip()
+                self.commands.append(command)
+                answer = f"{HEADER}\nvllm,a,{self.busy},\n" if command.startswith("show stat") else ""
+                connection.sendall(answer.encode() + b"\n")
+            if command.startswith("show stat"):
+                self.asked.set()
+
+    def start(self, limit_s: int) -> subprocess.Popen[str]:
+        command = [sys.executable, str(self.program), "a", str(limit_s)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def router() -> Iterator[Router]:
+    folder = Path(tempfile.mkdtemp(prefix="xo-"))
+    yield Router(folder)
+    shutil.rmtree(folder)
+
+
+def test_it_drains_says_so_and_holds_until_its_caller_is_done(router: Router) -> None:
+    program = router.start(5)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "a is out of rotation, all its requests finished\n"
+    assert router.commands[0] == "set server vllm/a state drain"
+    assert "ready" not in router.commands[-1]
+    program.communicate(timeout=10)
+    assert router.commands[-1] == "set server vllm/a state ready"
+
+
+def test_requests_that_do_not_end_are_told_after_the_limit(router: Router) -> None:
+    router.busy = 3
+    said, _ = router.start(0).communicate(timeout=10)
+    assert said == "a is out of rotation with 3 requests unfinished after 0 s\n"
+    assert router.commands[-1] == "set server vllm/a state ready"
+
+
+def test_a_caller_that_dies_during_the_drain_gives_the_node_back(router: Router) -> None:
+    router.busy = 1
+    program = router.start(60)
+    assert router.asked.wait(10)
+    assert program.stdin is not None
+    assert program.stdout is not None
+    program.stdin.close()
+    program.stdout.close()
+    router.busy = 0
+    program.wait(timeout=10)
+    assert router.commands[-1] == "set server vllm/a state ready"
