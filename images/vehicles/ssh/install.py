@@ -40,6 +40,8 @@ from images.vehicles.ssh.scripts import put_files, require, run_script
 
 DISK_MARGIN_BYTES = 1 << 20
 """Kept free beyond what is sent, for folders and logs."""
+FULL_STATUS = 28
+"""With which environment.sh ends where it found the disk full."""
 
 Say = Callable[[str], None]
 
@@ -177,7 +179,8 @@ class _Run:
             on_line=Progress(self.say, prefix=f"environment {environment.name}: "),
         )
         where = self.plan.placement.where
-        require(result, f"the Python environment {environment.name} could not be built on {where}")
+        failure = f"the Python environment {environment.name} could not be built on {where}"
+        require(result, failure, full=result.status == FULL_STATUS)
 
     def _send(self, changed: list[PlannedFile], wanted: Mapping[str, Effect], draft: PlannedFile) -> int:
         if not changed:
