@@ -17,7 +17,7 @@ from providers.resources import Credentials, Node
 from stacks.settings import GATEWAY, Settings
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
-    from providers.clouds.aws.survey import Survey
+    from providers.clouds.aws.resources.survey import Survey
 
 NODE_PORTS = {"ssh": 22, "vllm": 8000}
 """Those of a node that only serves."""
@@ -43,7 +43,7 @@ def surveyed(settings: Settings) -> Survey | None:
     if not nodes and gateway is None:
         return None
     from providers.clouds.aws.config import parse
-    from providers.clouds.aws.survey import Demand, survey
+    from providers.clouds.aws.resources.survey import Demand, survey
 
     demand = Demand(nodes, gateway, settings.fleet.max_per_failure_domain)
     try:
