@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import THROUGHPUT, CatalogueError, Throughput, load_catalogue
+from images.engines.vllm import ENGINE
 from scripts.crossover.bench.load import BenchError, Load, Measured, measure
 from scripts.crossover.prices import files
 from scripts.crossover.prices.options import DATA, Folder
@@ -25,7 +26,7 @@ from scripts.crossover.stack.state import AsJson
 MAX_FAILED_SHARE = 0.01
 LENGTH_SLACK = 0.02
 """By how much the server's own count of tokens may miss the shape."""
-KEY_VARIABLE = "VLLM_API_KEY"
+KEY_VARIABLE = ENGINE.key_variable
 
 
 def command(

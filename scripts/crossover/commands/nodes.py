@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 from urllib.parse import quote
 
+from images.engines.base import SERVICE
 from providers import registry
 from providers.base import GATEWAY_ROLE
 from providers.errors import CloudError, NotFound
@@ -16,7 +17,7 @@ from scripts.crossover.commands.ssh import login
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.state import AsJson, Stack, StackError, nodes, outputs, reading
 
-UP = 'up{job="vllm"}'
+UP = f'up{{job="{SERVICE}"}}'
 ASK_TIMEOUT_S = 15.0
 
 
