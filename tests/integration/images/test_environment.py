@@ -21,8 +21,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from images.installer import FULL_STATUS
-from images.rendering import template
+
+from images.vehicles.ssh.install import FULL_STATUS
+from images.vehicles.ssh.layout.rendering import template
 
 UV = Path(sys.executable).with_name("uv")
 SSO = "Requires-Dist: xo-model[email]>=1\n"
