@@ -7,7 +7,9 @@ from typing import Any
 
 import pulumi
 
-from images.roles.inference.bundle import InferenceSettings, inference_bundle
+from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, EngineOptions
+from images.engines.registry import engine
+from images.roles.inference.bundle import inference_bundle
 from providers.base import INFERENCE_ROLE
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented
@@ -51,8 +53,8 @@ class Fleet(pulumi.ComponentResource):
 def _bundle(settings: Settings, ca_certificate: str) -> dict[str, Any]:
     serving = settings.serving
     return inference_bundle(
-        InferenceSettings(
-            engine=serving.engine,
+        engine(serving.engine),
+        EngineOptions(
             model=serving.model,
             served_names=(serving.served_name,),
             max_model_len=serving.max_model_len,
@@ -68,7 +70,7 @@ def _bundle(settings: Settings, ca_certificate: str) -> dict[str, Any]:
 def _secrets(key: str, credentials: Credentials) -> dict[str, pulumi.Output[str]]:
     pair = credentials.nodeCertificates.apply(lambda certificates: certificates[server_name(key)])
     return {
-        "vllm-api-key": credentials.vllmApiKey,
-        "tls.crt": pair.apply(lambda p: p["certificate"]),
-        "tls.key": pair.apply(lambda p: p["privateKey"]),
+        API_KEY_SECRET: credentials.vllmApiKey,
+        CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
+        PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),
     }

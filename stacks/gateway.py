@@ -9,6 +9,8 @@ from typing import Any
 import pulumi
 
 from images.bundle import Bundle
+from images.engines.base import API_KEY_SECRET, SERVICE
+from images.engines.registry import engine
 from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.gateway.bundle import gateway_bundle
 from images.roles.gateway.haproxy import CERTIFICATE
@@ -123,13 +125,14 @@ def _inside(machines: Sequence[Mapping[str, Any]], port: str) -> str:
 
 def _bundle(settings: Settings, machines: Mapping[str, Any], ca_certificate: str, limits: Limits) -> dict[str, Any]:
     peers = [
-        Peer(key=key, address=machine["address"], port=int(machine["ports"]["vllm"]), server_name=server_name(key))
+        Peer(key=key, address=machine["address"], port=int(machine["ports"][SERVICE]), server_name=server_name(key))
         for key, machine in sorted(machines.items())
         if machine["address"]  # one that has none yet is left out, and the rest serves
     ]
-    monitoring = monitoring_bundle(settings.monitoring, limits, pulumi.get_stack(), peers)
+    serves = engine(settings.serving.engine)
+    monitoring = monitoring_bundle(settings.monitoring, limits, pulumi.get_stack(), peers, serves.metrics)
     bundle: Bundle = gateway_bundle(
-        settings.gateway, (settings.serving.served_name,), peers, ca_certificate, monitoring
+        settings.gateway, (settings.serving.served_name,), serves, peers, ca_certificate, monitoring
     )
     return bundle.to_dict()
 
@@ -141,7 +144,7 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
     given = {name: pulumi.Output.secret(value.get_secret_value()) for name, value in settings.api_keys.items()}
     return {
         "endpoint-keys": credentials.endpointKey.apply(lambda key: f"{key}\n"),
-        "vllm-api-key": credentials.vllmApiKey,
+        API_KEY_SECRET: credentials.vllmApiKey,
         "litellm-master-key": credentials.litellmMasterKey,
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from cost_guard.catalogue.catalogue import load_catalogue
+from images.engines.registry import engine
+from images.roles.inference.bundle import ports
 from providers import registry
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
 from providers.clouds import aws
@@ -19,8 +21,7 @@ from stacks.settings import GATEWAY, Settings
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
     from providers.clouds.aws.resources.survey import Survey
 
-NODE_PORTS = {"ssh": 22, "vllm": 8000}
-"""Those of a node that only serves."""
+SSH = {"ssh": 22}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Machines:
         self._settings = settings
         self._credentials = credentials
         self._ports = {
-            INFERENCE_ROLE: {**NODE_PORTS, **on_nodes},
-            GATEWAY_ROLE: {"ssh": NODE_PORTS["ssh"], **gateway_ports},
+            INFERENCE_ROLE: {**SSH, **ports(engine(settings.serving.engine)), **on_nodes},
+            GATEWAY_ROLE: {**SSH, **gateway_ports},
         }
         self._network = None
         if found is not None:

@@ -23,6 +23,8 @@ from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import Deployment, parse_deployment
 from cost_guard.scenario.scenario import Baseline, Scenario
 from cost_guard.scenario.usage import Usage
+from images.engines.base import API_KEY_SECRET
+from images.engines.registry import DEFAULT, EngineName
 from images.roles.gateway.settings import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
 from images.roles.monitoring.settings import MonitoringSettings
 from providers import registry
@@ -38,7 +40,7 @@ GATEWAY_SECRETS = {
     "litellm-master-key",
     "redis-password",
     "redis.conf",
-    "vllm-api-key",
+    API_KEY_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
 BASELINE = "baseline"
@@ -52,7 +54,7 @@ class SettingsError(Exception):
 class Serving(Frozen):
     """What the nodes serve, and how."""
 
-    engine: Literal["vllm", "simulator"] = "vllm"
+    engine: EngineName = DEFAULT.name
     model: ModelName
     """Hugging Face name of the weights."""
     served_name: ModelName
