@@ -37,7 +37,8 @@ KEEPALIVE_S = 15
 _LOG = "crossover.ssh"
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Wrote only \d+ of \d+ bytes")
 """ENOSPC, EDQUOT and EFBIG as glibc words them in the C locale, which the scripts that write choose; and what GNU tar
-says when the disk fills in the middle of a block."""
+says when the disk fills in the middle of a block. A failed build of an environment is judged by the disk first; there
+the words still tell of a quota, and of downloads that filled the disk and are removed again."""
 
 logging.getLogger(_LOG).addHandler(logging.NullHandler())  # paramiko would print tracebacks of its threads
 
@@ -176,11 +177,12 @@ class Connection:
         return sum(len(f.content) for f in chosen)
 
 
-def require(result: Result, failure: str) -> Result:
-    """The result if it succeeded. Else raises DiskFull or CommandFailed: `failure`, and the end of the output."""
+def require(result: Result, failure: str, *, full: bool = False) -> Result:
+    """The result if it succeeded. Else raises DiskFull or CommandFailed: `failure`, and the end of the output. `full`
+    says that the script has looked at the disk and found no room."""
     if result.status == 0:
         return result
-    if _FULL.search(result.stderr) or _FULL.search(result.stdout):
+    if full or _FULL.search(result.stderr) or _FULL.search(result.stdout):
         raise DiskFull(
             f"{failure}: no room on its disk. Files there are as they were; make room and run again.\n{result.tail}"
         )

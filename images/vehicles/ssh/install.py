@@ -39,6 +39,8 @@ from images.vehicles.ssh.probe import Probe, ask, require_programs
 
 DISK_MARGIN_BYTES = 1 << 20
 """Kept free beyond what is sent, for folders and logs."""
+FULL_STATUS = 28
+"""With which environment.sh ends where it found the disk full."""
 
 Say = Callable[[str], None]
 
@@ -174,7 +176,8 @@ class _Run:
             on_line=Progress(self.say, prefix=f"environment {environment.name}: "),
         )
         where = self.plan.placement.where
-        require(result, f"the Python environment {environment.name} could not be built on {where}")
+        failure = f"the Python environment {environment.name} could not be built on {where}"
+        require(result, failure, full=result.status == FULL_STATUS)
 
     def _send(self, changed: list[PlannedFile], wanted: Mapping[str, Effect], draft: PlannedFile) -> int:
         if not changed:
