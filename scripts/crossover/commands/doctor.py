@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import typer
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError, parse_scenario
+from cost_guard.errors import STACK_PREFIX, ScenarioError, parse_scenario
 from cost_guard.scenario.fleet import LadderFleet
 from providers import registry
 from providers.base import Candidate, Capability, Cloud, Offer
@@ -27,7 +27,9 @@ from scripts.crossover.shell.clouds import Answer, ask
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.config import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack.state import REPOSITORY, AsJson, Stack, StackError, nodes, project, pulumi
-from stacks.settings import NAMESPACE, SCENARIO_KEYS, SettingsError, today
+from stacks.served import SCENARIO_KEYS
+from strict.day import today
+from strict.problems import Problems
 
 PROGRAMS = (
     "sshd", "ssh-keygen", "haproxy", "redis-server", "curl", "prometheus", "promtool", "prometheus-alertmanager",
@@ -78,7 +80,7 @@ def run(stack: str) -> list[Check]:
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
-    except (CatalogueError, SettingsError) as e:
+    except (CatalogueError, Problems) as e:
         return [*found, Check("prices", Grade.FAIL, str(e), "mend it: the gate cannot judge either")]
 
 
@@ -120,11 +122,11 @@ def _configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
     if config is None:
         raise StackError(f"there is no {path}")
     try:
-        scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+        scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, STACK_PREFIX)
     except ScenarioError as e:
         raise StackError("; ".join(config.lines.located(e.lines))) from None
     if not isinstance(scenario.fleet, LadderFleet):
-        raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
+        raise StackError(f"{STACK_PREFIX}fleet: a stack needs `nodes` as a map of key to candidates")
     return config.values, scenario.fleet
 
 

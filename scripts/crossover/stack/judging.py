@@ -11,14 +11,15 @@ from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.stack.config import Tree, config_path
 from scripts.crossover.stack.state import REPOSITORY, StackError, project
 from scripts.crossover.stack.verdict import Gate, evaluate_side
-from stacks.settings import SettingsError, today
+from strict.day import today
+from strict.problems import Problems
 
 
 def verdict(stack: str) -> Verdict:
     """As `judged`, as of today. Raises StackError alone."""
     try:
         return judged(stack, today())
-    except (ScenarioError, SettingsError, CatalogueError) as e:
+    except (ScenarioError, Problems, CatalogueError) as e:
         raise StackError(str(e)) from None
 
 

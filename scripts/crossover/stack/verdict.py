@@ -17,7 +17,8 @@ from cost_guard.verdict.judge import refuse_future
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.stack.approval import Standing
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, read_config
-from stacks.settings import SettingsError, deployment_of, parse
+from stacks.served import proposal_of
+from stacks.settings import SettingsError, parse
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Sta
     try:
         with tree.folder_with(_usage_file(config)) as folder:
             # A secret is any text to `parse`.
-            found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
+            found = parse(config.values, folder).models[0].proposal if whole else proposal_of(config.values, folder)
         own = found.baseline
         if before is not None:
             refuse_future(own, gate.today)  # as the program does, which knows no other baseline
@@ -100,8 +101,7 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Sta
     except ScenarioError as error:
         return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
     except SettingsError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
+        return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
 
 
 def _usage_file(config: StackConfig) -> str | None:

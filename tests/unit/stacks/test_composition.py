@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import yaml
 from google.protobuf.json_format import MessageToDict
 
+from stacks import settings
+from stacks.served import served_model
+from tests.support.checkout import REPOSITORY
 from tests.support.composition import (
     AWS_NODE,
+    CONFIG,
     CONTACT,
     CREDENTIALS,
     FLEET,
@@ -222,3 +227,34 @@ def test_a_configuration_that_cannot_be_used_registers_nothing() -> None:
     made = compose("local", worklaod={})
     assert "crossover:worklaod: unknown key (did you mean workload?)" in made.error
     assert {kind for kind, _ in made.requests} == {"pulumi:pulumi:Stack"}
+
+
+def limit(made: Made, name: str) -> float:
+    """What alerts of the gateway's monitoring compare with."""
+    content = made.inputs(INSTALL, "gateway-router")["bundle"]["files"]["prometheus/limits.yaml"]["content"]
+    (rules,) = (group["rules"] for group in yaml.safe_load(content)["groups"])
+    (found,) = (rule["expr"] for rule in rules if rule["record"] == f"crossover:limit:{name}")
+    return float(found.removeprefix("vector(").removesuffix(")"))
+
+
+def test_each_served_model_has_a_fleet_and_all_share_one_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration says one today; what is made of it goes over all of them."""
+    config = yaml.safe_load((CONFIG / "Pulumi.local.yaml").read_text())["config"]
+    values = {key.removeprefix("crossover:"): value for key, value in config.items()}
+    one, alone = settings.parse(values), compose("local")
+    rungs = [{"cloud": "local", "region": "bay-4", "sku": "x", "standsFor": "quoted/lambda-8x-a100-80gb"}]
+    values["fleet"]["nodes"] = {"c": {"candidates": rungs}, "d": {"candidates": [{**rungs[0], "region": "bay-5"}]}}
+    values["serving"]["servedName"] = "coder"
+    two = one.model_copy(update={"models": (*one.models, served_model("coder", values, REPOSITORY))})
+    monkeypatch.setattr(settings, "from_pulumi", lambda: two)
+    made = compose("local")
+    assert made.error == ""
+    assert made.of(FLEET) == ["coder", "fleet"]
+    assert (made.parent(NODE, "b"), made.parent(NODE, "c")) == (f"{FLEET} fleet", f"{FLEET} coder")
+    assert made.inputs(INSTALL, "c-inference")["fleet"] == "coder"
+    assert made.needs(INSTALL, "gateway-router") >= {f"{NODE} {key}" for key in "abcd"}
+    files = made.inputs(INSTALL, "gateway-router")["bundle"]["files"]
+    for name in ("llama-70b", "coder"):
+        assert name in files["haproxy/haproxy.cfg"]["content"]
+    for name in ("nodes", "break_even_tokens_per_month"):
+        assert limit(made, name) == 2 * limit(alone, name) > 0
