@@ -19,7 +19,7 @@ from stacks.served import ServedModel
 from stacks.settings import GatewayNode, Settings
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
-    from providers.clouds.aws.survey import Survey
+    from providers.clouds.aws.resources.survey import Survey
 
 NODE_PORTS = {"ssh": 22, **INFERENCE_PORTS}
 """Those of a node that only serves."""
@@ -45,7 +45,7 @@ def surveyed(settings: Settings) -> Survey | None:
         return None
     from providers.clouds.aws import NAME
     from providers.clouds.aws.config import parse
-    from providers.clouds.aws.survey import Demand, survey
+    from providers.clouds.aws.resources.survey import Demand, survey
 
     demand = Demand(nodes, gateway, settings.max_per_failure_domain)
     try:
