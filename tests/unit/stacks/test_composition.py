@@ -206,6 +206,12 @@ def test_the_stack_local_serves_here_and_names_its_stand_in() -> None:
     assert compose("mixed").outputs["endpoint"] == "https://llm.example.com:8080"
 
 
+def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> None:
+    """The names that the settings refuse are those that a router gets, of which TLS brings the most."""
+    secrets = compose("mixed").inputs(INSTALL, "gateway-router")["secrets"]["value"]
+    assert set(secrets) - {"openai"} == settings.GATEWAY_SECRETS
+
+
 BLOCKED = {"usdPerMillionTokens": 0.5}
 """A tenth of what the fleet of `local` needs to pay."""
 
