@@ -7,12 +7,13 @@ from typing import Any
 
 import pulumi
 
+from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
 from images.roles.gateway.settings import Peer
-from images.roles.inference.bundle import InferenceSettings, inference_bundle
-from providers.base import INFERENCE_ROLE, SERVING_PORT
+from images.roles.inference.bundle import inference_bundle
+from providers.base import INFERENCE_ROLE
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented
-from stacks.served import ServedModel, Serving
+from stacks.served import ServedModel
 from stacks.settings import Settings
 from strict import names
 
@@ -33,7 +34,7 @@ class Fleet(pulumi.ComponentResource):
 
     def __init__(self, model: ServedModel, settings: Settings, credentials: Credentials, machines: Machines) -> None:
         super().__init__(names.FLEET, model.name, model.inputs)
-        bundle = credentials.caCertificate.apply(lambda ca: _bundle(model.serving, ca))
+        bundle = credentials.caCertificate.apply(lambda ca: _bundle(model, ca))
         self.nodes = {key: machines.node(model, key, self) for key in model.fleet.nodes}
         for key, node in self.nodes.items():
             Install(
@@ -60,7 +61,7 @@ def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
             Peer(
                 key=key,
                 address=machine["address"],
-                port=int(machine["ports"][SERVING_PORT]),
+                port=int(machine["ports"][SERVICE]),
                 server_name=server_name(key),
             )
             for key, machine in sorted(known.items())
@@ -69,10 +70,11 @@ def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
     )
 
 
-def _bundle(serving: Serving, ca_certificate: str) -> dict[str, Any]:
+def _bundle(model: ServedModel, ca_certificate: str) -> dict[str, Any]:
+    serving = model.serving
     return inference_bundle(
-        InferenceSettings(
-            engine=serving.engine,
+        model.engine,
+        EngineOptions(
             model=serving.model,
             served_names=(serving.served_name,),
             max_model_len=serving.max_model_len,
@@ -88,7 +90,7 @@ def _bundle(serving: Serving, ca_certificate: str) -> dict[str, Any]:
 def _secrets(key: str, credentials: Credentials) -> dict[str, pulumi.Output[str]]:
     pair = credentials.nodeCertificates.apply(lambda certificates: certificates[server_name(key)])
     return {
-        "vllm-api-key": credentials.vllmApiKey,
-        "tls.crt": pair.apply(lambda p: p["certificate"]),
-        "tls.key": pair.apply(lambda p: p["privateKey"]),
+        API_KEY_SECRET: credentials.vllmApiKey,
+        CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
+        PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),
     }

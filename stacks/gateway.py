@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from images.bundle import Bundle
+from images.engines.base import API_KEY_SECRET
 from images.roles.gateway.bundle import gateway_bundle
 from images.roles.gateway.haproxy import CERTIFICATE
 from images.roles.gateway.settings import Peer
@@ -50,7 +51,7 @@ class Gateway(pulumi.ComponentResource):
         answers = {"fleet": fleets[0].urn, "fallback": settings.gateway.fallback}
         super().__init__(names.GATEWAY, name, answers)
         bundle = pulumi.Output.all(peers, credentials.caCertificate, along).apply(
-            lambda known: gateway_bundle(settings.gateway, settings.served_names, *known).to_dict()
+            lambda known: gateway_bundle(settings.gateway, settings.served_names, settings.engine, *known).to_dict()
         )
         installs = [
             Install(
@@ -119,7 +120,7 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
     given = {name: pulumi.Output.secret(value.get_secret_value()) for name, value in settings.api_keys.items()}
     return {
         "endpoint-keys": credentials.endpointKey.apply(lambda key: f"{key}\n"),
-        "vllm-api-key": credentials.vllmApiKey,
+        API_KEY_SECRET: credentials.vllmApiKey,
         "litellm-master-key": credentials.litellmMasterKey,
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,

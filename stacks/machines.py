@@ -10,7 +10,7 @@ import pulumi
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.fleet import LadderNode
-from images.roles.inference.bundle import PORTS as INFERENCE_PORTS
+from images.roles.inference.bundle import ports
 from providers import registry
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
 from providers.errors import InvalidRequest
@@ -21,8 +21,7 @@ from stacks.settings import GatewayNode, Settings
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
     from providers.clouds.aws.resources.survey import Survey
 
-NODE_PORTS = {"ssh": 22, **INFERENCE_PORTS}
-"""Those of a node that only serves."""
+SSH = {"ssh": 22}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,8 @@ class Machines:
         self._settings = settings
         self._credentials = credentials
         self._ports = {
-            INFERENCE_ROLE: {**NODE_PORTS, **on_nodes},
-            GATEWAY_ROLE: {"ssh": NODE_PORTS["ssh"], **gateway_ports},
+            INFERENCE_ROLE: {**SSH, **ports(settings.engine), **on_nodes},
+            GATEWAY_ROLE: {**SSH, **gateway_ports},
         }
         self._network = None
         if found is not None:

@@ -18,8 +18,10 @@ def monitoring(
     settings: Settings, verdicts: Iterable[Verdict], targets: pulumi.Output[Sequence[Target]]
 ) -> pulumi.Output[Bundle]:
     """Prometheus and Alertmanager, which look at `targets` and at the gateway beside them."""
-    compared = limits(settings, verdicts)
-    return targets.apply(lambda known: monitoring_bundle(settings.monitoring, compared, pulumi.get_stack(), known))
+    compared, metrics = limits(settings, verdicts), settings.engine.metrics
+    return targets.apply(
+        lambda known: monitoring_bundle(settings.monitoring, compared, pulumi.get_stack(), known, metrics)
+    )
 
 
 def limits(settings: Settings, verdicts: Iterable[Verdict]) -> Limits:

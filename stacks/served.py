@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import Deployment, parse_deployment
 from cost_guard.scenario.scenario import Scenario
+from images.engines.base import Engine
+from images.engines.registry import DEFAULT, EngineName, engine
 from images.roles.gateway.settings import RESERVED_SERVER, Frozen, ModelName
 from providers import registry
 from providers.base import Capability
@@ -31,7 +33,7 @@ SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fiel
 class Serving(Frozen):
     """What the nodes serve, and how."""
 
-    engine: Literal["vllm", "simulator"] = "vllm"
+    engine: EngineName = DEFAULT.name
     model: ModelName
     """Hugging Face name of the weights."""
     served_name: ModelName
@@ -81,6 +83,11 @@ class ServedModel(ModelKeys):
         if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
             raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
         return self
+
+    @property
+    def engine(self) -> Engine:
+        """What serves it."""
+        return engine(self.serving.engine)
 
     @property
     def fleet(self) -> LadderFleet:

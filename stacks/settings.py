@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.errors import STACK_PREFIX
 from cost_guard.scenario.fleet import LadderNode
+from images.engines.base import API_KEY_SECRET, Engine
 from images.roles.gateway.settings import Frozen, GatewaySettings, SecretName
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
@@ -30,7 +31,7 @@ GATEWAY_SECRETS = {
     "litellm-master-key",
     "redis-password",
     "redis.conf",
-    "vllm-api-key",
+    API_KEY_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
 FLEET = "fleet"
@@ -150,6 +151,11 @@ class Settings(StackKeys):
     def served_names(self) -> tuple[str, ...]:
         """What clients ask for, of nodes of this stack."""
         return tuple(model.serving.served_name for model in self.models)
+
+    @property
+    def engine(self) -> Engine:
+        """By which gateway and monitoring ask every node."""
+        return self.models[0].engine
 
     @property
     def max_per_failure_domain(self) -> int:

@@ -1,4 +1,4 @@
-"""Names that the state, the engine and a machine's record hold: each is spelt here once, and none may change."""
+"""Names that the state, the engine and a machine's record hold. Each is spelt here once, and none may change."""
 
 from __future__ import annotations
 
