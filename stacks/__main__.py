@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import pulumi
 
-from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.waivers import WaiverError, fleet_urn, load_waivers
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import load_waivers
+from cost_guard.scenario.waivers import fleet_urn
+from cost_guard.verdict.judge import judge
 from cost_guard.verdict.verdict import explain
 from images.roles.monitoring.settings import Limits
 from providers.resources import Credentials
 from stacks.fleet import Fleet
 from stacks.gateway import HOST_PORTS, Gateway, certificate_names
 from stacks.machines import Machines, surveyed
-from stacks.settings import GATEWAY, ROOT, SettingsError, from_pulumi, today
+from stacks.settings import GATEWAY, ROOT, from_pulumi, today
+from strict.problems import Problems
 
 FLEET = "fleet"
 
 try:
     settings = from_pulumi()
     urn = fleet_urn(pulumi.get_stack(), pulumi.get_project(), FLEET)
-    verdict = settings.deployment.verdict(load_catalogue(), today(), load_waivers(ROOT), urn)
-except (SettingsError, ScenarioError, CatalogueError, WaiverError) as e:
+    verdict = judge(settings.proposal.under(load_waivers(ROOT, codes()), urn), load_catalogue(), today())
+except Problems as e:
     raise pulumi.RunError(str(e)) from None
 
 if verdict.blocked and not pulumi.runtime.is_dry_run():

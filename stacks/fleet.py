@@ -8,10 +8,11 @@ from typing import Any
 import pulumi
 
 from images.roles.inference.bundle import InferenceSettings, inference_bundle
-from providers.base import INFERENCE_ROLE
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented
 from stacks.settings import Settings
+from strict import names
+from strict.names import INFERENCE_ROLE
 
 
 def server_name(key: str) -> str:
@@ -28,7 +29,7 @@ class Fleet(pulumi.ComponentResource):
     nodes: Mapping[str, Rented]
 
     def __init__(self, name: str, settings: Settings, credentials: Credentials, machines: Machines) -> None:
-        super().__init__("crossover:index:Fleet", name, settings.inputs)
+        super().__init__(names.FLEET, name, settings.inputs)
         bundle = credentials.caCertificate.apply(lambda ca: _bundle(settings, ca))
         self.nodes = {key: machines.rent(key, self) for key in settings.fleet.nodes}
         for key, node in self.nodes.items():

@@ -16,11 +16,13 @@ from images.roles.gateway.settings import Peer
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.settings import Limits
-from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX
+from providers.base import GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
 from stacks.fleet import Fleet, server_name
 from stacks.machines import Machines, Rented
 from stacks.settings import GATEWAY, Settings
+from strict import names
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE
 
 HOST_PORTS = {**GATEWAY_PORTS, **MONITORING_PORTS}
 """Port names of whatever carries a gateway, and with it the monitoring."""
@@ -57,7 +59,7 @@ class Gateway(pulumi.ComponentResource):
         nodes = fleet.nodes
         # For the pack: who answers when no node of that fleet can. The URN makes the engine see the Fleet first.
         answers = {"fleet": fleet.urn, "fallback": settings.gateway.fallback}
-        super().__init__("crossover:index:Gateway", name, answers)
+        super().__init__(names.GATEWAY, name, answers)
         peers = pulumi.Output.all(**{key: node.machine for key, node in nodes.items()})
         bundle = pulumi.Output.all(peers, credentials.caCertificate).apply(
             lambda known: _bundle(settings, known[0], known[1], limits)

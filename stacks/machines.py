@@ -10,10 +10,11 @@ import pulumi
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from providers import registry
-from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
+from providers.base import Candidate, Capability
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
 from stacks.settings import GATEWAY, Settings
+from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
     from providers.clouds.aws.survey import Survey

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, tzinfo
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
-from cost_guard.errors import ScenarioError
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
-from cost_guard.scenario.proposal import Deployment, parse_deployment
-from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.scenario.proposal import Proposal, parse_proposal
+from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
 from cost_guard.scenario.usage import Usage
-from images.roles.gateway.settings import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
+from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from providers import registry
 from providers.base import Capability
+from strict.fields import ModelName, SecretName, Section
+from strict.problems import Problems, problems, unknown
 
 NAMESPACE = "crossover:"
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,11 +45,18 @@ BASELINE = "baseline"
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
 
-class SettingsError(Exception):
-    """The configuration cannot be used. The message has one line per problem, each with its key and a remedy."""
+class SettingsError(Problems):
+    """The configuration cannot be used: a line for each problem, with its key and a remedy."""
+
+    def __init__(self, lines: str | Iterable[str], heading: str = "") -> None:
+        super().__init__(lines)
+        self.heading = heading
+
+    def __str__(self) -> str:
+        return "\n".join([self.heading, *(f"  {line}" for line in self.lines)]) if self.heading else super().__str__()
 
 
-class Serving(Frozen):
+class Serving(Section):
     """What the nodes serve, and how."""
 
     engine: Literal["vllm", "simulator"] = "vllm"
@@ -68,7 +75,7 @@ class Serving(Frozen):
     """How long a node that is to stop may finish what it has begun."""
 
 
-class GatewayNode(Frozen):
+class GatewayNode(Section):
     """The machine that carries the gateway (placement `own`)."""
 
     cloud: str
@@ -76,7 +83,7 @@ class GatewayNode(Frozen):
     sku: str
 
 
-class Deadlines(Frozen):
+class Deadlines(Section):
     """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
 
     rent_s: int = Field(1800, ge=5, le=7200)
@@ -85,10 +92,10 @@ class Deadlines(Frozen):
     """From first contact to a node that answers a completion."""
 
 
-class Settings(Frozen):
+class Settings(Section):
     """Everything, in the words of the stack's configuration."""
 
-    deployment: Deployment
+    proposal: Proposal
     """What the gate judges: the scenario, the baseline, and the usage file that `workload.usage` names."""
     generations: dict[str, int] = Field(default_factory=dict)
     """Node key → generation, 1 if absent. Raising it is the only way to replace a node."""
@@ -179,17 +186,17 @@ class Settings(Frozen):
     @property
     def scenario(self) -> Scenario:
         """With the numbers of the usage file, where it names one."""
-        return self.deployment.scenario
+        return self.proposal.scenario
 
     @property
     def baseline(self) -> Baseline | None:
         """What was approved and runs."""
-        return self.deployment.baseline
+        return self.proposal.baseline
 
     @property
     def usage(self) -> Usage | None:
         """The content of the usage file."""
-        return self.deployment.usage
+        return self.proposal.usage
 
     @property
     def fleet(self) -> LadderFleet:
@@ -237,30 +244,31 @@ def parse(values: Mapping[str, Any], root: Path = ROOT) -> Settings:
 
     A usage file that they name is read, relative to `root`.
     """
-    own = [field.alias or name for name, field in Settings.model_fields.items() if name != "deployment"]
+    own = [field.alias or name for name, field in Settings.model_fields.items() if name != "proposal"]
     known = (*SCENARIO_KEYS, BASELINE, *own)
-    lines = [f"{NAMESPACE}{key}: {_unknown(key, known)}" for key in values if key not in known]
+    lines = [f"{NAMESPACE}{key}: {unknown(key, known)}" for key in values if key not in known]
     given = {key: value for key, value in values.items() if key in own}
     try:
-        given["deployment"] = deployment_of(values, root)
+        given["proposal"] = proposal_of(values, root)
     except ScenarioError as e:
         lines += e.lines
     try:
         settings = Settings.model_validate(given)
     except ValidationError as e:
+        found = problems(Settings, e, values=False)
         # What is missing because it could not be parsed was said above.
-        lines += [_line(error) for error in e.errors() if error["loc"] != ("deployment",)]
+        lines += [problem.line(NAMESPACE) for problem in found if problem.place != ("proposal",)]
     else:
         if not lines:
             return settings
-    raise SettingsError("the stack's configuration cannot be used:\n" + "\n".join(f"  {line}" for line in lines))
+    raise SettingsError(lines, "the stack's configuration cannot be used:")
 
 
-def deployment_of(values: Mapping[str, Any], root: Path) -> Deployment:
+def proposal_of(values: Mapping[str, Any], root: Path) -> Proposal:
     """What the gate judges, of configuration values as `parse` takes them, whatever the others say. Raises
     ScenarioError."""
     scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
-    return parse_deployment(scenario, values.get(BASELINE), read_usage(values, root, NAMESPACE), NAMESPACE)
+    return parse_proposal(scenario, values.get(BASELINE), read_usage(values, root, NAMESPACE), NAMESPACE)
 
 
 def _value(text: str) -> Any:
@@ -269,37 +277,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _line(error: Any) -> str:
-    path = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{NAMESPACE}{path}: {_unknown(str(error['loc'][-1]), _keys_beside(error['loc']))}"
-    if error["type"] == "missing":
-        return f"{NAMESPACE}{path}: missing; it has no default, set it"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{NAMESPACE}{path}: {message}" if path else f"{NAMESPACE}{message}"
-
-
-def _unknown(key: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(key, known, n=1)
-    return f"unknown key (did you mean {near[0]}?)" if near else f"unknown key; known are {', '.join(sorted(known))}"
-
-
-def _keys_beside(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys that could stand where `loc` ends."""
-    model: Any = Settings
-    for part in loc[:-1]:
-        if isinstance(part, int):
-            continue
-        field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
-        model = next((t for t in _types(field.annotation) if issubclass(t, BaseModel)), None)
-        if model is None:
-            return ()
-    return tuple(field.alias or name for name, field in model.model_fields.items())
-
-
-def _types(annotation: Any) -> list[type]:
-    """The classes that an annotation is made of: those of `tuple[X, ...] | None` are tuple's X and NoneType."""
-    inner = [t for argument in getattr(annotation, "__args__", ()) for t in _types(argument)]
-    return [annotation, *inner] if isinstance(annotation, type) and not inner else inner

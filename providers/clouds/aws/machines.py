@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.base import GATEWAY_ROLE, Machine, MachineState
+from providers.base import Machine, MachineState
 from providers.clouds.aws.prices import volume_usd_per_hour
 from providers.clouds.aws.session import tunnel
 from providers.clouds.aws.tags import MARK, WAY_IN, ports_of, usd_per_hour_of
 from providers.renting.naming import owner_of
+from strict.names import GATEWAY_ROLE
 
 STATES: Mapping[str, MachineState] = {
     "pending": MachineState.PENDING,

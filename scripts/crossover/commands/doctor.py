@@ -16,8 +16,9 @@ from urllib.request import getproxies, proxy_bypass
 import typer
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.scenario.fleet import LadderFleet
+from cost_guard.scenario.proposal import parse_scenario
+from cost_guard.scenario.scenario import ScenarioError
 from providers import registry
 from providers.base import Candidate, Capability, Cloud, Offer
 from providers.preflight import Check, Grade, Plan

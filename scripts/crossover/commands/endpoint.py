@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from rich.text import Text
 
 from cost_guard import wording
-from providers.base import GATEWAY_ROLE
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.judging import verdict
 from scripts.crossover.stack.state import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading
+from strict.names import GATEWAY_ROLE
 
 
 def command(stack: Stack, as_json: AsJson = False) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 from providers import registry
-from providers.base import GATEWAY_ROLE
 from providers.errors import CloudError, NotFound
 from providers.plugin.node import VACANT
 from scripts.crossover.commands.ssh import login
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.state import AsJson, Stack, StackError, nodes, outputs, reading
+from strict.names import GATEWAY_ROLE
 
 UP = 'up{job="vllm"}'
 ASK_TIMEOUT_S = 15.0

@@ -11,9 +11,11 @@ from typing import Any
 
 import typer
 
-from scripts.crossover.stack.state import INSTALL, STATE, Stack, StackError, pulumi, resources
+from scripts.crossover.stack.state import STATE, Stack, StackError, pulumi, resources
+from strict import names
+from strict.names import INSTALL
 
-GATEWAY = "crossover:index:Gateway$"
+GATEWAY = f"{names.GATEWAY}$"
 """In the URN of all that the gateway's component has (URNs name the types of the parents)."""
 UNATTENDED = ("--yes", "--skip-preview", "--non-interactive", "--color=never")
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from providers.base import GATEWAY_ROLE
 from providers.clouds.aws import session
 from scripts.crossover.stack.state import Stack, StackError, identity_file, known_hosts_file, nodes, reading
+from strict.names import GATEWAY_ROLE
 
 
 def command(

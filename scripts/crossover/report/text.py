@@ -13,10 +13,12 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.costing import Case, displaced_words, money
+from cost_guard.arithmetic.costing import Case
 from cost_guard.arithmetic.montecarlo import Swing, tornado
-from cost_guard.verdict.judge import MANAGED_BELOW_USD, OPTIMISE_TO_USD
-from cost_guard.verdict.verdict import Level, Tco, Verdict
+from cost_guard.codes import Level
+from cost_guard.verdict.recommendation import MANAGED_BELOW_USD, OPTIMISE_TO_USD
+from cost_guard.verdict.verdict import Tco, Verdict
+from cost_guard.verdict.words import displaced_words, money
 from scripts.crossover.report.words import NAMES, compact_usd, crossover_words
 from scripts.crossover.shell.output import right_aligned, styled, table
 

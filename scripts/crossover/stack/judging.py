@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.waivers import WaiverError, load_waivers
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.scenario import ScenarioError
+from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.stack.config import Tree, config_path
 from scripts.crossover.stack.state import REPOSITORY, StackError, project
@@ -30,7 +31,7 @@ def judged(stack: str, day: date) -> Verdict:
     """
     path = config_path(stack)
     try:
-        waivers = load_waivers(REPOSITORY)
+        waivers = load_waivers(REPOSITORY, codes())
     except WaiverError as e:
         raise ScenarioError(e.lines) from None
     gate = Gate(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cost_guard import wording
-from cost_guard.errors import ScenarioError
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import MAXIMUM_GAP_SHARE, MINIMUM_DAYS, Source, Usage, measure
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.output import cannot_evaluate

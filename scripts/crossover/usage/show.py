@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.errors import ScenarioError
 from cost_guard.scenario.documents import usage_in
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import Usage
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, table
 from scripts.crossover.usage.file import PEAKS

@@ -111,7 +111,7 @@ def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -
         ("gatewayNode.cloud", "lambda", "gateway.tlsServerName: missing; away from this computer"),
         ("gateway.tlsServerName", "not a name", "crossover:gateway.tlsServerName"),
         ("clouds", {"lambada": {}}, "clouds: unknown cloud lambada; known are .*local"),
-        ("onNoCapacity", "retry", "crossover:onNoCapacity: Input should be 'fail' or 'degrade'"),
+        ("onNoCapacity", "retry", "crossover:onNoCapacity: must be 'fail' or 'degrade'"),
         ("apiKeys", {"endpoint-keys": "k"}, "endpoint-keys is a secret of the gateway's own"),
         ("monitoring.webhook", {"url": "https://x", "bearerSecret": "pager"}, "apiKeys: pager is missing"),
         ("generations", {"c": 2}, "generations: the fleet has no node c"),
