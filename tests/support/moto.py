@@ -25,7 +25,8 @@ LOCK = REPOSITORY / "requirements" / "testbed.txt"
 INSTALL = """
     source scripts/bootstrap && export_index_settings
     "$venv/bin/uv" venv --python "$venv/bin/python" "$1"
-    VIRTUAL_ENV=$1 "$venv/bin/uv" pip sync --python "$1/bin/python" --require-hashes "$2"
+    VIRTUAL_ENV=$1 "$venv/bin/uv" pip sync --python "$1/bin/python" --only-binary :all: --require-hashes "$2"
+    "$venv/bin/uv" pip check --python "$1/bin/python"
 """
 
 SERVER = Path(__file__).with_name("moto_server.py")

@@ -132,7 +132,7 @@ def _tco(tco: Tco, case: Case) -> str:
 
 
 def _why(verdict: Verdict) -> str:
-    """Of the recommendation; its rules are `cost_guard.verdict.judge.recommend`'s."""
+    """Of the recommendation; its rules are `cost_guard.verdict.recommendation`'s."""
     low, high = wording.usd(MANAGED_BELOW_USD), wording.usd(OPTIMISE_TO_USD)
     spend = verdict.managed_usd_per_month
     if verdict.recommendation == "managed":

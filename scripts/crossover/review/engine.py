@@ -18,7 +18,7 @@ from cost_guard.pack import registry
 from cost_guard.pack.rule import StackRule
 from scripts.crossover.review.events import Mandatory, Run, read
 from scripts.crossover.review.scrub import Scrubber
-from scripts.crossover.stack.state import REPOSITORY, StackError, pulumi
+from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
 from strict.places import Place
 
 DEADLINE_S = 1800.0

@@ -15,7 +15,7 @@ OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION, OWN_BASELINE})
 
 
 @dataclass(frozen=True)
-class Known:
+class RuleText:
     """What is to be said of a rule, whatever it has found."""
 
     demand: str
@@ -23,8 +23,8 @@ class Known:
     """What to do about a violation, and where it is described."""
 
 
-def known() -> Mapping[str, Known]:
+def known() -> Mapping[str, RuleText]:
     """By id: the rules of the pack, then those of this command."""
-    of_the_pack = {rule.code: Known(rule.demand, f"{rule.remedy} See {rule.docs}.") for rule in registry.rules()}
-    own = {name: Known(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
+    of_the_pack = {rule.code: RuleText(rule.demand, f"{rule.remedy} See {rule.docs}.") for rule in registry.rules()}
+    own = {name: RuleText(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
     return of_the_pack | own

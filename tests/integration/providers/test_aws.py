@@ -25,7 +25,8 @@ from providers.preflight import Check, Plan
 from providers.renting.naming import mark
 from providers.renting.waiting import Waiting
 from scripts.crossover.__main__ import app
-from scripts.crossover.commands import doctor, orphans
+from scripts.crossover.doctor import looks as doctor
+from scripts.crossover.stack import orphans
 from scripts.crossover.stack.state import Known
 from tests.support.moto import Moto, running
 
@@ -145,7 +146,7 @@ def test_a_volume_that_outlived_its_machine_bills_and_can_be_deleted(cloud: AwsC
 def prod(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """AWS is all clouds that there are, and the state of stack `s` knows these resource ids."""
     known: set[str] = set()
-    monkeypatch.setattr(registry, "CLOUDS", {"aws": lambda: cloud})
+    monkeypatch.setattr(registry, "CLOUDS", {"aws": registry.Row(lambda: cloud)})
     monkeypatch.setattr(orphans, "project", lambda: "p")
     monkeypatch.setattr(orphans, "stacks", lambda: ["s"])
     monkeypatch.setattr(orphans, "known_machines", lambda stack: Known(frozenset(known), busy=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import CHECKOUT, Sandbox
+from tests.support.scripts import CHECKOUT, Sandbox
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,16 @@ def test_a_failed_sync_is_done_again_next_time(sandbox: Sandbox) -> None:
     (sandbox.folder / "fail").unlink()
     assert "up to date" not in sandbox.bash(script)
     assert "up to date" in sandbox.bash(script)
+
+
+def test_a_lock_that_lacks_something_is_told_by_bootstrap(sandbox: Sandbox) -> None:
+    """A sync installs what is locked, and does not notice."""
+    make_requirements(sandbox)
+    script = sourced(pretend_python(sandbox))
+    sandbox.tool("inner-uv", '[[ $2 != check ]] || { echo "a requires b, but it is not installed"; exit 1; }')
+    answer = sandbox.bash(script, status=1)
+    assert "a requires b" in answer
+    assert "the locked requirements do not fit together" in answer
 
 
 def test_pips_index_is_handed_on_to_uv(sandbox: Sandbox) -> None:

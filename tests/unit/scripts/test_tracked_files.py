@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import CHECKOUT
+from tests.support.scripts import CHECKOUT
 
 FORBIDDEN = {
     # Written so that this file does not match itself.
@@ -83,3 +83,20 @@ def test_every_target_of_the_makefile_is_explained() -> None:
     assert targets is not None
     output = subprocess.run(["make", "--no-print-directory"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert {line.split()[1] for line in output.stdout.splitlines()} == set(targets[1].split())
+
+
+def test_whatever_is_installed_from_a_lock_comes_from_the_lock_alone() -> None:
+    """pip would resolve an extra to a version younger than the lock's, and both would build with the day's tools."""
+    order = re.compile(r"pip (?:install|sync|download)\b(?:[^\n]*\\\n)*[^\n]*")
+    where = ("scripts/", "images/", ".github/", "tests/support/")
+    orders = [
+        found[0]
+        for path in tracked_files()
+        if str(path.relative_to(CHECKOUT)).startswith(where)
+        for found in order.finditer(path.read_text(errors="replace"))
+        if "--require-hashes" in found[0]
+    ]
+    assert len(orders) >= 6
+    for found in orders:
+        assert "--only-binary :all:" in found, found
+        assert "--no-deps" in found or found.startswith("pip sync"), found

@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.clouds.aws.identity import instance_profile
-from providers.clouds.aws.layout import subnet_cidr
-from providers.clouds.aws.survey import Survey
+from providers.clouds.aws.resources.identity import instance_profile
+from providers.clouds.aws.resources.layout import subnet_cidr
+from providers.clouds.aws.resources.survey import Survey
 from providers.clouds.aws.tags import shared_tags
 from strict import names
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE

@@ -24,6 +24,7 @@ from cost_guard.pack.rule import NoConfig, ResourceRule
 from cost_guard.pack.standing import standing_waivers
 from cost_guard.scenario.scenario import Scenario
 from images.bundle import Bundle, File
+from images.engines.vllm import ENGINE
 from images.roles.gateway.settings import Peer
 from images.roles.monitoring.prometheus import render_prometheus
 from images.roles.monitoring.settings import MonitoringSettings
@@ -267,7 +268,7 @@ INSTALL = "gpucloud:index:Install"
 def install(*scraped: str, text: str | None = None) -> PolicyResource:
     """A gateway's, as the program renders it."""
     targets = [Peer(key=key, address="192.0.2.1", port=8000, server_name=key) for key in scraped]
-    rendered = render_prometheus(MonitoringSettings(), "local", targets) if text is None else text
+    rendered = render_prometheus(MonitoringSettings(), "local", targets, ENGINE.metrics) if text is None else text
     files = (File("prometheus/prometheus.yml", rendered),) if rendered else ()
     props = {"role": "gateway", "bundle": Bundle(role="gateway", files=files).to_dict()}
     return resource(props, INSTALL, f"{STACK}{IN_GATEWAY}{INSTALL}::gateway-router")

@@ -7,12 +7,15 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import alive as alive
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -88,3 +91,11 @@ class Sandbox:
     def bash(self, script: str, status: int = 0) -> str:
         """What bash makes of `script` at the checkout's root."""
         return self.run("bash", "-c", f"set -euo pipefail\n{script}", status=status)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """One that leaves no process behind."""
+    sandbox = Sandbox(tmp_path)
+    yield sandbox
+    sandbox.end()

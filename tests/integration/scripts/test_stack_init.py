@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.eventually import eventually
-from tests.unit.scripts.support import CHECKOUT, Sandbox, alive
+from tests.support.scripts import CHECKOUT, Sandbox, alive
 
 pytestmark = pytest.mark.engine
 

@@ -19,7 +19,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from tests.support.eventually import DEADLINE_S, eventually
-from tests.unit.scripts.support import alive
+from tests.support.scripts import alive
 
 HOST = Path(__file__).resolve().parents[3] / "scripts" / "engine" / "language_host.py"
 ENGINE = """
