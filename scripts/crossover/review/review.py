@@ -18,8 +18,8 @@ from cost_guard.pack import rules
 from cost_guard.pack.rule import NODES
 from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
-from scripts.crossover.review.events import PACK, Run, Violation
 from scripts.crossover.review.flip import Flip
+from scripts.crossover.review.preview.events import PACK, Run, Violation
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place

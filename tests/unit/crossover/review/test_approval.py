@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from cost_guard.scenario.scenario import Baseline
 from cost_guard.scenario.waivers import parse_waivers
-from scripts.crossover.review import report, rules
-from scripts.crossover.review.events import PACK, Run, Violation
-from scripts.crossover.review.formats import junit, sarif
+from scripts.crossover.review import rules
+from scripts.crossover.review.formats import junit, report, sarif
 from scripts.crossover.review.formats.comment import render
+from scripts.crossover.review.preview.events import PACK, Run, Violation
 from scripts.crossover.review.review import OWN_BASELINE, Outcome, Review
 from scripts.crossover.stack.approval import Approved
 from tests.unit.crossover.review.conftest import Project, config

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from cost_guard.scenario.waivers import Waivers, parse_waivers
-from scripts.crossover.review.events import Change, Run, Violation
 from scripts.crossover.review.formats import markdown
-from scripts.crossover.review.formats.comment import MOST_CHARACTERS, ODDS, TERMS, Part, fit, render
+from scripts.crossover.review.formats.comment import MOST_CHARACTERS, TERMS, Part, fit, render
+from scripts.crossover.review.formats.figures import ODDS
 from scripts.crossover.review.formats.headline import headline, lead
+from scripts.crossover.review.preview.events import Change, Run, Violation
 from scripts.crossover.review.review import Outcome, Review
 from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import QUOTED, config

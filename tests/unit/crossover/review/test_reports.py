@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from scripts.crossover.review import report, rules
-from scripts.crossover.review.events import Run, Violation
-from scripts.crossover.review.formats import junit, sarif
+from scripts.crossover.review import rules
+from scripts.crossover.review.formats import junit, report, sarif
+from scripts.crossover.review.preview.events import Run, Violation
 from scripts.crossover.review.review import Review
 from tests.unit.crossover.review.conftest import config
 from tests.unit.crossover.review.test_comment import waiver, waivers

@@ -17,8 +17,8 @@ from typing import Any
 from pulumi_policy import EnforcementLevel, StackValidationPolicy
 
 from cost_guard.pack import policies
-from scripts.crossover.review.events import Mandatory, Run, read
-from scripts.crossover.review.scrub import Scrubber
+from scripts.crossover.review.preview.events import Mandatory, Run, read
+from scripts.crossover.review.preview.scrub import Scrubber
 from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
 from strict.places import Place
 

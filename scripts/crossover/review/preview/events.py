@@ -9,6 +9,7 @@ from typing import Any
 
 from cost_guard.pack.fleet import FLEET_TYPE
 from cost_guard.verdict.verdict import REFUSAL
+from strict.names import name_of
 
 PACK = "cost-guard"
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
@@ -48,7 +49,7 @@ class Violation:
     @property
     def name(self) -> str:
         """The resource's name."""
-        return self.urn.rpartition("::")[2]
+        return name_of(self.urn)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _changes(events: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
     for event in _of(events, "resourcePreEvent"):
         step = event["metadata"]
         if step["op"] not in (*UNCHANGED, *PARTS_OF_REPLACE):
-            name = step["urn"].rpartition("::")[2]
+            name = name_of(step["urn"])
             found.append(Change(step["op"], step["type"], name, _keys(step)))
     return tuple(found)
 
