@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from cost_guard import wording
-from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from scripts.crossover.review.comparison import rows
 from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
-from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Outcome, Review
+from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
 from scripts.crossover.stack import approval
 from scripts.crossover.stack.state import MACHINES
 from strict.names import STACK
@@ -136,7 +136,11 @@ def _errors(review: Review) -> Iterator[str]:
 
 def _unchanged(review: Review) -> bool:
     """Nothing for a reviewer to weigh: no figure differs, no resource changes, and nothing blocks."""
-    if review.base is None or review.base.verdict is None or review.outcome not in (Outcome.PASS, Outcome.WARN):
+    if (
+        review.base is None
+        or review.base.verdict is None
+        or review.outcome not in (ReviewOutcome.PASS, ReviewOutcome.WARN)
+    ):
         return False
     changes = review.run.changes if review.run else ()
     return not changes and all(row.previous == row.new for row in rows(review.head, review.base))

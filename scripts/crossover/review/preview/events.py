@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cost_guard.pack.fleet import FLEET_TYPE
 from cost_guard.verdict.verdict import REFUSAL
-from strict.names import name_of
+from strict.names import FLEET, name_of
 
 PACK = "cost-guard"
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
@@ -36,7 +35,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Violation:
+class PolicyViolation:
     """What a rule of a policy pack says of a resource."""
 
     rule: str
@@ -57,7 +56,7 @@ class Run:
     """One preview."""
 
     changes: tuple[Change, ...] = ()
-    violations: tuple[Violation, ...] = ()
+    violations: tuple[PolicyViolation, ...] = ()
     weakened: tuple[tuple[str, str], ...] = ()
     """Mandatory rule → how it was not in force: "disabled" or "downgraded to advisory"."""
     deferred: tuple[tuple[str, str], ...] = ()
@@ -141,11 +140,11 @@ def _keys(step: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 
 
-def _violation(event: Mapping[str, Any], clean: Callable[[str], str]) -> Violation:
+def _violation(event: Mapping[str, Any], clean: Callable[[str], str]) -> PolicyViolation:
     # The engine puts the rule's description before what the rule reports.
     message = clean(str(event.get("message", "")).strip())
     _, separator, reported = message.partition("\n")
-    return Violation(
+    return PolicyViolation(
         rule=event["policyName"],
         pack=event["policyPackName"],
         level=event["enforcementLevel"],
@@ -172,11 +171,11 @@ def _refused(events: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _weakened(
-    events: Iterable[Mapping[str, Any]], violations: Iterable[Violation], mandatory: Mandatory, succeeded: bool
+    events: Iterable[Mapping[str, Any]], violations: Iterable[PolicyViolation], mandatory: Mandatory, succeeded: bool
 ) -> tuple[tuple[str, str], ...]:
     """A rule in force is told as passed or failed of each resource, and of the Fleet above all."""
     summaries = [e for e in _of(events, "policyAnalyzeSummaryEvent") if e.get("policyPackName") == PACK]
-    of_fleet = [e for e in summaries if f"{FLEET_TYPE}::" in e.get("resourceUrn", "")]
+    of_fleet = [e for e in summaries if f"{FLEET}::" in e.get("resourceUrn", "")]
     asked = _asked(of_fleet or summaries)
     wanted: set[str] = set()
     if summaries or succeeded:  # a program that failed at once was never shown to the pack
