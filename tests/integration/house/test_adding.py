@@ -146,8 +146,11 @@ def test_a_rule_on_a_resource_is_the_packs(added: Added) -> None:
 def test_a_cloud_is_judged_configured_and_asked(added: Added) -> None:
     """The gate knows its price, settings ask it of its section, and `offers` what it has."""
     clone = added("cloud")
-    rung = {"cloud": "toycloud", "region": "attic", "sku": "box"}
-    clone.configure({"fleet.nodes.c": {"candidates": [rung]}, "clouds.toycloud": {"color": "red"}})
+    rungs = {
+        key: {"cloud": "toycloud", "region": region, "sku": "box"} for key, region in (("a", "attic"), ("b", "barn"))
+    }
+    nodes = {key: {"candidates": [rung]} for key, rung in rungs.items()}
+    clone.configure({"fleet.nodes": nodes, "clouds.toycloud": {"color": "red"}})
     shown = preview(clone, fails=True)
     assert "clouds.toycloud.color: unknown key (known are colour)" in shown
     clone.configure({"clouds.toycloud": {"colour": "red"}})

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.scenario.proposal import Deployment
+from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
-from scripts.crossover.review.events import Run
 from scripts.crossover.review.flip import Flip, flips
+from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved, approved_at
 from scripts.crossover.stack.config import Tree, config_path
@@ -86,12 +86,12 @@ class Project:
         return Gate(load_catalogue(), TODAY, "prod", waivers)
 
 
-def turned(gate: Gate, deployment: Deployment) -> tuple[Flip, ...]:
+def turned(gate: Gate, proposal: Proposal) -> tuple[Flip, ...]:
     """What would turn the verdict. The gate is asked some two hundred times for it: once for each case of these tests,
     most of which look at something else."""
-    case = repr((deployment, gate.waivers))
+    case = repr((proposal, gate.waivers))
     if case not in TURNED:
-        TURNED[case] = flips(deployment.scenario, gate.vary(deployment))
+        TURNED[case] = flips(proposal.scenario, gate.vary(proposal))
     return TURNED[case]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from providers.clouds.toycloud.config import ToyConfig
+from .config import ToyConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from providers.clouds.toycloud.client import ToyClient
-from providers.clouds.toycloud.config import ToyConfig
-
 from providers.base import Machine, NodeSpec, Offer
 from providers.errors import InvalidRequest, NoCapacity, NotFound
+
+from .client import ToyClient
+from .config import ToyConfig
 
 
 class ToyCloud:

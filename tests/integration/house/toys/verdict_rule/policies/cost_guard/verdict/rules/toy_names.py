@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from cost_guard.verdict.rule import Finding, Question, VerdictRule
-
 from cost_guard.codes import Level, Severity
+from cost_guard.verdict.rule import Objection, Question, VerdictRule
 
 
-def find(asked: Question) -> Finding | None:
-    return Finding(Level.BLOCK, f"on {asked.today} the toy forbids it")
+def find(asked: Question) -> Objection | None:
+    return Objection(Level.BLOCK, f"on {asked.today} the toy forbids it")
 
 
 RULE = VerdictRule(
