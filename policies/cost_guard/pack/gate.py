@@ -29,7 +29,7 @@ from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
-from strict.day import VARIABLE
+from strict.day import VARIABLE as DAY_VARIABLE
 
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""
@@ -69,7 +69,7 @@ def warm_up() -> None:
 def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     waivers = standing_waivers()
     if day is None:
-        return Failure((f"{VARIABLE} must be a date as YYYY-MM-DD",))
+        return Failure((f"{DAY_VARIABLE} must be a date as YYYY-MM-DD",))
     if isinstance(waivers, WaiverError):
         return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)
