@@ -1,4 +1,5 @@
-"""The command: reads, judges, runs the preview, writes the four files, and exits as the verdict says."""
+"""The gate on a pull request: preview with the pack, comment and reports. Exits 0 pass or warn, 2 block, 3 cannot
+evaluate, 1 where the program or the engine failed."""
 
 from __future__ import annotations
 
@@ -23,10 +24,11 @@ from scripts.crossover.review.formats import comment, junit, sarif
 from scripts.crossover.review.review import Review
 from scripts.crossover.review.scrub import Scrubber, from_environment
 from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.options import AsJson, Strict
 from scripts.crossover.shell.output import console, emit_json, styled
-from scripts.crossover.stack.approval import standing
+from scripts.crossover.stack.approval import approved_at
 from scripts.crossover.stack.config import SourceError, Tree, changed_files, config_path
-from scripts.crossover.stack.state import REPOSITORY, AsJson, Stack, project
+from scripts.crossover.stack.engine import REPOSITORY, Stack, project
 from scripts.crossover.stack.verdict import Gate, Side, evaluate_side
 
 STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
@@ -54,10 +56,8 @@ def command(
     ] = None,
     today: Today = None,
     as_json: AsJson = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+    strict: Strict = False,
 ) -> None:
-    """The gate on a pull request: preview with the pack, comment and reports. Exits 0 pass or warn, 2 block, 3 cannot
-    evaluate, 1 where the program or the engine failed."""
     if not STACK.fullmatch(stack):
         raise typer.BadParameter(f"{stack!r} is no name of a stack", param_hint="--stack")
     now = day(today)
@@ -92,7 +92,7 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
     except WaiverError as error:
         broken = tuple(error.lines)
     # A fork is compared with what stands here, as it is judged by the waivers here.
-    approved = standing(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
+    approved = approved_at(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
@@ -110,7 +110,7 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
         today=gate.today,
         head=head,
         base=before,
-        standing=approved,
+        approved=approved,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
         flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),

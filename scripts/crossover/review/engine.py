@@ -19,7 +19,7 @@ from pulumi_policy import EnforcementLevel, StackValidationPolicy
 from cost_guard.pack import policies
 from scripts.crossover.review.events import Mandatory, Run, read
 from scripts.crossover.review.scrub import Scrubber
-from scripts.crossover.stack.state import REPOSITORY, StackError, pulumi
+from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
 from strict.places import Place
 
 DEADLINE_S = 1800.0

@@ -20,7 +20,7 @@ from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
 from scripts.crossover.review.events import PACK, Run, Violation
 from scripts.crossover.review.flip import Flip
-from scripts.crossover.stack.approval import Standing
+from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
 
@@ -93,7 +93,7 @@ class Review:
     today: date
     head: Side
     base: Side | None = None
-    standing: Standing | None = None
+    approved: Approved | None = None
     """The baseline before the pull request; None where there is nothing that it could be compared with."""
     run: Run | None = None
     untrusted: bool = False
@@ -139,8 +139,8 @@ class Review:
         found = [Finding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
         own = self.head.own_baseline
-        if own is not None and self.standing is not None and self.standing.raised_by(own):
-            found.append(Finding(OWN_BASELINE, "WARN", self.standing.raised_words(own), self._line(("baseline",))))
+        if own is not None and self.approved is not None and self.approved.raised_by(own):
+            found.append(Finding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",))))
         if self.run is not None:
             found += [
                 Finding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")

@@ -16,7 +16,7 @@ OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION, OWN_BASELINE})
 
 
 @dataclass(frozen=True)
-class Known:
+class RuleText:
     """What is to be said of a rule, whatever it has found."""
 
     demand: str
@@ -24,12 +24,12 @@ class Known:
     """What to do about a violation, and where it is described."""
 
 
-def known() -> Mapping[str, Known]:
+def known() -> Mapping[str, RuleText]:
     """By id: the rules of the pack, then those of this command."""
     of_the_pack = {
-        policy.name: Known(policy.description, f"{policy.remediation_steps} See {DOCS}#{policy.name}.")
+        policy.name: RuleText(policy.description, f"{policy.remediation_steps} See {DOCS}#{policy.name}.")
         for policy in policies()
         if policy.name not in SHOWN_BY_THE_PACK
     }
-    own = {name: Known(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
+    own = {name: RuleText(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
     return of_the_pack | own

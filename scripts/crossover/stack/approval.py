@@ -13,7 +13,7 @@ WAIVERS = "docs/reference/waivers.md"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Approved:
     """The baseline as it is without the pull request."""
 
     ref: str
@@ -53,14 +53,14 @@ class Standing:
         )
 
 
-def standing(tree: Tree, path: str) -> Standing:
+def approved_at(tree: Tree, path: str) -> Approved:
     """The baseline there, whatever the rest of the configuration is worth. Raises SourceError."""
     try:
         config = read_config(tree, path)
         given = config.values.get("baseline") if config else None
-        return Standing(tree.ref, None if given is None else parse_baseline(given))
+        return Approved(tree.ref, None if given is None else parse_baseline(given))
     except (ConfigError, ScenarioError):
-        return Standing(tree.ref, None, readable=False)
+        return Approved(tree.ref, None, readable=False)
 
 
 def words(baseline: Baseline) -> str:

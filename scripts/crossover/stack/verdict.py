@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
 
-from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError
 from cost_guard.scenario.documents import usage_path
 from cost_guard.scenario.proposal import Deployment
 from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
+from cost_guard.scenario.waivers import NO_WAIVERS, WaiverError, Waivers, fleet_urn, load_waivers
 from cost_guard.verdict.judge import refuse_future
 from cost_guard.verdict.verdict import Verdict
-from scripts.crossover.stack.approval import Standing
-from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, read_config
-from stacks.settings import SettingsError, deployment_of, parse
+from scripts.crossover.stack.approval import Approved
+from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
+from scripts.crossover.stack.engine import REPOSITORY, StackError, project
+from stacks.settings import SettingsError, deployment_of, parse, today
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Side:
         return self.deployment.baseline if self.deployment else None
 
 
-def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Standing | None = None) -> Side:
+def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Approved | None = None) -> Side:
     """Reads and judges, with the baseline that counts beside the one `before`. `whole` is what the program would do: it
     checks the rest of the configuration too, and applies the waivers. Raises SourceError."""
     try:
@@ -102,6 +103,34 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Sta
     except SettingsError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
         return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
+
+
+def verdict(stack: str) -> Verdict:
+    """As `judged`, as of today. Raises StackError alone."""
+    try:
+        return judged(stack, today())
+    except (ScenarioError, SettingsError, CatalogueError) as e:
+        raise StackError(str(e)) from None
+
+
+def judged(stack: str, day: date) -> Verdict:
+    """The gate on the stack's committed configuration with its waivers, as `up` would judge it on that day.
+
+    The file is read: the stack need not exist, and no secret is needed. Raises StackError where there is no such file,
+    ScenarioError and CatalogueError where what it says cannot be judged.
+    """
+    path = config_path(stack)
+    try:
+        waivers = load_waivers(REPOSITORY)
+    except WaiverError as e:
+        raise ScenarioError(e.lines) from None
+    gate = Gate(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
+    side = evaluate_side(gate, Tree(REPOSITORY), path, whole=True)
+    if side.errors:
+        raise ScenarioError(list(side.errors))
+    if side.verdict is None:
+        raise StackError(f"there is no {path}")
+    return side.verdict
 
 
 def _usage_file(config: StackConfig) -> str | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from scripts.crossover.commands import ssh
+from scripts.crossover.stack import files, ssh
 from scripts.crossover.stack import state as stack
-from scripts.crossover.stack.state import StackError
+from scripts.crossover.stack.engine import StackError
 
 HOST_KEY = "ssh-ed25519 AAAA"
 
@@ -29,8 +29,9 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
     """The resources of the stack's state, credentials among them."""
     secret = {"plaintext": json.dumps("the private key")}
     found = [{"type": stack.CREDENTIALS, "outputs": {"sshPrivateKey": secret}}, node("b"), node("a")]
-    monkeypatch.setattr(stack, "STATE", tmp_path)
-    monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps({"deployment": {"resources": found}}))
+    monkeypatch.setattr(files, "STATE", tmp_path)
+    for module in (files, stack):
+        monkeypatch.setattr(module, "pulumi", lambda *arguments: json.dumps({"deployment": {"resources": found}}))
     return found
 
 

@@ -12,23 +12,24 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app
+from scripts.crossover.stack import engine, files
 from scripts.crossover.stack import state as stack
 
 
 @pytest.mark.parametrize("name", ["local", "organization/crossover/local"])
 def test_the_key_is_readable_by_its_owner_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    monkeypatch.setattr(stack, "STATE", tmp_path)
+    monkeypatch.setattr(files, "STATE", tmp_path)
     for key in ("one", "two", "two"):
-        path = stack.key_file(name, key)
+        path = files.key_file(name, key)
         assert (path.name, path.read_text(), path.stat().st_mode & 0o777) == ("local.key", key, 0o600)
 
 
 @pytest.fixture
 def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Writes what the engine keeps of a selection; it names the file by the SHA-1 of Pulumi.yaml's path."""
-    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(stack, "STATE", tmp_path / ".state")
-    monkeypatch.setattr(stack, "pulumi", lambda *arguments: pytest.fail("the engine was asked"))
+    monkeypatch.setattr(engine, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(engine, "STATE", tmp_path / ".state")
+    monkeypatch.setattr(engine, "pulumi", lambda *arguments: pytest.fail("the engine was asked"))
     monkeypatch.delenv("PULUMI_HOME")
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     digest = hashlib.sha1(str(tmp_path / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
@@ -44,20 +45,20 @@ def test_the_selected_stack_is_known_without_the_engine(
     chosen: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """By backend; PULUMI_STACK stands above it, as for the engine."""
-    assert stack.selected() == "local"
+    assert engine.selected() == "local"
     own, bucket = f"file://{tmp_path}/.state/pulumi", "s3://bucket"
     names = {own: "organization/crossover/lambda", bucket: "organization/crossover/prod", "https://x": "acme/x/dev"}
     chosen(json.dumps({"stacks": names}))
-    assert stack.selected() == "lambda"
+    assert engine.selected() == "lambda"
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / ".state" / "pulumi-home"))
     monkeypatch.setenv("PULUMI_BACKEND_URL", bucket)
-    assert stack.selected() == "prod"
+    assert engine.selected() == "prod"
     monkeypatch.setenv("PULUMI_BACKEND_URL", "https://x")
-    assert stack.selected() == "acme/x/dev"
+    assert engine.selected() == "acme/x/dev"
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://another")
-    assert stack.selected() == "local"
+    assert engine.selected() == "local"
     monkeypatch.setenv("PULUMI_STACK", "staging")
-    assert stack.selected() == "staging"
+    assert engine.selected() == "staging"
 
 
 def test_with_a_backend_of_its_own_the_selection_is_in_the_home(
@@ -66,13 +67,13 @@ def test_with_a_backend_of_its_own_the_selection_is_in_the_home(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
     chosen(json.dumps({"stacks": {"s3://bucket": "prod"}}), tmp_path / "home" / ".pulumi")
-    assert stack.selected() == "prod"
+    assert engine.selected() == "prod"
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"stacks": null}', '{"stacks": {}}'])
 def test_a_selection_that_says_nothing_is_local(chosen: Callable[..., None], text: str) -> None:
     chosen(text)
-    assert stack.selected() == "local"
+    assert engine.selected() == "local"
 
 
 def test_every_command_around_a_stack_takes_the_selected_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +88,7 @@ def test_every_command_around_a_stack_takes_the_selected_one(monkeypatch: pytest
 
 def test_a_stack_that_is_not_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps({"model": "m"}))
-    with pytest.raises(stack.StackError, match="it is not up; run `make up`"):
+    with pytest.raises(engine.StackError, match="it is not up; run `make up`"):
         stack.outputs("local")
 
 

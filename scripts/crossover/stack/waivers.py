@@ -1,4 +1,4 @@
-"""`crossover waivers`: is waivers.yaml well formed, and what does each waiver let through today?"""
+"""What each waiver of the file is worth on a day: as a table, or as JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ import typer
 from rich.text import Text
 
 from cost_guard.scenario.waivers import FILE, Status, Waiver, WaiverError, Waivers, load_waivers, read_waivers
-from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, styled, table
-from scripts.crossover.stack.state import REPOSITORY, AsJson
-
-app = typer.Typer(help="Who lets which violation through, why, and until when.", no_args_is_help=True)
+from scripts.crossover.stack.engine import REPOSITORY
 
 File = Annotated[
     Path | None,
@@ -22,24 +19,8 @@ File = Annotated[
 ]
 
 
-@app.command("lint")
-def lint(file: File = None, today: Today = None, as_json: AsJson = False) -> None:
-    """Checks the file and shows what each waiver is worth today. Exits 0, or 3 where the file cannot be used."""
-    _show(file, day(today), as_json, None)
-
-
-@app.command("list")
-def listed(
-    file: File = None,
-    stack: Annotated[str | None, typer.Option("--stack", "-s", help="Only those that cover this stack.")] = None,
-    today: Today = None,
-    as_json: AsJson = False,
-) -> None:
-    """Shows the waivers, those that expire first at the top. Exits 0, or 3 where the file cannot be used."""
-    _show(file, day(today), as_json, stack)
-
-
-def _show(file: Path | None, today: date, as_json: bool, stack: str | None) -> None:
+def show(file: Path | None, today: date, as_json: bool, stack: str | None = None) -> None:
+    """Those that cover a stack, or all; what expires first stands at the top. Exits 3 where the file cannot be used."""
     try:
         found = load_waivers(REPOSITORY) if file is None else read_waivers(file)
     except WaiverError as error:

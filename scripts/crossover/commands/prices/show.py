@@ -1,4 +1,4 @@
-"""`crossover prices show`: every row, with its age as the gate judges it."""
+"""Prices, throughputs and managed models, each with its age and source. Exits 3 on a row that is wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from cost_guard import wording
 from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
 from cost_guard.verdict import reasons
-from scripts.crossover.prices.options import DATA, Folder
 from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.options import DATA, AsJson, Folder
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
-from scripts.crossover.stack.state import AsJson
 
 
 def command(
@@ -28,7 +27,6 @@ def command(
     today: Today = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prices, throughputs and managed models, each with its age and source. Exits 3 on a row that is wrong."""
     now = day(today)
     try:
         check_dates(data, now)

@@ -1,35 +1,18 @@
-"""`crossover usage show`: a usage file's numbers."""
+"""The numbers of a usage file: as a table, or as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.documents import usage_in
 from cost_guard.scenario.usage import Usage
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, table
+from scripts.crossover.shell.output import console, emit_json, table
 from scripts.crossover.usage.file import PEAKS
 
 
-def command(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The usage file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")] = False,
-) -> None:
-    """The numbers of a usage file. Exits 3 where it cannot be used."""
-    try:
-        usage = usage_in(file)
-    except ScenarioError as error:
-        cannot_evaluate(error.lines, as_json)
-    told(usage, (), as_json)
-
-
-def told(usage: Usage, notes: Sequence[str], as_json: bool) -> None:
+def show(usage: Usage, notes: Sequence[str], as_json: bool) -> None:
     """Shows a usage and what is to be said of it."""
     low, high = usage.band
     if as_json:
