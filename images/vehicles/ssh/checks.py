@@ -11,9 +11,9 @@ from images.remote.errors import CheckFailed, DeadlineExceeded, InstallError
 from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Progress, Watch
 from images.tokens import resolve, secret_path
-from images.vehicles.ssh.keeper import Supervisor, Systemd
+from images.vehicles.ssh.keepers.keeper import Keeper
 from images.vehicles.ssh.layout.plan import Plan
-from images.vehicles.ssh.layout.rendering import unit_name
+from images.vehicles.ssh.layout.rendering import supervised_name
 from images.vehicles.ssh.probe import Probe, ask
 from images.vehicles.ssh.scripts import run_script
 
@@ -35,7 +35,7 @@ class Checks:
     watch: Watch
     say: Callable[[str], None]
     mask: Mask
-    supervision: Supervisor | Systemd
+    keeper: Keeper
     answers: dict[str, str] = field(default_factory=dict)
     """Check → its newest answer that was not the expected one, masked."""
 
@@ -109,7 +109,7 @@ class Checks:
     def _logs(self, services: list[str]) -> str:
         tails = []
         for service in services:
-            log, unit = self.supervision.log_file(service)
+            log, unit = self.keeper.log_of(service)
             result = run_script(
                 self.connection,
                 "log",
@@ -146,10 +146,9 @@ def check_arguments(check: HttpCheck, plan: Plan, seconds: int) -> list[str]:
 
 def down_services(probe: Probe, plan: Plan) -> dict[str, str]:
     """Services that are not up → their state in their supervisor's word."""
-    systemd = plan.placement.supervision == "systemd"
     down = {}
     for service in plan.bundle.services:
-        name = unit_name(plan.bundle.role, service.name) if systemd else service.name
+        name = supervised_name(plan.placement, plan.bundle.role, service.name)
         state = probe.services.get(name, "not there")
         if state not in ("RUNNING", "active"):
             down[service.name] = state

@@ -10,11 +10,12 @@ import pytest
 
 from images.bundle import Service
 from images.remote.errors import MissingProgram
-from images.vehicles.ssh.health import differences
-from images.vehicles.ssh.install import wanted_effects
-from images.vehicles.ssh.keeper import longest_stop_s, systemd_orders
+from images.vehicles.ssh.inspect import differences
+from images.vehicles.ssh.keepers.keeper import longest_stop_s
+from images.vehicles.ssh.keepers.systemd import systemd_orders
 from images.vehicles.ssh.layout.plan import PlannedFile, secret_files
 from images.vehicles.ssh.probe import Probe, parse, require_programs
+from images.vehicles.ssh.steps import wanted_effects
 from tests.unit.images.samples import BUNDLE, plan
 
 

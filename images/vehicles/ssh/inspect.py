@@ -12,9 +12,8 @@ from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Watch
 from images.sources import REPOSITORY
 from images.vehicles.ssh.checks import Checks, down_services
-from images.vehicles.ssh.keeper import supervision
-from images.vehicles.ssh.layout.plan import Plan, PlannedFile, secret_files
-from images.vehicles.ssh.layout.planning import plan_for
+from images.vehicles.ssh.keepers.choice import keeper
+from images.vehicles.ssh.layout.plan import Plan, PlannedFile, plan_for, secret_files
 from images.vehicles.ssh.probe import Probe, ask
 
 
@@ -49,8 +48,8 @@ def inspect(
     mask = Mask([*secrets.values(), private_key])
     with Connection.open(placement, private_key) as connection:
         probe = ask(connection, plan, bundle.secrets, watch)
-        keeper = supervision(connection, plan, watch, _silent)
-        checks = Checks(connection, plan, watch, _silent, mask, keeper)
+        keeping = keeper(connection, plan, watch, _silent)
+        checks = Checks(connection, plan, watch, _silent, mask, keeping)
         problems = [*differences(probe, plan, wanted), *failures(checks)]
     return Health(tuple(mask(p) for p in problems))
 
