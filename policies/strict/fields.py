@@ -29,6 +29,10 @@ def _name(value: object) -> str:
 Name = Annotated[str, BeforeValidator(_name)]
 
 
+class Given:
+    """Marks a field that the reader gives: no key of the data, so no message names it."""
+
+
 class Section(BaseModel):
     """What all parts share: frozen, camelCase keys, nothing unknown."""
 

@@ -22,7 +22,8 @@ from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import StackError, project, pulumi
 from scripts.crossover.stack.fleet import configured
 from scripts.crossover.stack.state import nodes
-from stacks.settings import SettingsError, today
+from strict.day import today
+from strict.problems import Problems
 
 PROGRAMS = (
     "sshd", "ssh-keygen", "haproxy", "redis-server", "curl", "prometheus", "promtool", "prometheus-alertmanager",
@@ -59,7 +60,7 @@ def run(stack: str) -> list[Check]:
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
-    except (CatalogueError, SettingsError) as e:
+    except (CatalogueError, Problems) as e:
         return [*found, Check("prices", Grade.FAIL, str(e), "mend it: the gate cannot judge either")]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cost_guard.errors import ScenarioError, parse_scenario
+from cost_guard.errors import STACK_PREFIX, ScenarioError, parse_scenario
 from cost_guard.scenario.fleet import LadderFleet
 from scripts.crossover.stack.config import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack.engine import REPOSITORY, StackError
-from stacks.settings import NAMESPACE, SCENARIO_KEYS
+from stacks.served import SCENARIO_KEYS
 
 
 def configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
@@ -22,9 +22,9 @@ def configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
     if config is None:
         raise StackError(f"there is no {path}")
     try:
-        scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, NAMESPACE)
+        scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, STACK_PREFIX)
     except ScenarioError as e:
         raise StackError("; ".join(config.lines.located(e.lines))) from None
     if not isinstance(scenario.fleet, LadderFleet):
-        raise StackError(f"{NAMESPACE}fleet: a stack needs `nodes` as a map of key to candidates")
+        raise StackError(f"{STACK_PREFIX}fleet: a stack needs `nodes` as a map of key to candidates")
     return config.values, scenario.fleet

@@ -18,7 +18,10 @@ from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import REPOSITORY, StackError, project
-from stacks.settings import SettingsError, deployment_of, parse, today
+from stacks.served import proposal_of
+from stacks.settings import SettingsError, parse
+from strict.day import today
+from strict.problems import Problems
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: App
     try:
         with tree.folder_with(_usage_file(config)) as folder:
             # A secret is any text to `parse`.
-            found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
+            found = parse(config.values, folder).models[0].proposal if whole else proposal_of(config.values, folder)
         own = found.baseline
         if before is not None:
             refuse_future(own, gate.today)  # as the program does, which knows no other baseline
@@ -101,15 +104,14 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: App
     except ScenarioError as error:
         return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
     except SettingsError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
+        return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
 
 
 def verdict(stack: str) -> Verdict:
     """As `judged`, as of today. Raises StackError alone."""
     try:
         return judged(stack, today())
-    except (ScenarioError, SettingsError, CatalogueError) as e:
+    except (ScenarioError, Problems, CatalogueError) as e:
         raise StackError(str(e)) from None
 
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import parse_scenario
+from cost_guard.errors import STACK_PREFIX, parse_scenario
 from cost_guard.verdict.judge import evaluate
 from cost_guard.verdict.verdict import Level
-from stacks.settings import NAMESPACE, SCENARIO_KEYS
+from stacks.served import SCENARIO_KEYS
 from tests.support.checkout import REPOSITORY
 
 STACKS = sorted((REPOSITORY / "stacks" / "config").glob("Pulumi.*.yaml"))
@@ -23,7 +23,7 @@ DAY = date(2026, 11, 23)
 def test_each_committed_stack_goes_through(path: Path) -> None:
     """On the day of the catalogue nothing blocks."""
     config = yaml.safe_load(path.read_text("utf-8"))["config"]
-    given = {key: config[NAMESPACE + key] for key in SCENARIO_KEYS if NAMESPACE + key in config}
+    given = {key: config[STACK_PREFIX + key] for key in SCENARIO_KEYS if STACK_PREFIX + key in config}
     verdict = evaluate(parse_scenario(given), load_catalogue(), DAY)
     assert [reason.code for reason in verdict.reasons if reason.level is Level.BLOCK] == []
 
