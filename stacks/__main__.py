@@ -5,8 +5,10 @@ from __future__ import annotations
 import pulumi
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.waivers import WaiverError, fleet_urn, load_waivers
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import load_waivers
+from cost_guard.scenario.waivers import fleet_urn
+from cost_guard.verdict.judge import judge
 from cost_guard.verdict.verdict import explain
 from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
@@ -22,12 +24,11 @@ from strict.day import today
 from strict.problems import Problems
 
 try:
-    settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY)
+    settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes())
     urns = [fleet_urn(pulumi.get_stack(), pulumi.get_project(), model.name) for model in settings.models]
-    verdicts = [
-        model.proposal.verdict(catalogue, day, waivers, urn) for model, urn in zip(settings.models, urns, strict=True)
-    ]
-except (Problems, ScenarioError, WaiverError) as e:
+    proposals = [model.proposal.under(waivers, urn) for model, urn in zip(settings.models, urns, strict=True)]
+    verdicts = [judge(proposal, catalogue, day) for proposal in proposals]
+except Problems as e:
     raise pulumi.RunError(str(e)) from None
 
 blocked, told = any(verdict.blocked for verdict in verdicts), "\n".join(explain(verdict) for verdict in verdicts)

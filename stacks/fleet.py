@@ -10,12 +10,12 @@ import pulumi
 from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
 from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import inference_bundle
-from providers.base import INFERENCE_ROLE
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented
 from stacks.served import ServedModel
 from stacks.settings import Settings
 from strict import names
+from strict.names import INFERENCE_ROLE
 
 
 def server_name(key: str) -> str:

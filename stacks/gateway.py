@@ -13,12 +13,13 @@ from images.engines.base import API_KEY_SECRET
 from images.roles.gateway.bundle import gateway_bundle
 from images.roles.gateway.haproxy import CERTIFICATE
 from images.roles.gateway.settings import Peer
-from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX
+from providers.base import GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
 from stacks.fleet import Fleet, server_name
 from stacks.machines import Machines, Rented
 from stacks.settings import Settings
 from strict import names
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE
 
 
 def certificate_names(settings: Settings) -> list[str]:

@@ -12,11 +12,12 @@ from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.fleet import LadderNode
 from images.roles.inference.bundle import ports
 from providers import registry
-from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
+from providers.base import Candidate, Capability
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
 from stacks.served import ServedModel
 from stacks.settings import GatewayNode, Settings
+from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
     from providers.clouds.aws.resources.survey import Survey

@@ -12,16 +12,16 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cost_guard.errors import STACK_PREFIX, ScenarioError
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
-from cost_guard.scenario.proposal import Deployment, parse_deployment
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario
 from images.engines.base import Engine
 from images.engines.registry import DEFAULT, EngineName, engine
-from images.roles.gateway.settings import RESERVED_SERVER, Frozen, ModelName
+from images.roles.gateway.settings import RESERVED_SERVER
 from providers import registry
 from providers.base import Capability
+from strict.fields import ModelName, Section
 from strict.problems import Problems, parse
 
 GATEWAY = "gateway"
@@ -30,7 +30,7 @@ BASELINE = "baseline"
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
 
-class Serving(Frozen):
+class Serving(Section):
     """What the nodes serve, and how."""
 
     engine: EngineName = DEFAULT.name
@@ -49,7 +49,7 @@ class Serving(Frozen):
     """How long a node that is to stop may finish what it has begun."""
 
 
-class ModelKeys(Frozen):
+class ModelKeys(Section):
     """The keys of one served model which the gate does not judge."""
 
     serving: Serving
@@ -60,7 +60,7 @@ class ServedModel(ModelKeys):
 
     name: str
     """Of its Fleet."""
-    proposal: Deployment
+    proposal: Proposal
     """The scenario, the baseline, and the usage file that `workload.usage` names."""
 
     @model_validator(mode="after")
@@ -121,7 +121,7 @@ def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedMode
     lines: list[str] = []
     try:
         proposal = proposal_of(values, root)
-    except (Problems, ScenarioError) as error:
+    except Problems as error:
         lines += error.lines
     try:
         own = parse(ModelKeys, keys, STACK_PREFIX)
@@ -132,7 +132,7 @@ def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedMode
     return parse(ServedModel, {"name": name, "proposal": proposal, "serving": own.serving}, STACK_PREFIX)
 
 
-def proposal_of(values: Mapping[str, Any], root: Path) -> Deployment:
+def proposal_of(values: Mapping[str, Any], root: Path) -> Proposal:
     """What the gate judges, whatever the other keys say. Raises ScenarioError."""
     scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
-    return parse_deployment(scenario, values.get(BASELINE), read_usage(values, root, STACK_PREFIX), STACK_PREFIX)
+    return parse_proposal(scenario, values.get(BASELINE), read_usage(values, root, STACK_PREFIX), STACK_PREFIX)

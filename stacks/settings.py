@@ -13,16 +13,17 @@ from typing import Any, Literal
 import pulumi
 from pydantic import Field, SecretStr, model_validator
 
-from cost_guard.errors import STACK_PREFIX
 from cost_guard.scenario.fleet import LadderNode
+from cost_guard.scenario.proposal import STACK_PREFIX
 from images.engines.base import API_KEY_SECRET, Engine
-from images.roles.gateway.settings import Frozen, GatewaySettings, SecretName
+from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
 from strict import problems
+from strict.fields import SecretName, Section
 from strict.problems import Problems, unknown
 
 GATEWAY_SECRETS = {
@@ -45,7 +46,7 @@ class SettingsError(Problems):
         return "\n".join(("the stack's configuration cannot be used:", *(f"  {line}" for line in self.lines)))
 
 
-class GatewayNode(Frozen):
+class GatewayNode(Section):
     """The machine that carries the gateway (placement `own`)."""
 
     cloud: str
@@ -53,7 +54,7 @@ class GatewayNode(Frozen):
     sku: str
 
 
-class Deadlines(Frozen):
+class Deadlines(Section):
     """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
 
     rent_s: int = Field(1800, ge=5, le=7200)
@@ -62,7 +63,7 @@ class Deadlines(Frozen):
     """From first contact to a node that answers a completion."""
 
 
-class StackKeys(Frozen):
+class StackKeys(Section):
     """The keys of the whole stack, whatever it serves."""
 
     generations: dict[str, int] = Field(default_factory=dict)

@@ -21,7 +21,7 @@ class Spot:
     place: Loc
     """Without what pydantic puts in for the branch of a union, or for a map's key itself."""
     siblings: tuple[str, ...]
-    """The keys of the model that the last of `place` is, or was meant to be, a field of; none where it is no model."""
+    """The keys of the model whose field the last of `place` is, or was meant to be; none where that is no model."""
 
 
 def spot(model: type[BaseModel], loc: Loc) -> Spot:

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from rich.text import Text
 
 from cost_guard import wording
-from providers.base import GATEWAY_ROLE
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, reading
 from scripts.crossover.stack.files import ca_file, key_file
 from scripts.crossover.stack.state import Outputs, outputs
 from scripts.crossover.stack.verdict import verdict
+from strict.names import GATEWAY_ROLE
 
 
 def command(stack: Stack, as_json: AsJson = False) -> None:

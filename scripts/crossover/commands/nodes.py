@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from images.engines.base import SERVICE
 from providers import registry
-from providers.base import GATEWAY_ROLE
 from providers.errors import CloudError, NotFound
 from providers.plugin.node import VACANT
 from scripts.crossover.shell.options import AsJson
@@ -18,6 +17,7 @@ from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, StackError, reading
 from scripts.crossover.stack.ssh import login
 from scripts.crossover.stack.state import nodes, outputs
+from strict.names import GATEWAY_ROLE
 
 UP = f'up{{job="{SERVICE}"}}'
 ASK_TIMEOUT_S = 15.0

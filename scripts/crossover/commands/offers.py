@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.units import HOURS_PER_MONTH
 from providers.base import Offer
 from providers.errors import InvalidRequest
 from scripts.crossover.shell.clouds import CloudAnswer, ask

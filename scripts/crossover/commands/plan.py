@@ -18,17 +18,20 @@ import typer
 from rich.console import Console
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError, parse_baseline, within
+from cost_guard.codes import Level, worst
 from cost_guard.scenario.documents import read_document, read_usage
-from cost_guard.scenario.proposal import parse_deployment
-from cost_guard.scenario.scenario import Baseline
-from cost_guard.verdict.verdict import RULES, Level, Reason, Verdict, worst
+from cost_guard.scenario.proposal import parse_baseline, parse_proposal
+from cost_guard.scenario.scenario import Baseline, ScenarioError
+from cost_guard.verdict.judge import judge
+from cost_guard.verdict.rules import RULES
+from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.report import text as report
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson, Strict
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json
 from scripts.crossover.stack.engine import reading, selected
 from scripts.crossover.stack.verdict import judged
+from strict.problems import within
 
 File = Annotated[
     Path | None,
@@ -117,9 +120,9 @@ def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
-        given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
-        given = replace(given, baseline=_approved(baseline))
-        return given.verdict(load_catalogue(), today, bills_money=False)
+        given = parse_proposal(data, None, read_usage(data, file.parent), prefix="")
+        given = replace(given, baseline=_approved(baseline), bills_money=False)
+        return judge(given, load_catalogue(), today)
 
 
 def _approved(file: Path | None) -> Baseline | None:

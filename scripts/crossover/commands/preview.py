@@ -16,7 +16,8 @@ import typer
 from rich.text import Text
 
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
-from cost_guard.scenario.waivers import WaiverError, load_waivers
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from scripts.crossover.review import report, rules
 from scripts.crossover.review.engine import preview, secret_values
 from scripts.crossover.review.flip import flips
@@ -88,7 +89,7 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
     except CatalogueError as error:
         unpriced = (str(error),)
     try:
-        gate = replace(gate, waivers=load_waivers(REPOSITORY))
+        gate = replace(gate, waivers=load_waivers(REPOSITORY, codes()))
     except WaiverError as error:
         broken = tuple(error.lines)
     # A fork is compared with what stands here, as it is judged by the waivers here.
@@ -96,7 +97,7 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
-        head = replace(head, verdict=None, deployment=None, errors=(*head.errors, *unpriced, *broken))
+        head = replace(head, verdict=None, proposal=None, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
         before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
@@ -113,7 +114,7 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
         approved=approved,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
-        flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),
+        flips=flips(head.proposal.scenario, gate.vary(head.proposal)) if head.proposal else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
         removed=removed,
     )

@@ -13,9 +13,11 @@ from typing import Any
 import typer
 
 from scripts.crossover.stack.engine import STATE, Stack, StackError, pulumi
-from scripts.crossover.stack.state import INSTALL, resources
+from scripts.crossover.stack.state import resources
+from strict import names
+from strict.names import INSTALL
 
-GATEWAY = "crossover:index:Gateway$"
+GATEWAY = f"{names.GATEWAY}$"
 """In the URN of all that the gateway's component has (URNs name the types of the parents)."""
 UNATTENDED = ("--yes", "--skip-preview", "--non-interactive", "--color=never")
 

@@ -10,10 +10,10 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from cost_guard import wording
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.verdict.reasons import age_of_price
-from cost_guard.verdict.verdict import Level
+from cost_guard.codes import Level
+from cost_guard.units import HOURS_PER_MONTH
+from cost_guard.verdict.rules.price_fresh import age_of_price
 from providers.base import Offer
 from providers.preflight import Check, Grade
 from scripts.crossover.shell.clouds import CloudAnswer

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import Price
+from cost_guard.units import HOURS_PER_MONTH
 from providers import registry
 from providers.base import Capability, Offer
 from providers.clouds.aws import NAME as AWS

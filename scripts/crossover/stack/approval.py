@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cost_guard import wording
-from cost_guard.errors import ScenarioError, parse_baseline
-from cost_guard.scenario.scenario import Baseline
+from cost_guard.scenario.proposal import parse_baseline
+from cost_guard.scenario.scenario import Baseline, ScenarioError
 from scripts.crossover.stack.config import ConfigError, Tree, read_config
 
 WAIVERS = "docs/reference/waivers.md"

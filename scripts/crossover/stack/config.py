@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cost_guard.errors import STACK_PREFIX
+from cost_guard.scenario.proposal import STACK_PREFIX
 from strict import yaml as strict_yaml
 from strict.places import Lines, Place, told
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from scripts.crossover.stack.engine import STATE, StackError, pulumi
-from scripts.crossover.stack.state import CREDENTIALS
+from strict.names import CREDENTIALS
 
 
 def key_file(stack: str, key: str) -> Path:

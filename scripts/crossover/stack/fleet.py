@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cost_guard.errors import STACK_PREFIX, ScenarioError, parse_scenario
 from cost_guard.scenario.fleet import LadderFleet
+from cost_guard.scenario.proposal import STACK_PREFIX, parse_scenario
+from cost_guard.scenario.scenario import ScenarioError
 from scripts.crossover.stack.config import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack.engine import REPOSITORY, StackError
 from stacks.served import SCENARIO_KEYS

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.base import GATEWAY_ROLE
 from providers.clouds.aws import session
 from scripts.crossover.stack.engine import StackError
 from scripts.crossover.stack.files import identity_file, known_hosts_file
 from scripts.crossover.stack.state import nodes
+from strict.names import GATEWAY_ROLE
 
 
 def login(stack: str, node: str) -> list[str]:

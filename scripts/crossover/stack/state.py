@@ -11,13 +11,7 @@ from providers.clouds import aws
 from providers.clouds.aws.tags import MARK, USD_PER_HOUR
 from providers.renting.naming import owner_of
 from scripts.crossover.stack.engine import StackError, pulumi
-
-NODE = "gpucloud:index:Node"
-INSTALL = "gpucloud:index:Install"
-INSTANCE = "aws:ec2/instance:Instance"
-"""A machine at AWS; its parent, of AWS_NODE, has the outputs of a Node."""
-AWS_NODE = "crossover:aws:Node"
-CREDENTIALS = "gpucloud:index:Credentials"
+from strict.names import AWS_INSTANCE, AWS_NODE, NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +63,10 @@ def nodes(stack: str) -> list[dict[str, Any]]:
         {
             "id": machine_id(r),
             "initErrors": r.get("initErrors") or [],
-            **(_instance(r, components) if r["type"] == INSTANCE else r.get("outputs", {})),
+            **(_instance(r, components) if r["type"] == AWS_INSTANCE else r.get("outputs", {})),
         }
         for r in found
-        if r["type"] == NODE or (r["type"] == INSTANCE and r.get("parent") in components)
+        if r["type"] == NODE or (r["type"] == AWS_INSTANCE and r.get("parent") in components)
     ]
 
 
@@ -93,7 +87,7 @@ def _instance(instance: dict[str, Any], components: Mapping[str, dict[str, Any]]
 def machine_id(node: dict[str, Any]) -> str:
     """ "cloud/machine id" of a Node, or of an instance at AWS, in the state; "vacant/name" where it has no machine. A
     node that was vacant keeps its resource's id, so the outputs are what counts."""
-    if node["type"] == INSTANCE:
+    if node["type"] == AWS_INSTANCE:
         return f"{aws.NAME}/{node['id']}" if node.get("id") else ""
     machine = (node.get("outputs") or {}).get("machine") or {}
     return str(machine.get("id") or node.get("id") or "")
@@ -117,11 +111,11 @@ class Known:
 def known_machines(stack: str) -> Known:
     """Raises StackError where the state cannot be read."""
     deployment = _deployment(stack)
-    rented = [r for r in deployment.get("resources") or [] if r["type"] in (NODE, INSTANCE)]
+    rented = [r for r in deployment.get("resources") or [] if r["type"] in (NODE, AWS_INSTANCE)]
     pending = deployment.get("pending_operations") or []
     return Known(
         machines=frozenset(known for r in rented if (known := machine_id(r))),
-        busy=any(operation["resource"]["type"] in (NODE, INSTANCE) for operation in pending),
+        busy=any(operation["resource"]["type"] in (NODE, AWS_INSTANCE) for operation in pending),
     )
 
 

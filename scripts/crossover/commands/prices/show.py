@@ -13,7 +13,7 @@ from rich.text import Text
 from cost_guard import wording
 from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
-from cost_guard.verdict import reasons
+from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import DATA, AsJson, Folder
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
@@ -90,7 +90,7 @@ def _show(
 
 def _age(seen: date, now: date) -> Text:
     days = (now - seen).days
-    level = "FAIL" if days > reasons.STALE_DAYS else "WARN" if days > reasons.FRESH_DAYS else "PASS"
+    level = "FAIL" if days > STALE_DAYS else "WARN" if days > FRESH_DAYS else "PASS"
     return styled(level, wording.count(days, "day"))
 
 

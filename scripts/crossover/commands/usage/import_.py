@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cost_guard.errors import ScenarioError
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import MINIMUM_DAYS
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson

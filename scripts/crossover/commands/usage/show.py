@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cost_guard.errors import ScenarioError
 from cost_guard.scenario.documents import usage_in
+from cost_guard.scenario.scenario import ScenarioError
 from scripts.crossover.shell.output import cannot_evaluate
 from scripts.crossover.usage.shown import show
 

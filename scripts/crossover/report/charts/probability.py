@@ -17,7 +17,7 @@ from cost_guard import wording
 from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.arithmetic.costing import Case
 from cost_guard.arithmetic.montecarlo import needed_volumes
-from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.report.charts.canvas import Chart, Theme, above, beside, volume_axis
 from scripts.crossover.report.words import compact_tokens

@@ -8,22 +8,21 @@ from datetime import date
 from decimal import Decimal
 
 from cost_guard import wording
-from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from scripts.crossover.review.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Figure, Words, rows
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.formats.headline import headline, lead
 from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Outcome, Review
 from scripts.crossover.stack import approval
-from scripts.crossover.stack.state import INSTANCE, NODE
+from strict import names
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
-STACK_TYPE = "pulumi:pulumi:Stack"
 """Created once, with the first `up`."""
 ENDS = ("delete", "replace")
-MACHINES = (NODE, INSTANCE)
+MACHINES = (names.NODE, names.AWS_INSTANCE)
 """What may not be had again: a reviewer is told of one that goes without opening anything."""
 ODDS = (
     "Why not the break-even above? It counts the inputs as they are given. `probability` varies them at random and "
@@ -275,7 +274,7 @@ def _changes(review: Review) -> str:
     if review.run.failures:
         summary += ", as far as the preview came"
     gone = [markdown.code(change.name) for change in changes if change.type in MACHINES and change.op in ENDS]
-    if any(change.type == STACK_TYPE and change.op == "create" for change in changes):
+    if any(change.type == names.STACK and change.op == "create" for change in changes):
         summary += " (nothing of this stack is up yet where the preview looked)"
     warning = f"**Machines that end:** {', '.join(gone)}\n\n" if gone else ""
     return warning + markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))

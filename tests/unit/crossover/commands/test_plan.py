@@ -24,12 +24,12 @@ from typer.testing import CliRunner
 
 from cost_guard.arithmetic.montecarlo import Swing, tornado
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import parse_scenario
-from cost_guard.verdict.judge import evaluate
+from cost_guard.scenario.proposal import parse_scenario
 from scripts.crossover.__main__ import app
 from scripts.crossover.report.text import bar, show
 from scripts.crossover.report.words import NAMES, compact_usd
 from scripts.crossover.stack import verdict as stack
+from tests.support.gate import verdict_of
 
 Write = Callable[..., str]
 ROOT = Path(__file__).parents[4]
@@ -296,7 +296,7 @@ def test_nothing_is_cut_off_or_wider_than_80_columns(volume: int, price: str, no
         "fleet": {"nodes": nodes, "usdPerNodeMonth": "7920.55", "tokensPerSecond": "4759.25"},
         "uncertainty": {"draws": 100},
     }
-    verdict = evaluate(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
+    verdict = verdict_of(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
     assert verdict.case is not None
     out = StringIO()
     show(verdict, date(2026, 11, 22), Console(file=out, width=80, highlight=False))

@@ -104,7 +104,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
         project.write(new)
         before = project.approved("HEAD") if old is not None else None
         head = project.side(waivers=waivers, before=before)
-        judged = head.deployment
+        judged = head.proposal
         return Review(
             stack="prod",
             path=config_path("prod"),

@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cost_guard.pack.registry import codes
 from cost_guard.scenario.scenario import Baseline
-from cost_guard.scenario.waivers import parse_waivers
+from cost_guard.scenario.waiver_file import parse_waivers
 from scripts.crossover.review import report, rules
 from scripts.crossover.review.events import PACK, Run, Violation
 from scripts.crossover.review.formats import junit, sarif
@@ -46,7 +47,7 @@ def waived() -> Any:
         }
         for policy in ("break-even", "probability")
     ]  # fmt: skip
-    return parse_waivers(yaml.safe_dump(entries))
+    return parse_waivers(yaml.safe_dump(entries), codes())
 
 
 def raised(review: Review) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.scenario.waivers import Waivers, parse_waivers
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import parse_waivers
+from cost_guard.scenario.waivers import Waivers
 from scripts.crossover.review.events import Change, Run, Violation
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.formats.comment import MOST_CHARACTERS, ODDS, TERMS, Part, fit, render
@@ -309,7 +311,7 @@ def waiver(policy: str = "break-even", stack: str = "prod", expires: str = "2026
 
 
 def waivers(*entries: dict[str, Any]) -> Waivers:
-    return parse_waivers(yaml.safe_dump(list(entries)))
+    return parse_waivers(yaml.safe_dump(list(entries)), codes())
 
 
 def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None:

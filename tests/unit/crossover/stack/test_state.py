@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from scripts.crossover.__main__ import app
 from scripts.crossover.stack import engine, files
 from scripts.crossover.stack import state as stack
+from strict import names
 
 
 @pytest.mark.parametrize("name", ["local", "organization/crossover/local"])
@@ -94,9 +95,9 @@ def test_a_stack_that_is_not_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_node_that_was_vacant_is_known_by_the_machine_that_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its resource keeps the id vacant/…: taken for the machine's, `orphans --terminate` would end a live one."""
-    filled = {"id": "vacant/p-s-a-g1", "type": stack.NODE, "outputs": {"machine": {"id": "lambda/i-1"}, "key": "a"}}
-    empty = {"id": "vacant/p-s-b-g1", "type": stack.NODE, "outputs": {"machine": {"id": "vacant/p-s-b-g1"}, "key": "b"}}
-    begun = {"id": "runpod/pod1", "type": stack.NODE, "outputs": {}}
+    filled = {"id": "vacant/p-s-a-g1", "type": names.NODE, "outputs": {"machine": {"id": "lambda/i-1"}, "key": "a"}}
+    empty = {"id": "vacant/p-s-b-g1", "type": names.NODE, "outputs": {"machine": {"id": "vacant/p-s-b-g1"}, "key": "b"}}
+    begun = {"id": "runpod/pod1", "type": names.NODE, "outputs": {}}
     deployment = {"deployment": {"resources": [filled, empty, begun]}}
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps(deployment))
     assert stack.known_machines("prod").machines == {"lambda/i-1", "vacant/p-s-b-g1", "runpod/pod1"}
@@ -105,13 +106,13 @@ def test_a_node_that_was_vacant_is_known_by_the_machine_that_it_got(monkeypatch:
 
 AT = "urn:pulumi:prod::crossover::crossover:index:Fleet$crossover:aws:Node"
 AWS_NODE: dict[str, Any] = {
-    "urn": f"{AT}::a", "type": stack.AWS_NODE,
+    "urn": f"{AT}::a", "type": names.AWS_NODE,
     "outputs": {
         "machine": {"id": "aws/i-1", "address": "a.example"}, "failureDomain": "aws/us-east-1b", "usdPerHour": "27.4",
     },
 }  # fmt: skip
 INSTANCE: dict[str, Any] = {
-    "urn": f"{AT}$aws:ec2/instance:Instance::a", "type": stack.INSTANCE, "id": "i-1", "parent": f"{AT}::a",
+    "urn": f"{AT}$aws:ec2/instance:Instance::a", "type": names.AWS_INSTANCE, "id": "i-1", "parent": f"{AT}::a",
     "outputs": {
         "availabilityZone": "us-east-1b",
         "tags": {"crossover:mark": "crossover:crossover:prod:inference:a:1", "crossover:usd-per-hour": "27.44"},
@@ -146,7 +147,7 @@ def test_a_machine_at_aws_whose_up_was_cut_off_is_known(monkeypatch: pytest.Monk
     assert node["failureDomain"] == "aws/us-east-1b"
 
 
-@pytest.mark.parametrize(("kind", "busy"), [(stack.INSTANCE, True), (stack.NODE, True), ("aws:ec2/vpc:Vpc", False)])
+@pytest.mark.parametrize(("kind", "busy"), [(names.AWS_INSTANCE, True), (names.NODE, True), ("aws:ec2/vpc:Vpc", False)])
 def test_a_machine_that_is_being_made_keeps_its_stack_busy(
     monkeypatch: pytest.MonkeyPatch, kind: str, busy: bool
 ) -> None:
