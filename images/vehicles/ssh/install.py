@@ -17,7 +17,7 @@ from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Watch
 from images.sources import REPOSITORY
 from images.vehicles.ssh.access import connect
-from images.vehicles.ssh.layout.plan import plan_for, secret_files
+from images.vehicles.ssh.layout.layout import layout_for, secret_files
 from images.vehicles.ssh.steps import STEPS, Installation, Say, Step, run_steps
 
 
@@ -60,7 +60,7 @@ def install(
     again resumes. One install of a root at a time: callers see to that.
     """
     began = time.monotonic()
-    plan = plan_for(placement, bundle, repository)
+    layout = layout_for(placement, bundle, repository)
     wanted = secret_files(bundle, secrets)
     mask = Mask([*secrets.values(), private_key, previous_private_key or ""])
     watch = Watch(deadline_s, cancelled)
@@ -73,7 +73,7 @@ def install(
 
     try:
         connection = reach(connect_within_s, previous_private_key)
-        with Installation(connection, plan, wanted, watch, tell, mask) as under_way:
+        with Installation(connection, layout, wanted, watch, tell, mask) as under_way:
             run_steps(steps, under_way, reach)
     except InstallError as e:
         e.args = tuple(mask(a) if isinstance(a, str) else a for a in e.args)

@@ -12,7 +12,7 @@ from images.vehicles.ssh.checks import Checks
 from images.vehicles.ssh.keepers.choice import keeper
 from images.vehicles.ssh.keepers.keeper import Applied, Keeper
 from images.vehicles.ssh.layout.effects import Effect
-from images.vehicles.ssh.layout.plan import PROGRAMS, Plan, PlannedEnvironment, PlannedFile, draft_manifest
+from images.vehicles.ssh.layout.layout import PROGRAMS, Layout, PlannedEnvironment, PlannedFile, draft_manifest
 from images.vehicles.ssh.probe import Probe, ask, require_programs
 from images.vehicles.ssh.scripts import put_files, require, run_script
 
@@ -31,7 +31,7 @@ class Installation:
     """One install under way: what is wanted, what the machine said, what was done."""
 
     connection: Connection
-    plan: Plan
+    layout: Layout
     secrets: tuple[PlannedFile, ...]
     watch: Watch
     say: Say
@@ -57,12 +57,12 @@ class Installation:
 
     def ask(self) -> Probe:
         """Looks at the machine."""
-        self.probe = ask(self.connection, self.plan, self.plan.bundle.secrets, self.watch)
+        self.probe = ask(self.connection, self.layout, self.layout.bundle.secrets, self.watch)
         return self.probe
 
     def put(self, files: Iterable[PlannedFile], step: str) -> None:
         """Sends files of ours."""
-        put_files(self.connection, files, self.plan.placement.root, watch=self.watch, step=step)
+        put_files(self.connection, files, self.layout.placement.root, watch=self.watch, step=step)
 
     def clean(self, paths: Sequence[str]) -> None:
         """Removes files of ours."""
@@ -70,7 +70,7 @@ class Installation:
             run_script(
                 self.connection,
                 "clean",
-                args=[self.plan.placement.root],
+                args=[self.layout.placement.root],
                 stdin="".join(f"{p}\n" for p in paths).encode(),
                 watch=self.watch,
                 step="removing what the bundle no longer has",
@@ -78,7 +78,7 @@ class Installation:
 
     def keeper(self) -> Keeper:
         """What keeps the services alive, over the connection of now."""
-        return keeper(self.connection, self.plan, self.watch, self.say)
+        return keeper(self.connection, self.layout, self.watch, self.say)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def run_steps(steps: Iterable[Step], under_way: Installation, connect: Callable[
         while (wish := step.run(under_way)) is not None:
             asked += 1
             if asked > MOST_RECONNECTS:
-                where = under_way.plan.placement.where
+                where = under_way.layout.placement.where
                 raise CommandFailed(f"{where}: {step.name} asked {asked} times to connect again: {wish.why}")
             under_way.say(f"connecting again: {wish.why}")
             under_way.connection.close()
@@ -122,10 +122,10 @@ def run_steps(steps: Iterable[Step], under_way: Installation, connect: Callable[
 def look(under_way: Installation) -> None:
     """Programs, environments, hashes of all files, services, marks of an interrupted run; what follows from them."""
     under_way.say("looking at the machine")
-    probe, plan = under_way.ask(), under_way.plan
-    require_programs(probe, plan)
-    under_way.changed = tuple(f for f in (*plan.files, *under_way.secrets) if probe.differs(f))
-    under_way.leftovers = probe.leftovers(plan)
+    probe, layout = under_way.ask(), under_way.layout
+    require_programs(probe, layout)
+    under_way.changed = tuple(f for f in (*layout.files, *under_way.secrets) if probe.differs(f))
+    under_way.leftovers = probe.leftovers(layout)
     under_way.wanted = wanted_effects(probe, under_way.changed)
     if under_way.changed:
         _require_room(under_way)
@@ -133,17 +133,17 @@ def look(under_way: Installation) -> None:
 
 def build_environments(under_way: Installation) -> None:
     """Makes the folders, and those environments that are missing, in the machine's cache."""
-    plan = under_way.plan
-    placement = plan.placement
+    layout = under_way.layout
+    placement = layout.placement
     result = run_script(
         under_way.connection,
         "prepare",
-        args=[placement.root, placement.cache, placement.scratch, *plan.bundle.directories],
+        args=[placement.root, placement.cache, placement.scratch, *layout.bundle.directories],
         watch=under_way.watch,
         step="making folders",
     )
     require(result, f"{placement.where} does not let {placement.ssh_user} make its folders")
-    for environment in plan.environments:
+    for environment in layout.environments:
         if environment.folder not in under_way.probe.environments:
             _build(under_way, environment)
             under_way.transferred_bytes += len(environment.requirements)
@@ -156,7 +156,7 @@ def send_files(under_way: Installation) -> None:
         under_way.say(f"sending {len(under_way.changed)} files that differ, {size / 1024:.0f} KiB")
         wanted = under_way.wanted.items()
         marks = [PlannedFile(f"state/pending/{n}", f"{e}\n".encode(), 0o600, {}) for n, e in wanted]
-        draft = draft_manifest(under_way.plan, under_way.probe.recorded())
+        draft = draft_manifest(under_way.layout, under_way.probe.recorded())
         under_way.put([*marks, draft, *under_way.changed], "sending files")
         under_way.transferred_bytes += size
     # supervisord learns what is gone from its folder of programs; other files go once nothing uses them.
@@ -166,19 +166,19 @@ def send_files(under_way: Installation) -> None:
 def bring_services(under_way: Installation) -> None:
     """Services are started, restarted or signalled, and their marks taken away; what the bundle no longer has goes."""
     under_way.applied = under_way.keeper().apply(under_way.probe, under_way.wanted)
-    known = {s.name for s in under_way.plan.bundle.services}
+    known = {s.name for s in under_way.layout.bundle.services}
     pending = [f"state/pending/{n}" for n in under_way.probe.pending if n not in known]
     under_way.clean([*under_way.leftovers, *pending])
 
 
 def accept(under_way: Installation) -> None:
     """The checks pass, every service is up, and the manifest is written."""
-    plan, keeping = under_way.plan, under_way.keeper()
-    checks = Checks(under_way.connection, plan, under_way.watch, under_way.say, under_way.mask, keeping)
+    layout, keeping = under_way.layout, under_way.keeper()
+    checks = Checks(under_way.connection, layout, under_way.watch, under_way.say, under_way.mask, keeping)
     under_way.passed = checks.wait()
     checks.settle()
-    if under_way.leftovers or under_way.probe.differs(plan.manifest):
-        under_way.put([plan.manifest], "writing the manifest")
+    if under_way.leftovers or under_way.probe.differs(layout.manifest):
+        under_way.put([layout.manifest], "writing the manifest")
 
 
 STEPS = (
@@ -201,7 +201,7 @@ def wanted_effects(probe: Probe, changed: Iterable[PlannedFile]) -> dict[str, Ef
 
 
 def _require_room(under_way: Installation) -> None:
-    placement, free = under_way.plan.placement, under_way.probe.free_root_bytes
+    placement, free = under_way.layout.placement, under_way.probe.free_root_bytes
     needed = sum(len(f.content) for f in under_way.changed) + DISK_MARGIN_BYTES
     if free < needed:
         raise DiskFull(
@@ -222,6 +222,6 @@ def _build(under_way: Installation, environment: PlannedEnvironment) -> None:
         step=f"building the Python environment {environment.name}",
         on_line=Progress(under_way.say, prefix=f"environment {environment.name}: "),
     )
-    where = under_way.plan.placement.where
+    where = under_way.layout.placement.where
     failure = f"the Python environment {environment.name} could not be built on {where}"
     require(result, failure, full=result.status == FULL_STATUS)

@@ -22,7 +22,7 @@ from images.vehicles.ssh import remove
 from images.vehicles.ssh.inspect import Health, inspect
 from images.vehicles.ssh.install import InstallReport, install
 from images.vehicles.ssh.keepers.choice import KEEPERS
-from images.vehicles.ssh.layout.plan import SUPERVISOR_ENVIRONMENT, plan_for
+from images.vehicles.ssh.layout.layout import SUPERVISOR_ENVIRONMENT, layout_for
 from providers.renting.cloudinit import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot
@@ -90,7 +90,7 @@ def with_systemd(tmp_path: Path) -> Iterator[Node]:
 
 def with_supervisor(bench: Bench) -> Iterator[Node]:
     placement = bench.placement
-    folder = plan_for(placement, tiny_bundle(), REPOSITORY).folder(SUPERVISOR_ENVIRONMENT)
+    folder = layout_for(placement, tiny_bundle(), REPOSITORY).folder(SUPERVISOR_ENVIRONMENT)
     control = f"cd {placement.root} && {folder}/bin/supervisorctl -c supervisor/supervisord.conf"
     listed = f"[ ! -S {placement.root}/run/supervisor.sock ] || {{ {control} status | cut -d ' ' -f 1; }}"
     yield Node(placement, bench.machine.private_key, f"{control} stop two", listed)

@@ -9,12 +9,12 @@ from images.remote.waiting import Watch
 from images.vehicles.ssh.keepers.keeper import Keeper
 from images.vehicles.ssh.keepers.supervisor import Supervisor
 from images.vehicles.ssh.keepers.systemd import Systemd
-from images.vehicles.ssh.layout.plan import Plan
+from images.vehicles.ssh.layout.layout import Layout
 
 KEEPERS: dict[str, type[Keeper]] = {"systemd": Systemd, "supervisor": Supervisor}
 """By `Placement.supervision`."""
 
 
-def keeper(connection: Connection, plan: Plan, watch: Watch, say: Callable[[str], None]) -> Keeper:
-    """What keeps the services of that plan alive."""
-    return KEEPERS[plan.placement.supervision](connection, plan, watch, say)
+def keeper(connection: Connection, layout: Layout, watch: Watch, say: Callable[[str], None]) -> Keeper:
+    """What keeps the services of that layout alive."""
+    return KEEPERS[layout.placement.supervision](connection, layout, watch, say)

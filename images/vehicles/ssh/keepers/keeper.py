@@ -10,7 +10,7 @@ from images.bundle import Bundle
 from images.remote.ssh import Connection
 from images.remote.waiting import Watch
 from images.vehicles.ssh.layout.effects import Effect
-from images.vehicles.ssh.layout.plan import Plan
+from images.vehicles.ssh.layout.layout import Layout
 from images.vehicles.ssh.probe import Probe
 
 SLACK_S = 10
@@ -33,7 +33,7 @@ class Keeper(ABC):
     """Keeps the services of one bundle alive on one machine."""
 
     connection: Connection
-    plan: Plan
+    layout: Layout
     watch: Watch
     say: Callable[[str], None]
 

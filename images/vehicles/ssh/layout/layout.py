@@ -54,7 +54,7 @@ class PlannedEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Layout:
     """Everything of one bundle on one machine."""
 
     bundle: Bundle
@@ -74,8 +74,8 @@ class Plan:
         return next(s for s in self.bundle.services if s.name == name)
 
 
-def plan_for(placement: Placement, bundle: Bundle, repository: Path) -> Plan:
-    """The plan, with sources read from `repository`. Raises InvalidBundle, also where a file has changed since the
+def layout_for(placement: Placement, bundle: Bundle, repository: Path) -> Layout:
+    """The layout, with sources read from `repository`. Raises InvalidBundle, also where a file has changed since the
     bundle was rendered."""
 
     def contents(source: Source) -> bytes:
@@ -84,12 +84,12 @@ def plan_for(placement: Placement, bundle: Bundle, repository: Path) -> Plan:
     supervisor = None
     if placement.supervision == "supervisor":
         supervisor = repository_source("supervisor.txt", SUPERVISOR_REQUIREMENTS, root=repository)
-    return make_plan(bundle, placement, contents, supervisor)
+    return make_layout(bundle, placement, contents, supervisor)
 
 
-def make_plan(
+def make_layout(
     bundle: Bundle, placement: Placement, contents: Callable[[Source], bytes], supervisor: Source | None = None
-) -> Plan:
+) -> Layout:
     """Pure. `contents` gives the bytes of a Source; `supervisor` is the locked requirements of supervisord and must be
     there where the placement has no systemd. Raises InvalidBundle for whatever does not fit together."""
     if placement.supervision == "supervisor":
@@ -104,7 +104,7 @@ def make_plan(
         for e in bundle.environments
     )
     _resolve_checks(bundle, placement)
-    return Plan(bundle, placement, files, _manifest(bundle, files), environments)
+    return Layout(bundle, placement, files, _manifest(bundle, files), environments)
 
 
 def secret_files(bundle: Bundle, secrets: Mapping[str, str]) -> tuple[PlannedFile, ...]:
@@ -165,14 +165,14 @@ def _manifest_text(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
-def draft_manifest(plan: Plan, recorded: Mapping[str, Any]) -> PlannedFile:
-    """The manifest that holds while files are replaced: the plan's, and what the machine recorded before, so that an
+def draft_manifest(layout: Layout, recorded: Mapping[str, Any]) -> PlannedFile:
+    """The manifest that holds while files are replaced: the layout's, and what the machine recorded before, so that an
     install that is interrupted still knows what to remove."""
-    value = json.loads(plan.manifest.content)
+    value = json.loads(layout.manifest.content)
     value["files"] = {**recorded.get("files", {}), **value["files"]}
     for name in ("secrets", "services"):
         value[name] += [n for n in recorded.get(name, ()) if n not in value[name]]
-    return replace(plan.manifest, content=_manifest_text(value))
+    return replace(layout.manifest, content=_manifest_text(value))
 
 
 def _resolve_checks(bundle: Bundle, placement: Placement) -> None:
