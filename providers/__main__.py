@@ -12,10 +12,8 @@ from images.remote.errors import Cancelled, InstallError, Unreachable
 from images.remote.host import Placement
 from images.remote.tunnel import Tunnel
 from images.sources import REPOSITORY
+from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation
-from images.vehicles.ssh.health import inspect
-from images.vehicles.ssh.install import install
-from images.vehicles.ssh.remove import remove
 from providers import errors, registry
 from providers.base import Machine
 from providers.clouds.aws import session
@@ -45,7 +43,7 @@ def in_the_plugins_words() -> Iterator[None]:
 
 
 class SshInstaller:
-    """`images.vehicles.ssh.install` for the plugin."""
+    """`images.vehicles.ssh` for the plugin."""
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         with in_the_plugins_words():

@@ -11,7 +11,7 @@ from images.remote.errors import CommandFailed, HostKeyChanged, Unreachable
 from images.remote.host import Placement
 from images.remote.ssh import Connection
 from images.remote.waiting import Watch
-from images.vehicles.ssh.keeper import longest_stop_s
+from images.vehicles.ssh.keepers.keeper import longest_stop_s
 from images.vehicles.ssh.layout.rendering import supervisor_socket, unit_name
 from images.vehicles.ssh.scripts import require, run_script
 

@@ -32,7 +32,7 @@ from images.remote.ssh import Connection, fingerprint
 from images.remote.waiting import Watch
 from images.sources import repository_source
 from images.vehicles.ssh import checks
-from images.vehicles.ssh.layout.plan import PlannedFile
+from images.vehicles.ssh.layout.layout import PlannedFile
 from images.vehicles.ssh.remove import remove
 from images.vehicles.ssh.scripts import put_files, run_script
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle

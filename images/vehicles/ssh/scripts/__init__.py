@@ -12,7 +12,7 @@ from pathlib import Path
 from images.remote.errors import CommandFailed, DiskFull
 from images.remote.ssh import Connection, Result
 from images.remote.waiting import Watch
-from images.vehicles.ssh.layout.plan import PlannedFile
+from images.vehicles.ssh.layout.layout import PlannedFile
 
 FOLDER = Path(__file__).resolve().parent
 
