@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import providers.renting.rent
+import providers.renting.until
 from providers.base import Candidate, Owner
 from providers.errors import CloudError, NoCapacity, TerminateFailed, Unauthorized
 from providers.plugin.handler import InitFailed
@@ -42,7 +43,7 @@ def test_one_fault_and_one_good_run_leave_exactly_one_machine(emulated: Trial, f
         providers.renting.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
         try:
             known = [rent(request(emulated), lambda _: emulated.cloud, emulated.waiting()).id]
-        except providers.renting.rent.Kept as e:
+        except providers.renting.until.Kept as e:
             known = [e.machine.id]
         except CloudError as e:
             known, said = [], [*said, str(e)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
-from images.remote.errors import CheckFailed, DeadlineExceeded, InstallError
+from images.remote.errors import CheckFailed, DeadlineExceeded, RemoteError
 from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Progress, Watch
 from images.tokens import resolve, secret_path
@@ -95,7 +95,7 @@ class Checks:
         """The services whose logs may tell why it fails: those that it speaks to, and those that are down."""
         try:
             down = down_services(ask(self.connection, self.plan, (), Watch(LOOK_S)), self.plan)
-        except InstallError:  # the machine is in a bad way, which the log that is asked for next will say
+        except RemoteError:  # the machine is in a bad way, which the log that is asked for next will say
             down = {}
         return list(dict.fromkeys((*self.owners(check), *down)))
 

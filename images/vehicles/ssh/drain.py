@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import paramiko
 
-from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, InstallError, Unreachable
+from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, RemoteError, Unreachable
 from images.remote.host import Placement
 from images.remote.ssh import Connection
 from images.remote.waiting import Watch
@@ -44,7 +44,7 @@ def out_of_rotation(
             say(_first_line(channel, Watch(limit_s + SLACK_S, cancelled), node))
         except Cancelled:
             raise
-        except InstallError as e:
+        except RemoteError as e:
             say(f"changing {node} without the gateway's help: {e}")
         yield
 
@@ -71,7 +71,7 @@ def _give_back(channel: paramiko.Channel) -> None:
 
 def _open(gateway: Placement, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:
     """By the first key that the machine knows: in the middle of a rotation it may be either."""
-    refusal: InstallError = Unreachable("no key to try")
+    refusal: RemoteError = Unreachable("no key to try")
     for key in private_keys:
         try:
             return Connection.open(gateway, key, cancelled=cancelled)

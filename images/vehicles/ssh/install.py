@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.bundle import Bundle
-from images.remote.errors import DiskFull, InstallError
+from images.remote.errors import DiskFull, RemoteError
 from images.remote.host import Placement
 from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Progress, Watch
@@ -96,7 +96,7 @@ def install(
         with connect(placement, private_key, previous_private_key, watch, tell, connect_within_s) as connection:
             run = _Run(connection, plan, secret, watch, tell, mask)
             return run.all(began)
-    except InstallError as e:
+    except RemoteError as e:
         e.args = tuple(mask(a) if isinstance(a, str) else a for a in e.args)
         raise
 

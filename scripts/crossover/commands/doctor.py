@@ -19,8 +19,7 @@ from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.scenario.fleet import LadderFleet
 from providers import registry
-from providers.base import Candidate, Capability, Cloud, Offer
-from providers.preflight import Check, Grade, Plan
+from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
 from scripts.crossover.shell.clouds import Answer, ask

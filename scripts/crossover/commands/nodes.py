@@ -11,7 +11,7 @@ from urllib.parse import quote
 from providers import registry
 from providers.base import GATEWAY_ROLE
 from providers.errors import CloudError, NotFound
-from providers.plugin.node import VACANT
+from providers.plugin.machine import VACANT
 from scripts.crossover.commands.ssh import login
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.state import AsJson, Stack, StackError, nodes, outputs, reading

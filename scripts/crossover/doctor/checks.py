@@ -14,8 +14,7 @@ from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.verdict.reasons import age_of_price
 from cost_guard.verdict.verdict import Level
-from providers.base import Offer
-from providers.preflight import Check, Grade
+from providers.base import Check, Grade, Offer
 from scripts.crossover.shell.clouds import Answer
 
 LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"

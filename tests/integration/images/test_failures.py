@@ -28,7 +28,8 @@ from images.remote.errors import (
     MissingProgram,
     Unreachable,
 )
-from images.remote.ssh import Connection, fingerprint
+from images.remote.keys import fingerprint
+from images.remote.ssh import Connection
 from images.remote.waiting import Watch
 from images.sources import repository_source
 from images.vehicles.ssh import checks

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from images.bundle import Bundle
-from images.remote.errors import InstallError
+from images.remote.errors import RemoteError
 from images.remote.host import Placement
 from images.remote.ssh import Connection
 from images.remote.waiting import Watch
@@ -101,7 +101,7 @@ def test_units_are_started_reloaded_restarted_and_revived(node: Node) -> None:
 def test_a_unit_that_does_not_start_is_told_with_its_journal_and_without_its_secret(node: Node) -> None:
     bundle = tiny_bundle(one="refuse")
     checks = (replace(bundle.checks[0], deadline_s=5), *bundle.checks[1:])
-    with pytest.raises(InstallError) as caught:
+    with pytest.raises(RemoteError) as caught:
         node.install(replace(bundle, checks=checks))
     assert "refusing to start" in str(caught.value)
     assert SECRET not in str(caught.value)

@@ -10,13 +10,12 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import GATEWAY_ROLE, Candidate, Owner
+from providers.base import GATEWAY_ROLE, Candidate, Owner, placed, placement
 from providers.clouds.aws import session
 from providers.clouds.aws.config import AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
-from providers.placement import placed, placement
 from providers.renting.cloudinit import user_data
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name

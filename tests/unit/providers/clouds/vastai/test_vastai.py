@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import providers.renting.rent
+import providers.renting.until
 from providers.base import Candidate, Machine, MachineState, NodeSpec, Owner
 from providers.clouds.vastai import instances, market
 from providers.clouds.vastai.client import FailedContract, VastaiClient, classify
@@ -31,7 +32,8 @@ from providers.errors import (
 from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name, mark
-from providers.renting.rent import Kept, Request, rent
+from providers.renting.rent import Request, rent
+from providers.renting.until import Kept
 from providers.transport.transport import Answer
 from tests.clouds.server import Fault, Nowhere, Refusal
 from tests.clouds.vastai import ENTRYPOINT, VastaiEmulator
@@ -421,7 +423,7 @@ def with_host_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Renting gives the cloud a one-use host key, whatever the state of providers.renting.rent."""
     launch = world.cloud.launch
     monkeypatch.setattr(world.cloud, "launch", lambda spec: launch(replace(spec, host_key=spec.host_key or HOST)))
-    monkeypatch.setattr(providers.renting.rent, "first_contact", lambda machine, key: machine)
+    monkeypatch.setattr(providers.renting.until, "first_contact", lambda machine, key: machine)
 
 
 @pytest.mark.usefixtures("with_host_key")
