@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import providers.renting.rent
 import providers.renting.until
-from images.remote.errors import Cancelled, DeadlineExceeded, Unreachable
+from images.remote.errors import Cancelled, DeadlineExceeded, RemoteError, Unreachable
 from providers.base import Candidate, Machine, MachineState, NodeSpec
 from providers.errors import (
     Ambiguous,
@@ -261,7 +261,7 @@ def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_mach
             known = rent(request(), lambda _: cloud, clock.waiting(cancelled=stop.is_set)).id
         except Kept as e:
             known = e.machine.id
-        except CloudError:
+        except RemoteError:
             pass
         # What the state knows of is what the cloud bills, after every single run.
         assert list(cloud.machines) == ([known] if known else [])

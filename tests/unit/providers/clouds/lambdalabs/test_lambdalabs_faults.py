@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from images.remote.errors import RemoteError
 from providers.base import Candidate, MachineState
 from providers.clouds.lambdalabs.client import API, ERRORS, LAUNCH, classify
 from providers.clouds.lambdalabs.cloud import LambdaCloud
@@ -327,7 +328,7 @@ def test_the_api_key_is_in_no_message_and_no_representation(lab: Stage) -> None:
         for ask in (lab.launch, lab.cloud.list, lab.cloud.offers, lambda: lab.cloud.get(machine.id)):
             try:
                 ask()
-            except CloudError as e:
+            except RemoteError as e:
                 messages += [str(e), repr(e), str(e.__cause__)]
         lab.emulator.faults.clear()
     assert len(messages) > 20
@@ -372,6 +373,6 @@ def test_rent_finds_a_machine_whose_launch_was_lost(lab: Stage) -> None:
     lab.emulator.inject(Fault.CREATED_BUT_RESET)
     sections = {"lambda": NETWORKS}
     rung = request(candidates=(candidate,), ssh_public_key=PUBLIC_KEY, deadline_s=5, settings=sections)
-    with pytest.raises(CloudError, match="confirmed gone"):
+    with pytest.raises(RemoteError, match="confirmed gone"):
         rent(rung, lambda _: lab.cloud, lab.clock.waiting())
     assert (lab.emulator.launches, lab.emulator.machines) == (1, [])

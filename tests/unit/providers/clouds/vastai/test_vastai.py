@@ -11,6 +11,7 @@ import pytest
 
 import providers.renting.rent
 import providers.renting.until
+from images.remote.errors import RemoteError
 from providers.base import Candidate, Machine, MachineState, NodeSpec, Owner
 from providers.clouds.vastai import instances, market
 from providers.clouds.vastai.client import FailedContract, VastaiClient, classify
@@ -442,7 +443,7 @@ def test_an_outbid_host_is_destroyed_before_first_contact_and_at_once(world: Wor
 @pytest.mark.usefixtures("with_host_key")
 def test_a_never_ready_host_is_destroyed(world: World) -> None:
     world.vendor.inject(Fault.STUCK)
-    with pytest.raises(CloudError, match=r"was not reached in 300 s.*confirmed gone"):
+    with pytest.raises(RemoteError, match=r"was not reached in 300 s.*confirmed gone"):
         rent(renting(world), lambda _: world.cloud, world.clock.waiting())
     assert world.vendor.machines == []
 
