@@ -16,12 +16,13 @@ from images.vehicles.ssh.drain import out_of_rotation
 from images.vehicles.ssh.health import inspect
 from images.vehicles.ssh.install import install
 from images.vehicles.ssh.remove import remove
-from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placement
+from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placement
 from providers.errors import CloudError, Incomplete, NotFound
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import is_vacant, look, machine_of
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE
 
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""

@@ -10,12 +10,13 @@ from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from cost_guard import wording
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
+from cost_guard.catalogue.clouds import CloudFacts, cloud_facts, load_clouds
+from cost_guard.units import HOURS_PER_MONTH
 from strict.numbers import Number, Whole, refuse, shown
 from strict.toml import CatalogueError, Row, read, read_rows, wrong
 
@@ -41,6 +42,8 @@ Dollars = Annotated[str, BeforeValidator(_dollars)]
 
 class Price(Row):
     """What one node costs: exactly one of a month as quoted, or an hour that counts × 730. Keyed `cloud/sku`."""
+
+    FILE: ClassVar = PRICES
 
     kind: Literal["quoted", "list", "live-seen", "contract"]
     terms: Literal["on-demand", "reserved", "spot"] = "on-demand"
@@ -151,6 +154,8 @@ class Throughput(Row):
 class ManagedModel(Row):
     """What a managed API bills for a model, keyed by the model's name in LiteLLM's table."""
 
+    FILE: ClassVar = MANAGED
+
     currency: Dollars = "USD"
     input_usd_per_million: UsdPerMillion
     cached_input_usd_per_million: (
@@ -188,6 +193,12 @@ class Catalogue:
     managed: Mapping[str, ManagedModel] = field(default_factory=dict)
     benchmarks: Mapping[str, Throughput] = field(default_factory=dict)
     """By model and shape; informative, see docs/reference/prices.md."""
+    clouds: Mapping[str, CloudFacts] = field(default_factory=load_clouds)
+    """What the gate must know of each cloud."""
+
+    def cloud(self, name: str) -> CloudFacts:
+        """The facts of a cloud, whether the table has it or not."""
+        return cloud_facts(name, self.clouds)
 
     def describe_price(self, key: str) -> str:
         """A row's price in words; a quotation together with the live price it is compared with and the distance."""

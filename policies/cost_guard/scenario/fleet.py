@@ -34,12 +34,6 @@ class Candidate(Section):
     max_usd_per_hour: UsdAboveZero | None = None
     stands_for: Name | None = None
 
-    @model_validator(mode="after")
-    def _only_local_stands_for_another(self) -> Candidate:
-        if self.stands_for is not None and self.cloud != "local":
-            raise refuse(f"standsFor is only for the cloud local, got cloud {shown(self.cloud)}; remove it")
-        return self
-
     @property
     def catalogue_key(self) -> str:
         """Whose price and throughput count: `cloud/sku`, or what a local candidate stands for."""
@@ -68,6 +62,16 @@ class _Fleet(Section):
     @abstractmethod
     def catalogue_keys(self) -> list[list[str]]:
         """Node → whose price and throughput may count for it; none where both are given."""
+
+    @property
+    def ladders(self) -> dict[str, tuple[Candidate, ...]]:
+        """Node key → its candidates; empty for a fleet that names none."""
+        return {}
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every rung of every node."""
+        return tuple(candidate for ladder in self.ladders.values() for candidate in ladder)
 
     @model_validator(mode="before")
     @classmethod
@@ -143,9 +147,8 @@ class LadderFleet(_Fleet):
         return [[rung.catalogue_key for rung in node.candidates] for node in self.nodes.values()]
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Every rung of every node."""
-        return tuple(candidate for node in self.nodes.values() for candidate in node.candidates)
+    def ladders(self) -> dict[str, tuple[Candidate, ...]]:
+        return {key: node.candidates for key, node in self.nodes.items()}
 
 
 FORMS = {

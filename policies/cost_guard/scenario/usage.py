@@ -20,11 +20,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cost_guard import wording
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
-from cost_guard.errors import ScenarioError, parse
-from cost_guard.scenario.scenario import PeakToMean, Sigma, TokensPerMonth, plain
+from cost_guard.scenario.scenario import PeakToMean, Scenario, ScenarioError, Sigma, TokensPerMonth, plain
+from cost_guard.units import HOURS_PER_MONTH
 from strict.fields import Day, Name, Section, Share
 from strict.numbers import NORMAL_P90, Number, Whole, refuse
+from strict.problems import parse
 
 WINDOW_DAYS = 30
 MINIMUM_DAYS = 14
@@ -124,7 +124,17 @@ class Usage(Section):
 
 def parse_usage(data: object, prefix: str = "crossover:usage.") -> Usage:
     """The usage of plain data. `prefix` is what its keys are called by. Raises ScenarioError."""
-    return parse(Usage, data, prefix)
+    return parse(Usage, data, prefix, ScenarioError)
+
+
+def with_usage(scenario: Scenario, usage: Usage) -> Scenario:
+    """The same scenario with the numbers of a usage file; `uncertainty.volume` too, unless it was given."""
+    names = ("tokens_per_month", "kind", "input_share", "cached_share", "peak_to_mean")
+    numbers = {name: getattr(usage, name) for name in names}
+    changed: dict[str, Any] = {"workload": scenario.workload.model_copy(update={**numbers, "usage": None})}
+    if "volume" not in scenario.uncertainty.model_fields_set:
+        changed["uncertainty"] = scenario.uncertainty.model_copy(update={"volume": usage.volume_sigma})
+    return scenario.model_copy(update=changed)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`crossover bench`: measures what a node serves, and offers the row for throughput.toml."""
+"""Loads one node with requests of one shape and counts tokens per second. Exits 1 where that makes no row."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import THROUGHPUT, CatalogueError, Throughput, load_catalogue
+from images.engines.vllm import ENGINE
 from scripts.crossover.bench.load import BenchError, Load, Measured, measure
 from scripts.crossover.prices import files
-from scripts.crossover.prices.options import DATA, Folder
 from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.options import DATA, AsJson, Folder
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, table
-from scripts.crossover.stack.state import AsJson
 
 MAX_FAILED_SHARE = 0.01
 LENGTH_SLACK = 0.02
 """By how much the server's own count of tokens may miss the shape."""
-KEY_VARIABLE = "VLLM_API_KEY"
+KEY_VARIABLE = ENGINE.key_variable
 
 
 def command(
@@ -45,7 +45,6 @@ def command(
     today: Today = None,
     as_json: AsJson = False,
 ) -> None:
-    """Loads one node with requests of one shape and counts tokens per second. Exits 1 where that makes no row."""
     reading, writing = _shape(shape)
     load = Load(model, reading, writing, concurrency, warm_up, duration)
     try:

@@ -1,4 +1,5 @@
-"""The command: reads, judges, runs the preview, writes the four files, and exits as the verdict says."""
+"""The gate on a pull request: preview with the pack, comment and reports. Exits 0 pass or warn, 2 block, 3 cannot
+evaluate, 1 where the program or the engine failed."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ import typer
 from rich.text import Text
 
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
-from cost_guard.scenario.waivers import WaiverError, load_waivers
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from scripts.crossover.review import report, rules
 from scripts.crossover.review.engine import preview, secret_values
 from scripts.crossover.review.flip import flips
@@ -23,10 +25,11 @@ from scripts.crossover.review.formats import comment, junit, sarif
 from scripts.crossover.review.review import Review
 from scripts.crossover.review.scrub import Scrubber, from_environment
 from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.options import AsJson, Strict
 from scripts.crossover.shell.output import console, emit_json, styled
-from scripts.crossover.stack.approval import standing
+from scripts.crossover.stack.approval import approved_at
 from scripts.crossover.stack.config import SourceError, Tree, changed_files, config_path
-from scripts.crossover.stack.state import REPOSITORY, AsJson, Stack, project
+from scripts.crossover.stack.engine import REPOSITORY, Stack, project
 from scripts.crossover.stack.verdict import Gate, Side, evaluate_side
 
 STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
@@ -54,10 +57,8 @@ def command(
     ] = None,
     today: Today = None,
     as_json: AsJson = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+    strict: Strict = False,
 ) -> None:
-    """The gate on a pull request: preview with the pack, comment and reports. Exits 0 pass or warn, 2 block, 3 cannot
-    evaluate, 1 where the program or the engine failed."""
     if not STACK.fullmatch(stack):
         raise typer.BadParameter(f"{stack!r} is no name of a stack", param_hint="--stack")
     now = day(today)
@@ -88,15 +89,15 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
     except CatalogueError as error:
         unpriced = (str(error),)
     try:
-        gate = replace(gate, waivers=load_waivers(REPOSITORY))
+        gate = replace(gate, waivers=load_waivers(REPOSITORY, codes()))
     except WaiverError as error:
         broken = tuple(error.lines)
     # A fork is compared with what stands here, as it is judged by the waivers here.
-    approved = standing(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
+    approved = approved_at(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
     head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
-        head = replace(head, verdict=None, deployment=None, errors=(*head.errors, *unpriced, *broken))
+        head = replace(head, verdict=None, proposal=None, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
         before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
@@ -110,10 +111,10 @@ def _review(stack: str, base: str | None, untrusted: str | None, today: date) ->
         today=gate.today,
         head=head,
         base=before,
-        standing=approved,
+        approved=approved,
         untrusted=untrusted is not None,
         waivers=gate.waivers,
-        flips=flips(head.deployment.scenario, gate.vary(head.deployment)) if head.deployment else (),
+        flips=flips(head.proposal.scenario, gate.vary(head.proposal)) if head.proposal else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
         removed=removed,
     )

@@ -1,4 +1,5 @@
-"""`crossover reconcile`: brings addresses and ports that a cloud has changed to the gateway. Made for cron."""
+"""Refreshes the stack, then changes the gateway alone, if it must. Rents and ends nothing. Two runs never overlap:
+the second says so and exits 0."""
 
 from __future__ import annotations
 
@@ -11,16 +12,17 @@ from typing import Any
 
 import typer
 
-from scripts.crossover.stack.state import INSTALL, STATE, Stack, StackError, pulumi, resources
+from scripts.crossover.stack.engine import STATE, Stack, StackError, pulumi
+from scripts.crossover.stack.state import resources
+from strict import names
+from strict.names import INSTALL
 
-GATEWAY = "crossover:index:Gateway$"
+GATEWAY = f"{names.GATEWAY}$"
 """In the URN of all that the gateway's component has (URNs name the types of the parents)."""
 UNATTENDED = ("--yes", "--skip-preview", "--non-interactive", "--color=never")
 
 
 def command(stack: Stack) -> None:
-    """Refreshes the stack, then changes the gateway alone, if it must. Rents and ends nothing. Two runs never overlap:
-    the second says so and exits 0."""
     with _alone(stack) as alone:
         if not alone:
             print(f"{stack}: another reconcile is at work; this one leaves it to that")

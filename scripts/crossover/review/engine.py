@@ -14,12 +14,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pulumi_policy import EnforcementLevel, StackValidationPolicy
-
-from cost_guard.pack import policies
+from cost_guard.pack import registry
+from cost_guard.pack.rule import StackRule
 from scripts.crossover.review.events import Mandatory, Run, read
 from scripts.crossover.review.scrub import Scrubber
-from scripts.crossover.stack.state import REPOSITORY, StackError, pulumi
+from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
 from strict.places import Place
 
 DEADLINE_S = 1800.0
@@ -70,9 +69,8 @@ def _level(entry: Any) -> str:
 
 def mandatory_rules() -> Mandatory:
     """The rules of the pack that may not be switched off."""
-    held = [policy for policy in policies() if policy.enforcement_level is not EnforcementLevel.ADVISORY]
-    stack = frozenset(policy.name for policy in held if isinstance(policy, StackValidationPolicy))
-    return Mandatory(resource=frozenset(policy.name for policy in held) - stack, stack=stack)
+    stack = frozenset(rule.code for rule in registry.rules() if isinstance(rule, StackRule))
+    return Mandatory(resource=frozenset(registry.codes().mandatory) - stack, stack=stack)
 
 
 def secret_values(stack: str, places: Iterable[Place]) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cost_guard.pack.fleet import FLEET_TYPE
 from cost_guard.verdict.verdict import REFUSAL
+from strict.names import FLEET
 
 PACK = "cost-guard"
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
@@ -175,7 +175,7 @@ def _weakened(
 ) -> tuple[tuple[str, str], ...]:
     """A rule in force is told as passed or failed of each resource, and of the Fleet above all."""
     summaries = [e for e in _of(events, "policyAnalyzeSummaryEvent") if e.get("policyPackName") == PACK]
-    of_fleet = [e for e in summaries if f"{FLEET_TYPE}::" in e.get("resourceUrn", "")]
+    of_fleet = [e for e in summaries if f"{FLEET}::" in e.get("resourceUrn", "")]
     asked = _asked(of_fleet or summaries)
     wanted: set[str] = set()
     if summaries or succeeded:  # a program that failed at once was never shown to the pack

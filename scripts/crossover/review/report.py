@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from cost_guard.verdict.verdict import to_json_number
+from cost_guard.wording import to_json_number
 from scripts.crossover.review.comparison import self_hosted_usd_per_million
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.verdict import Side

@@ -13,14 +13,14 @@ from pathlib import PurePosixPath
 
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
-from cost_guard.codes import ADVISORY, WAIVERS
-from cost_guard.pack import rules
-from cost_guard.pack.rule import NODES
+from cost_guard.codes import ADVISORY, CANNOT_EVALUATE, WAIVERS, Level
+from cost_guard.pack import registry
 from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
-from cost_guard.verdict.verdict import CANNOT_EVALUATE, RULES, Level, Reason, Verdict
+from cost_guard.verdict.rules import RULES
+from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.events import PACK, Run, Violation
 from scripts.crossover.review.flip import Flip
-from scripts.crossover.stack.approval import Standing
+from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
 
@@ -29,6 +29,8 @@ WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
 PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
 """How an error names its file, relative, and the line."""
 DATA = "policies/cost_guard/catalogue/data"
+NODES: Place = ("fleet", "nodes")
+"""Where a violation points whose rule is not known."""
 """Where the catalogue's files are, which are called by their names."""
 IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
@@ -93,7 +95,7 @@ class Review:
     today: date
     head: Side
     base: Side | None = None
-    standing: Standing | None = None
+    approved: Approved | None = None
     """The baseline before the pull request; None where there is nothing that it could be compared with."""
     run: Run | None = None
     untrusted: bool = False
@@ -139,8 +141,8 @@ class Review:
         found = [Finding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
         own = self.head.own_baseline
-        if own is not None and self.standing is not None and self.standing.raised_by(own):
-            found.append(Finding(OWN_BASELINE, "WARN", self.standing.raised_words(own), self._line(("baseline",))))
+        if own is not None and self.approved is not None and self.approved.raised_by(own):
+            found.append(Finding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",))))
         if self.run is not None:
             found += [
                 Finding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
@@ -209,7 +211,7 @@ class Review:
 
 def _place(rule: str, violation: Violation) -> Place:
     """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
-    return (*next((known.key for known in rules() if known.name == rule), NODES), violation.name)
+    return (*next((known.key for known in registry.rules() if known.code == rule), NODES), violation.name)
 
 
 def waiver_words(waiver: Waiver) -> str:

@@ -24,7 +24,8 @@ from providers.errors import InvalidRequest, NotFound
 from providers.plugin.install import InstallHandler
 from providers.renting.naming import mark
 from scripts.crossover.__main__ import app
-from scripts.crossover.commands import doctor, orphans
+from scripts.crossover.doctor import looks as doctor
+from scripts.crossover.stack import orphans
 from scripts.crossover.stack.state import Known
 from tests.support.moto import Moto, running
 

@@ -8,22 +8,21 @@ from datetime import date
 from decimal import Decimal
 
 from cost_guard import wording
-from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
-from scripts.crossover.review.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Row, Words, rows
+from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
+from scripts.crossover.review.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Figure, Words, rows
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.formats.headline import headline, lead
 from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Outcome, Review
 from scripts.crossover.stack import approval
-from scripts.crossover.stack.state import INSTANCE, NODE
+from strict import names
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
-STACK_TYPE = "pulumi:pulumi:Stack"
 """Created once, with the first `up`."""
 ENDS = ("delete", "replace")
-MACHINES = (NODE, INSTANCE)
+MACHINES = (names.NODE, names.AWS_INSTANCE)
 """What may not be had again: a reviewer is told of one that goes without opening anything."""
 ODDS = (
     "Why not the break-even above? It counts the inputs as they are given. `probability` varies them at random and "
@@ -50,7 +49,7 @@ UNTRUSTED = (
 
 
 @dataclass(frozen=True)
-class Section:
+class Part:
     """A part of the comment. Those with the highest `rank` are cut first, from their ends."""
 
     rank: int
@@ -63,7 +62,7 @@ def render(review: Review) -> str:
     return fit([section for section in _sections(review) if section.text], MOST_CHARACTERS)
 
 
-def fit(sections: list[Section], limit: int) -> str:
+def fit(sections: list[Part], limit: int) -> str:
     """Joins the sections, cutting the least important ones at a line's end, and says what was cut."""
     texts = [section.text for section in sections]
     for index in sorted(range(len(sections)), key=lambda i: sections[i].rank, reverse=True):
@@ -82,25 +81,25 @@ def _joined(texts: list[str]) -> str:
     return "\n\n".join(texts) + "\n"
 
 
-def _sections(review: Review) -> Iterator[Section]:
-    yield Section(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
+def _sections(review: Review) -> Iterator[Part]:
+    yield Part(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
     if review.untrusted:
-        yield Section(0, "the notice", UNTRUSTED)
-    yield Section(1, "what judges it", _judges(review))
-    yield Section(1, "what went wrong", "\n\n".join(_errors(review)))
-    yield Section(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
-    yield Section(4, "waivers", _waivers(review))
+        yield Part(0, "the notice", UNTRUSTED)
+    yield Part(1, "what judges it", _judges(review))
+    yield Part(1, "what went wrong", "\n\n".join(_errors(review)))
+    yield Part(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
+    yield Part(4, "waivers", _waivers(review))
     if _unchanged(review):
-        yield Section(3, "the figures", markdown.details("The figures, all as before", _figures(review)))
+        yield Part(3, "the figures", markdown.details("The figures, all as before", _figures(review)))
     else:
-        yield Section(2, "the comparison", _table(review))
-        yield Section(3, "the chart", _chart(review))
-        yield Section(3, "what would turn the verdict", _flips(review))
-    yield Section(4, "the warnings", _warnings(review))
-    yield Section(5, "the resource changes", _changes(review))
-    yield Section(6, "the inputs", _inputs(review))
-    yield Section(3, "how to read it", _reading(review))
-    yield Section(1, "the end", _end(review))
+        yield Part(2, "the comparison", _table(review))
+        yield Part(3, "the chart", _chart(review))
+        yield Part(3, "what would turn the verdict", _flips(review))
+    yield Part(4, "the warnings", _warnings(review))
+    yield Part(5, "the resource changes", _changes(review))
+    yield Part(6, "the inputs", _inputs(review))
+    yield Part(3, "how to read it", _reading(review))
+    yield Part(1, "the end", _end(review))
 
 
 def _end(review: Review) -> str:
@@ -123,7 +122,7 @@ def _new_baseline(review: Review) -> str:
     """Where the pull request itself changes what counts as approved."""
     if raised := [finding.message for finding in review.findings if finding.rule == OWN_BASELINE]:
         return f"**It does not approve itself:** {markdown.text(raised[0])}"
-    own, counted, before = review.head.own_baseline, review.head.baseline, review.standing
+    own, counted, before = review.head.own_baseline, review.head.baseline, review.approved
     if own is None or counted is None or before is None or own == before.baseline:
         return ""
     since = f", for a fleet that runs since {counted.date}" if counted.date != own.date else ""
@@ -165,7 +164,7 @@ def _table(review: Review) -> str:
     return markdown.table(header, [_cells(row) for row in found], numbers=True)
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
+def _cells(row: Figure) -> tuple[str, str, str, str]:
     name = f"**{row.name}**" if row.name in (SELF_HOSTED, VOLUME, BREAK_EVEN) else row.name
     return name, markdown.text(row.previous), markdown.text(row.new), markdown.text(row.difference)
 
@@ -275,7 +274,7 @@ def _changes(review: Review) -> str:
     if review.run.failures:
         summary += ", as far as the preview came"
     gone = [markdown.code(change.name) for change in changes if change.type in MACHINES and change.op in ENDS]
-    if any(change.type == STACK_TYPE and change.op == "create" for change in changes):
+    if any(change.type == names.STACK and change.op == "create" for change in changes):
         summary += " (nothing of this stack is up yet where the preview looked)"
     warning = f"**Machines that end:** {', '.join(gone)}\n\n" if gone else ""
     return warning + markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scripts.crossover.review.review import Finding, Review
-from scripts.crossover.review.rules import Known
+from scripts.crossover.review.rules import RuleText
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {"BLOCK": "error", "ERROR": "error", "WARN": "warning", "WAIVED": "error"}
@@ -18,7 +18,7 @@ MOST_RESULTS = 5000
 MOST_MESSAGE = 4000
 
 
-def document(review: Review, rules: Mapping[str, Known]) -> dict[str, Any]:
+def document(review: Review, rules: Mapping[str, RuleText]) -> dict[str, Any]:
     """Plain data. `rules` has every rule's id, what it demands and what to do."""
     ids = list(dict.fromkeys([*rules, *(finding.rule for finding in review.findings)]))
     return {
@@ -38,7 +38,7 @@ def document(review: Review, rules: Mapping[str, Known]) -> dict[str, Any]:
     }
 
 
-def _rule(name: str, known: Known | None) -> dict[str, Any]:
+def _rule(name: str, known: RuleText | None) -> dict[str, Any]:
     """GitHub's documentation requires all three texts. A rule of another pack is known by its name alone."""
     demand, remedy = (known.demand, known.remedy) if known else (name, name)
     texts = {"shortDescription": demand, "fullDescription": demand, "help": remedy}

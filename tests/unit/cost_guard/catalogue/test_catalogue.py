@@ -172,7 +172,7 @@ def written(folder: Path, prices: str | None = GOOD, throughput: str = SERVED, m
     [
         (None, "No such file"),
         ("[", "prices.toml:1: not TOML: "),
-        (GOOD.replace("usdPerHour", "usdPerHuor"), "prices.toml:2: a/b.usdPerHuor: unknown key; did you mean"),
+        (GOOD.replace("usdPerHour", "usdPerHuor"), "prices.toml:2: a/b.usdPerHuor: unknown key (did you mean"),
         (GOOD.replace("= 1\n", "= -1\n"), "prices.toml:2: a/b.usdPerHour: must be more than 0"),
         (GOOD.replace("= 1\n", "= nan\n"), "prices.toml:2: a/b.usdPerHour: must be a finite number"),
         (GOOD.replace("= 1\n", "= -inf\n"), "prices.toml:2: a/b.usdPerHour: must be a finite number"),

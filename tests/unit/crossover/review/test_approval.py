@@ -12,14 +12,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cost_guard.pack.registry import codes
 from cost_guard.scenario.scenario import Baseline
-from cost_guard.scenario.waivers import parse_waivers
+from cost_guard.scenario.waiver_file import parse_waivers
 from scripts.crossover.review import report, rules
 from scripts.crossover.review.events import PACK, Run, Violation
 from scripts.crossover.review.formats import junit, sarif
 from scripts.crossover.review.formats.comment import render
 from scripts.crossover.review.review import OWN_BASELINE, Outcome, Review
-from scripts.crossover.stack.approval import Standing
+from scripts.crossover.stack.approval import Approved
 from tests.unit.crossover.review.conftest import Project, config
 
 Reviewed = Callable[..., Review]
@@ -46,7 +47,7 @@ def waived() -> Any:
         }
         for policy in ("break-even", "probability")
     ]  # fmt: skip
-    return parse_waivers(yaml.safe_dump(entries))
+    return parse_waivers(yaml.safe_dump(entries), codes())
 
 
 def raised(review: Review) -> list[str]:
@@ -66,8 +67,8 @@ def test_growth_below_break_even_is_not_approved_by_the_change_that_brings_it(
 def test_a_new_stack_has_no_baseline_there(project: Project) -> None:
     project.commit()
     project.write(config(4, baseline=FOUR))
-    before = project.standing("HEAD")
-    assert before == Standing("HEAD", None)
+    before = project.approved("HEAD")
+    assert before == Approved("HEAD", None)
     assert project.side(before=before).verdict.blocked  # type: ignore[union-attr]
 
 
@@ -171,7 +172,7 @@ baselines = st.builds(
 
 @given(own=st.none() | baselines, before=st.none() | baselines)
 def test_what_counts_never_allows_more_than_either(own: Baseline | None, before: Baseline | None) -> None:
-    counted = Standing("main", before).counted(own)
+    counted = Approved("main", before).counted(own)
     if own is None or before is None:
         assert counted is None
         return

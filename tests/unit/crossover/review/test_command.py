@@ -17,7 +17,7 @@ from scripts.crossover.__main__ import app
 from scripts.crossover.commands import preview as command
 from scripts.crossover.review.events import Run
 from scripts.crossover.stack.config import config_path
-from scripts.crossover.stack.state import REPOSITORY
+from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import TODAY, Project, config
 
 FILES = {"comment.md", "report.json", "junit.xml", "sarif.json"}

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.scenario.waivers import Waivers, parse_waivers
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import parse_waivers
+from cost_guard.scenario.waivers import Waivers
 from scripts.crossover.review.events import Change, Run, Violation
 from scripts.crossover.review.formats import markdown
-from scripts.crossover.review.formats.comment import MOST_CHARACTERS, ODDS, TERMS, Section, fit, render
+from scripts.crossover.review.formats.comment import MOST_CHARACTERS, ODDS, TERMS, Part, fit, render
 from scripts.crossover.review.formats.headline import headline, lead
 from scripts.crossover.review.review import Outcome, Review
-from scripts.crossover.stack.state import REPOSITORY
+from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import QUOTED, config
 
 Reviewed = Callable[..., Review]
@@ -309,7 +311,7 @@ def waiver(policy: str = "break-even", stack: str = "prod", expires: str = "2026
 
 
 def waivers(*entries: dict[str, Any]) -> Waivers:
-    return parse_waivers(yaml.safe_dump(list(entries)))
+    return parse_waivers(yaml.safe_dump(list(entries)), codes())
 
 
 def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None:
@@ -428,6 +430,6 @@ def test_a_comment_is_cut_at_githubs_size_from_its_end(reviewed: Reviewed) -> No
 
 def test_even_one_endless_failure_is_cut() -> None:
     """Nothing makes a comment that GitHub refuses."""
-    sections = [Section(0, "the verdict", "<!-- m -->\n## x"), Section(1, "what went wrong", "line\n" * 50_000)]
+    sections = [Part(0, "the verdict", "<!-- m -->\n## x"), Part(1, "what went wrong", "line\n" * 50_000)]
     assert len(fit(sections, MOST_CHARACTERS)) <= MOST_CHARACTERS
-    assert len(fit([Section(0, "the verdict", "x" * 100_000)], MOST_CHARACTERS)) <= MOST_CHARACTERS
+    assert len(fit([Part(0, "the verdict", "x" * 100_000)], MOST_CHARACTERS)) <= MOST_CHARACTERS

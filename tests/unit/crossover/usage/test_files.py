@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -102,8 +103,12 @@ def test_a_folder_is_a_wrong_call(imported: Imported, tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(imported: Imported, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    as_ever = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "e.csv":
+            raise PermissionError(13, "Permission denied")
+        return as_ever(path, *arguments, **options)
 
     monkeypatch.setattr("scripts.crossover.usage.stream.Path.open", refuse)
     Path("e.csv").touch()
