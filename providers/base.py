@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from strict.names import GATEWAY_PORT, SERVING_PORT, SSH_PORT
-
-if TYPE_CHECKING:  # cryptography takes 50 ms, and every preview reads this file
-    from providers.renting.hostkeys import HostKey
 
 GATEWAY_SUFFIX = "-gateway"
 """Follows a serving machine's root where that machine carries a gateway too."""
@@ -94,6 +91,15 @@ class Owner:
     def fleet(self) -> tuple[str, str, str]:
         """What siblings share."""
         return (self.project, self.stack, self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """An Ed25519 pair in OpenSSH's formats."""
+
+    private: str
+    public: str
+    """"ssh-ed25519 AAAA…", no comment."""
 
 
 @dataclass(frozen=True, slots=True)

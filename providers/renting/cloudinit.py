@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from providers.renting.hostkeys import HostKey
+from providers.base import HostKey
 
 
 def user_data(host_key: HostKey) -> str:
