@@ -20,9 +20,8 @@ from providers.errors import (
 )
 from providers.plugin.contact import FirstContactHandler
 from providers.plugin.values import Plain
-from providers.renting.cloudinit import user_data
 from providers.renting.contact import NotSettled, first_contact, identified
-from providers.renting.container import ENTRY, environment
+from providers.renting.firstboot import ENTRY, environment, user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot
 from tests.support.eventually import eventually

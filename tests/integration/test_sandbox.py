@@ -28,8 +28,8 @@ from images.remote.waiting import Watch
 from images.roles.inference.bundle import inference_bundle
 from images.sources import REPOSITORY
 from images.vehicles.ssh.install import install
-from providers.renting import container
-from providers.renting.cloudinit import user_data
+from providers.renting import firstboot
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot, Booted
 from tests.integration.images.test_inference import certificate, pem
@@ -83,8 +83,8 @@ def key(tmp_path: Path) -> tuple[str, str]:
 
 def boot_container(host: Sandboxes, name: str, key: tuple[str, str], *ports: int) -> Booted:
     """As RunPod and Vast.ai are asked to."""
-    environment = container.environment(key[1], one_use(key[0], name).private)
-    return host.boot(Boot(name, command=("sh", "-c", container.ENTRY), environment=environment, ports=(22, *ports)))
+    environment = firstboot.environment(key[1], one_use(key[0], name).private)
+    return host.boot(Boot(name, command=("sh", "-c", firstboot.ENTRY), environment=environment, ports=(22, *ports)))
 
 
 def boot_vm(host: Sandboxes, name: str, key: tuple[str, str], *ports: int) -> Booted:

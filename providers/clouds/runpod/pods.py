@@ -15,7 +15,7 @@ from typing import Any
 from providers.base import Machine, MachineState, NodeSpec
 from providers.clouds.runpod.config import Settings, Sku
 from providers.errors import InvalidRequest
-from providers.renting.container import ENTRY, environment
+from providers.renting.firstboot import ENTRY, environment
 from providers.renting.naming import mark, owner_of
 
 OWNER = "CROSSOVER_OWNER"

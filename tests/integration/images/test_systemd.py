@@ -19,7 +19,7 @@ from images.remote.waiting import Watch
 from images.vehicles.ssh.health import Health, inspect
 from images.vehicles.ssh.install import InstallReport, install
 from images.vehicles.ssh.remove import remove
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot
 from tests.integration.images.conftest import SECRET, echo, tiny_bundle

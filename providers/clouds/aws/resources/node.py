@@ -16,7 +16,7 @@ from providers.clouds.aws.config import AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name
 from providers.resources import FirstContact

@@ -35,7 +35,7 @@ from providers.errors import (
     Unavailable,
 )
 from providers.renting import hostkeys
-from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.transport.transport import Answer
 from tests.clouds.runpod import GPU, RunpodEmulator
 from tests.clouds.runpod_graphql import operation

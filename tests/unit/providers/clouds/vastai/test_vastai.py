@@ -30,7 +30,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name, mark
 from providers.renting.rent import Request, rent
