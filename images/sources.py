@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from images.bundle import Bundle, PythonEnvironment, Source
+from images.remote.errors import InvalidBundle
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHIPPED = ("images", "requirements")
@@ -36,6 +37,19 @@ def repository_sources(
         repository_source(f"{folder_on_machine}/{name.as_posix()}", f"{folder}/{name.as_posix()}", root=root)
         for name in found
     )
+
+
+def read_source(source: Source, repository: Path) -> bytes:
+    """The bytes that `source` stands for. Raises InvalidBundle if they are not those it was rendered with."""
+    try:
+        content = (repository / source.source).read_bytes()
+    except OSError as e:
+        raise InvalidBundle(f"{source.source} cannot be read from the repository: {e.strerror}") from e
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise InvalidBundle(
+            f"{source.source} changed after the bundle was rendered: run again, so that what is shown is what is sent"
+        )
+    return content
 
 
 def located(bundle: Bundle, root: Path = REPOSITORY) -> Bundle:

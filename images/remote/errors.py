@@ -55,6 +55,3 @@ class CheckFailed(RemoteError):
         super().__init__(f"{message}\n{log_tail}" if log_tail else message)
         self.log_tail = log_tail
         """The last lines of the service's log, secrets masked; empty if it wrote none."""
-
-
-InstallError = RemoteError

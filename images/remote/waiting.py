@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from images.remote.errors import Cancelled, DeadlineExceeded, RemoteError
-from images.remote.mask import Mask as Mask
 
 Say = Callable[[str], None]
 """Shows one line of progress to the person who waits."""
@@ -131,6 +130,3 @@ class Progress:
         if line.strip() and now >= self._next:
             self._next = now + self.every_s
             self.say(f"{self.prefix}{line.strip()[:200]}")
-
-
-Watch = Waiting

@@ -12,10 +12,8 @@ from images.remote.errors import RemoteError
 from images.remote.host import Placement
 from images.remote.waiting import Locks, Waiting
 from images.sources import REPOSITORY, located
+from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation
-from images.vehicles.ssh.health import inspect
-from images.vehicles.ssh.install import install
-from images.vehicles.ssh.remove import remove
 from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placement
 from providers.errors import CloudError, Incomplete, NotFound
 from providers.plugin.handler import Handler, InitFailed

@@ -21,10 +21,10 @@ import pytest
 
 from images.engines import simulator
 from images.engines.base import EngineOptions
+from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, HostKeyChanged
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 from images.roles.inference.bundle import inference_bundle
 from images.sources import REPOSITORY
 from images.vehicles.ssh.install import install
@@ -113,7 +113,7 @@ def answers(booted: Booted, port: int) -> bool:
 
 def said(connection: Connection, script: str) -> str:
     """The output of a script that must succeed."""
-    result = connection.run(script, watch=Watch(30, lambda: False), step="asking")
+    result = connection.run(script, watch=Waiting(30, lambda: False), step="asking")
     assert result.status == 0, result
     return result.stdout.strip()
 

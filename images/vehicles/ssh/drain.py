@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import paramiko
 
+from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, RemoteError, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 
 PROGRAM = "bin/route.py"
 """The gateway bundle's program: `route.py NODE LIMIT_S` drains, says one line, and holds until its stdin ends."""
@@ -41,7 +41,7 @@ def out_of_rotation(
             program = shlex.quote(f"{gateway.root}/{PROGRAM}")
             channel = connection.start(f"exec python3 {program} {shlex.quote(node)} {limit_s}")
             held.callback(_give_back, channel)
-            say(_first_line(channel, Watch(limit_s + SLACK_S, cancelled), node))
+            say(_first_line(channel, Waiting(limit_s + SLACK_S, cancelled), node))
         except Cancelled:
             raise
         except RemoteError as e:
@@ -49,7 +49,7 @@ def out_of_rotation(
         yield
 
 
-def _first_line(channel: paramiko.Channel, watch: Watch, node: str) -> str:
+def _first_line(channel: paramiko.Channel, watch: Waiting, node: str) -> str:
     heard = b""
     while b"\n" not in heard:
         watch.check(f"waiting for {node} to finish what it has begun")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
-from images.remote.exchange import Result as Result
 from images.remote.host import Placement
-from images.remote.keys import parse_private_key as parse_private_key
+from images.remote.keys import parse_private_key
 from images.remote.session import CONNECT_TIMEOUT_S, Session
 
 _REMEDY = "If you know why, run `pulumi refresh`; if not, end the machine"
