@@ -103,7 +103,7 @@ def test_an_identity_that_the_machine_refuses_is_told_and_nothing_is_claimed(
 
 def test_the_identity_is_not_used_on_a_machine_with_another_host_key(folder: Path, machine: sshd.Machine) -> None:
     entry = owned(machine, "dgx-1", identityFile=str(machine.folder / "user_key")) | {"hostKey": HOST_KEY}
-    with pytest.raises(HostKeyChanged, match="nothing was sent"):
+    with pytest.raises(HostKeyChanged, match="Nothing was sent"):
         cloud(folder, entry).launch(spec())
 
 

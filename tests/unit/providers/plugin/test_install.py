@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from providers.base import Machine, NodeSpec, Owner
 from providers.errors import Incomplete
 from providers.plugin.handler import InitFailed
 from providers.plugin.install import ChangeStopped, InstallHandler
-from providers.plugin.values import Plain
+from providers.plugin.values import UNKNOWN, Plain, detailed_diff
 from providers.renting.contact import WayIn
 from providers.renting.naming import machine_name
 from tests.support.clouds import FakeCloud
@@ -169,3 +170,36 @@ def test_nothing_is_installed_on_a_vacant_node_and_nothing_removed(cloud: FakeCl
     handler.update("id", vacant, vacant, Waiting())
     handler.delete("id", vacant, Waiting())
     assert installer.calls == []
+
+
+BUNDLE: Plain = {
+    "role": "inference",
+    "sources": {"bin/route.py": {"source": "images/route.py", "sha256": "aa", "mode": 420}},
+    "environments": [{"name": "vllm", "requirements": {"path": "vllm.txt", "source": "vllm.txt", "sha256": "bb"}}],
+}
+
+
+def differences(old: Plain, new: Plain) -> list[str]:
+    """What a preview would show of two bundles, as the provider asks for it."""
+    handler = InstallHandler(Installer(), lambda _: FakeCloud(), ("fake",))
+    before, after = ({"machine": {"id": "fake/1"}, "bundle": bundle} for bundle in (old, new))
+    return sorted(detailed_diff(handler.compared(before), handler.compared(after), ("bundle",), handler.replacing))
+
+
+def test_a_file_that_moved_in_the_repository_is_no_difference_while_its_bytes_are_the_same() -> None:
+    moved = json.loads(
+        json.dumps(BUNDLE).replace("images/route.py", "images/roles/route.py").replace("vllm.txt", "v.txt")
+    )
+    moved["environments"][0]["requirements"]["path"] = "vllm.txt"
+    assert moved != BUNDLE
+    assert differences(BUNDLE, moved) == []
+    assert differences(BUNDLE, json.loads(json.dumps(moved).replace('"aa"', '"cc"'))) == [
+        'bundle.sources["bin/route.py"].sha256'
+    ]
+    assert differences(BUNDLE, {**BUNDLE, "role": "gateway"}) == ["bundle.role"]
+
+
+def test_a_bundle_that_only_up_will_know_is_compared_as_it_is() -> None:
+    handler = InstallHandler(Installer(), lambda _: FakeCloud(), ("fake",))
+    assert handler.compared({"bundle": UNKNOWN}) == {"bundle": UNKNOWN}
+    assert handler.compared({}) == {}

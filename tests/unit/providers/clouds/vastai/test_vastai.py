@@ -217,7 +217,7 @@ def test_a_price_that_jumps_above_the_ceiling_during_the_create_is_not_paid(worl
         ({"region": "nowhere"}, "choose one of .*any"),
         ({"region": "us"}, "choose one of US"),
         ({"region": "UK"}, r"choose one of \w\w, .*country codes"),
-        ({"settings": {"disk": 3}}, r"clouds\.vastai\.disk: Extra.*diskGb"),
+        ({"settings": {"disk": 3}}, r"clouds\.vastai\.disk: unknown key \(did you mean diskGb\?\)"),
         ({"host_key": None}, "host key"),
     ],
 )
