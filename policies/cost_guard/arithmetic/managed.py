@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cost_guard.catalogue.catalogue import Catalogue, ManagedModel
+from cost_guard.catalogue.catalogue import Catalogue, ManagedRates
 from cost_guard.scenario.scenario import Scenario
 
 
@@ -13,7 +13,7 @@ from cost_guard.scenario.scenario import Scenario
 class RoutedModel:
     """One route with its row of the catalogue."""
 
-    row: ManagedModel
+    row: ManagedRates
     share: Decimal
     """Of the displaced tokens."""
     usd_per_million: Decimal

@@ -151,7 +151,7 @@ class Throughput(Row):
         return self.key.partition("@")[0]
 
 
-class ManagedModel(Row):
+class ManagedRates(Row):
     """What a managed API bills for a model, keyed by the model's name in LiteLLM's table."""
 
     FILE: ClassVar = MANAGED
@@ -167,7 +167,7 @@ class ManagedModel(Row):
     """What the vendor's batch API takes off; informative, the gate reckons without it."""
 
     @model_validator(mode="after")
-    def _cached_is_a_discount(self) -> ManagedModel:
+    def _cached_is_a_discount(self) -> ManagedRates:
         cached = self.cached_input_usd_per_million
         if cached is not None and cached > self.input_usd_per_million:
             raise refuse("cachedInputUsdPerMillion is above inputUsdPerMillion")
@@ -190,7 +190,7 @@ class Catalogue:
     prices: Mapping[str, Price]
     throughputs: Mapping[str, Throughput]
     """What the gate reckons with: one row a SKU."""
-    managed: Mapping[str, ManagedModel] = field(default_factory=dict)
+    managed: Mapping[str, ManagedRates] = field(default_factory=dict)
     benchmarks: Mapping[str, Throughput] = field(default_factory=dict)
     """By model and shape; informative, see docs/reference/prices.md."""
     clouds: Mapping[str, CloudFacts] = field(default_factory=load_clouds)
@@ -220,7 +220,7 @@ def load_catalogue(folder: Path = DATA) -> Catalogue:
     """The committed catalogue. Raises CatalogueError."""
     prices = read_rows(folder / PRICES, Price)
     served = read_rows(folder / THROUGHPUT, Throughput)
-    managed = read_rows(folder / MANAGED, ManagedModel) if (folder / MANAGED).exists() else {}
+    managed = read_rows(folder / MANAGED, ManagedRates) if (folder / MANAGED).exists() else {}
     for price in prices.values():
         if price.compared_with is not None and price.compared_with not in prices:
             place = (price.key, "comparedWith")
@@ -251,6 +251,6 @@ def check_dates(folder: Path, today: date) -> None:
 
 
 __all__ = [
-    "DATA", "MANAGED", "PRICES", "THROUGHPUT", "Catalogue", "CatalogueError", "ManagedModel", "Price",
+    "DATA", "MANAGED", "PRICES", "THROUGHPUT", "Catalogue", "CatalogueError", "ManagedRates", "Price",
     "Throughput", "check_dates", "load_catalogue",
 ]  # fmt: skip

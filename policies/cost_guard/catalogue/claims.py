@@ -70,7 +70,7 @@ def _value(node: ast.expr, inputs: Mapping[str, Decimal], formula: str) -> Decim
     raise FormulaError(f"{formula}: only + - * / **, numbers and names are understood, not {type(node).__name__}")
 
 
-class Needs(Section):
+class Requirement(Section):
     """What one input would have to be for the expected figure to hold."""
 
     input: str
@@ -93,7 +93,7 @@ class Claim(Section):
     expected: Exact | tuple[Exact, Exact] | None = None
     tolerance: Exact = Decimal(0)
     condition: str | None = None
-    needs: Needs | None = None
+    needs: Requirement | None = None
     remedy: str | None = None
 
 

@@ -20,7 +20,7 @@ from pulumi_policy.proxy import UnknownValueError
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
 from cost_guard.pack.fleet import Failure
 from cost_guard.pack.rule import CannotJudge, unwrapped
-from cost_guard.pack.standing import TODAY_VARIABLE, standing_day, standing_waivers
+from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
 from cost_guard.scenario.proposal import parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
@@ -29,6 +29,7 @@ from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
+from strict.day import VARIABLE as DAY_VARIABLE
 
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""
@@ -68,7 +69,7 @@ def warm_up() -> None:
 def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     waivers = standing_waivers()
     if day is None:
-        return Failure((f"{TODAY_VARIABLE} must be a date as YYYY-MM-DD",))
+        return Failure((f"{DAY_VARIABLE} must be a date as YYYY-MM-DD",))
     if isinstance(waivers, WaiverError):
         return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)

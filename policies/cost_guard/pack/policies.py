@@ -7,8 +7,7 @@ the engine shows as a note in preview; in `up` everything is known, and the rule
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pulumi_policy as sdk
 from pulumi_policy import ReportViolation, ResourceValidationArgs, StackValidationArgs
@@ -26,12 +25,8 @@ from strict.problems import Problems, parse
 CONFIG = "the rule's configuration cannot be used: "
 
 
-@dataclass(frozen=True)
-class Violation:
-    """What a rule says of one resource."""
-
-    level: Literal[Level.BLOCK, Level.WAIVED]
-    message: str
+Found = tuple[Level, str]
+"""What a rule says of one resource: BLOCK, or WAIVED, and the words."""
 
 
 class ResourcePolicy(sdk.ResourceValidationPolicy):
@@ -52,55 +47,55 @@ class ResourcePolicy(sdk.ResourceValidationPolicy):
         self.waived: dict[str, list[str]] = {}
         """URN → what a waiver lifts there, until it is shown."""
 
-    def violations(self, args: ResourceValidationArgs) -> Iterator[Violation]:
+    def violations(self, args: ResourceValidationArgs) -> Iterator[Found]:
         """What is known first. Raises UnknownValueError after it where the rule leaves an unknown to `up`."""
         if not looks_at(self, args.resource_type):
             return
         try:
             config = parse(self.config, args.get_config(), CONFIG)
         except Problems as error:
-            yield from (Violation(Level.BLOCK, line) for line in error.lines)
+            yield from ((Level.BLOCK, line) for line in error.lines)
         else:
             yield from self._find(args, config)
 
-    def _find(self, args: ResourceValidationArgs, config: NoConfig) -> Iterable[Violation]:
+    def _find(self, args: ResourceValidationArgs, config: NoConfig) -> Iterable[Found]:
         if isinstance(self.rule, ResourceRule):
             return _of_resource(self.rule, args, config)
         return _of_verdict(self.rule.code, args)
 
     def _report(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        for violation in self.violations(args):
-            if violation.level is Level.BLOCK:
-                report(violation.message, None)
+        for level, words in self.violations(args):
+            if level is Level.BLOCK:
+                report(words, None)
             else:
-                self.waived.setdefault(args.urn, []).append(violation.message)
+                self.waived.setdefault(args.urn, []).append(words)
 
 
-def _of_resource(rule: ResourceRule, args: ResourceValidationArgs, config: NoConfig) -> Iterator[Violation]:
+def _of_resource(rule: ResourceRule, args: ResourceValidationArgs, config: NoConfig) -> Iterator[Found]:
     """Exceptions are violations, and unknown inputs too unless they are only to be noted."""
     try:
         for message in rule.check(args, config):
-            yield _under_waivers(rule.code, message, args.urn)
+            yield settled(rule.code, message, args.urn)
     except UnknownValueError as error:
         if rule.unknown == "noted":
             raise
         where = ".".join(error.props)
-        yield Violation(Level.BLOCK, f"{where} is unknown until the update runs; it must be known at preview")
+        yield Level.BLOCK, f"{where} is unknown until the update runs; it must be known at preview"
     except CannotJudge as error:
-        yield Violation(Level.BLOCK, f"cannot evaluate: {error}")
+        yield Level.BLOCK, f"cannot evaluate: {error}"
     except Exception as error:  # without its text, which might hold an input
-        yield Violation(Level.BLOCK, f"cannot judge {args.name}: internal error, {type(error).__name__}: report it")
+        yield Level.BLOCK, f"cannot judge {args.name}: internal error, {type(error).__name__}: report it"
 
 
-def _of_verdict(code: str, args: ResourceValidationArgs) -> Iterator[Violation]:
+def _of_verdict(code: str, args: ResourceValidationArgs) -> Iterator[Found]:
     """The BLOCK of one reason's code; what cannot be evaluated is refused."""
     verdict = verdict_on(args)
     if isinstance(verdict, Failure):
-        yield Violation(Level.BLOCK, _failure(code, verdict))
+        yield Level.BLOCK, _failure(code, verdict)
         return
     for reason in verdict.reasons:
         if reason.code == code and reason.level is Level.BLOCK:
-            yield Violation(Level.BLOCK, reason.line())
+            yield Level.BLOCK, reason.line()
 
 
 def _failure(code: str, failure: Failure) -> str:
@@ -133,20 +128,15 @@ class StackPolicy(sdk.StackValidationPolicy):
         self.waived = []
         try:
             for urn, message in self.rule.check(args.resources):
-                violation = _under_waivers(self.name, message, urn)
-                if violation.level is Level.BLOCK:
-                    report(violation.message, urn)
+                level, words = settled(self.name, message, urn)
+                if level is Level.BLOCK:
+                    report(words, urn)
                 else:
-                    self.waived.append((urn, violation.message))
+                    self.waived.append((urn, words))
         except UnknownValueError:  # noted in preview; in `up` everything is known
             raise
         except Exception as error:
             report(f"internal error, {type(error).__name__}: report it", None)
-
-
-def _under_waivers(code: str, message: str, urn: str) -> Violation:
-    level, words = settled(code, message, urn)
-    return Violation(Level.WAIVED if level is Level.WAIVED else Level.BLOCK, words)
 
 
 def policy_of(rule: Any) -> ResourcePolicy | StackPolicy:

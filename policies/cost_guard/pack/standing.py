@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +10,9 @@ from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from cost_guard.scenario.waivers import Waivers
+from strict import day
+from strict.problems import Problems
 
-TODAY_VARIABLE = "CROSSOVER_TODAY"
-"""Set to YYYY-MM-DD, it stands in for the clock."""
 ROOT = Path(__file__).resolve().parents[3]
 """The folder in which the pack's folder lies: waivers.yaml is there."""
 
@@ -24,24 +23,21 @@ seen: set[tuple[str, str]] = set()
 def settled(code: str, message: str, urn: str) -> tuple[Level, str]:
     """A violation as it stands under the waivers of today: BLOCK or WAIVED, and its words."""
     seen.add((code, urn))
-    day, waivers = standing_day(), standing_waivers()
+    now, waivers = standing_day(), standing_waivers()
     if code in codes().never_waived:
         return Level.BLOCK, message
     if isinstance(waivers, WaiverError):
         return Level.BLOCK, f"{message} ({waivers.lines[0]})"
-    if day is None:
-        return Level.BLOCK, f"{message} ({TODAY_VARIABLE} must be a date as YYYY-MM-DD)"
-    return waivers.settle(code, message, urn, day)
+    if now is None:
+        return Level.BLOCK, f"{message} ({day.VARIABLE} must be a date as YYYY-MM-DD)"
+    return waivers.settle(code, message, urn, now)
 
 
 def standing_day() -> date | None:
     """None where the variable holds no date."""
-    given = os.environ.get(TODAY_VARIABLE)
-    if not given:
-        return date.today()
     try:
-        return date.fromisoformat(given)
-    except ValueError:
+        return day.today()
+    except Problems:
         return None
 
 

@@ -25,7 +25,7 @@ MAX_LADDER_NODES = 500
 """More are refused: the search for a placement recurses once per node."""
 
 
-class Candidate(Section):
+class LadderCandidate(Section):
     """One rung of a node's ladder."""
 
     cloud: Name
@@ -43,7 +43,7 @@ class Candidate(Section):
 class LadderNode(Section):
     """One node: its candidates in the order in which they are tried."""
 
-    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[LadderCandidate, ...], Field(min_length=1)]
 
 
 class _Fleet(Section):
@@ -64,12 +64,12 @@ class _Fleet(Section):
         """Node → whose price and throughput may count for it; none where both are given."""
 
     @property
-    def ladders(self) -> dict[str, tuple[Candidate, ...]]:
+    def ladders(self) -> dict[str, tuple[LadderCandidate, ...]]:
         """Node key → its candidates; empty for a fleet that names none."""
         return {}
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
+    def candidates(self) -> tuple[LadderCandidate, ...]:
         """Every rung of every node."""
         return tuple(candidate for ladder in self.ladders.values() for candidate in ladder)
 
@@ -147,7 +147,7 @@ class LadderFleet(_Fleet):
         return [[rung.catalogue_key for rung in node.candidates] for node in self.nodes.values()]
 
     @property
-    def ladders(self) -> dict[str, tuple[Candidate, ...]]:
+    def ladders(self) -> dict[str, tuple[LadderCandidate, ...]]:
         return {key: node.candidates for key, node in self.nodes.items()}
 
 

@@ -41,7 +41,7 @@ BUSY_HOURS = 8
 """Without hourly data a day's tokens count as if they fell into this many hours: office hours, in one time zone."""
 
 
-class Source(Section):
+class VolumeSource(Section):
     """Where a part of the volume came from."""
 
     name: Name
@@ -80,7 +80,7 @@ class Usage(Section):
     volume_sigma: Sigma
     """Sigma of the log-normal whose median is `tokens_per_month`, from the week-block bootstrap."""
     per_day: PerDay
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: Annotated[tuple[VolumeSource, ...], Field(min_length=1)]
     imported_at: Day
 
     @model_validator(mode="after")
@@ -155,7 +155,7 @@ class DayOfTokens:
 def measure(
     series: Mapping[date, DayOfTokens | None],
     *,
-    sources: Sequence[Source],
+    sources: Sequence[VolumeSource],
     imported_at: date,
     forecast: bool = False,
     peak_to_mean: Decimal | None = None,

@@ -26,7 +26,7 @@ FRESH_DAYS, STALE_DAYS = 90, 180
 
 
 @dataclass(frozen=True)
-class Finding:
+class Objection:
     """What a rule says of what it was asked."""
 
     level: Literal[Level.WARN, Level.BLOCK]
@@ -67,7 +67,7 @@ class VerdictRule(Rule, Generic[Q]):
 
     asks: type[Q]
     """What it must know: with it, how often it is asked."""
-    find: Callable[[Q], Finding | None]
+    find: Callable[[Q], Objection | None]
     repair_goes_through: bool = False
     """A baseline that is not exceeded turns its BLOCK into WARN."""
     only_for_bills: bool = False

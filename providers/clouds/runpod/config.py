@@ -38,7 +38,7 @@ class RunpodConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Sku:
+class PodSize:
     """One size of one GPU type, on demand or interruptible."""
 
     gpu_id: str
@@ -55,7 +55,7 @@ KINDS = {"secure": False, "spot": True}
 """Both on secure-cloud hardware, RunPod's own; "spot" is interruptible."""
 
 SKUS = {
-    f"{count}x-{name}-{kind}": Sku(gpu_id, memory_gib, count, interruptible)
+    f"{count}x-{name}-{kind}": PodSize(gpu_id, memory_gib, count, interruptible)
     for name, (gpu_id, memory_gib) in GPUS.items()
     for kind, interruptible in KINDS.items()
     for count in COUNTS

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from cost_guard.catalogue.catalogue import MANAGED, PRICES, ManagedModel, Price, load_catalogue
+from cost_guard.catalogue.catalogue import MANAGED, PRICES, ManagedRates, Price, load_catalogue
 from scripts.crossover.prices import files, litellm, live
 from scripts.crossover.prices.diff import Figures, RowChange, compare
 
@@ -55,7 +55,7 @@ class Renewal:
             self.demanded = True
             return
         changes = compare(rows, litellm.quotes(found, self.today), self.accepted)
-        self._settle(MANAGED, ManagedModel, changes, litellm.header(found))
+        self._settle(MANAGED, ManagedRates, changes, litellm.header(found))
 
     def check_accepted(self) -> None:
         """After all was asked: what is accepted and no source names is trouble too."""
@@ -64,7 +64,7 @@ class Renewal:
             self.demanded = True
 
     def _settle(
-        self, name: str, model: type[Price] | type[ManagedModel], changes: list[RowChange], header: str | None = None
+        self, name: str, model: type[Price] | type[ManagedRates], changes: list[RowChange], header: str | None = None
     ) -> None:
         self.changes += changes
         if self.write and files.rewrite(self.data / name, changes, model, header):
@@ -72,7 +72,7 @@ class Renewal:
             load_catalogue.cache_clear()
 
 
-def _figures(model: ManagedModel) -> Figures:
+def _figures(model: ManagedRates) -> Figures:
     told = {
         "inputUsdPerMillion": model.input_usd_per_million,
         "cachedInputUsdPerMillion": model.cached_input_usd_per_million,

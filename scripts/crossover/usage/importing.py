@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cost_guard import wording
-from cost_guard.scenario.usage import MAXIMUM_GAP_SHARE, Source, Usage, measure
+from cost_guard.scenario.usage import MAXIMUM_GAP_SHARE, Usage, VolumeSource, measure
 from scripts.crossover.usage.readers import FORMATS, format_of, prometheus
 from scripts.crossover.usage.record import BadExport
 from scripts.crossover.usage.series import Series
@@ -52,14 +52,14 @@ class Import:
         )
         return usage, [*days.notes, *_notes(usage), *_families(read)]
 
-    def _read(self, source: str, series: Series) -> Source:
+    def _read(self, source: str, series: Series) -> VolumeSource:
         with closing(self._opened(source)) as export:
             if is_address(source):
                 told = prometheus.FORMAT
             else:
                 told = format_of(export) if self.form == AUTO else FORMATS[self.form]
             number = series.add(told.name, told.records(export, self.zone))
-            return Source(name=Path(export.name).name, format=told.name, sha256=export.sha256, records=number)
+            return VolumeSource(name=Path(export.name).name, format=told.name, sha256=export.sha256, records=number)
 
     def _opened(self, source: str) -> Export:
         if is_address(source):
@@ -89,7 +89,7 @@ def _notes(usage: Usage) -> list[str]:
     return notes
 
 
-def _families(sources: Sequence[Source]) -> list[str]:
+def _families(sources: Sequence[VolumeSource]) -> list[str]:
     """A gateway and a provider may have counted the same request, and no identity tells."""
     formats = {source.format for source in sources}
     if len(formats) > 1 and any(FORMATS[name].gateway for name in formats):

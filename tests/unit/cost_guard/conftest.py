@@ -15,6 +15,7 @@ from cost_guard.pack.resources import fallback_configured, node_outside_fleet, s
 from cost_guard.scenario.proposal import parse_baseline, parse_scenario
 from cost_guard.scenario.scenario import Baseline, Scenario
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE
+from strict.day import VARIABLE
 
 Build = Callable[..., Scenario]
 QUOTED = "quoted/lambda-8x-a100-80gb"
@@ -90,7 +91,7 @@ def two_nodes() -> Baseline:
 @pytest.fixture
 def pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A fixed day, rules that remember nothing of another test; the folder from which waivers.yaml is read."""
-    monkeypatch.setenv(standing.TODAY_VARIABLE, "2026-11-22")
+    monkeypatch.setenv(VARIABLE, "2026-11-22")
     monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
     monkeypatch.setattr(standing, "ROOT", tmp_path)
     monkeypatch.setattr(standing, "seen", set())

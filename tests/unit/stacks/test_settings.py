@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.scenario.usage import DayOfTokens, Source, measure
+from cost_guard.scenario.usage import DayOfTokens, VolumeSource, measure
 from providers import registry
 from stacks.settings import SettingsError, parse
 
@@ -165,7 +165,7 @@ def test_api_keys_do_not_show_in_a_representation(values: dict[str, Any]) -> Non
 def test_a_usage_file_is_read_from_the_project_s_root(values: dict[str, Any], tmp_path: Path) -> None:
     """Its numbers become the scenario's, and its content travels with the Fleet's inputs for the pack."""
     days = {date(2026, 10, 23) + timedelta(days=n): DayOfTokens(3 * 10**8, 10**8, 10**8) for n in range(30)}
-    source = Source(name="page.json", format="openai", sha256="0" * 64, records=30)
+    source = VolumeSource(name="page.json", format="openai", sha256="0" * 64, records=30)
     usage = measure(days, sources=[source], imported_at=date(2026, 11, 22))
     (tmp_path / "usage.yaml").write_text(yaml.safe_dump(usage.to_inputs()))
     values["workload"] = {"usage": "usage.yaml", "displacedShare": 0.5}

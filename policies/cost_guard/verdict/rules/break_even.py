@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cost_guard import wording
 from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import CaseQuestion, Finding, VerdictRule
+from cost_guard.verdict.rule import CaseQuestion, Objection, VerdictRule
 from cost_guard.verdict.words import break_even_words, displaced_words, money, none_stable, subject, volume_words
 from cost_guard.wording import DOWN, UP, per_million, usd
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.arithmetic.costing import Case
 
 
-def find(asked: CaseQuestion) -> Finding | None:
+def find(asked: CaseQuestion) -> Objection | None:
     """BLOCK where it does not pay at V; WARN where it pays at V but not at every larger volume."""
     case, stairs, volume = asked.case, asked.case.stairs, asked.case.volume
     if not stairs.pays(volume):
         gap = money(stairs.cost(volume) - stairs.managed(volume))
         words = f"{subject(case)}, {gap}/month too much. {break_even_words(case)} {_flips(case)}"
-        return Finding(Level.BLOCK, words)
+        return Objection(Level.BLOCK, words)
     band = stairs.losing_after(volume)
     if band is None:
         return None
@@ -29,9 +29,9 @@ def find(asked: CaseQuestion) -> Finding | None:
     pays = f"it pays at {displaced_words(case.scenario)}, but"
     if band.hi is None or stairs.stable is None:
         words = f"{pays} just above {lo} ({nodes}) it would not, and never for good: {none_stable(stairs)}."
-        return Finding(Level.WARN, words)
+        return Objection(Level.WARN, words)
     words = f"{pays} between {lo} and {volume_words(band.hi, UP)} tokens/month ({nodes}) it would not"
-    return Finding(Level.WARN, f"{words}; it pays for good from {volume_words(stairs.stable, UP)}.")
+    return Objection(Level.WARN, f"{words}; it pays for good from {volume_words(stairs.stable, UP)}.")
 
 
 def _flips(case: Case) -> str:

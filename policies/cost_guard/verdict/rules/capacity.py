@@ -8,12 +8,12 @@ from cost_guard import wording
 from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.arithmetic.capacity import peak_tokens_per_second
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import CaseQuestion, Finding, VerdictRule
+from cost_guard.verdict.rule import CaseQuestion, Objection, VerdictRule
 from cost_guard.verdict.words import volume_words
 from cost_guard.wording import DOWN, UP
 
 
-def find(asked: CaseQuestion) -> Finding | None:
+def find(asked: CaseQuestion) -> Objection | None:
     """BLOCK where the peak exceeds all nodes; WARN where it exceeds all but one, or the plan asks for more nodes."""
     case = asked.case
     stairs, volume, rate = case.stairs, case.volume, Fraction(case.tokens_per_second)
@@ -25,7 +25,7 @@ def find(asked: CaseQuestion) -> Finding | None:
     utilised = f"{wording.percent(fleet.target_utilisation)} utilisation"
     if peak > stairs.nodes * rate:
         limit = volume * stairs.nodes * rate / peak
-        return Finding(
+        return Objection(
             Level.BLOCK,
             f"{peak_words} is above the {wording.rate(to_decimal(stairs.nodes * rate), DOWN)} of {have}. It would fit "
             f"at ≤ {volume_words(limit, DOWN)} tokens/month, or with the {wording.count(needed, 'node')} that "
@@ -39,7 +39,7 @@ def find(asked: CaseQuestion) -> Finding | None:
         )
     if not case.survives_one_loss:
         trouble.append(f"{peak_words} is more than the fleet serves after the loss of one of {have}")
-    return Finding(Level.WARN, "; ".join(trouble) + ".") if trouble else None
+    return Objection(Level.WARN, "; ".join(trouble) + ".") if trouble else None
 
 
 RULE = VerdictRule(

@@ -6,35 +6,35 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS, Finding, RungQuestion, VerdictRule
+from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS, Objection, RungQuestion, VerdictRule
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
-    from cost_guard.catalogue.catalogue import ManagedModel, Price
+    from cost_guard.catalogue.catalogue import ManagedRates, Price
 
 
-def find(asked: RungQuestion) -> Finding | None:
+def find(asked: RungQuestion) -> Objection | None:
     """By the age of the catalogue's prices; a price given in the scenario has no age."""
-    rows: list[Price | ManagedModel] = [route.row for route in asked.managed.routes]
+    rows: list[Price | ManagedRates] = [route.row for route in asked.managed.routes]
     if asked.rung.price is not None:
         rows.insert(0, asked.rung.price)
     found = [one for row in rows if (one := age_of_price(row, asked.today))]
     if not found:
         return None
     blocks = any(one.level is Level.BLOCK for one in found)
-    return Finding(Level.BLOCK if blocks else Level.WARN, " ".join(one.message for one in found))
+    return Objection(Level.BLOCK if blocks else Level.WARN, " ".join(one.message for one in found))
 
 
-def age_of_price(row: Price | ManagedModel, today: date) -> Finding | None:
+def age_of_price(row: Price | ManagedRates, today: date) -> Objection | None:
     """What is to be said of one row of the catalogue; None while it is fresh."""
     age = (today - row.date).days
     text = f"the price of {row.key} is of {row.date}, {age} days old"
     todo = f"look it up again and change its row, date and source in the pack's data/{row.FILE}."
     if age > STALE_DAYS:
-        return Finding(Level.BLOCK, f"{text} (over {STALE_DAYS}); {todo}")
+        return Objection(Level.BLOCK, f"{text} (over {STALE_DAYS}); {todo}")
     if age > FRESH_DAYS:
-        return Finding(Level.WARN, f"{text} (over {FRESH_DAYS}); {todo}")
+        return Objection(Level.WARN, f"{text} (over {FRESH_DAYS}); {todo}")
     if age < 0:
-        return Finding(Level.WARN, f"the price of {row.key} is dated {row.date}, after {today}.")
+        return Objection(Level.WARN, f"the price of {row.key} is dated {row.date}, after {today}.")
     return None
 
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import Finding, RungQuestion, VerdictRule
+from cost_guard.verdict.rule import Objection, RungQuestion, VerdictRule
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import Catalogue
@@ -14,14 +14,14 @@ if TYPE_CHECKING:  # to start faster: see `verdict.rule`
 SUGGESTIONS = 3
 
 
-def find(asked: RungQuestion) -> Finding | None:
+def find(asked: RungQuestion) -> Objection | None:
     """BLOCK where a price or a throughput is missing."""
     managed = asked.managed
     unknown = [_of_rung(asked), *(_of_model(model, asked.catalogue) for model in managed.missing)]
     if managed.costs_nothing:
         unknown.append("managed.routes cost nothing at these shares of input and cached input.")
     told = " ".join(filter(None, unknown))
-    return Finding(Level.BLOCK, told) if told else None
+    return Objection(Level.BLOCK, told) if told else None
 
 
 def _of_rung(asked: RungQuestion) -> str:

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from cost_guard import wording
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import CaseQuestion, Finding, VerdictRule
+from cost_guard.verdict.rule import CaseQuestion, Objection, VerdictRule
 
 EVEN_ODDS, LIKELY = 0.5, 0.8
 """Below the first probability blocks, below the second it warns."""
 
 
-def find(asked: CaseQuestion) -> Finding | None:
+def find(asked: CaseQuestion) -> Objection | None:
     """By the share of draws in which the volume reaches the stable break-even."""
     found = asked.break_even
     share = found.probability
@@ -23,7 +23,7 @@ def find(asked: CaseQuestion) -> Finding | None:
     spread = "in nine of ten draws none exists" if found.p10 is None else f"it is {told} tokens/month"
     draws = asked.proposal.scenario.uncertainty.draws
     limit = EVEN_ODDS if share < EVEN_ODDS else LIKELY
-    return Finding(
+    return Objection(
         Level.BLOCK if share < EVEN_ODDS else Level.WARN,
         f"in {wording.percent(Decimal(share))} of {draws:,} draws the volume reaches the break-even from which it pays "
         f"for good, under {wording.percent(Decimal(limit), 0)}; {spread}.",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from cost_guard.arithmetic.capacity import placement
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import Finding, Question, VerdictRule
+from cost_guard.verdict.rule import Objection, Question, VerdictRule
 
 
-def find(asked: Question) -> Finding | None:
+def find(asked: Question) -> Objection | None:
     """BLOCK below two nodes, and where no choice of candidates keeps the failure domains apart."""
     fleet = asked.proposal.scenario.fleet
     if fleet.node_count < 2:
-        return Finding(Level.BLOCK, "one node is not redundant; a fleet needs at least 2 nodes.")
+        return Objection(Level.BLOCK, "one node is not redundant; a fleet needs at least 2 nodes.")
     ladders = {key: [(rung.cloud, rung.region) for rung in rungs] for key, rungs in fleet.ladders.items()}
     clouds = {cloud for rungs in ladders.values() for cloud, _ in rungs}
     smaller = {cloud for cloud in clouds if asked.catalogue.cloud(cloud).smaller_domains}
@@ -19,7 +19,7 @@ def find(asked: Question) -> Finding | None:
         return None
     domains = sorted({f"{cloud}/{region}" for rungs in ladders.values() for cloud, region in rungs})
     listed = ", ".join(domains[:6]) + (", …" if len(domains) > 6 else "")
-    return Finding(
+    return Objection(
         Level.BLOCK,
         f"no choice of candidates keeps {fleet.node_count} nodes at {fleet.max_per_failure_domain} per failure domain "
         f"(cloud + region; the candidates offer {listed}); give them candidates in more regions or clouds, or raise "

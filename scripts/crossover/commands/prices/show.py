@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.arithmetic.mix import effective_usd_per_month
-from cost_guard.catalogue.catalogue import CatalogueError, ManagedModel, Price, Throughput, check_dates, load_catalogue
+from cost_guard.catalogue.catalogue import CatalogueError, ManagedRates, Price, Throughput, check_dates, load_catalogue
 from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import DATA, AsJson, Folder
@@ -59,7 +59,7 @@ def _plain(row: Any, now: date) -> dict[str, Any]:
 
 
 def _show(
-    prices: Mapping[str, Price], served: Mapping[str, Throughput], managed: Mapping[str, ManagedModel], now: date
+    prices: Mapping[str, Price], served: Mapping[str, Throughput], managed: Mapping[str, ManagedRates], now: date
 ) -> None:
     out = console()
     if prices:

@@ -24,6 +24,7 @@ from cost_guard.scenario.scenario import Scenario
 from cost_guard.verdict import rules as verdict_rules
 from cost_guard.verdict.verdict import explain
 from strict import names
+from strict.day import VARIABLE
 from tests.support.gate import verdict_of
 from tests.support.rules import FLEET_URN, STACK, args
 from tests.support.rules import reports as asked
@@ -158,7 +159,7 @@ def test_each_code_is_enforced_by_its_rule(
     cloud, sku = change.pop("cloud", "local"), change.pop("sku", "sim-8x-a100")
     one_bay, count = change.pop("one_bay", False), change.pop("nodes", 2)
     if day := change.pop("today", None):
-        monkeypatch.setenv(standing.TODAY_VARIABLE, day)
+        monkeypatch.setenv(VARIABLE, day)
     nodes = {key: [rung(cloud, region="bay-1" if one_bay else key, sku=sku)] for key in "abc"[:count]}
     inputs = ladder(nodes, **{"price": 50, **change}).to_inputs()
     if code == "volume-measured":
@@ -213,13 +214,13 @@ def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPat
 
 def test_a_day_that_is_none_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """CROSSOVER_TODAY with a typo does not fall back to the clock."""
-    monkeypatch.setenv(standing.TODAY_VARIABLE, "tomorrow")
+    monkeypatch.setenv(VARIABLE, "tomorrow")
     assert list(violations(ladder().to_inputs())) == list(CODES)
 
 
 def test_the_clock_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variable."""
-    monkeypatch.delenv(standing.TODAY_VARIABLE)
+    monkeypatch.delenv(VARIABLE)
     assert standing.standing_day() is not None
 
 

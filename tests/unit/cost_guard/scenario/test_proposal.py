@@ -14,7 +14,7 @@ from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.proposal import parse_proposal
 from cost_guard.scenario.scenario import ScenarioError
-from cost_guard.scenario.usage import DayOfTokens, Source, measure
+from cost_guard.scenario.usage import DayOfTokens, VolumeSource, measure
 from cost_guard.scenario.waiver_file import parse_waivers
 from cost_guard.scenario.waivers import fleet_urn
 from cost_guard.verdict.judge import judge
@@ -40,7 +40,7 @@ def test_every_mistake_of_scenario_and_baseline_is_told(plain: Plain) -> None:
 def test_the_usage_file_gives_the_numbers(plain: Plain) -> None:
     """The scenario names it, and what it counted is judged: 10⁸ tokens a day × 730/24."""
     days = {date(2026, 10, number): DayOfTokens(8 * 10**7, 0, 2 * 10**7) for number in range(1, 31)}
-    source = Source(name="a.csv", format="csv", sha256="0" * 64, records=30)
+    source = VolumeSource(name="a.csv", format="csv", sha256="0" * 64, records=30)
     usage = measure(days, sources=[source], imported_at=TODAY)
     found = parse_proposal({**plain(), "workload": {"usage": "usage.yaml"}}, usage=usage).scenario.workload
     assert (found.tokens_per_month, found.input_share) == (Decimal(round(10**8 * 730 / 24)), Decimal("0.8"))

@@ -22,8 +22,8 @@ from cost_guard.scenario.proposal import parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import (
     DayOfTokens,
-    Source,
     Usage,
+    VolumeSource,
     estimated_peak,
     measure,
     parse_usage,
@@ -36,7 +36,7 @@ from tests.support.gate import verdict_of
 from tests.support.rules import FLEET_URN
 
 LAST = date(2026, 11, 21)
-SOURCES = (Source(name="page.json", format="openai", sha256="0" * 64, records=30),)
+SOURCES = (VolumeSource(name="page.json", format="openai", sha256="0" * 64, records=30),)
 Plain = Callable[..., dict[str, Any]]
 
 

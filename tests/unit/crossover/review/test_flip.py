@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.catalogue.catalogue import ManagedModel, load_catalogue
+from cost_guard.catalogue.catalogue import ManagedRates, load_catalogue
 from cost_guard.codes import Level
 from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.scenario import Scenario
@@ -100,7 +100,7 @@ def test_routes_are_varied_as_one_price() -> None:
     row = {"date": "2026-04-01", "source": "synthetic", "outputUsdPerMillion": 5}
     prices = {"a": 4, "b": 6}
     models = {
-        name: ManagedModel.model_validate({"key": name, "inputUsdPerMillion": usd, **row})
+        name: ManagedRates.model_validate({"key": name, "inputUsdPerMillion": usd, **row})
         for name, usd in prices.items()
     }
     catalogue = replace(CATALOGUE, managed=models)
