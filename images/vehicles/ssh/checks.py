@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
-from images.remote.errors import CheckFailed, DeadlineExceeded, InstallError
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Progress, Watch
+from images.remote.connection import Connection
+from images.remote.errors import CheckFailed, DeadlineExceeded, RemoteError
+from images.remote.mask import Mask
+from images.remote.waiting import Progress, Waiting
 from images.tokens import resolve, secret_path
 from images.vehicles.ssh.keepers.keeper import Keeper
 from images.vehicles.ssh.layout.layout import Layout
@@ -32,7 +33,7 @@ class Checks:
 
     connection: Connection
     layout: Layout
-    watch: Watch
+    watch: Waiting
     say: Callable[[str], None]
     mask: Mask
     keeper: Keeper
@@ -77,7 +78,7 @@ class Checks:
 
     def settle(self) -> Probe:
         """Waits until every service is up, and returns the probe that saw it. Raises CheckFailed."""
-        patience = Watch(SETTLING_S, self.watch.cancelled)
+        patience = Waiting(SETTLING_S, self.watch.cancelled)
         while True:
             probe = ask(self.connection, self.layout, (), self.watch)
             down = down_services(probe, self.layout)
@@ -94,8 +95,8 @@ class Checks:
     def suspects(self, check: HttpCheck) -> list[str]:
         """The services whose logs may tell why it fails: those that it speaks to, and those that are down."""
         try:
-            down = down_services(ask(self.connection, self.layout, (), Watch(LOOK_S)), self.layout)
-        except InstallError:  # the machine is in a bad way, which the log that is asked for next will say
+            down = down_services(ask(self.connection, self.layout, (), Waiting(LOOK_S)), self.layout)
+        except RemoteError:  # the machine is in a bad way, which the log that is asked for next will say
             down = {}
         return list(dict.fromkeys((*self.owners(check), *down)))
 
@@ -114,7 +115,7 @@ class Checks:
                 self.connection,
                 "log",
                 args=[log, unit, str(LOG_LINES)],
-                watch=Watch(LOOK_S),
+                watch=Waiting(LOOK_S),
                 step=f"reading the log of {service}",
             )
             text = self.mask(result.stdout).rstrip() or "(empty)"

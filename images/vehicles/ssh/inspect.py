@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.bundle import Bundle
+from images.remote.connection import Connection
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
 from images.vehicles.ssh.checks import Checks, down_services
 from images.vehicles.ssh.keepers.choice import keeper
@@ -42,7 +43,7 @@ def inspect(
 
     Raises Unreachable and the other errors of a connection: a machine that does not answer is not an unhealthy one.
     """
-    watch = Watch(deadline_s)
+    watch = Waiting(deadline_s)
     layout = layout_for(placement, bundle, repository)
     wanted = (*layout.files, *secret_files(bundle, secrets))
     mask = Mask([*secrets.values(), private_key])

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.bundle import Bundle
-from images.remote.errors import InstallError
+from images.remote.connection import Connection
+from images.remote.errors import RemoteError
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
 from images.vehicles.ssh.access import connect
 from images.vehicles.ssh.layout.layout import layout_for, secret_files
@@ -63,7 +64,7 @@ def install(
     layout = layout_for(placement, bundle, repository)
     wanted = secret_files(bundle, secrets)
     mask = Mask([*secrets.values(), private_key, previous_private_key or ""])
-    watch = Watch(deadline_s, cancelled)
+    watch = Waiting(deadline_s, cancelled)
 
     def tell(text: str) -> None:
         say(mask(text))
@@ -75,7 +76,7 @@ def install(
         connection = reach(connect_within_s, previous_private_key)
         with Installation(connection, layout, wanted, watch, tell, mask) as under_way:
             run_steps(steps, under_way, reach)
-    except InstallError as e:
+    except RemoteError as e:
         e.args = tuple(mask(a) if isinstance(a, str) else a for a in e.args)
         raise
     return _report(under_way, time.monotonic() - began)

@@ -8,9 +8,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from images.remote.connection import Connection
 from images.remote.errors import MissingProgram
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 from images.vehicles.ssh.layout.layout import MANIFEST, SUPERVISOR_ENVIRONMENT, Layout, PlannedFile
 from images.vehicles.ssh.layout.rendering import unit_name
 from images.vehicles.ssh.scripts import require, run_script
@@ -76,7 +76,7 @@ class Probe:
         return tuple(sorted(paths - kept))
 
 
-def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch: Watch) -> Probe:
+def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch: Waiting) -> Probe:
     """Probes the machine for everything in the layout and for the secrets of those names."""
     placement, bundle = layout.placement, layout.bundle
     supervisor = placement.supervision == "supervisor"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, DiskFull
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Progress, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Progress, Waiting
 from images.vehicles.ssh.checks import Checks
 from images.vehicles.ssh.keepers.choice import keeper
 from images.vehicles.ssh.keepers.keeper import Applied, Keeper
@@ -33,7 +34,7 @@ class Installation:
     connection: Connection
     layout: Layout
     secrets: tuple[PlannedFile, ...]
-    watch: Watch
+    watch: Waiting
     say: Say
     mask: Mask
 

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from images.bundle import Bundle
-from images.remote.errors import InstallError
+from images.remote.connection import Connection
+from images.remote.errors import RemoteError
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
 from images.vehicles.ssh import remove
 from images.vehicles.ssh.inspect import Health, inspect
 from images.vehicles.ssh.install import InstallReport, install
 from images.vehicles.ssh.keepers.choice import KEEPERS
 from images.vehicles.ssh.layout.layout import SUPERVISOR_ENVIRONMENT, layout_for
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle
@@ -56,7 +56,7 @@ class Node:
     def run(self, script: str) -> str:
         """What the script says there."""
         with Connection.open(self.placement, self.private_key) as connection:
-            return connection.run(script, watch=Watch(30, lambda: False), step="asking").stdout.strip()
+            return connection.run(script, watch=Waiting(30, lambda: False), step="asking").stdout.strip()
 
     def services(self) -> list[str]:
         return self.run(self.listed).split()
@@ -134,7 +134,7 @@ def test_a_service_that_somebody_stopped_is_told_and_started_by_the_next_install
 def test_a_service_that_does_not_start_is_told_with_its_log_and_without_its_secret(node: Node) -> None:
     bundle = tiny_bundle(one="refuse")
     checks = (replace(bundle.checks[0], deadline_s=5), *bundle.checks[1:])
-    with pytest.raises(InstallError) as caught:
+    with pytest.raises(RemoteError) as caught:
         node.install(replace(bundle, checks=checks))
     assert "refusing to start" in str(caught.value)
     assert SECRET not in str(caught.value)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.connection import Connection
+from images.remote.waiting import Waiting
 from images.vehicles.ssh.keepers.keeper import Keeper
 from images.vehicles.ssh.keepers.supervisor import Supervisor
 from images.vehicles.ssh.keepers.systemd import Systemd
@@ -15,6 +15,6 @@ KEEPERS: dict[str, type[Keeper]] = {"systemd": Systemd, "supervisor": Supervisor
 """By `Placement.supervision`."""
 
 
-def keeper(connection: Connection, layout: Layout, watch: Watch, say: Callable[[str], None]) -> Keeper:
+def keeper(connection: Connection, layout: Layout, watch: Waiting, say: Callable[[str], None]) -> Keeper:
     """What keeps the services of that layout alive."""
     return KEEPERS[layout.placement.supervision](connection, layout, watch, say)

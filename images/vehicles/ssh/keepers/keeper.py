@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from images.bundle import Bundle
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.connection import Connection
+from images.remote.waiting import Waiting
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import Layout
 from images.vehicles.ssh.probe import Probe
@@ -34,7 +34,7 @@ class Keeper(ABC):
 
     connection: Connection
     layout: Layout
-    watch: Watch
+    watch: Waiting
     say: Callable[[str], None]
 
     @abstractmethod

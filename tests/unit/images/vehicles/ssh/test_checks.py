@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from images.bundle import HttpCheck
-from images.remote.waiting import Mask, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Waiting
 from images.vehicles.ssh import checks
 from images.vehicles.ssh.checks import SETTLING_PAUSE_S, Checks, check_arguments
 from images.vehicles.ssh.probe import Probe
@@ -46,6 +47,6 @@ def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: p
     monkeypatch.setattr(checks, "ask", lambda *_: next(seen))
     monkeypatch.setattr("images.vehicles.ssh.checks.time.sleep", pauses.append)
     nothing = cast(Any, None)
-    made = Checks(nothing, layout(), Watch(60), lambda _: None, Mask([]), nothing)
+    made = Checks(nothing, layout(), Waiting(60), lambda _: None, Mask([]), nothing)
     assert made.settle() is answers[-1]
     assert pauses == [SETTLING_PAUSE_S] * 2

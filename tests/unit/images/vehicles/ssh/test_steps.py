@@ -7,9 +7,10 @@ from typing import cast
 
 import pytest
 
+from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, Unreachable
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Waiting
 from images.vehicles.ssh import steps
 from images.vehicles.ssh.probe import Probe
 from images.vehicles.ssh.steps import MOST_RECONNECTS, STEPS, Installation, Reconnect, Step, run_steps
@@ -46,7 +47,7 @@ class Bench:
         return cast(Connection, Line(self.opened, self.closed))
 
     def run(self, *made: Step) -> Installation:
-        under_way = Installation(self.connect(), layout(), (), Watch(60), self.said.append, Mask([]))
+        under_way = Installation(self.connect(), layout(), (), Waiting(60), self.said.append, Mask([]))
         with under_way:
             run_steps(made, under_way, self.connect)
         return under_way
@@ -94,7 +95,7 @@ def test_a_step_that_never_stops_asking_is_an_error_that_names_it(bench: Bench) 
 
 
 def test_a_machine_that_does_not_come_back_ends_the_install(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    under_way = Installation(bench.connect(), layout(), (), Watch(60), bench.said.append, Mask([]))
+    under_way = Installation(bench.connect(), layout(), (), Waiting(60), bench.said.append, Mask([]))
 
     def gone(within_s: float) -> Connection:
         raise Unreachable("it does not answer")
