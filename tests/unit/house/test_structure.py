@@ -15,6 +15,7 @@ from itertools import groupby
 
 import pytest
 
+from providers.registry import NAMES
 from tests.unit.house.source import CHECKOUT, ROOMS, Module, arrows, files, modules
 
 LINES_OF_A_FILE = 300
@@ -97,6 +98,20 @@ def _commented(module: Module, function: Function, statement: ast.stmt) -> bool:
     while first > function.lineno and re.match(r"\s*(import|from)\s", lines[first - 1]):
         first -= 1
     return any("# " in line for line in lines[max(first - 1, 0) : statement.end_lineno])
+
+
+def test_no_cloud_is_told_by_its_name() -> None:
+    """How clouds differ is a capability, or a fact of clouds.toml; a cloud's own folder may do as it likes."""
+    told = [
+        f"{module.shown}:{node.lineno} {ast.unparse(node)}"
+        for module in modules().values()
+        if not module.name.startswith("providers.clouds.")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and part.value in NAMES
+    ]
+    assert told == []
 
 
 @UNDER_WAY
