@@ -2,7 +2,7 @@
 
 A bundle is rendered once for a role and installed on any machine of that role, baked into an image or built into a
 container. What differs between machines is written as a token and resolved when the bundle is placed
-(`images.remote.host`):
+(`images.tokens`):
 
     @ROOT@            the folder that holds all of ours on the machine, e.g. /opt/crossover
     @BIND@            the address that services listen on (127.0.0.1 on `local`)

@@ -33,6 +33,8 @@ class Capability(StrEnum):
     """It rents containers, which cannot carry the gateway."""
     BILLS_NOTHING = "bills-nothing"
     """An hour here costs nothing at all (`local`): every price is zero, and prices of what it stands for only warn."""
+    THIS_COMPUTER = "this-computer"
+    """Its machines are folders of this computer, reached over loopback: nothing of theirs crosses a network."""
     DECLARED = "declared"
     """Machines are resources of the program's own (`pulumi_aws`): the plugin finds and ends them, and launches none."""
     OWNED = "owned"
@@ -175,7 +177,6 @@ class Cloud(Protocol):
     """What every cloud can do. Calls block; the plugin runs them in threads. No call retries a create by itself."""
 
     name: str
-    capabilities: frozenset[Capability]
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Refuses a `clouds.<cloud>` section that it cannot use, with a message that names the key. Raises

@@ -11,12 +11,13 @@ import pulumi
 from cost_guard.catalogue.catalogue import load_catalogue
 from providers import registry
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
+from providers.clouds import aws
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
 from stacks.settings import GATEWAY, Settings
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
-    from providers.clouds.aws.survey import Survey
+    from providers.clouds.aws.resources.survey import Survey
 
 NODE_PORTS = {"ssh": 22, "vllm": 8000}
 """Those of a node that only serves."""
@@ -36,18 +37,18 @@ def surveyed(settings: Settings) -> Survey | None:
     """What AWS says of the machines wanted there; None where none is. Before any resource is registered, so that a
     quota, a region or a zone that does not fit creates nothing. Raises pulumi.RunError."""
     ladders = {key: _candidates(settings, key) for key in settings.fleet.nodes}
-    nodes = {key: ladder[0] for key, ladder in ladders.items() if ladder[0].cloud == registry.AWS}
+    nodes = {key: ladder[0] for key, ladder in ladders.items() if registry.can(ladder[0].cloud, Capability.DECLARED)}
     host = None if settings.gateway_node is None else _candidates(settings, GATEWAY)[0]
-    gateway = host if host is not None and host.cloud == registry.AWS else None
+    gateway = host if host is not None and registry.can(host.cloud, Capability.DECLARED) else None
     if not nodes and gateway is None:
         return None
     from providers.clouds.aws.config import parse
-    from providers.clouds.aws.survey import Demand, survey
+    from providers.clouds.aws.resources.survey import Demand, survey
 
     demand = Demand(nodes, gateway, settings.fleet.max_per_failure_domain)
     try:
         regions = [candidate.region for candidate in demand.candidates.values()]
-        return survey(parse(settings.clouds.get(registry.AWS, {}), regions), demand)
+        return survey(parse(settings.clouds.get(aws.NAME, {}), regions), demand)
     except InvalidRequest as e:
         raise pulumi.RunError(f"crossover:clouds.aws: {e}") from None
 
@@ -71,7 +72,7 @@ class Machines:
             from providers.clouds.aws.resources.network import AwsNetwork
 
             self._network = AwsNetwork(
-                registry.AWS,
+                aws.NAME,
                 found,
                 node_ports=self._ports[INFERENCE_ROLE],
                 gateway_ports=self._ports[GATEWAY_ROLE],
@@ -85,7 +86,7 @@ class Machines:
         # What costs money, or was claimed and may not be had again, is protected from deletion and replacement.
         protect = any(Capability.BILLS_NOTHING not in registry.capabilities(c.cloud) for c in ladder)
         opts = pulumi.ResourceOptions(parent=parent, protect=protect)
-        if ladder[0].cloud == registry.AWS:
+        if registry.can(ladder[0].cloud, Capability.DECLARED):
             return self._at_aws(key, role, ladder[0], opts)
         node = self._by_ladder(key, role, ladder, opts)
         owned = any(Capability.OWNED in registry.capabilities(candidate.cloud) for candidate in ladder)

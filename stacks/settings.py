@@ -155,12 +155,13 @@ class Settings(Frozen):
                 f"gateway.placement: {', '.join(container)} rents containers, which cannot carry the gateway; choose "
                 "placement own, with a gatewayNode at aws or existing"
             )
-        if self.gateway_node is None and registry.AWS in clouds:
+        if self.gateway_node is None and any(registry.can(name, Capability.DECLARED) for name in clouds):
             raise ValueError(
                 "gateway.placement: nodes at aws admit the gateway and no clients; choose placement own, with a "
                 "gatewayNode at aws"
             )
-        if self.gateway.tls_server_name is None and any(host.cloud != "local" for host in hosts):
+        here = all(registry.can(host.cloud, Capability.THIS_COMPUTER) for host in hosts)
+        if self.gateway.tls_server_name is None and not here:
             raise ValueError(
                 "gateway.tlsServerName: missing; away from this computer the endpoint needs TLS, or its key travels "
                 "in clear. Name the host that clients will ask for, like llm.example.com"
@@ -170,7 +171,7 @@ class Settings(Frozen):
         """Raises ValueError for what the plugin would refuse only once the engine runs."""
         for key, node in fleet.nodes.items():
             clouds = [candidate.cloud for candidate in node.candidates]
-            if registry.AWS in clouds and len(clouds) > 1:
+            if len(clouds) > 1 and any(registry.can(name, Capability.DECLARED) for name in clouds):
                 raise ValueError(
                     f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
                     "take the others away, or give them a node of their own"

@@ -1,4 +1,4 @@
-"""SSH to one machine, whose host key is pinned: run sh scripts on it, and put files there all at once.
+"""SSH to one machine, whose host key is pinned: runs sh scripts there, and starts programs that live on.
 
 Nothing is read from the user's own SSH files or agent, and nothing is written to them.
 """
@@ -10,35 +10,27 @@ import binascii
 import hashlib
 import io
 import logging
-import re
 import secrets as entropy
 import shlex
 import socket
-import tarfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
 import paramiko
 
-from images.remote.errors import AuthenticationFailed, CommandFailed, DiskFull, HostKeyChanged, Unreachable
+from images.remote.errors import AuthenticationFailed, HostKeyChanged, Unreachable
 from images.remote.host import Placement
 from images.remote.tunnel import Tunnel
 from images.remote.waiting import Watch
-from images.vehicles.ssh.layout.plan import PlannedFile
-from images.vehicles.ssh.layout.rendering import template
 
 CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 15
 """A connection that is silently gone is noticed within a few of these."""
 
 _LOG = "crossover.ssh"
-_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Wrote only \d+ of \d+ bytes")
-"""ENOSPC, EDQUOT and EFBIG as glibc words them in the C locale, which the scripts that write choose; and what GNU tar
-says when the disk fills in the middle of a block. A failed build of an environment is judged by the disk first; there
-the words still tell of a quota, and of downloads that filled the disk and are removed again."""
 
 logging.getLogger(_LOG).addHandler(logging.NullHandler())  # paramiko would print tracebacks of its threads
 
@@ -154,39 +146,6 @@ class Connection:
 
     def _broken(self, when: str, e: Exception) -> Unreachable:
         return Unreachable(f"the connection to {self.placement.where} broke {when}: {e}{_words(self._tunnel)}")
-
-    def script(
-        self,
-        *names: str,
-        args: Iterable[str] = (),
-        watch: Watch,
-        step: str,
-        stdin: bytes = b"",
-        on_line: Callable[[str], None] | None = None,
-    ) -> Result:
-        """As `run`, with the scripts of those names from images/vehicles/ssh/templates/remote/, one after another."""
-        text = "\n".join(template(f"remote/{name}.sh") for name in names)
-        return self.run(text, *args, watch=watch, step=step, stdin=stdin, on_line=on_line)
-
-    def put(self, files: Iterable[PlannedFile], root: str, *, watch: Watch, step: str) -> int:
-        """Places files below `root`, all of them or (full disk, broken connection) none; returns the bytes of their
-        contents. Raises DiskFull, CommandFailed, and what `run` raises."""
-        chosen = list(files)
-        result = self.script("receive", args=[root], watch=watch, step=step, stdin=_archive(chosen))
-        require(result, f"{self.placement.where} could not take the files into {root}")
-        return sum(len(f.content) for f in chosen)
-
-
-def require(result: Result, failure: str, *, full: bool = False) -> Result:
-    """The result if it succeeded. Else raises DiskFull or CommandFailed: `failure`, and the end of the output. `full`
-    says that the script has looked at the disk and found no room."""
-    if result.status == 0:
-        return result
-    if full or _FULL.search(result.stderr) or _FULL.search(result.stdout):
-        raise DiskFull(
-            f"{failure}: no room on its disk. Files there are as they were; make room and run again.\n{result.tail}"
-        )
-    raise CommandFailed(f"{failure} (status {result.status}):\n{result.tail}")
 
 
 def fingerprint(key: bytes) -> str:
@@ -321,14 +280,3 @@ def _prove_host(placement: Placement, transport: paramiko.Transport, timeout_s: 
             "Nothing was sent. Either the machine was reinstalled, or another one has its address, or someone stands "
             "in between. If you know why, run `pulumi refresh`; if not, end the machine"
         )
-
-
-def _archive(files: list[PlannedFile]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for file in [*files, PlannedFile(".complete", b"", 0o600, {})]:
-            info = tarfile.TarInfo(file.path)
-            info.size = len(file.content)
-            info.mode = file.mode
-            tar.addfile(info, io.BytesIO(file.content))
-    return buffer.getvalue()

@@ -7,12 +7,14 @@ always taken from the outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
 
+from providers import registry
 from providers.base import Candidate, Capability, Machine, MachineState, Owner
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound
 from providers.placement import placed, placement
@@ -31,6 +33,10 @@ VACANT = "vacant"
 NO_CAPACITY = ("fail", "degrade")
 LOOKS_BEFORE_GONE = 2
 """How often a cloud must say "not found" before a machine counts as gone."""
+
+
+Capabilities = Callable[[str], frozenset[Capability]]
+"""What the cloud of a name can do."""
 
 
 class NodeHandler(Handler):
@@ -61,8 +67,9 @@ class NodeHandler(Handler):
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
     secret = frozenset({"sshPrivateKey"})
 
-    def __init__(self, clouds: Clouds) -> None:
+    def __init__(self, clouds: Clouds, capabilities: Capabilities = registry.capabilities) -> None:
         self.clouds = clouds
+        self.capabilities = capabilities
 
     def check(self, olds: Plain, news: Plain) -> list[CheckFailure]:
         failures = super().check(olds, news)
@@ -103,7 +110,7 @@ class NodeHandler(Handler):
         for index, item in enumerate(candidates):
             try:
                 cloud = self.clouds(_candidate(item).cloud)
-                if Capability.DECLARED in cloud.capabilities:
+                if Capability.DECLARED in self.capabilities(cloud.name):
                     told = f"a machine at {cloud.name} is a resource of the program, and no rung of a ladder"
                     raise InvalidRequest(told)
                 if judged is not None and cloud.name not in judged:

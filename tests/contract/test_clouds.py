@@ -15,7 +15,7 @@ from cost_guard.arithmetic.capacity import SMALLER_THAN_REGIONS
 from cost_guard.verdict.judge import NOT_RENTED
 from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
 from providers.errors import InvalidRequest, NotFound
-from providers.registry import CLOUDS, cloud
+from providers.registry import CLOUDS, capabilities, cloud
 from providers.renting.contact import WrongHostKey, answers_ssh
 from providers.renting.hostkeys import one_use
 from tests.contract.conftest import KEY, PRIVATE, TRIALS, Trial
@@ -34,7 +34,7 @@ def test_every_cloud_is_tried() -> None:
 
 def declared() -> set[str]:
     """Clouds whose machines are the program's own resources: the plugin launches nothing there."""
-    return {name for name in CLOUDS if Capability.DECLARED in cloud(name).capabilities}
+    return {name for name in CLOUDS if Capability.DECLARED in capabilities(name)}
 
 
 def test_a_cloud_that_launches_nothing_says_so_and_has_engine_tests_of_its_own() -> None:
@@ -64,7 +64,7 @@ def test_the_gate_names_no_cloud_that_does_not_exist_as_smaller_than_regions() -
 def test_the_gate_knows_where_nothing_is_rented() -> None:
     """Machines that are owned, and those whose hour costs nothing: no bill grows there."""
     free = {Capability.OWNED, Capability.BILLS_NOTHING}
-    known = {name for name in CLOUDS if cloud(name).capabilities & free}
+    known = {name for name in CLOUDS if capabilities(name) & free}
     assert known == NOT_RENTED, "cost_guard/verdict/judge.py: NOT_RENTED must name the clouds of these capabilities"
 
 
@@ -170,5 +170,5 @@ def test_its_offers_are_where_and_what_it_can_launch(trial: Trial) -> None:
     offers = trial.cloud.offers()
     assert any((o.region, o.sku) == (trial.region, trial.sku) for o in offers)
     assert all(o.usd_per_hour is not None and o.usd_per_hour >= 0 for o in offers)
-    if Capability.BILLS_NOTHING in trial.cloud.capabilities:
+    if Capability.BILLS_NOTHING in capabilities(trial.cloud.name):
         assert all(o.usd_per_hour == 0 for o in offers)

@@ -25,10 +25,10 @@ SETTINGS: dict[str, Any] = {
 PROGRAM = """
     from decimal import Decimal
     import pulumi
-    from providers.aws.config import parse
-    from providers.aws.network import AwsNetwork
-    from providers.aws.node import AwsNode
-    from providers.aws.survey import Demand, survey
+    from providers.clouds.aws.config import parse
+    from providers.clouds.aws.resources.network import AwsNetwork
+    from providers.clouds.aws.resources.node import AwsNode
+    from providers.clouds.aws.resources.survey import Demand, survey
     from providers.base import Candidate
     from providers.resources import Credentials, Install
 

@@ -40,6 +40,7 @@ class FakeCloud:
 
     name: str = "fake"
     capabilities: frozenset[Capability] = frozenset()
+    """Of the row that puts it into the registry."""
     boot_looks: int = 0
     launch_faults: deque[CloudError] = field(default_factory=deque)
     create_although_failed: bool = False

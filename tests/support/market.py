@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from providers import registry
-from providers.base import Machine, MachineState, Offer, Owner
+from providers.base import Capability, Cloud, Machine, MachineState, Offer, Owner
 from providers.errors import CloudError
 from tests.support.clouds import FakeCloud
 
@@ -35,7 +35,12 @@ class Market(FakeCloud):
 
 def registered(monkeypatch: pytest.MonkeyPatch, *clouds: Market) -> None:
     """These are all clouds that there are."""
-    monkeypatch.setattr(registry, "CLOUDS", {cloud.name: lambda cloud=cloud: cloud for cloud in clouds})
+    monkeypatch.setattr(registry, "CLOUDS", {cloud.name: row_of(cloud, *cloud.capabilities) for cloud in clouds})
+
+
+def row_of(cloud: Cloud, *capabilities: Capability) -> registry.Row:
+    """The registry's row for one that is made already."""
+    return registry.Row(lambda: cloud, frozenset(capabilities))
 
 
 def offer(cloud: str, usd_per_hour: str, region: str = "r1", sku: str = "8x", available: bool = True) -> Offer:

@@ -36,9 +36,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.remote.host import Placement, environment_folder
+from images.remote.host import Placement
 from images.sources import REPOSITORY, repository_source
-from images.vehicles.ssh.layout.rendering import template
+from images.tokens import environment_folder
+from images.vehicles.ssh.scripts import read_script
 from tests.clouds.server import Boot, Booted
 from tests.support import sandbox_systemd
 from tests.support.sandbox_net import Impossible, Network
@@ -219,7 +220,7 @@ def prepare_cache(folder: Path | None = None, requirements: Sequence[str] = REQU
 
 
 def _build(cache: Path, name: str, requirements: Path) -> None:
-    script = f"exec </requirements.txt\n{template('remote/environment.sh')}"
+    script = f"exec </requirements.txt\n{read_script('environment')}"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     with tempfile.TemporaryDirectory(prefix="xo-sandbox-") as work:
         _write_seed(Path(work) / "seed", {"requirements.txt": (requirements.read_text(), 0o644)})

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from images.remote.errors import AuthenticationFailed, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection, parse_private_key, require
+from images.remote.ssh import Connection, parse_private_key
 from images.remote.waiting import Watch
+from images.vehicles.ssh.scripts import require, run_script
 
 RETRY_S = 1.0
 _COMMENT = "crossover"
@@ -64,7 +65,7 @@ def _patiently(
 def _change_keys(connection: Connection, watch: Watch, *, added: str = "", dropped: str = "") -> None:
     step = "changing the authorized keys"
     lines = f"{added}\n{dropped}\n".encode()
-    result = connection.script("keys", stdin=lines, watch=watch, step=step)
+    result = run_script(connection, "keys", stdin=lines, watch=watch, step=step)
     require(result, f"the authorized keys of {connection.placement.where} could not be changed")
 
 

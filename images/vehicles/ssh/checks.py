@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
 from images.remote.errors import CheckFailed, DeadlineExceeded, InstallError
-from images.remote.host import resolve, secret_path
 from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Progress, Watch
+from images.tokens import resolve, secret_path
 from images.vehicles.ssh.keeper import Supervisor, Systemd
 from images.vehicles.ssh.layout.plan import Plan
 from images.vehicles.ssh.layout.rendering import unit_name
 from images.vehicles.ssh.probe import Probe, ask
+from images.vehicles.ssh.scripts import run_script
 
 LOG_LINES = 30
 LOOK_S = 15.0
@@ -64,7 +65,8 @@ class Checks:
             self.answers[check.name] = self.mask(line).strip()
             progress(self.answers[check.name])
 
-        result = self.connection.script(
+        result = run_script(
+            self.connection,
             "check",
             args=check_arguments(check, self.plan, seconds),
             watch=self.watch,
@@ -108,8 +110,12 @@ class Checks:
         tails = []
         for service in services:
             log, unit = self.supervision.log_file(service)
-            result = self.connection.script(
-                "log", args=[log, unit, str(LOG_LINES)], watch=Watch(LOOK_S), step=f"reading the log of {service}"
+            result = run_script(
+                self.connection,
+                "log",
+                args=[log, unit, str(LOG_LINES)],
+                watch=Watch(LOOK_S),
+                step=f"reading the log of {service}",
             )
             text = self.mask(result.stdout).rstrip() or "(empty)"
             tails.append(f"--- {service} ---\n{text}" if len(services) > 1 else text)

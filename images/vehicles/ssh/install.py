@@ -19,7 +19,7 @@ from pathlib import Path
 from images.bundle import Bundle
 from images.remote.errors import DiskFull, InstallError
 from images.remote.host import Placement
-from images.remote.ssh import Connection, require
+from images.remote.ssh import Connection
 from images.remote.waiting import Mask, Progress, Watch
 from images.sources import REPOSITORY
 from images.vehicles.ssh.access import connect
@@ -36,6 +36,7 @@ from images.vehicles.ssh.layout.plan import (
 )
 from images.vehicles.ssh.layout.planning import plan_for
 from images.vehicles.ssh.probe import Probe, ask, require_programs
+from images.vehicles.ssh.scripts import put_files, require, run_script
 
 DISK_MARGIN_BYTES = 1 << 20
 """Kept free beyond what is sent, for folders and logs."""
@@ -151,7 +152,8 @@ class _Run:
 
     def _prepare(self) -> None:
         placement = self.plan.placement
-        result = self.connection.script(
+        result = run_script(
+            self.connection,
             "prepare",
             args=[placement.root, placement.cache, placement.scratch, *self.plan.bundle.directories],
             watch=self.watch,
@@ -167,7 +169,8 @@ class _Run:
 
     def _build(self, environment: PlannedEnvironment, probe: Probe) -> None:
         self.say(f"building the Python environment {environment.name} with {'uv' if probe.uv else 'pip'}")
-        result = self.connection.script(
+        result = run_script(
+            self.connection,
             "environment",
             args=[environment.folder, probe.python, probe.uv],
             stdin=environment.requirements,
@@ -189,11 +192,12 @@ class _Run:
         return size
 
     def _put(self, files: list[PlannedFile], step: str) -> None:
-        self.connection.put(files, self.plan.placement.root, watch=self.watch, step=step)
+        put_files(self.connection, files, self.plan.placement.root, watch=self.watch, step=step)
 
     def _clean(self, paths: list[str]) -> None:
         if paths:
-            self.connection.script(
+            run_script(
+                self.connection,
                 "clean",
                 args=[self.plan.placement.root],
                 stdin="".join(f"{p}\n" for p in paths).encode(),

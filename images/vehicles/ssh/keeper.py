@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from images.bundle import Bundle
 from images.remote.errors import CommandFailed
-from images.remote.ssh import Connection, require
+from images.remote.ssh import Connection
 from images.remote.waiting import Watch
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.plan import PROGRAMS, SUPERVISOR_ENVIRONMENT, SUPERVISORD_MARK, Plan
 from images.vehicles.ssh.layout.rendering import supervisor_socket, unit_name
 from images.vehicles.ssh.probe import Probe
+from images.vehicles.ssh.scripts import require, run_script
 
 SYSTEMD_UNITS = "/etc/systemd/system"
 SLACK_S = 10
@@ -77,7 +78,8 @@ class Supervisor:
     def _start_supervisord(self) -> None:
         self.say("starting supervisord and its services")
         placement = self.plan.placement
-        result = self.connection.script(
+        result = run_script(
+            self.connection,
             "strays",
             "supervisord",
             args=[
@@ -116,8 +118,8 @@ class Supervisor:
         placement = self.plan.placement
         environment = self.plan.folder(SUPERVISOR_ENVIRONMENT)
         step = f"running supervisorctl {' '.join(words)}"
-        result = self.connection.script(
-            "control", args=[placement.root, environment, mark, *words], watch=self.watch, step=step
+        result = run_script(
+            self.connection, "control", args=[placement.root, environment, mark, *words], watch=self.watch, step=step
         )
         if result.status == 4:
             raise CommandFailed(f"supervisord on {placement.where} does not answer: run again, it is started anew")
@@ -137,7 +139,8 @@ class Systemd:
         """As Supervisor.apply."""
         lines, applied = systemd_orders(self.plan, probe, wanted)
         placement = self.plan.placement
-        result = self.connection.script(
+        result = run_script(
+            self.connection,
             "systemd",
             args=[placement.root, SYSTEMD_UNITS],
             stdin="".join(f"{line}\n" for line in lines).encode(),

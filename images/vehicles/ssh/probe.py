@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from images.remote.errors import MissingProgram
-from images.remote.ssh import Connection, require
+from images.remote.ssh import Connection
 from images.remote.waiting import Watch
 from images.vehicles.ssh.layout.plan import MANIFEST, SUPERVISOR_ENVIRONMENT, Plan, PlannedFile
 from images.vehicles.ssh.layout.rendering import unit_name
+from images.vehicles.ssh.scripts import require, run_script
 
 ALWAYS_NEEDED = ("curl", "flock", "sha256sum", "tar", "xargs")
 PACKAGES = {
@@ -86,7 +87,8 @@ def ask(connection: Connection, plan: Plan, secrets: tuple[str, ...], watch: Wat
     if not supervisor:
         lines += [f"unit {unit_name(bundle.role, s.name)}" for s in bundle.services]
     environment = plan.folder(SUPERVISOR_ENVIRONMENT) if supervisor else ""
-    result = connection.script(
+    result = run_script(
+        connection,
         "probe",
         args=[placement.root, placement.cache, placement.supervision, environment],
         stdin=("\n".join(lines) + "\n").encode(),

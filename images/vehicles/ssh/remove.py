@@ -9,10 +9,11 @@ from typing import Any
 from images.bundle import Bundle
 from images.remote.errors import CommandFailed, HostKeyChanged, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection, require
+from images.remote.ssh import Connection
 from images.remote.waiting import Watch
 from images.vehicles.ssh.keeper import longest_stop_s
 from images.vehicles.ssh.layout.rendering import supervisor_socket, unit_name
+from images.vehicles.ssh.scripts import require, run_script
 
 
 def remove(
@@ -42,7 +43,7 @@ def remove(
         names = dict.fromkeys((*(s.name for s in bundle.services), *manifest.get("services", ())))
         units = [unit_name(bundle.role, n) for n in names] if placement.supervision == "systemd" else []
         arguments = [placement.root, str(longest_stop_s(bundle)), supervisor_socket(placement), *units]
-        result = connection.script("strays", "remove", args=arguments, watch=watch, step="ending the services")
+        result = run_script(connection, "strays", "remove", args=arguments, watch=watch, step="ending the services")
         require(result, f"services on {placement.where} do not end")
         _clean(connection, manifest, watch)
     return True
@@ -59,7 +60,8 @@ def _manifest(connection: Connection, watch: Watch) -> dict[str, Any]:
 
 
 def _clean(connection: Connection, manifest: dict[str, Any], watch: Watch) -> None:
-    connection.script(
+    run_script(
+        connection,
         "clean",
         args=[connection.placement.root],
         stdin="".join(f"{path}\n" for path in manifest.get("files", {})).encode(),

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from providers.base import Capability, Machine, NodeSpec, Offer
-from providers.clouds.aws import machines, offering, preflight
+from providers.base import Machine, NodeSpec, Offer
+from providers.clouds.aws import NAME, machines, offering, preflight
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import DEFAULT_HOME, AwsConfig, parse
@@ -18,8 +18,7 @@ from providers.preflight import Check, Plan
 class AwsCloud:
     """EC2 instances in all regions that the account has enabled, or in those of CROSSOVER_AWS_REGIONS."""
 
-    name = "aws"
-    capabilities = frozenset({Capability.DECLARED})
+    name = NAME
 
     def __init__(self, client: AwsClient) -> None:
         self.account = Account(client)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from providers.base import GATEWAY_ROLE, Machine, MachineState
-from providers.clouds.aws.prices import volume_usd_per_hour
 from providers.clouds.aws.session import tunnel
 from providers.clouds.aws.tags import MARK, WAY_IN, ports_of, usd_per_hour_of
 from providers.renting.naming import owner_of
@@ -24,6 +24,9 @@ SSH_USER = "ubuntu"
 """Of Ubuntu's images and of the Deep Learning AMIs made from them."""
 NVME = "/opt/dlami/nvme"
 """Where the Deep Learning AMIs mount the machine's own NVMe, by their service dlami-nvme."""
+GP3_USD_PER_GIB_MONTH = Decimal("0.08")
+"""gp3 in us-east-1 without extra IOPS: recalled, not looked up. It tells the order of what a lone volume costs."""
+HOURS_PER_MONTH = 730
 VOLUME = "vol-"
 """How a volume's id begins."""
 
@@ -103,3 +106,8 @@ def volume(found: Mapping[str, Any], region: str) -> Machine:
         created_at=_first([found["CreateTime"]]),
         status="a volume without a machine",
     )
+
+
+def volume_usd_per_hour(gib: int) -> Decimal:
+    """What a volume costs that nothing uses."""
+    return (GP3_USD_PER_GIB_MONTH * gib / HOURS_PER_MONTH).quantize(Decimal("0.000001"))

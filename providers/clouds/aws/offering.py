@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -10,13 +12,21 @@ from typing import Any
 from providers.base import Offer
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
-from providers.clouds.aws.layout import regular_zones
-from providers.clouds.aws.prices import list_prices
 from providers.errors import CloudError, InvalidRequest
 from providers.renting.naming import nearest
 
 SKUS = ("p4d.24xlarge", "p4de.24xlarge")
 """The types with eight A100, of 40 and 80 GB each. EC2 has some 800 others, which are told where they are asked for."""
+
+API_REGIONS = {"cn-": "cn-northwest-1"}
+"""Where the Price List API is asked, by how the home region begins; elsewhere in us-east-1."""
+FILTERS = {
+    "operatingSystem": "Linux",
+    "tenancy": "Shared",
+    "preInstalledSw": "NA",
+    "capacitystatus": "Used",
+}
+"""A plain Linux machine, on demand, that runs."""
 
 
 def offers(account: Account) -> list[Offer]:
@@ -78,6 +88,11 @@ def zones(client: AwsClient, region: str, skus: Collection[str]) -> dict[str, tu
     return {sku: there for sku in sorted(found) if (there := regular_zones(region, found[sku]))}
 
 
+def regular_zones(region: str, zones: Iterable[str]) -> tuple[str, ...]:
+    """Availability zones proper, sorted: no Local or Wavelength Zones, whose names are longer."""
+    return tuple(sorted({zone for zone in zones if re.fullmatch(rf"{re.escape(region)}[a-z]", zone)}))
+
+
 def types(client: AwsClient, region: str, skus: Collection[str]) -> dict[str, dict[str, Any]]:
     """Type → what EC2 says of it. Raises InvalidRequest for one that it does not know."""
     if not skus:
@@ -102,3 +117,40 @@ def _offer(
         description="AWS' list price, on demand" if price is not None else no_price,
         zones=tuple(there),
     )
+
+
+def list_prices(client: AwsClient, sku: str) -> dict[str, Decimal]:
+    """Region → USD per hour on demand. Raises CloudError."""
+    home = client.config.home
+    region = next((there for begins, there in API_REGIONS.items() if home.startswith(begins)), "us-east-1")
+    filters = [
+        {"Type": "TERM_MATCH", "Field": name, "Value": value}
+        for name, value in ({**FILTERS, "instanceType": sku}).items()
+    ]
+    answer = client.ask("pricing", "get_products", region, ServiceCode="AmazonEC2", Filters=filters)
+    return read(answer["PriceList"])
+
+
+def read(price_list: Iterable[str]) -> dict[str, Decimal]:
+    """The same from the documents of the answer, each a product as JSON. Capacity blocks and Local Zones are left out;
+    of several prices in a region the dearest counts."""
+    found: dict[str, Decimal] = {}
+    for text in price_list:
+        document = json.loads(text)
+        about = document["product"]["attributes"]
+        if about.get("marketoption", "OnDemand") != "OnDemand" or about.get("locationType") != "AWS Region":
+            continue
+        for usd_per_hour in _hourly(document["terms"].get("OnDemand", {})):
+            region = about["regionCode"]
+            found[region] = max(usd_per_hour, found.get(region, usd_per_hour))
+    return found
+
+
+def _hourly(terms: Mapping[str, Any]) -> list[Decimal]:
+    prices = [price for term in terms.values() for price in term["priceDimensions"].values()]
+    amounts = [
+        Decimal(price["pricePerUnit"]["USD"])
+        for price in prices
+        if price["unit"] == "Hrs" and "USD" in price["pricePerUnit"]
+    ]
+    return [amount.normalize() for amount in amounts if amount > 0]  # AWS pads with zeros

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
+from providers.base import Machine, MachineState, NodeSpec, Offer, Owner
 from providers.clouds.existing.client import Claims, authorize
 from providers.clouds.existing.config import ExistingConfig, OwnedMachine, load
 from providers.errors import InvalidRequest, NoCapacity, Unauthorized, Unavailable
@@ -22,7 +22,6 @@ class ExistingCloud:
     """
 
     name = "existing"
-    capabilities = frozenset({Capability.OWNED})
 
     def __init__(self, config: ExistingConfig) -> None:
         self.config = config

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
+from providers.base import Machine, MachineState, NodeSpec, Offer, Owner
 from providers.clouds.lambdalabs import marks, upkeep
 from providers.clouds.lambdalabs.client import LAUNCH_PACE, PACE, Instance, InstanceType, LambdaClient
 from providers.clouds.lambdalabs.config import INSTANCES_PAGE, LambdaConfig, LambdaSettings, parse
@@ -43,7 +43,6 @@ class LambdaCloud:
     """On-demand GPU machines of Lambda's."""
 
     name = "lambda"
-    capabilities: frozenset[Capability] = frozenset()
 
     def __init__(self, client: LambdaClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.client = client

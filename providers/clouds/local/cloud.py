@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Offer, Owner
+from providers.base import Machine, MachineState, NodeSpec, Offer, Owner
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.config import REGIONS, SKUS, LocalConfig
 from providers.errors import InvalidRequest, NotFound
@@ -18,7 +18,6 @@ class LocalCloud:
     """Machines on this computer: free, at once, and as many as memory allows."""
 
     name = "local"
-    capabilities = frozenset({Capability.BILLS_NOTHING})
 
     def __init__(self, client: LocalClient) -> None:
         self.client = client

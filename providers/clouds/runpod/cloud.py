@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from providers.base import Capability, Machine, MachineState, NodeSpec, Offer
+from providers.base import Machine, MachineState, NodeSpec, Offer
 from providers.clouds.runpod.client import RunpodClient
 from providers.clouds.runpod.config import ANY, COUNTS, GPUS, PODS_PAGE, SKUS, Settings
 from providers.clouds.runpod.interruptible import RETIREMENT, Interruptible
@@ -68,7 +68,6 @@ class RunpodCloud:
     """Pods on RunPod's secure cloud. A region is a data centre ("US-KS-2") or "any"."""
 
     name = "runpod"
-    capabilities = frozenset({Capability.CONTAINER})
 
     def __init__(self, client: RunpodClient) -> None:
         self.client = client

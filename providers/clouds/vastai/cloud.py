@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from providers.base import ALIVE, Capability, Machine, MachineState, NodeSpec, Offer
+from providers.base import ALIVE, Machine, MachineState, NodeSpec, Offer
 from providers.clouds.vastai import instances, market
 from providers.clouds.vastai.client import FailedContract, VastaiClient
 from providers.clouds.vastai.config import INSTANCES_PAGE, VastaiSettings, parse
@@ -30,7 +30,6 @@ class VastaiCloud:
     and a host key that is good for one contact."""
 
     name = "vastai"
-    capabilities = frozenset({Capability.CONTAINER})
 
     def __init__(self, client: VastaiClient) -> None:
         self.client = client

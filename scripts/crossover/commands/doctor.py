@@ -63,7 +63,7 @@ def run(stack: str) -> list[Check]:
         rungs = []
         found.append(Check(f"stack {stack}", Grade.FAIL, str(e), "nothing of the stack could be checked"))
     used = {rung.cloud for rung in rungs}
-    if "local" in used:
+    if any(registry.can(cloud, Capability.THIS_COMPUTER) for cloud in used):
         found.append(checks.programs(_missing_programs()))
     foreign = sorted(used - set(registry.CLOUDS))
     known_are = f"known are: {', '.join(sorted(registry.CLOUDS))}"
@@ -95,7 +95,7 @@ def _preflight(cloud: Cloud, stack: str, rungs: Sequence[Wanted]) -> list[Check]
     """What stands in the way at one cloud, quotas above all; a cloud that cannot be asked for them says so."""
     look = getattr(cloud, "preflight", None)
     if look is None:
-        bills = not {Capability.BILLS_NOTHING, Capability.OWNED} & cloud.capabilities
+        bills = not {Capability.BILLS_NOTHING, Capability.OWNED} & registry.capabilities(cloud.name)
         return [checks.quota_untold(cloud.name)] if bills else []
     values, fleet = _configured(stack)
     first = {r.node: Candidate(r.cloud, r.region, r.sku) for r in reversed(rungs) if r.cloud == cloud.name}

@@ -10,6 +10,7 @@ from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import Price
 from providers import registry
 from providers.base import Capability, Offer
+from providers.clouds.aws import NAME as AWS
 from providers.errors import CloudError, InvalidRequest, Unauthorized
 from scripts.crossover.prices import aws
 from scripts.crossover.prices.diff import Figures, Quote
@@ -38,11 +39,12 @@ def ask_all(
     wanted = sorted(set(names))
     if unknown := [name for name in wanted if name not in renting()]:
         raise InvalidRequest(f"no prices can be asked of {unknown[0]!r}: choose of {', '.join(renting())}")
+    listing = [name for name in wanted if not registry.can(name, Capability.DECLARED)]
     answers = [
         Answer(one.cloud, tuple(_quotes(one.found, today)), one.missing, one.failed)
-        for one in ask(lambda cloud: cloud.offers(), [name for name in wanted if name != registry.AWS])
+        for one in ask(lambda cloud: cloud.offers(), listing)
     ]
-    if registry.AWS in wanted:
+    if AWS in wanted:
         answers.append(_aws(prices, accepted, today))
     return sorted(answers, key=lambda answer: answer.cloud)
 
@@ -65,11 +67,11 @@ def _aws(prices: Mapping[str, Price], accepted: Iterable[str], today: date) -> A
         key.removeprefix("aws/"): rows.get(key) or regions.get(aws.instance_type(key)) or DEFAULT_REGION for key in keys
     }
     try:
-        return Answer(registry.AWS, tuple(aws.quotes(skus, today)))
+        return Answer(AWS, tuple(aws.quotes(skus, today)))
     except Unauthorized as e:
-        return Answer(registry.AWS, missing=str(e))
+        return Answer(AWS, missing=str(e))
     except CloudError as e:
-        return Answer(registry.AWS, failed=str(e))
+        return Answer(AWS, failed=str(e))
 
 
 def _quotes(offers: Sequence[Offer], today: date) -> list[Quote]:

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from providers.clouds import aws
 from providers.clouds.aws.tags import MARK, USD_PER_HOUR
-from providers.registry import AWS
 from providers.renting.naming import owner_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -138,7 +138,7 @@ def _instance(instance: dict[str, Any], components: Mapping[str, dict[str, Any]]
     tags = outputs.get("tags") or {}
     owner = owner_of(tags.get(MARK, ""))
     return {
-        "failureDomain": f"{AWS}/{outputs.get('availabilityZone', '')}",
+        "failureDomain": f"{aws.NAME}/{outputs.get('availabilityZone', '')}",
         "usdPerHour": tags.get(USD_PER_HOUR, ""),
         **components[instance["parent"]],
         "key": owner.key if owner else instance["urn"].rpartition("::")[2],
@@ -150,7 +150,7 @@ def machine_id(node: dict[str, Any]) -> str:
     """ "cloud/machine id" of a Node, or of an instance at AWS, in the state; "vacant/name" where it has no machine. A
     node that was vacant keeps its resource's id, so the outputs are what counts."""
     if node["type"] == INSTANCE:
-        return f"{AWS}/{node['id']}" if node.get("id") else ""
+        return f"{aws.NAME}/{node['id']}" if node.get("id") else ""
     machine = (node.get("outputs") or {}).get("machine") or {}
     return str(machine.get("id") or node.get("id") or "")
 

@@ -80,7 +80,8 @@ class ScriptedCloud(LocalCloud):
 
 
 if __name__ == "__main__":
-    clouds = {**registry.CLOUDS, "local": ScriptedCloud.from_environment}
+    scripted = replace(registry.CLOUDS["local"], make=ScriptedCloud.from_environment)
+    clouds = {**registry.CLOUDS, "local": scripted}
     registry.CLOUDS = clouds
     vars(providers.plugin.first_contact)["first_contact"] = contact_on_paper
     serve(

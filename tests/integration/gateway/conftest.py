@@ -64,7 +64,7 @@ def litellm_environment(cache: Path) -> Path:
     folder = cache / "venvs" / hashlib.sha256(requirements).hexdigest()[:16]
     if not (folder / "bin/litellm").exists():
         uv = Path(sys.executable).parent / "uv"
-        script = REPOSITORY / "images/vehicles/ssh/templates/remote/environment.sh"
+        script = REPOSITORY / "images/vehicles/ssh/scripts/environment.sh"
         command = ["sh", str(script), str(folder), sys.executable, str(uv) if uv.exists() else ""]
         built = subprocess.run(command, input=requirements, capture_output=True, check=False)
         assert built.returncode == 0, built.stdout.decode()

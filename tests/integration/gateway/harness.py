@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from images.bundle import Bundle, HttpCheck, Service
-from images.remote.host import Placement, resolve
+from images.remote.host import Placement
 from images.roles.gateway.settings import Peer
+from images.tokens import resolve
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVED = "llama-70b"

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from images.vehicles.ssh.install import FULL_STATUS
-from images.vehicles.ssh.layout.rendering import template
+from images.vehicles.ssh.scripts import read_script
 
 UV = Path(sys.executable).with_name("uv")
 SSO = "Requires-Dist: xo-model[email]>=1\n"
@@ -98,7 +98,7 @@ class Index:
         passed_on = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_", "PYTHON", "VIRTUAL_"))}
         environment = {**passed_on, **ours, "NO_PROXY": "127.0.0.1", "PATH": f"{path}{os.environ['PATH']}"}
         done = subprocess.run(
-            ["sh", "-c", template("remote/environment.sh"), "crossover", folder, sys.executable, str(UV) if uv else ""],
+            ["sh", "-c", read_script("environment"), "crossover", folder, sys.executable, str(UV) if uv else ""],
             input=lock, env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         return done, folder

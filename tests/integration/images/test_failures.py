@@ -34,6 +34,7 @@ from images.sources import repository_source
 from images.vehicles.ssh import checks
 from images.vehicles.ssh.layout.plan import PlannedFile
 from images.vehicles.ssh.remove import remove
+from images.vehicles.ssh.scripts import put_files, run_script
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle
 from tests.support.sshd import make_key, public_key
 
@@ -228,7 +229,7 @@ class TestFullDisk:
         ]
         with Connection.open(small.placement, small.machine.private_key) as connection:
             with pytest.raises(DiskFull, match="as they were"):
-                connection.put(files, str(small.machine.root), watch=Watch(30), step="sending")
+                put_files(connection, files, str(small.machine.root), watch=Watch(30), step="sending")
         assert (small.machine.root / "config/one.txt").read_text() == "first"
         assert not (small.machine.root / "big.txt").exists()
         assert not (small.machine.root / "state/incoming").exists()
@@ -247,7 +248,7 @@ class TestFullDisk:
         big = PlannedFile("big.txt", b"x" * (1 << 20), 0o644, {})
         with Connection.open(bench.placement, bench.machine.private_key) as connection:
             with pytest.raises(DiskFull):
-                connection.put([big], str(bench.machine.root), watch=Watch(30), step="sending")
+                put_files(connection, [big], str(bench.machine.root), watch=Watch(30), step="sending")
         assert not (bench.machine.root / "big.txt").exists()
 
     def test_an_environment_that_does_not_fit_is_a_full_disk_and_is_not_there(self, small: Bench) -> None:
@@ -377,8 +378,13 @@ class TestInterrupting:
     def test_a_stream_that_ends_early_replaces_nothing(self, bench: Bench) -> None:
         bench.install()
         with Connection.open(bench.placement, bench.machine.private_key) as connection:
-            result = connection.script(
-                "receive", args=[str(bench.machine.root)], stdin=bytes(1024), watch=Watch(10), step="sending"
+            result = run_script(
+                connection,
+                "receive",
+                args=[str(bench.machine.root)],
+                stdin=bytes(1024),
+                watch=Watch(10),
+                step="sending",
             )
         assert result.status != 0
         assert "before all files had come" in result.stderr
@@ -407,8 +413,13 @@ class TestEnvironments:
     def test_requirements_that_came_in_part_make_no_environment(self, bench: Bench, tmp_path: Path) -> None:
         folder = tmp_path / "venvs" / hashlib.sha256(b"everything").hexdigest()[:16]
         with Connection.open(bench.placement, bench.machine.private_key) as connection:
-            result = connection.script(
-                "environment", args=[str(folder), "python3", ""], stdin=b"every", watch=Watch(30), step="building"
+            result = run_script(
+                connection,
+                "environment",
+                args=[str(folder), "python3", ""],
+                stdin=b"every",
+                watch=Watch(30),
+                step="building",
             )
         assert (result.status, result.stdout) == (1, "the connection ended before all requirements had come\n")
         assert [p.suffix for p in folder.parent.iterdir()] == [".lock"]

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from images.roles.gateway.settings import GatewaySettings
-from images.vehicles.ssh.layout.rendering import TEMPLATES, template
+from images.vehicles.ssh.scripts import FOLDER, read_script
 
-SCRIPTS = sorted(p.stem for p in (TEMPLATES / "remote").glob("*.sh"))
+SCRIPTS = sorted(p.stem for p in FOLDER.glob("*.sh"))
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_every_script_is_sh(name: str, shell: str) -> None:
-    script = template(f"remote/{name}.sh")
+    script = read_script(name)
     done = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -29,7 +29,7 @@ def test_a_busy_service_has_the_canarys_time_for_one_answer(tmp_path: Path, seco
     curl.write_text('#!/bin/sh\necho "$*" >"$0.asked"\nprintf "\\nstatus:200\\n"\n')
     curl.chmod(0o755)
     subprocess.run(
-        ["sh", "-c", template("remote/check.sh"), "sh", str(seconds), "200", "GET", "http://127.0.0.1/", *[""] * 4],
+        ["sh", "-c", read_script("check"), "sh", str(seconds), "200", "GET", "http://127.0.0.1/", *[""] * 4],
         check=True,
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
     )
@@ -61,7 +61,7 @@ class Disks:
     def prepare(self, scratch: str | None = None) -> subprocess.CompletedProcess[str]:
         arguments = [self.root, self.cache, str(self.scratch) if scratch is None else scratch, "models", "data/x"]
         return subprocess.run(
-            ["sh", "-c", template("remote/prepare.sh"), "crossover", *map(str, arguments)],
+            ["sh", "-c", read_script("prepare"), "crossover", *map(str, arguments)],
             capture_output=True,
             text=True,
             env={"PATH": f"{self.bin}:{os.environ['PATH']}"},
@@ -144,7 +144,7 @@ class Systemd:
     def run(self, *orders: str) -> list[str]:
         self.log.write_text("")
         subprocess.run(
-            ["sh", "-c", template("remote/systemd.sh"), "sh", str(self.root), str(self.units)],
+            ["sh", "-c", read_script("systemd"), "sh", str(self.root), str(self.units)],
             input="".join(f"{o}\n" for o in orders),
             text=True,
             check=True,

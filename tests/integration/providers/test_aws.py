@@ -145,7 +145,7 @@ def test_a_volume_that_outlived_its_machine_bills_and_can_be_deleted(cloud: AwsC
 def prod(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """AWS is all clouds that there are, and the state of stack `s` knows these resource ids."""
     known: set[str] = set()
-    monkeypatch.setattr(registry, "CLOUDS", {"aws": lambda: cloud})
+    monkeypatch.setattr(registry, "CLOUDS", {"aws": registry.Row(lambda: cloud)})
     monkeypatch.setattr(orphans, "project", lambda: "p")
     monkeypatch.setattr(orphans, "stacks", lambda: ["s"])
     monkeypatch.setattr(orphans, "known_machines", lambda stack: Known(frozenset(known), busy=False))

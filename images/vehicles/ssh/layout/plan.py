@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from images.bundle import Bundle, PythonEnvironment, Service, Source
 from images.remote.errors import InvalidBundle
-from images.remote.host import Placement, environment_folder, resolve
+from images.remote.host import Placement
+from images.tokens import environment_folder, resolve
 from images.vehicles.ssh.layout import rendering
 from images.vehicles.ssh.layout.effects import Effect, effects
 

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from images.bundle import Bundle, Service
-from images.remote.host import Placement, resolve, secret_path
+from images.remote.host import Placement
+from images.tokens import resolve, secret_path
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 LONGEST_SOCKET_PATH = 107 - len(".4194304")

@@ -10,9 +10,9 @@ import pulumi
 import pulumi_aws as aws
 
 from providers.base import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE
-from providers.clouds.aws.identity import instance_profile
-from providers.clouds.aws.layout import subnet_cidr
-from providers.clouds.aws.survey import Survey
+from providers.clouds.aws.resources.identity import instance_profile
+from providers.clouds.aws.resources.layout import subnet_cidr
+from providers.clouds.aws.resources.survey import Survey
 from providers.clouds.aws.tags import shared_tags
 
 

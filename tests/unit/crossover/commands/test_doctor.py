@@ -195,7 +195,7 @@ def run(*arguments: str) -> Any:
 
 def local_market() -> Market:
     sold = [offer("local", "0", f"bay-{bay}", sku) for bay in (1, 2, 3) for sku in ("sim-8x-a100", "small")]
-    return Market("local", frozenset({Capability.BILLS_NOTHING}), on_sale=sold)
+    return Market("local", frozenset({Capability.BILLS_NOTHING, Capability.THIS_COMPUTER}), on_sale=sold)
 
 
 @pytest.mark.usefixtures("engine")

@@ -15,7 +15,7 @@ import pytest
 
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from providers import registry
-from providers.base import Capability
+from providers.base import Capability, Cloud
 from providers.clouds.lambdalabs.client import LambdaClient
 from providers.clouds.lambdalabs.cloud import LambdaCloud
 from providers.clouds.lambdalabs.config import LambdaConfig
@@ -32,7 +32,7 @@ from tests.clouds.runpod import RunpodEmulator
 from tests.clouds.server import Nowhere
 from tests.clouds.vastai import VastaiEmulator
 from tests.support.clouds import Clock
-from tests.support.market import MISSING, Market, offer, registered
+from tests.support.market import MISSING, Market, offer, registered, row_of
 from tests.support.pricing import PriceList
 
 
@@ -85,9 +85,9 @@ def test_every_renting_cloud_is_asked(
         lambdalabs = LambdaClient(LambdaConfig(at_lambda.key, one), clock=clock, sleep=clock.sleep)
         runpod = RunpodClient(RunpodConfig(at_runpod.key, two), clock=clock, sleep=clock.sleep, paces=())
         vastai = VastaiClient(VastaiConfig(at_vast.key, three), clock=clock, sleep=clock.sleep)
-        clouds = {"lambda": LambdaCloud(lambdalabs), "runpod": RunpodCloud(runpod), "vastai": VastaiCloud(vastai)}
-        made = {name: lambda cloud=cloud: cloud for name, cloud in clouds.items()}
-        monkeypatch.setattr(registry, "CLOUDS", made | {registry.AWS: registry.CLOUDS[registry.AWS]})
+        clouds: tuple[Cloud, ...] = (LambdaCloud(lambdalabs), RunpodCloud(runpod), VastaiCloud(vastai))
+        made = {cloud.name: row_of(cloud) for cloud in clouds}
+        monkeypatch.setattr(registry, "CLOUDS", made | {"aws": registry.CLOUDS["aws"]})
         done = refresh("--clouds", "lambda,runpod,vastai,aws", "--write", "--json")
     told = {change["key"]: change for change in json.loads(done.stdout)["changes"]}
     found = tomllib.loads((data / "prices.toml").read_text())

@@ -24,6 +24,10 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 
 
+def no_capabilities(name: str) -> frozenset[Capability]:
+    return frozenset()
+
+
 def cloud(name: str) -> FakeCloud:
     if name != "fake":
         raise InvalidRequest(f"unknown cloud {name!r}: choose one of fake")
@@ -31,7 +35,7 @@ def cloud(name: str) -> FakeCloud:
 
 
 def complaints(olds: dict[str, Any] | None = None, **changes: Any) -> list[str]:
-    return [failure.reason for failure in NodeHandler(cloud).check(olds or {}, {**GOOD, **changes})]
+    return [failure.reason for failure in NodeHandler(cloud, no_capabilities).check(olds or {}, {**GOOD, **changes})]
 
 
 def rung(**changes: Any) -> list[dict[str, Any]]:
@@ -86,7 +90,9 @@ def test_a_section_that_its_cloud_refuses_is_a_complaint_in_the_clouds_words() -
         def check_settings(self, settings: Mapping[str, Any]) -> None:
             raise InvalidRequest("clouds.fake: unknown key imge (did you mean image?)")
 
-    (failure,) = NodeHandler(lambda _: Choosy()).check({}, {**GOOD, "settings": {"fake": {"imge": "x"}}})
+    (failure,) = NodeHandler(lambda _: Choosy(), no_capabilities).check(
+        {}, {**GOOD, "settings": {"fake": {"imge": "x"}}}
+    )
     assert (failure.property, failure.reason) == (
         "settings.fake",
         "clouds.fake: unknown key imge (did you mean image?)",
@@ -95,8 +101,7 @@ def test_a_section_that_its_cloud_refuses_is_a_complaint_in_the_clouds_words() -
 
 def test_a_cloud_whose_machines_the_program_declares_is_no_rung() -> None:
     """The plugin would find and end machines there, and can launch none."""
-    declares = FakeCloud(capabilities=frozenset({Capability.DECLARED}))
-    (failure,) = NodeHandler(lambda _: declares).check({}, GOOD)
+    (failure,) = NodeHandler(cloud, lambda _: frozenset({Capability.DECLARED})).check({}, GOOD)
     assert failure.reason == "a machine at fake is a resource of the program, and no rung of a ladder"
 
 

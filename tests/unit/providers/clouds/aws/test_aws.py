@@ -19,7 +19,7 @@ from providers.base import Candidate, Owner
 from providers.clouds.aws.config import parse
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.resources.node import AwsNode
-from providers.clouds.aws.survey import Demand, survey
+from providers.clouds.aws.resources.survey import Demand, survey
 from providers.renting.hostkeys import durable, one_use
 from providers.renting.naming import mark
 from tests.support.session_manager import SessionManager

@@ -17,7 +17,7 @@ from providers.clouds.aws.account import TERMINATE_PATIENCE_S, Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.cloud import AwsCloud
 from providers.clouds.aws.config import AwsConfig
-from providers.clouds.aws.prices import read
+from providers.clouds.aws.offering import read
 from providers.errors import (
     CloudError,
     Incomplete,

@@ -13,10 +13,11 @@ import pytest
 from providers.base import Machine, MachineState, Owner
 from providers.clouds.aws import session
 from providers.clouds.aws.config import parse
-from providers.clouds.aws.identity import partition, trust, weights_policy
-from providers.clouds.aws.layout import regular_zones, spread, subnet_cidr
 from providers.clouds.aws.machines import NVME
+from providers.clouds.aws.offering import regular_zones
 from providers.clouds.aws.quota import QUOTAS, family, needed, shortfall
+from providers.clouds.aws.resources.identity import partition, trust, weights_policy
+from providers.clouds.aws.resources.layout import spread, subnet_cidr
 from providers.clouds.aws.resources.node import reported, reserved
 from providers.clouds.aws.tags import MARK, key_of, machine_tags
 from providers.errors import InvalidRequest

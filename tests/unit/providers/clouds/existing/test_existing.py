@@ -17,6 +17,7 @@ from providers.base import Capability, MachineState, NodeSpec, Owner
 from providers.clouds.existing.cloud import ExistingCloud
 from providers.clouds.existing.config import ExistingConfig, OwnedMachine, load
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound, Unauthorized, Unavailable
+from providers.registry import capabilities
 from tests.support.owned import HOST_KEY, entry
 
 SPEC = NodeSpec(
@@ -204,7 +205,7 @@ def test_an_offer_counts_those_that_are_free(team: Team) -> None:
     cloud.launch(SPEC)
     told = {(o.usd_per_hour, o.available, o.description) for o in cloud.offers()}
     assert told == {(Decimal("7.6593"), True, "2 of 2 free"), (Decimal("4.2347"), False, "0 of 1 free")}
-    assert Capability.BILLS_NOTHING not in cloud.capabilities
+    assert Capability.BILLS_NOTHING not in capabilities(cloud.name)
 
 
 def test_a_change_in_the_file_reaches_a_claimed_machine_and_its_loss_ends_no_claim(team: Team) -> None:

@@ -16,7 +16,8 @@ import pulumi_aws as aws
 from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate
 from providers.clouds.aws import quota, session
 from providers.clouds.aws.config import IMAGE_ID, IMAGES, AwsSettings
-from providers.clouds.aws.layout import regular_zones, spread
+from providers.clouds.aws.offering import regular_zones
+from providers.clouds.aws.resources.layout import spread
 from providers.clouds.aws.tags import FLEET, fleet_mark, key_of
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.renting.naming import nearest

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from providers.errors import InvalidRequest
 
 SUBNETS = 16
 """A VPC is cut into as many; a zone's letter chooses, so that no zone's range depends on which others are used."""
-
-
-def regular_zones(region: str, zones: Iterable[str]) -> tuple[str, ...]:
-    """Availability zones proper, sorted: no Local or Wavelength Zones, whose names are longer."""
-    return tuple(sorted({zone for zone in zones if re.fullmatch(rf"{re.escape(region)}[a-z]", zone)}))
 
 
 def subnet_cidr(vpc_cidr: str, zone: str) -> str:
