@@ -1,12 +1,13 @@
 # The first three are all that a newcomer needs. STACK names another stack than `local`: make up STACK=aws.
 STACK ?= local
 PYTEST_ARGS ?=
+PYTEST = .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test bench lint format lock bootstrap recover
+.PHONY: help up down check test test-all bench lint format lock bootstrap recover
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 up: bootstrap ## set everything up, then bring the stack up and say how to reach it
 	@scripts/up $(STACK)
@@ -14,8 +15,14 @@ up: bootstrap ## set everything up, then bring the stack up and say how to reach
 down: ## destroy the stack and leave no process behind
 	@scripts/down $(STACK)
 
-test: bootstrap ## set up what the tests need, then run them all
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+check: lint ## before each commit, under 2 minutes: lint, types, import rules, unit tests
+	@$(PYTEST) tests/unit $(PYTEST_ARGS)
+
+test: bootstrap ## before each push, under 15 minutes: all tests but the slow ones whose promises others keep in part
+	@$(PYTEST) -m 'not slow' $(PYTEST_ARGS)
+
+test-all: bootstrap ## what CI runs: every test
+	@$(PYTEST) $(PYTEST_ARGS)
 
 bench: bootstrap ## what the gate and the path cost: the tables of docs/performance.md, measured anew
 	@.venv/bin/python -m tests.bench.gate

@@ -2,7 +2,8 @@
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
-from cost_guard.pack import policies, server
+from cost_guard.pack import server
+from cost_guard.pack.advisories import policies
 
 if __name__ == "__main__":
     server.install()

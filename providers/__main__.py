@@ -27,6 +27,7 @@ from providers.plugin.server import serve
 from providers.plugin.values import Plain
 from providers.renting.contact import Dial, direct
 from providers.renting.waiting import Waiting
+from strict import names
 
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
@@ -137,10 +138,10 @@ def _placement(machine: Plain, server_name: str = "") -> Placement:
 if __name__ == "__main__":
     serve(
         {
-            "gpucloud:index:Node": NodeHandler(registry.cloud),
-            "gpucloud:index:Install": InstallHandler(SshInstaller(), registry.cloud, tuple(registry.CLOUDS), dial_for),
-            "gpucloud:index:FirstContact": FirstContactHandler(dial_for),
-            "gpucloud:index:Credentials": CredentialsHandler(),
+            names.NODE: NodeHandler(registry.cloud),
+            names.INSTALL: InstallHandler(SshInstaller(), registry.cloud, tuple(registry.CLOUDS), dial_for),
+            names.FIRST_CONTACT: FirstContactHandler(dial_for),
+            names.CREDENTIALS: CredentialsHandler(),
         },
         sys.argv[1:],
     )

@@ -8,21 +8,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from strict.names import GATEWAY_PORT, SERVING_PORT, SSH_PORT
+
 if TYPE_CHECKING:  # cryptography takes 50 ms, and every preview reads this file
     from providers.renting.hostkeys import HostKey
 
-INFERENCE_ROLE = "inference"
-"""The role of a machine that serves."""
-GATEWAY_ROLE = "gateway"
-"""The role of a machine that routes; every other role serves behind one."""
-
-SERVING_PORT = "vllm"
-"""The port of a machine that serves, which every gateway of the stack must reach."""
-GATEWAY_PORT = "endpoint"
-"""The port of a machine that carries a gateway, whatever its role."""
 GATEWAY_SUFFIX = "-gateway"
 """Follows a serving machine's root where that machine carries a gateway too."""
-EXPOSED = ("ssh", SERVING_PORT, GATEWAY_PORT)
+EXPOSED = (SSH_PORT, SERVING_PORT, GATEWAY_PORT)
 """Services that listen to the outside; every other one listens on loopback, and no firewall needs to know it."""
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pulumi
 
+from strict import names
+
 
 class Credentials(pulumi.CustomResource):
     """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all."""
@@ -29,7 +31,7 @@ class Credentials(pulumi.CustomResource):
             "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
         )  # fmt: skip
         props: dict[str, Any] = {"nodes": sorted(nodes), "generation": generation, **dict.fromkeys(made)}
-        super().__init__("gpucloud:index:Credentials", name, props, opts)
+        super().__init__(names.CREDENTIALS, name, props, opts)
 
 
 class Node(pulumi.CustomResource):
@@ -79,7 +81,7 @@ class Node(pulumi.CustomResource):
             "usdPerHour": None,
         }
         replace_in_order = pulumi.ResourceOptions(delete_before_replace=True)
-        super().__init__("gpucloud:index:Node", name, props, pulumi.ResourceOptions.merge(opts, replace_in_order))
+        super().__init__(names.NODE, name, props, pulumi.ResourceOptions.merge(opts, replace_in_order))
 
 
 class FirstContact(pulumi.CustomResource):
@@ -107,9 +109,7 @@ class FirstContact(pulumi.CustomResource):
             "machine": None,
         }
         replace_in_order = pulumi.ResourceOptions(delete_before_replace=True)
-        super().__init__(
-            "gpucloud:index:FirstContact", name, props, pulumi.ResourceOptions.merge(opts, replace_in_order)
-        )
+        super().__init__(names.FIRST_CONTACT, name, props, pulumi.ResourceOptions.merge(opts, replace_in_order))
 
 
 class Install(pulumi.CustomResource):
@@ -142,4 +142,4 @@ class Install(pulumi.CustomResource):
             "deadlineS": deadline_s,
         }
         replace_in_order = pulumi.ResourceOptions(delete_before_replace=True)
-        super().__init__("gpucloud:index:Install", name, props, pulumi.ResourceOptions.merge(opts, replace_in_order))
+        super().__init__(names.INSTALL, name, props, pulumi.ResourceOptions.merge(opts, replace_in_order))

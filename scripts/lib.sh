@@ -22,7 +22,8 @@ find_program() {
 # the process that started it, however that ended.
 tick() {
     local label=$1 parent=$2 seconds=0
-    while sleep 1 && kill -0 "$parent" 2>/dev/null; do
+    # The last sleep outlives it, and must not keep open what somebody reads to the end.
+    while sleep 1 >/dev/null 2>&1 && kill -0 "$parent" 2>/dev/null; do
         seconds=$((seconds + 1))
         if [[ -t 1 ]]; then
             printf '\r    %s … %d s ' "$label" "$seconds"
@@ -38,7 +39,7 @@ with_progress() {
     local label=$1 log status=0 ticker started=$SECONDS
     shift
     log=$(mktemp)
-    tick "$label" $$ 8>&- 9>&- & # without the locks: a sleep of its outlives it
+    tick "$label" $$ 8>&- 9>&- & # without the locks, for the same reason
     ticker=$!
     "$@" >"$log" 2>&1 || status=$?
     kill "$ticker" 2>/dev/null || true

@@ -1,56 +1,58 @@
-"""The whole path: settings → verdict → fleet → gateway → monitoring → exports."""
+"""The whole path: settings → verdict → fleets → gateway → monitoring → exports."""
 
 from __future__ import annotations
 
 import pulumi
 
-from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.waivers import WaiverError, fleet_urn, load_waivers
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import load_waivers
+from cost_guard.scenario.waivers import fleet_urn
+from cost_guard.verdict.judge import judge
 from cost_guard.verdict.verdict import explain
-from images.roles.monitoring.settings import Limits
+from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
+from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
+from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.fleet import Fleet
-from stacks.gateway import HOST_PORTS, Gateway, certificate_names
+from stacks.fleet import Fleet, peers
+from stacks.gateway import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
-from stacks.settings import GATEWAY, ROOT, SettingsError, from_pulumi, today
-
-FLEET = "fleet"
+from stacks.monitoring import monitoring
+from stacks.served import GATEWAY
+from stacks.settings import from_pulumi
+from strict.day import today
+from strict.problems import Problems
 
 try:
-    settings = from_pulumi()
-    urn = fleet_urn(pulumi.get_stack(), pulumi.get_project(), FLEET)
-    verdict = settings.deployment.verdict(load_catalogue(), today(), load_waivers(ROOT), urn)
-except (SettingsError, ScenarioError, CatalogueError, WaiverError) as e:
+    settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes())
+    urns = [fleet_urn(pulumi.get_stack(), pulumi.get_project(), model.name) for model in settings.models]
+    proposals = [model.proposal.under(waivers, urn) for model, urn in zip(settings.models, urns, strict=True)]
+    verdicts = [judge(proposal, catalogue, day) for proposal in proposals]
+except Problems as e:
     raise pulumi.RunError(str(e)) from None
 
-if verdict.blocked and not pulumi.runtime.is_dry_run():
-    raise pulumi.RunError(explain(verdict))  # before anything is registered: nothing is created, nothing bills
-if not verdict.blocked:
-    (pulumi.log.warn if verdict.reasons else pulumi.log.info)(explain(verdict))
+blocked, told = any(verdict.blocked for verdict in verdicts), "\n".join(explain(verdict) for verdict in verdicts)
+if blocked and not pulumi.runtime.is_dry_run():
+    raise pulumi.RunError(told)  # before anything is registered: nothing is created, nothing bills
+if not blocked:
+    (pulumi.log.warn if any(verdict.reasons for verdict in verdicts) else pulumi.log.info)(told)
 
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
-credentials = Credentials(
-    "credentials",
-    nodes=certificate_names(settings),
-    generation=settings.credentials_generation,
-)
-machines = Machines(settings, credentials, found, HOST_PORTS)
-fleet = Fleet(FLEET, settings, credentials, machines)
-limits = Limits(
-    minimum_nodes=settings.fleet.node_count - settings.fleet.spare_nodes,
-    break_even_tokens_per_month=None if verdict.break_even.stable is None else float(verdict.break_even.stable),
-)
-gateway = Gateway(GATEWAY, settings, credentials, machines, fleet, limits)
+credentials = Credentials("credentials", nodes=certificate_names(settings), generation=settings.credentials_generation)
+machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
+fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
+nodes = peers(fleets)
+along = monitoring(settings, verdicts, nodes)
+gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
 
 pulumi.export("endpoint", gateway.endpoint)
 pulumi.export("endpointAddresses", gateway.addresses)
 pulumi.export("endpointKey", credentials.endpointKey)
 pulumi.export("caCertificate", credentials.caCertificate)
-pulumi.export("model", settings.serving.served_name)
+pulumi.export("model", settings.served_names[0])
 pulumi.export("managedModels", [model.name for model in settings.gateway.managed])
-pulumi.export("prometheus", gateway.prometheus)
-pulumi.export("alertmanager", gateway.alertmanager)
+pulumi.export("prometheus", gateway.inside("prometheus"))
+pulumi.export("alertmanager", gateway.inside("alertmanager"))
 
-if verdict.blocked:
-    raise pulumi.RunError(explain(verdict))  # in preview, so that the reader and the pack see the whole plan first
+if blocked:
+    raise pulumi.RunError(told)  # in preview, so that the reader and the pack see the whole plan first

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
 
-from images.roles.inference.bundle import InferenceSettings, inference_bundle
-from providers.base import INFERENCE_ROLE
+from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
+from images.roles.gateway.settings import Peer
+from images.roles.inference.bundle import inference_bundle
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented
+from stacks.served import ServedModel
 from stacks.settings import Settings
+from strict import names
+from strict.names import INFERENCE_ROLE
 
 
 def server_name(key: str) -> str:
@@ -20,23 +24,24 @@ def server_name(key: str) -> str:
 
 
 class Fleet(pulumi.ComponentResource):
-    """One machine and one Install per key. Its inputs are the whole scenario, in plain values, for the pack to judge.
+    """One served model: a machine and an Install per key. Its inputs are the whole proposal, in plain values, for the
+    pack to judge.
 
-    `nodes` maps a key to its machine: the gateway needs their addresses and nothing else.
+    `nodes` maps a key to its machine: who routes needs their addresses and nothing else.
     """
 
     nodes: Mapping[str, Rented]
 
-    def __init__(self, name: str, settings: Settings, credentials: Credentials, machines: Machines) -> None:
-        super().__init__("crossover:index:Fleet", name, settings.inputs)
-        bundle = credentials.caCertificate.apply(lambda ca: _bundle(settings, ca))
-        self.nodes = {key: machines.rent(key, self) for key in settings.fleet.nodes}
+    def __init__(self, model: ServedModel, settings: Settings, credentials: Credentials, machines: Machines) -> None:
+        super().__init__(names.FLEET, model.name, model.inputs)
+        bundle = credentials.caCertificate.apply(lambda ca: _bundle(model, ca))
+        self.nodes = {key: machines.node(model, key, self) for key in model.fleet.nodes}
         for key, node in self.nodes.items():
             Install(
                 f"{key}-inference",
                 machine=node.machine,
                 role=INFERENCE_ROLE,
-                fleet=name,
+                fleet=model.name,
                 server_name=server_name(key),
                 bundle=bundle,
                 secrets=_secrets(key, credentials),
@@ -48,11 +53,28 @@ class Fleet(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _bundle(settings: Settings, ca_certificate: str) -> dict[str, Any]:
-    serving = settings.serving
+def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
+    """The nodes as others reach them, by key. One that has no address yet is left out, and the rest serves."""
+    machines = pulumi.Output.all(**{key: node.machine for fleet in fleets for key, node in fleet.nodes.items()})
+    return machines.apply(
+        lambda known: [
+            Peer(
+                key=key,
+                address=machine["address"],
+                port=int(machine["ports"][SERVICE]),
+                server_name=server_name(key),
+            )
+            for key, machine in sorted(known.items())
+            if machine["address"]
+        ]
+    )
+
+
+def _bundle(model: ServedModel, ca_certificate: str) -> dict[str, Any]:
+    serving = model.serving
     return inference_bundle(
-        InferenceSettings(
-            engine=serving.engine,
+        model.engine,
+        EngineOptions(
             model=serving.model,
             served_names=(serving.served_name,),
             max_model_len=serving.max_model_len,
@@ -68,7 +90,7 @@ def _bundle(settings: Settings, ca_certificate: str) -> dict[str, Any]:
 def _secrets(key: str, credentials: Credentials) -> dict[str, pulumi.Output[str]]:
     pair = credentials.nodeCertificates.apply(lambda certificates: certificates[server_name(key)])
     return {
-        "vllm-api-key": credentials.vllmApiKey,
-        "tls.crt": pair.apply(lambda p: p["certificate"]),
-        "tls.key": pair.apply(lambda p: p["privateKey"]),
+        API_KEY_SECRET: credentials.vllmApiKey,
+        CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
+        PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),
     }

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.scenario.fleet import LadderNode
+from images.roles.inference.bundle import ports
 from providers import registry
-from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate, Capability
-from providers.clouds import aws
+from providers.base import Candidate, Capability
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
-from stacks.settings import GATEWAY, Settings
+from stacks.served import ServedModel
+from stacks.settings import GatewayNode, Settings
+from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay
     from providers.clouds.aws.resources.survey import Survey
 
-NODE_PORTS = {"ssh": 22, "vllm": 8000}
-"""Those of a node that only serves."""
+SSH = {"ssh": 22}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +38,31 @@ class Rented:
 def surveyed(settings: Settings) -> Survey | None:
     """What AWS says of the machines wanted there; None where none is. Before any resource is registered, so that a
     quota, a region or a zone that does not fit creates nothing. Raises pulumi.RunError."""
-    ladders = {key: _candidates(settings, key) for key in settings.fleet.nodes}
-    nodes = {key: ladder[0] for key, ladder in ladders.items() if registry.can(ladder[0].cloud, Capability.DECLARED)}
-    host = None if settings.gateway_node is None else _candidates(settings, GATEWAY)[0]
-    gateway = host if host is not None and registry.can(host.cloud, Capability.DECLARED) else None
+    nodes = {key: ladder[0] for key, node in settings.nodes.items() if _declared(ladder := _ladder(node))}
+    host = [] if settings.gateway_node is None else [_host(settings.gateway_node)]
+    gateway = host[0] if host and _declared(host) else None
     if not nodes and gateway is None:
         return None
+    from providers.clouds.aws import NAME
     from providers.clouds.aws.config import parse
     from providers.clouds.aws.resources.survey import Demand, survey
 
-    demand = Demand(nodes, gateway, settings.fleet.max_per_failure_domain)
+    demand = Demand(nodes, gateway, settings.max_per_failure_domain)
     try:
         regions = [candidate.region for candidate in demand.candidates.values()]
-        return survey(parse(settings.clouds.get(aws.NAME, {}), regions), demand)
+        return survey(parse(settings.clouds.get(NAME, {}), regions), demand)
     except InvalidRequest as e:
-        raise pulumi.RunError(f"crossover:clouds.aws: {e}") from None
+        raise pulumi.RunError(f"crossover:clouds.{NAME}: {e}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A machine to rent."""
+
+    key: str
+    role: str
+    ladder: Sequence[Candidate]
+    max_per_failure_domain: int
 
 
 class Machines:
@@ -64,84 +76,96 @@ class Machines:
         self._settings = settings
         self._credentials = credentials
         self._ports = {
-            INFERENCE_ROLE: {**NODE_PORTS, **on_nodes},
-            GATEWAY_ROLE: {"ssh": NODE_PORTS["ssh"], **gateway_ports},
+            INFERENCE_ROLE: {**SSH, **ports(settings.engine), **on_nodes},
+            GATEWAY_ROLE: {**SSH, **gateway_ports},
         }
         self._network = None
         if found is not None:
+            from providers.clouds.aws import NAME
             from providers.clouds.aws.resources.network import AwsNetwork
 
             self._network = AwsNetwork(
-                aws.NAME,
+                NAME,
                 found,
                 node_ports=self._ports[INFERENCE_ROLE],
                 gateway_ports=self._ports[GATEWAY_ROLE],
                 ssh_public_key=credentials.sshPublicKey,
             )
 
-    def rent(self, key: str, parent: pulumi.Resource) -> Rented:
-        """The machine of a node of the fleet, or of the gateway's own, by its key."""
-        ladder = _candidates(self._settings, key)
-        role = GATEWAY_ROLE if key == GATEWAY else INFERENCE_ROLE
+    def node(self, model: ServedModel, key: str, parent: pulumi.Resource) -> Rented:
+        """A node of that model's fleet."""
+        ladder = _ladder(model.fleet.nodes[key])
+        return self._rent(_Wanted(key, INFERENCE_ROLE, ladder, model.fleet.max_per_failure_domain), parent)
+
+    def host(self, key: str, host: GatewayNode, parent: pulumi.Resource) -> Rented:
+        """A machine that carries a gateway and nothing else."""
+        most = self._settings.max_per_failure_domain
+        return self._rent(_Wanted(key, GATEWAY_ROLE, [_host(host)], most), parent)
+
+    def _rent(self, wanted: _Wanted, parent: pulumi.Resource) -> Rented:
+        ladder = wanted.ladder
         # What costs money, or was claimed and may not be had again, is protected from deletion and replacement.
-        protect = any(Capability.BILLS_NOTHING not in registry.capabilities(c.cloud) for c in ladder)
+        protect = any(not registry.can(c.cloud, Capability.BILLS_NOTHING) for c in ladder)
         opts = pulumi.ResourceOptions(parent=parent, protect=protect)
-        if registry.can(ladder[0].cloud, Capability.DECLARED):
-            return self._at_aws(key, role, ladder[0], opts)
-        node = self._by_ladder(key, role, ladder, opts)
-        owned = any(Capability.OWNED in registry.capabilities(candidate.cloud) for candidate in ladder)
+        if _declared(ladder):
+            return self._at_aws(wanted, opts)
+        node = self._by_ladder(wanted, opts)
+        owned = any(registry.can(candidate.cloud, Capability.OWNED) for candidate in ladder)
         return Rented(node.machine, None if owned else node)
 
-    def _by_ladder(self, key: str, role: str, ladder: Sequence[Candidate], opts: pulumi.ResourceOptions) -> Node:
+    def _by_ladder(self, wanted: _Wanted, opts: pulumi.ResourceOptions) -> Node:
         settings = self._settings
-        clouds = {candidate.cloud for candidate in ladder}
+        clouds = {candidate.cloud for candidate in wanted.ladder}
         return Node(
-            key,
-            key=key,
-            role=role,
-            candidates=[_rung(candidate) for candidate in ladder],
-            generation=settings.generations.get(key, 1),
-            ports=self._ports[role],
+            wanted.key,
+            key=wanted.key,
+            role=wanted.role,
+            candidates=[_rung(candidate) for candidate in wanted.ladder],
+            generation=settings.generations.get(wanted.key, 1),
+            ports=self._ports[wanted.role],
             ssh_public_key=self._credentials.sshPublicKey,
             ssh_private_key=self._credentials.sshPrivateKey,
-            max_per_failure_domain=settings.fleet.max_per_failure_domain,
+            max_per_failure_domain=wanted.max_per_failure_domain,
             deadline_s=settings.deadlines.rent_s,
             on_no_capacity=settings.on_no_capacity,
             settings={cloud: section for cloud, section in settings.clouds.items() if cloud in clouds},
             opts=opts,
         )
 
-    def _at_aws(self, key: str, role: str, candidate: Candidate, opts: pulumi.ResourceOptions) -> Rented:
+    def _at_aws(self, wanted: _Wanted, opts: pulumi.ResourceOptions) -> Rented:
         from providers.clouds.aws.resources.node import AwsNode
 
         assert self._network is not None
+        [candidate] = wanted.ladder
         price = load_catalogue().prices.get(f"{candidate.cloud}/{candidate.sku}")
         node = AwsNode(
-            key,
+            wanted.key,
             self._network,
-            key=key,
-            role=role,
+            key=wanted.key,
+            role=wanted.role,
             candidate=candidate,
-            ports=self._ports[role],
+            ports=self._ports[wanted.role],
             usd_per_hour=None if price is None else price.usd_per_hour,
             ssh_private_key=self._credentials.sshPrivateKey,
-            generation=self._settings.generations.get(key, 1),
+            generation=self._settings.generations.get(wanted.key, 1),
             deadline_s=self._settings.deadlines.rent_s,
             opts=opts,
         )
         return Rented(node.machine, node.instance)
 
 
-def _candidates(settings: Settings, key: str) -> list[Candidate]:
-    """The ladder of that key, in the words of `providers`."""
-    if key == GATEWAY:
-        host = settings.gateway_node
-        assert host is not None
-        return [Candidate(host.cloud, host.region, host.sku)]
-    return [
-        Candidate(c.cloud, c.region, c.sku, c.max_usd_per_hour, c.stands_for)
-        for c in settings.fleet.nodes[key].candidates
-    ]
+def _declared(ladder: Sequence[Candidate]) -> bool:
+    """Whether the machine is a resource of the program's own; the settings let it have one rung."""
+    return registry.can(ladder[0].cloud, Capability.DECLARED)
+
+
+def _ladder(node: LadderNode) -> list[Candidate]:
+    """A node's rungs, in the words of `providers`."""
+    return [Candidate(c.cloud, c.region, c.sku, c.max_usd_per_hour, c.stands_for) for c in node.candidates]
+
+
+def _host(host: GatewayNode) -> Candidate:
+    return Candidate(host.cloud, host.region, host.sku)
 
 
 def _rung(candidate: Candidate) -> dict[str, Any]:

@@ -1,74 +1,52 @@
 """What a stack is told, parsed once. The sole reader of `pulumi.Config`; typos are refused before anything is made.
 
-The keys of the scenario (`workload`, `managed`, `fleet`, …) and `baseline` mean what they mean in `crossover plan`,
-from the same models; the rest says how the fleet serves.
+A stack serves models (`stacks/served.py`): today one, whose keys stand at the top level beside those of the stack.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from datetime import date, datetime, tzinfo
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import pulumi
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.documents import read_usage
-from cost_guard.scenario.fleet import LadderFleet
-from cost_guard.scenario.proposal import Deployment, parse_deployment
-from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.scenario.usage import Usage
-from images.roles.gateway.settings import RESERVED_SERVER, Frozen, GatewaySettings, ModelName, SecretName
+from cost_guard.scenario.fleet import LadderNode
+from cost_guard.scenario.proposal import STACK_PREFIX
+from images.engines.base import API_KEY_SECRET, Engine
+from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
+from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
+from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
+from strict import problems
+from strict.fields import SecretName, Section
+from strict.problems import Problems, unknown
 
-NAMESPACE = "crossover:"
-ROOT = Path(__file__).resolve().parents[1]
-GATEWAY = "gateway"
-"""The key of the gateway's own machine."""
 GATEWAY_SECRETS = {
     "endpoint-keys",
     "endpoint.pem",
     "litellm-master-key",
     "redis-password",
     "redis.conf",
-    "vllm-api-key",
+    API_KEY_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
-BASELINE = "baseline"
-SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
+FLEET = "fleet"
+"""The name of the served model whose keys stand at the top level."""
 
 
-class SettingsError(Exception):
-    """The configuration cannot be used. The message has one line per problem, each with its key and a remedy."""
+class SettingsError(Problems):
+    """The configuration cannot be used: a line for each problem, with its key and a remedy."""
+
+    def __str__(self) -> str:
+        return "\n".join(("the stack's configuration cannot be used:", *(f"  {line}" for line in self.lines)))
 
 
-class Serving(Frozen):
-    """What the nodes serve, and how."""
-
-    engine: Literal["vllm", "simulator"] = "vllm"
-    model: ModelName
-    """Hugging Face name of the weights."""
-    served_name: ModelName
-    """What clients ask for."""
-    max_model_len: int = Field(32_768, ge=256, le=1_048_576)
-    """Longest context, in tokens."""
-    max_num_seqs: int = Field(128, ge=1, le=4096)
-    """Requests that one node batches."""
-    max_num_queued_reqs: int = Field(256, ge=1, le=100_000)
-    """Requests in flight on one node, running ones included (as vLLM counts); beyond, it answers 503."""
-    tensor_parallel_size: int = Field(8, ge=1, le=64)
-    shutdown_timeout_s: int = Field(30, ge=0, le=600)
-    """How long a node that is to stop may finish what it has begun."""
-
-
-class GatewayNode(Frozen):
+class GatewayNode(Section):
     """The machine that carries the gateway (placement `own`)."""
 
     cloud: str
@@ -76,7 +54,7 @@ class GatewayNode(Frozen):
     sku: str
 
 
-class Deadlines(Frozen):
+class Deadlines(Section):
     """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
 
     rent_s: int = Field(1800, ge=5, le=7200)
@@ -85,14 +63,11 @@ class Deadlines(Frozen):
     """From first contact to a node that answers a completion."""
 
 
-class Settings(Frozen):
-    """Everything, in the words of the stack's configuration."""
+class StackKeys(Section):
+    """The keys of the whole stack, whatever it serves."""
 
-    deployment: Deployment
-    """What the gate judges: the scenario, the baseline, and the usage file that `workload.usage` names."""
     generations: dict[str, int] = Field(default_factory=dict)
     """Node key → generation, 1 if absent. Raising it is the only way to replace a node."""
-    serving: Serving
     gateway: GatewaySettings = GatewaySettings()
     gateway_node: GatewayNode | None = None
     """Only with `gateway.placement: own`."""
@@ -107,25 +82,52 @@ class Settings(Frozen):
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
     """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them. Set them as secrets."""
 
+
+class Settings(StackKeys):
+    """Everything, in the words of the stack's configuration."""
+
+    models: tuple[ServedModel, ...] = Field(min_length=1)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        if not isinstance(self.scenario.fleet, LadderFleet):
-            raise ValueError(  # noqa: TRY004 - pydantic reports ValueErrors
-                "fleet: a stack needs `nodes` as a map of key to candidates; a count is for `plan` alone"
-            )
-        if unknown := sorted(set(self.generations) - {*self.scenario.fleet.nodes, GATEWAY}):
+        if unknown := sorted(set(self.generations) - {*self.nodes, GATEWAY}):
             raise ValueError(f"generations: the fleet has no node {', '.join(unknown)}")
-        if unknown := sorted(set(self.clouds) - set(registry.NAMES)):
-            raise ValueError(f"clouds: unknown cloud {', '.join(unknown)}; known are {', '.join(registry.NAMES)}")
-        self._check_ladders(self.scenario.fleet)
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
-        self._check_gateway_placement(self.scenario.fleet)
-        self.gateway.check_served((self.serving.served_name,))
-        if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
-            raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
-        if taken := sorted({RESERVED_SERVER, GATEWAY} & set(self.scenario.fleet.nodes)):
-            raise ValueError(f"fleet.nodes: {taken[0]!r} is a name of the gateway's own; take another key")
+        if unknown := sorted(set(self.clouds) - set(registry.NAMES)):
+            raise ValueError(f"clouds: unknown cloud {', '.join(unknown)}; known are {', '.join(registry.NAMES)}")
+        self._check_gateway_placement()
+        self.gateway.check_served(self.served_names)
+        self._check_secrets()
+        return self
+
+    def _check_gateway_placement(self) -> None:
+        """Raises ValueError where the gateway has no machine, or would take the key in clear over a network."""
+        if (self.gateway.placement == "own") != (self.gateway_node is not None):
+            raise ValueError(
+                "gatewayNode: gateway.placement own needs it, {cloud, region, sku}; placement nodes must not have it"
+            )
+        rungs = [rung.cloud for node in self.nodes.values() for rung in node.candidates]
+        clouds = sorted({*rungs} if self.gateway_node is None else {self.gateway_node.cloud})
+        if container := [cloud for cloud in clouds if registry.can(cloud, Capability.CONTAINER)]:
+            raise ValueError(
+                f"gateway.placement: {', '.join(container)} rents containers, which cannot carry the gateway; choose "
+                "placement own, with a gatewayNode at aws or existing"
+            )
+        if self.gateway_node is None and any(registry.can(cloud, Capability.DECLARED) for cloud in clouds):
+            raise ValueError(
+                "gateway.placement: nodes at aws admit the gateway and no clients; choose placement own, with a "
+                "gatewayNode at aws"
+            )
+        here = all(registry.can(cloud, Capability.THIS_COMPUTER) for cloud in clouds)
+        if self.gateway.tls_server_name is None and not here:
+            raise ValueError(
+                "gateway.tlsServerName: missing; away from this computer the endpoint needs TLS, or its key travels "
+                "in clear. Name the host that clients will ask for, like llm.example.com"
+            )
+
+    def _check_secrets(self) -> None:
+        """Raises ValueError where a name of `api_keys` is taken, or one is missing."""
         if own := sorted(set(self.api_keys) & GATEWAY_SECRETS):
             raise ValueError(f"apiKeys: {', '.join(own)} is a secret of the gateway's own; take another name")
         webhook = self.monitoring.webhook
@@ -138,130 +140,64 @@ class Settings(Frozen):
             if model.name not in played and model.api_key_secret not in self.api_keys:
                 raise ValueError(
                     f"apiKeys: {model.api_key_secret} is missing, which the managed model {model.name} needs: "
-                    f"pulumi config set --secret --path {NAMESPACE}apiKeys.{model.api_key_secret}"
-                )
-        return self
-
-    def _check_gateway_placement(self, fleet: LadderFleet) -> None:
-        """Raises ValueError where the gateway has no machine, or would take the key in clear over a network."""
-        if (self.gateway.placement == "own") != (self.gateway_node is not None):
-            raise ValueError(
-                "gatewayNode: gateway.placement own needs it, {cloud, region, sku}; placement nodes must not have it"
-            )
-        hosts = [self.gateway_node] if self.gateway_node else fleet.candidates
-        clouds = sorted({host.cloud for host in hosts} & set(registry.NAMES))
-        if container := [name for name in clouds if Capability.CONTAINER in registry.capabilities(name)]:
-            raise ValueError(
-                f"gateway.placement: {', '.join(container)} rents containers, which cannot carry the gateway; choose "
-                "placement own, with a gatewayNode at aws or existing"
-            )
-        if self.gateway_node is None and any(registry.can(name, Capability.DECLARED) for name in clouds):
-            raise ValueError(
-                "gateway.placement: nodes at aws admit the gateway and no clients; choose placement own, with a "
-                "gatewayNode at aws"
-            )
-        here = all(registry.can(host.cloud, Capability.THIS_COMPUTER) for host in hosts)
-        if self.gateway.tls_server_name is None and not here:
-            raise ValueError(
-                "gateway.tlsServerName: missing; away from this computer the endpoint needs TLS, or its key travels "
-                "in clear. Name the host that clients will ask for, like llm.example.com"
-            )
-
-    def _check_ladders(self, fleet: LadderFleet) -> None:
-        """Raises ValueError for what the plugin would refuse only once the engine runs."""
-        for key, node in fleet.nodes.items():
-            clouds = [candidate.cloud for candidate in node.candidates]
-            if len(clouds) > 1 and any(registry.can(name, Capability.DECLARED) for name in clouds):
-                raise ValueError(
-                    f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
-                    "take the others away, or give them a node of their own"
+                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{model.api_key_secret}"
                 )
 
     @property
-    def scenario(self) -> Scenario:
-        """With the numbers of the usage file, where it names one."""
-        return self.deployment.scenario
+    def nodes(self) -> Mapping[str, LadderNode]:
+        """Every node of every model, by its key."""
+        return {key: node for model in self.models for key, node in model.fleet.nodes.items()}
 
     @property
-    def baseline(self) -> Baseline | None:
-        """What was approved and runs."""
-        return self.deployment.baseline
+    def served_names(self) -> tuple[str, ...]:
+        """What clients ask for, of nodes of this stack."""
+        return tuple(model.serving.served_name for model in self.models)
 
     @property
-    def usage(self) -> Usage | None:
-        """The content of the usage file."""
-        return self.deployment.usage
+    def engine(self) -> Engine:
+        """By which gateway and monitoring ask every node."""
+        return self.models[0].engine
 
     @property
-    def fleet(self) -> LadderFleet:
-        """The scenario's fleet, whose form was checked."""
-        assert isinstance(self.scenario.fleet, LadderFleet)
-        return self.scenario.fleet
+    def max_per_failure_domain(self) -> int:
+        """Where machines of several models are placed together: the strictest."""
+        return min(model.fleet.max_per_failure_domain for model in self.models)
 
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """The scenario (baseline, usage) as plain values in the schema's own words: what the policy pack judges."""
-        plain = self.scenario.to_inputs()
-        for node in plain["fleet"]["nodes"].values():
-            for candidate in node["candidates"]:
-                # The gate reckons with prices, not ceilings; a changed ceiling is then one change, the node's.
-                candidate.pop("maxUsdPerHour", None)
-        if self.baseline is not None:
-            plain["baseline"] = self.baseline.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if self.usage is not None:
-            plain["usage"] = self.usage.to_inputs()
-        return plain
+
+STACK_KEYS = tuple(field.alias or name for name, field in StackKeys.model_fields.items())
 
 
 def from_pulumi() -> Settings:
     """The running stack's settings. Raises SettingsError."""
-    config = pulumi.Config(NAMESPACE.rstrip(":"))
+    config = pulumi.Config(STACK_PREFIX.rstrip(":"))
     # Every key of the namespace, so that a misspelt one is seen and not passed over.
-    keys = [key.removeprefix(NAMESPACE) for key in pulumi.runtime.get_config_env() if key.startswith(NAMESPACE)]
+    keys = [key.removeprefix(STACK_PREFIX) for key in pulumi.runtime.get_config_env() if key.startswith(STACK_PREFIX)]
     return parse({key: _value(config.require(key)) for key in keys})
 
 
-def today(zone: tzinfo | None = None) -> date:
-    """The day that prices and volumes are judged on: CROSSOVER_TODAY (YYYY-MM-DD), or the real one, in this zone.
-
-    Raises SettingsError.
-    """
-    given = os.environ.get("CROSSOVER_TODAY")
-    try:
-        return date.fromisoformat(given) if given else datetime.now(zone).date()
-    except ValueError:
-        raise SettingsError(f"CROSSOVER_TODAY is {given!r}, which is no date like 2026-11-22") from None
-
-
-def parse(values: Mapping[str, Any], root: Path = ROOT) -> Settings:
+def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
     """Settings from configuration values by key, without their namespace. Raises SettingsError.
 
     A usage file that they name is read, relative to `root`.
     """
-    own = [field.alias or name for name, field in Settings.model_fields.items() if name != "deployment"]
-    known = (*SCENARIO_KEYS, BASELINE, *own)
-    lines = [f"{NAMESPACE}{key}: {_unknown(key, known)}" for key in values if key not in known]
-    given = {key: value for key, value in values.items() if key in own}
+    known = sorted((*MODEL_KEYS, *STACK_KEYS))
+    lines = [f"{STACK_PREFIX}{key}: {unknown(key, known)}" for key in values if key not in known]
+    keys = {key: value for key, value in values.items() if key in STACK_KEYS}
     try:
-        given["deployment"] = deployment_of(values, root)
-    except ScenarioError as e:
-        lines += e.lines
-    try:
-        settings = Settings.model_validate(given)
-    except ValidationError as e:
-        # What is missing because it could not be parsed was said above.
-        lines += [_line(error) for error in e.errors() if error["loc"] != ("deployment",)]
+        model = served_model(FLEET, values, root)
+    except Problems as error:
+        lines += error.lines
+        whole: type[StackKeys] = StackKeys  # what is wrong there is said too
     else:
-        if not lines:
-            return settings
-    raise SettingsError("the stack's configuration cannot be used:\n" + "\n".join(f"  {line}" for line in lines))
-
-
-def deployment_of(values: Mapping[str, Any], root: Path) -> Deployment:
-    """What the gate judges, of configuration values as `parse` takes them, whatever the others say. Raises
-    ScenarioError."""
-    scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
-    return parse_deployment(scenario, values.get(BASELINE), read_usage(values, root, NAMESPACE), NAMESPACE)
+        whole, keys["models"] = Settings, (model,)
+    try:
+        settings = problems.parse(whole, keys, STACK_PREFIX, values=False)
+    except Problems as error:
+        lines += error.lines
+    if lines:
+        raise SettingsError(lines)
+    assert isinstance(settings, Settings)
+    return settings
 
 
 def _value(text: str) -> Any:
@@ -270,37 +206,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _line(error: Any) -> str:
-    path = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{NAMESPACE}{path}: {_unknown(str(error['loc'][-1]), _keys_beside(error['loc']))}"
-    if error["type"] == "missing":
-        return f"{NAMESPACE}{path}: missing; it has no default, set it"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{NAMESPACE}{path}: {message}" if path else f"{NAMESPACE}{message}"
-
-
-def _unknown(key: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(key, known, n=1)
-    return f"unknown key (did you mean {near[0]}?)" if near else f"unknown key; known are {', '.join(sorted(known))}"
-
-
-def _keys_beside(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys that could stand where `loc` ends."""
-    model: Any = Settings
-    for part in loc[:-1]:
-        if isinstance(part, int):
-            continue
-        field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
-        model = next((t for t in _types(field.annotation) if issubclass(t, BaseModel)), None)
-        if model is None:
-            return ()
-    return tuple(field.alias or name for name, field in model.model_fields.items())
-
-
-def _types(annotation: Any) -> list[type]:
-    """The classes that an annotation is made of: those of `tuple[X, ...] | None` are tuple's X and NoneType."""
-    inner = [t for argument in getattr(annotation, "__args__", ()) for t in _types(argument)]
-    return [annotation, *inner] if isinstance(annotation, type) and not inner else inner

@@ -1,5 +1,4 @@
-"""The cost gate as a library: scenario and catalogue in, verdict out (`evaluate`). The rules that need Pulumi are in
-`rules/`.
+"""The cost gate: `verdict.judge` says of a proposal whether it pays for itself; `pack` has the engine ask it.
 
-It imports nothing itself: the pack answers the engine before it has loaded what a verdict needs (`rules/gate.py`).
+It imports nothing itself: the pack answers the engine before it has loaded what a verdict needs (`pack/gate.py`).
 """

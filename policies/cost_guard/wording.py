@@ -1,4 +1,7 @@
-"""Money, volumes and dates as people read them. Bounds round to the side on which the statement stays true."""
+"""Money, volumes and dates as people read them, and numbers as JSON has them.
+
+Bounds round to the side on which the statement stays true.
+"""
 
 from __future__ import annotations
 
@@ -56,3 +59,10 @@ def trimmed(value: Decimal) -> str:
     """ "6,000,000,000", "0.25": no zeros at the end."""
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def to_json_number(value: Decimal | float | None) -> int | float | None:
+    """The nearest number that JSON carries; whole ones without a point."""
+    if value is None:
+        return None
+    return int(value) if value == int(value) else float(value)

@@ -1,13 +1,15 @@
-"""What the sections of a scenario share: bounded field types and the strict base model."""
+"""What the models of all readers share: the strict base model, and fields that stand in several of them."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from strict.numbers import Number, Whole, parse_day, parse_flag, refuse, shown
@@ -29,10 +31,58 @@ def _name(value: object) -> str:
 Name = Annotated[str, BeforeValidator(_name)]
 
 
-class Section(BaseModel):
-    """What all parts share: frozen, camelCase keys, nothing unknown."""
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise refuse(f"must be a text that is not empty, got {shown(value)}")
+    return value
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_default=False)
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+
+
+def model_name(value: str) -> str:
+    """The name of a model, of clients' or of an engine's. Raises ValueError."""
+    if not _MODEL_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no model name: letters, digits and . _ : / - only, at most 128")
+    return value
+
+
+ModelName = Annotated[str, AfterValidator(model_name)]
+SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s'\"@]+$")]
+
+WIDEST_PREFIX = 8
+"""A range below /8 is "the world" in a few rows, such as 0.0.0.0/1 and 128.0.0.0/1."""
+
+
+def cidr(value: str) -> str:
+    """The range in its one form, "203.0.113.7/32" for a single address. Raises ValueError, also for the world."""
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as e:
+        raise ValueError(f"{value!r} is no IPv4 range like 203.0.113.0/24: {e}") from None
+    if network.prefixlen < WIDEST_PREFIX:
+        raise ValueError(f"{value} is open to the world: name the ranges of those who may connect, e.g. 203.0.113.7/32")
+    return str(network)
+
+
+Cidr = Annotated[str, AfterValidator(cidr)]
+"""A range of IPv4 addresses that may connect."""
+
+
+class Given:
+    """Marks a field that the reader gives: no key of the data, so no message names it."""
+
+
+class Section(BaseModel):
+    """The base of every model that data are parsed into: frozen, camelCase keys, nothing unknown.
+
+    Code may make one by its Python names; `strict.problems.parse`, through which data come, takes no such key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 def without_null(data: object, key: str) -> object:

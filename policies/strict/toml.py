@@ -6,40 +6,26 @@ import re
 import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
 
-from strict.fields import Day
-from strict.numbers import refuse, shown
+from strict.fields import Day, Given, Section, Text
 from strict.places import key_of, told
+from strict.problems import UNKNOWN, Problems, problems
 
 HEADER = re.compile(r"""\s*\[\s*(?:"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<bare>[\w-]+))\s*\]""")
 
 
-class CatalogueError(ValueError):
+class CatalogueError(Problems):
     """A data file of the catalogue cannot be read; the message names the file, the line, the row and the key."""
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise refuse(f"must be a text that is not empty, got {shown(value)}")
-    return value
-
-
-Text = Annotated[str, BeforeValidator(_text)]
-
-
-class Row(BaseModel):
+class Row(Section):
     """What every row of every file says besides its figures."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-    key: str
+    key: Annotated[str, Given()]
     """The name of its table."""
     date: Day
     """The day on which the figure was true."""
@@ -93,12 +79,12 @@ def _row(text: str, file: str, model: type[AnyRow], key: str, table: object) -> 
     if "key" in table:
         raise wrong(text, file, (key, "key"), "unknown key; the table's name is the key")
     try:
-        return model.model_validate({**table, "key": key})
+        return model.model_validate({**table, "key": key}, by_name=False)
     except ValidationError as error:
-        # A misspelt key first: the key that it stands for is then missing, too.
-        detail = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-        keys = (part for part in detail["loc"] if part != "key" and "[" not in str(part))  # with it: a union's branch
-        raise wrong(text, file, (key, *keys), _words(model, detail)) from None
+        found = problems(model, error)
+        # A misspelt key first: what the row lacks may follow from it.
+        first = min(found, key=lambda one: not one.words.startswith(UNKNOWN))
+        raise wrong(text, file, (key, *(part for part in first.place if part != "key")), first.words) from None
 
 
 def wrong(text: str, file: str, place: Sequence[str | int], words: str) -> CatalogueError:
@@ -117,16 +103,3 @@ def line_of(text: str, key: str, field: str = "") -> int:
         elif row == key and field and re.match(rf"\s*\"?{re.escape(field)}\"?\s*=", line):
             return number
     return at
-
-
-def _words(model: type[BaseModel], detail: ErrorDetails) -> str:
-    kind, value = detail["type"], detail["input"]
-    if kind == "extra_forbidden" and len(detail["loc"]) == 1:
-        known = [info.alias or name for name, info in model.model_fields.items() if "key" not in (name, info.alias)]
-        near = get_close_matches(str(detail["loc"][-1]), known, n=1)
-        return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known are {', '.join(known)}"
-    if kind == "missing":
-        return "missing; it has no default, set it"
-    if kind == "literal_error":
-        return f"must be {detail.get('ctx', {}).get('expected')}, got {shown(value)}"
-    return detail["msg"].removeprefix("Value error, ")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-from providers.base import GATEWAY_PORT, GATEWAY_ROLE, GATEWAY_SUFFIX, Machine, MachineState, Owner
+from providers.base import GATEWAY_SUFFIX, Machine, MachineState, Owner
 from providers.errors import Cancelled, CloudError, Incomplete, InstallFailed, NotFound
 from providers.placement import placement
 from providers.plugin.handler import Handler, InitFailed
@@ -16,6 +16,7 @@ from providers.plugin.values import Plain
 from providers.renting.contact import DialFor, directly, identified
 from providers.renting.rent import Clouds
 from providers.renting.waiting import Locks, Waiting
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE
 
 
 class Installer(Protocol):

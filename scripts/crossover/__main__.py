@@ -1,75 +1,99 @@
-"""`crossover`: each command is a module with a function `command`, registered by one line here.
+"""`crossover`: its commands are the modules of `commands`, by the names of their files; a folder there is a group.
+
+A command is a function `command`, and its help is the module's docstring. The list of all reads these alone: a command
+is imported, with the libraries that it needs, when it is called.
 
 Exit codes: 0 fine, 2 the gate blocks, 3 cannot evaluate, 4 a warning under --strict, 1 a wrong call or a failed tool.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from inspect import cleandoc
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from scripts.crossover.commands import (
-    bench,
-    claims,
-    doctor,
-    endpoint,
-    nodes,
-    offers,
-    orphans,
-    preview,
-    prices,
-    reconcile,
-    smoke,
-    ssh,
-    waivers,
-)
-from scripts.crossover.commands.plan import command as plan
-from scripts.crossover.commands.usage import app as usage
+COMMANDS = "scripts.crossover.commands"
+ROOT = Path(__file__).resolve().parents[2]
+DOCSTRING = re.compile(r'\s*"""(.*?)"""', re.DOTALL)
 
 
-class _Group(TyperGroup):
-    """Usage errors exit 1: the usual 2 would read as BLOCK in a pipeline."""
+class Verb(TyperCommand):
+    """A command that is known by its file alone."""
+
+    def __init__(self, name: str, module: str, about: str) -> None:
+        super().__init__(name, help=about)
+        self.module = module
+
+    def loaded(self) -> Any:
+        """The command itself: now its module is imported. What it has as CONTEXT_SETTINGS goes to Typer."""
+        module = import_module(self.module)
+        app = typer.Typer(add_completion=False)
+        settings = getattr(module, "CONTEXT_SETTINGS", None)
+        app.command(self.name, help=self.help, context_settings=settings)(module.command)
+        return get_command(app)
+
+
+class Verbs(TyperGroup):
+    """The commands of a package. Usage errors exit 1: the usual 2 would read as BLOCK in a pipeline."""
+
+    def __init__(self, *, package: str = COMMANDS, **attributes: Any) -> None:
+        super().__init__(**attributes | {"commands": {verb.name: verb for verb in found(package)}})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """With the module imported of the one that is called."""
+        name, verb, rest = super().resolve_command(ctx, args)
+        return name, verb.loaded() if isinstance(verb, Verb) else verb, rest
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().make_context(*args, **kwargs)
-        except typer.TyperException as error:
-            error.exit_code = 1
-            raise
+        return _wrong_call(super().make_context, *args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except typer.TyperException as error:
-            error.exit_code = 1
-            raise
+        return _wrong_call(super().invoke, ctx)
+
+
+def found(package: str) -> Iterator[Verb | Verbs]:
+    """A Verb for each module of the package, and Verbs for each package in it, by name. `import_` is called import."""
+    folder = ROOT.joinpath(*package.split("."))
+    for module in iter_modules([str(folder)]):
+        name, path = module.name.rstrip("_"), f"{package}.{module.name}"
+        if module.ispkg:
+            about = _docstring(folder / module.name / "__init__.py")
+            yield Verbs(package=path, name=name, help=about, no_args_is_help=True)
+        else:
+            yield Verb(name, path, _docstring(folder / f"{module.name}.py"))
+
+
+def _docstring(file: Path) -> str:
+    """Of a module, without parsing the rest of it."""
+    told = DOCSTRING.match(file.read_text("utf-8"))
+    return cleandoc(told[1]) if told else ""
+
+
+def _wrong_call(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return call(*args, **kwargs)
+    except typer.TyperException as error:
+        error.exit_code = 1
+        raise
 
 
 app = typer.Typer(
     name="crossover",
     help="Self-hosted LLM inference that must pay for itself.",
-    cls=_Group,
+    cls=Verbs,
+    callback=lambda: None,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("bench")(bench.command)
-app.command("claims")(claims.command)
-app.command("plan")(plan)
-app.command("doctor")(doctor.command)
-app.command("endpoint")(endpoint.command)
-app.command("nodes")(nodes.command)
-app.command("offers")(offers.command)
-app.command("orphans")(orphans.command)
-app.command("preview")(preview.command)
-app.command("reconcile")(reconcile.command)
-app.command("smoke")(smoke.command)
-app.command("ssh", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ssh.command)
-app.add_typer(prices.app, name="prices")
-app.add_typer(usage, name="usage")
-app.add_typer(waivers.app, name="waivers")
 
 
 def main() -> None:

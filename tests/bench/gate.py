@@ -14,10 +14,10 @@ from typing import Any
 
 from cost_guard.arithmetic import montecarlo
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import parse_scenario
+from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.verdict.judge import evaluate
 from cost_guard.verdict.verdict import Verdict
+from tests.support.gate import verdict_of
 
 TODAY = date(2026, 11, 22)
 REPEATS = 7
@@ -60,7 +60,7 @@ def scenario(**uncertainty: Any) -> Scenario:
 
 def verdict(given: Scenario) -> Verdict:
     """As of a fixed day."""
-    return evaluate(given, load_catalogue(), TODAY)
+    return verdict_of(given, load_catalogue(), TODAY)
 
 
 def python(code: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from paramiko import Ed25519Key
 
-from cost_guard.arithmetic.capacity import SMALLER_THAN_REGIONS
-from cost_guard.verdict.judge import NOT_RENTED
+from cost_guard.catalogue.clouds import cloud_facts, load_clouds, not_billing
+from cost_guard.catalogue.clouds import declared as declared_by_the_gate
 from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
 from providers.errors import InvalidRequest, NotFound
 from providers.registry import CLOUDS, capabilities, cloud
@@ -50,22 +50,34 @@ def test_the_gate_knows_where_a_failure_domain_is_smaller_than_a_region(trial: T
     not."""
     machine = trial.cloud.launch(trial.spec())
     smaller = machine.failure_domain != f"{trial.cloud.name}/{trial.region}"
-    assert (trial.cloud.name in SMALLER_THAN_REGIONS) == smaller, (
-        f"{trial.cloud.name}: its domains are such as {machine.failure_domain}: "
-        f"{'add it to' if smaller else 'take it out of'} SMALLER_THAN_REGIONS in cost_guard/arithmetic/capacity.py"
+    assert cloud_facts(trial.cloud.name).smaller_domains == smaller, (
+        f"{trial.cloud.name}: its domains are such as {machine.failure_domain}: say smallerDomains = "
+        f"{str(smaller).lower()} in catalogue/data/clouds.toml"
     )
 
 
 def test_the_gate_names_no_cloud_that_does_not_exist_as_smaller_than_regions() -> None:
     """Beside those that are tried: a zone of AWS (tests/unit/providers/clouds/aws/test_aws_client.py)."""
-    assert SMALLER_THAN_REGIONS - set(TRIALS) == declared()
+    smaller = {name for name, facts in load_clouds().items() if facts.smaller_domains}
+    assert smaller - set(TRIALS) == declared()
+
+
+def test_the_gates_table_has_every_cloud_and_no_other() -> None:
+    assert set(load_clouds()) == set(CLOUDS), "catalogue/data/clouds.toml and providers/registry.py must name the same"
+    assert set(declared_by_the_gate()) == declared()
 
 
 def test_the_gate_knows_where_nothing_is_rented() -> None:
     """Machines that are owned, and those whose hour costs nothing: no bill grows there."""
     free = {Capability.OWNED, Capability.BILLS_NOTHING}
     known = {name for name in CLOUDS if capabilities(name) & free}
-    assert known == NOT_RENTED, "cost_guard/verdict/judge.py: NOT_RENTED must name the clouds of these capabilities"
+    assert known == set(not_billing()), "catalogue/data/clouds.toml: bills = false is for clouds of these capabilities"
+
+
+def test_the_gate_knows_which_cloud_stands_in_for_others() -> None:
+    """One whose hour costs nothing and whose machines are nobody's: what it is to cost, its candidates name."""
+    standing = {name for name, facts in load_clouds().items() if facts.stands_in}
+    assert standing == {name for name in CLOUDS if Capability.BILLS_NOTHING in capabilities(name)}
 
 
 def test_an_unknown_cloud_is_named_with_those_that_exist() -> None:

@@ -81,8 +81,9 @@ def test_an_unscraped_node_is_noted_in_preview_and_fails_up(project: Project) ->
     assert "its Prometheus does not scrape b" in output
 
 
-def test_copied_out_with_its_own_requirements_it_blocks_a_preview(project: Project) -> None:
-    """`cost_guard` beside its __main__.py, requirements/pack.txt in ../.venv, and nothing else of the project."""
+def test_copied_out_with_its_own_requirements_it_judges_local_and_blocks_a_preview(project: Project) -> None:
+    """`cost_guard` and `strict` beside its __main__.py, requirements/pack.txt in ../.venv, nothing else of the project:
+    a fleet of `local` nodes that pays goes through, one that does not is stopped, and so is what cannot be priced."""
     alone = project.folder / "elsewhere"
     shutil.copytree(REPOSITORY / "policies", alone / "policies", ignore=shutil.ignore_patterns("__pycache__"))
     (alone / ".venv").symlink_to(environment(REPOSITORY / "requirements" / "pack.txt"))
@@ -95,7 +96,14 @@ def test_copied_out_with_its_own_requirements_it_blocks_a_preview(project: Proje
         pulumi.ComponentResource("crossover:index:Fleet", "own-price", {**scenario, "fleet": fleet})
         priced = {"nodes": 2, "sku": "lambda/gpu_8x_a100_80gb_sxm4"}
         pulumi.ComponentResource("crossover:index:Fleet", "priced", {**scenario, "fleet": priced})
+        sku = {"cloud": "local", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
+        nodes = {key: {"candidates": [{**sku, "region": f"bay-{key}"}]} for key in "ab"}
+        pulumi.ComponentResource("crossover:index:Fleet", "local", {**scenario, "fleet": {"nodes": nodes}})
+        pays = {**scenario, "workload": {"tokensPerMonth": 6e9}, "fleet": {"nodes": nodes}}
+        pulumi.ComponentResource("crossover:index:Fleet", "pays", pays)
     """)
     output = project.run("preview", "--policy-pack", str(alone / "policies"), fails=True)
     assert 'add a row of kind "contract"' in output
     assert "BLOCK break-even: 500M tokens/month cost $36,687.20/month self-hosted" in output
+    assert "BLOCK break-even: 500M tokens/month cost $19,940/month self-hosted" in output
+    assert output.count("BLOCK break-even: ") == 2

@@ -19,11 +19,13 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from images.engines import simulator
+from images.engines.base import EngineOptions
 from images.remote.errors import AuthenticationFailed, HostKeyChanged
 from images.remote.host import Placement
 from images.remote.ssh import Connection
 from images.remote.waiting import Watch
-from images.roles.inference.bundle import InferenceSettings, inference_bundle
+from images.roles.inference.bundle import inference_bundle
 from images.sources import REPOSITORY
 from images.vehicles.ssh.install import install
 from providers.renting import container
@@ -338,8 +340,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.parametrize("kind", ["vm", "container"])
 def test_an_inference_bundle_is_installed_and_completes_through_the_outer_port(kind: str, key: tuple[str, str]) -> None:
-    settings = InferenceSettings(
-        model="tiny", served_names=("tiny-served",), engine="simulator", tensor_parallel_size=1,
+    settings = EngineOptions(
+        model="tiny", served_names=("tiny-served",), tensor_parallel_size=1,
         shutdown_timeout_s=1, simulation={"time-scale": "0"},
     )  # fmt: skip
     name = "a.nodes.crossover.internal"
@@ -354,7 +356,7 @@ def test_an_inference_bundle_is_installed_and_completes_through_the_outer_port(k
             {"ssh": 22, "vllm": 8000}, supervision="supervisor", server_name=name,
         )  # fmt: skip
         report = install(
-            placement, inference_bundle(settings, pem(authority[0])), secrets, key[0],
+            placement, inference_bundle(simulator.ENGINE, settings, pem(authority[0])), secrets, key[0],
             say=print, cancelled=lambda: False, deadline_s=180,
         )  # fmt: skip
         assert report.checks == ("vllm", "one-token completion")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
+from images.engines import simulator
+from images.engines.base import Engine
 from images.roles.gateway.cache import render_redis_conf
-from images.roles.gateway.haproxy import CERTIFICATE, ENVIRONMENT, HEALTH_PATH, render_haproxy
+from images.roles.gateway.haproxy import CERTIFICATE, HEALTH_PATH, environment, render_haproxy
 from images.roles.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
-from images.sources import repository_source, repository_sources
+from images.sources import repository_source
 
 PORTS = {
     "endpoint": 8080,
@@ -29,14 +31,25 @@ _ROUTE = "bin/route.py"
 
 
 def gateway_bundle(
-    settings: GatewaySettings, served_names: Sequence[str], peers: Sequence[Peer], ca_pem: str, monitoring: Bundle
+    settings: GatewaySettings,
+    served_names: Sequence[str],
+    engine: Engine,
+    peers: Sequence[Peer],
+    ca_pem: str,
+    monitoring: Bundle,
 ) -> Bundle:
     """Everything on the gateway's machine.
 
-    `served_names` is what the nodes serve, `peers` the nodes that have an address (none is fine), `ca_pem` the private
-    CA's certificate, `monitoring` what `monitoring_bundle` returns. Raises ValueError where names collide.
+    `served_names` is what the nodes serve, with `engine`; `peers` are the nodes that have an address (none is fine),
+    `ca_pem` is the private CA's certificate, `monitoring` what `monitoring_bundle` returns. Raises ValueError
+    where names collide.
     """
-    parts = [_haproxy(settings, served_names, peers, ca_pem), _litellm(settings, served_names), _redis(), monitoring]
+    parts = [
+        _haproxy(settings, render_haproxy(settings, served_names, engine, peers), environment(engine), ca_pem),
+        _litellm(settings, served_names),
+        _redis(),
+        monitoring,
+    ]
     if settings.stand_in:
         parts.append(_stand_in(settings))
     return _join("gateway", parts)
@@ -56,7 +69,8 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
     )
 
 
-def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequence[Peer], ca_pem: str) -> Bundle:
+def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str, str], ca_pem: str) -> Bundle:
+    """`secrets`: the variables of its process, and the secrets they come from."""
     name = settings.tls_server_name
     certificate = () if name is None else (CERTIFICATE,)
     ready = HttpCheck(
@@ -69,14 +83,14 @@ def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequ
     )
     return Bundle(
         role="haproxy",
-        files=(File(_HAPROXY, render_haproxy(settings, served_names, peers)), File(_CA, ca_pem)),
+        files=(File(_HAPROXY, configuration), File(_CA, ca_pem)),
         # What takes a node out of rotation while it changes: see images/vehicles/ssh/drain.py.
         sources=(repository_source(_ROUTE, "images/roles/gateway/route.py"),),
         services=(
             Service(
                 name="haproxy",
                 command=("haproxy", "-W", "-db", "-f", f"@ROOT@/{_HAPROXY}"),
-                secret_environment=ENVIRONMENT,
+                secret_environment=secrets,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
                 reload_files=(_HAPROXY, _CA, _ROUTE, *(f"secrets/{s}" for s in ("endpoint-keys", *certificate))),
@@ -87,7 +101,7 @@ def _haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequ
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
             ready,
         ),
-        secrets=("endpoint-keys", *certificate, *ENVIRONMENT.values()),
+        secrets=("endpoint-keys", *certificate, *secrets.values()),
         programs=("haproxy",),
         directories=("run",),
     )
@@ -137,27 +151,23 @@ def _redis() -> Bundle:
 def _stand_in(settings: GatewaySettings) -> Bundle:
     names = [m.model.removeprefix("openai/") for m in settings.stood_in]
     key = settings.stood_in[0].api_key_secret
+    needs = simulator.ENGINE.needs(None)
     return Bundle(
         role="stand-in",
-        sources=repository_sources("lib/simulator", "images/simulator"),
-        environments=(
-            PythonEnvironment(
-                "simulator", repository_source("requirements/simulator.txt", "requirements/simulator.txt")
-            ),
-        ),
+        sources=needs.sources,
+        environments=needs.environments,
         services=(
             Service(
                 name="managed",
                 command=(
-                    "@ENV:simulator@/bin/python",
-                    *("-m", "simulator", "serve", names[0]),
+                    *(*needs.program, "serve", names[0]),
                     *("--served-model-name", *names),
                     *("--host", "127.0.0.1", "--port", "@PORT:managed@"),
                 ),
-                environment={"PYTHONPATH": "@ROOT@/lib"},
-                secret_environment={"VLLM_API_KEY": key},
+                environment=needs.variables,
+                secret_environment={simulator.ENGINE.key_variable: key},
             ),
         ),
-        checks=(HttpCheck("managed", "managed", "/health"),),
+        checks=(HttpCheck("managed", "managed", simulator.ENGINE.health.path),),
         secrets=(key,),
     )

@@ -1,7 +1,7 @@
 """haproxy.cfg: the hot path. Keys, paths, routing by model, health and retries; no secret stands in it.
 
-The process reads `VLLM_API_KEY` and `LITELLM_MASTER_KEY` from its environment. They stand inside format strings, so
-they must be free of `%`, quotes and spaces (URL-safe tokens are).
+The process reads the nodes' key and LiteLLM's from its environment (`environment`). They stand inside format strings,
+so they must be free of `%`, quotes and spaces (URL-safe tokens are).
 
     client ── endpoint ──┬── vllm ──── node a, node b, …       self-hosted names
                          │     └────── spill ── litellm        no node takes it (backup server)
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from images.engines.base import API_KEY_SECRET, SERVICE, Engine
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
 
 MAX_CLIENTS = 1024
@@ -25,8 +26,6 @@ SOCKET = "run/haproxy.sock"
 """HAProxy's runtime API, relative to the machine's root, which must be the working directory of the process."""
 CERTIFICATE = "endpoint.pem"
 """Secret: the endpoint's certificate and its private key, one after the other, where it speaks TLS."""
-ENVIRONMENT = {"VLLM_API_KEY": "vllm-api-key", "LITELLM_MASTER_KEY": "litellm-master-key"}
-"""The variables that the file needs, and the secrets they come from."""
 
 _ERRORS: dict[int, tuple[str, str, str]] = {
     400: ("invalid_request_error", "bad_request", "The request is not valid HTTP, or its headers are too large."),
@@ -44,8 +43,16 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
 }
 
 
-def render_haproxy(settings: GatewaySettings, served_names: Sequence[str], peers: Sequence[Peer]) -> str:
-    """The whole file, tokens unresolved. `peers` may be empty: then everything goes the way of LiteLLM.
+def environment(engine: Engine) -> dict[str, str]:
+    """The variables that the file needs, and the secrets they come from."""
+    return {engine.key_variable: API_KEY_SECRET, "LITELLM_MASTER_KEY": "litellm-master-key"}
+
+
+def render_haproxy(
+    settings: GatewaySettings, served_names: Sequence[str], engine: Engine, peers: Sequence[Peer]
+) -> str:
+    """The whole file, tokens unresolved. `engine` is what the nodes serve with. `peers` may be empty: then everything
+    goes the way of LiteLLM.
 
     Raises ValueError on two peers of one key, or a served name that is a managed one.
     """
@@ -59,8 +66,8 @@ def render_haproxy(settings: GatewaySettings, served_names: Sequence[str], peers
         _defaults(settings),
         _resolvers(ordered),
         _endpoint(settings, served_names, ordered),
-        _vllm(settings, served_names[0], ordered),
-        _spill() if settings.fallback else "",
+        _nodes(settings, served_names[0], engine, ordered),
+        _spill(engine) if settings.fallback else "",
         _litellm(),
         _stats(),
     ]
@@ -147,7 +154,7 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str], peers: Seq
         f"acl at_models path {MODELS_PATH}",
         f"acl at_completions path {' '.join(COMPLETION_PATHS)}",
         'acl key_known http_auth_bearer -m str -f "@SECRET:endpoint-keys@"',
-        "acl serves nbsrv(vllm) ge 1",
+        f"acl serves nbsrv({SERVICE}) ge 1",
         # Without a managed model only a node can answer; without a node there is nothing to wait for.
         *(["acl serves nbsrv(litellm) ge 1"] if settings.managed or not peers else []),
         "http-request set-log-level silent if at_health",
@@ -172,37 +179,38 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str], peers: Seq
     ]
     if settings.fallback:
         lines += [
-            "acl slots_taken be_conn_free(vllm) le 0",
-            f"acl queue_long queue(vllm) ge {settings.spill_queue}",
+            f"acl slots_taken be_conn_free({SERVICE}) le 0",
+            f"acl queue_long queue({SERVICE}) ge {settings.spill_queue}",
             "use_backend litellm if self_hosted slots_taken queue_long",
         ]
-    return _section("frontend endpoint", [*lines, "use_backend vllm if self_hosted", "default_backend litellm"])
+    return _section("frontend endpoint", [*lines, f"use_backend {SERVICE} if self_hosted", "default_backend litellm"])
 
 
-def _vllm(settings: GatewaySettings, model: str, peers: Sequence[Peer]) -> str:
-    canary = json.dumps({"model": model, "prompt": "ping", "max_tokens": 1, "temperature": 0})
+def _nodes(settings: GatewaySettings, model: str, engine: Engine, peers: Sequence[Peer]) -> str:
+    canary = engine.canary
+    key = f"Bearer ${{{engine.key_variable}}}"
     lines = [
         *_balance(settings),
         "option abortonclose",
-        'http-request set-header Authorization "Bearer ${VLLM_API_KEY}"',
+        f'http-request set-header Authorization "{key}"',
         "",
         "# Replayed elsewhere until the first byte of an answer, never after it.",
         f"retries {len(peers) + 1}",
         "option redispatch 1",
         "retry-on conn-failure empty-response 503",
         "",
-        "# A check is /health, then one token: a hung engine answers the first and never the second.",
-        "# Busy (429, 503 of vLLM's admission) is not hung.",
+        f"# A check is {engine.health.path}, then one token: a hung engine answers the first and never the second.",
+        f"# Busy ({', '.join(map(str, canary.busy))} of {engine.title}'s admission) is not hung.",
         "option httpchk",
         f"timeout check {settings.canary_timeout_ms}ms",
         "http-check connect default",
-        "http-check send meth GET uri /health ver HTTP/1.1 hdr Host gateway",
+        f"http-check send meth GET uri {engine.health.path} ver HTTP/1.1 hdr Host gateway",
         "http-check expect status 200",
         "http-check connect default",
-        "http-check send meth POST uri /v1/completions ver HTTP/1.1 hdr Host gateway"
-        ' hdr Content-Type application/json hdr Authorization "Bearer ${VLLM_API_KEY}"'
-        f" body '{canary}'",
-        "http-check expect status 200,429,503",
+        f"http-check send meth POST uri {canary.path} ver HTTP/1.1 hdr Host gateway"
+        f' hdr Content-Type application/json hdr Authorization "{key}"'
+        f" body '{json.dumps(canary.body(model, 'ping'))}'",
+        f"http-check expect status {','.join(str(status) for status in (200, *canary.busy))}",
         "# One refused or lost connection takes a node out at once; checks bring it back.",
         *(_server(settings, peer) for peer in peers),
     ]
@@ -211,7 +219,7 @@ def _vllm(settings: GatewaySettings, model: str, peers: Sequence[Peer]) -> str:
             "# Taken only when every node is out, also by a request that has just found the last one dead.",
             f"server {RESERVED_SERVER} 127.0.0.1:@PORT:haproxy-spill@ backup track litellm/litellm",
         ]
-    return _section("backend vllm", lines)
+    return _section(f"backend {SERVICE}", lines)
 
 
 def _balance(settings: GatewaySettings) -> list[str]:
@@ -242,13 +250,13 @@ def _server(settings: GatewaySettings, peer: Peer) -> str:
     return " ".join([*parts, "resolvers system"] if peer.is_host_name else parts)
 
 
-def _spill() -> str:
+def _spill(engine: Engine) -> str:
     return _section(
         "frontend spill",
         [
             "bind 127.0.0.1:@PORT:haproxy-spill@",
             "no log",
-            _deny(401, 'unless { http_auth_bearer -m str "${VLLM_API_KEY}" }'),
+            _deny(401, f'unless {{ http_auth_bearer -m str "${{{engine.key_variable}}}" }}'),
             "default_backend litellm",
         ],
     )

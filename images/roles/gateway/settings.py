@@ -6,20 +6,14 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+from strict.fields import ModelName, SecretName, Section, Url, model_name
+
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*")
 _KEY = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 RESERVED_SERVER = "spill"
 """HAProxy's name for the way to LiteLLM; no node may have this key."""
-
-
-def _model_name(value: str) -> str:
-    if not _MODEL_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is no model name: letters, digits and . _ : / - only, at most 128")
-    return value
 
 
 def _key(value: str) -> str:
@@ -37,18 +31,7 @@ def _address(value: str) -> str:
         raise ValueError(f"{value!r} is neither an IP address nor a host name") from None
 
 
-ModelName = Annotated[str, AfterValidator(_model_name)]
-SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s'\"@]+$")]
-
-
-class Frozen(BaseModel):
-    """Parsed once, never changed, typos refused; keys are camelCase in config and snake_case here."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class ManagedModel(Frozen):
+class ManagedModel(Section):
     """One model of a managed API, served through LiteLLM."""
 
     name: ModelName
@@ -61,7 +44,7 @@ class ManagedModel(Frozen):
     """Name of the secret that holds the key."""
 
 
-class GatewaySettings(Frozen):
+class GatewaySettings(Section):
     """The gateway, all of it. The defaults serve self-hosted models alone, by least connections."""
 
     placement: Literal["own", "nodes"] = "own"
@@ -132,12 +115,12 @@ class GatewaySettings(Frozen):
         if not served_names:
             raise ValueError("no served model name")
         for name in served_names:
-            _model_name(name)
+            model_name(name)
         if both := sorted(set(served_names) & {m.name for m in self.managed}):
             raise ValueError(f"managed: {', '.join(both)} is the name of the self-hosted model too")
 
 
-class Peer(Frozen):
+class Peer(Section):
     """A node as the gateway and Prometheus reach it. It need not be up, nor ready."""
 
     key: Annotated[str, AfterValidator(_key)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from images.bundle import Bundle, File, HttpCheck, Service
+from images.engines.base import Metrics
 from images.roles.monitoring.alertmanager import render_alertmanager
 from images.roles.monitoring.limits import RULES_FOLDER, render_limits
 from images.roles.monitoring.prometheus import Target, render_prometheus
@@ -18,15 +19,18 @@ _ALERTMANAGER = "alertmanager/alertmanager.yml"
 _LIMITS = "prometheus/limits.yaml"
 
 
-def monitoring_bundle(settings: MonitoringSettings, limits: Limits, stack: str, targets: Sequence[Target]) -> Bundle:
+def monitoring_bundle(
+    settings: MonitoringSettings, limits: Limits, stack: str, targets: Sequence[Target], metrics: Metrics
+) -> Bundle:
     """Prometheus and Alertmanager, both on loopback only. Needs `tls/ca.pem` and the secret `litellm-master-key` of
-    the gateway's bundle. `stack` labels every series that leaves the machine."""
+    the gateway's bundle. `stack` labels every series that leaves the machine; `metrics` are those of
+    the targets' engine."""
     rules = repository_sources("prometheus/rules", RULES_FOLDER, "*.yaml")
     webhook = settings.webhook
     return Bundle(
         role="monitoring",
         files=(
-            File(_PROMETHEUS, render_prometheus(settings, stack, targets)),
+            File(_PROMETHEUS, render_prometheus(settings, stack, targets, metrics)),
             File(_LIMITS, render_limits(settings, limits)),
             File(_ALERTMANAGER, render_alertmanager(settings)),
         ),

@@ -7,16 +7,8 @@ from typing import Any, Protocol
 
 import yaml
 
+from images.engines.base import SERVICE, Metrics
 from images.roles.monitoring.settings import MonitoringSettings
-
-_COLON = {
-    "source_labels": ["__name__"],
-    "regex": "vllm_(.+)",
-    "target_label": "__name__",
-    "replacement": "vllm:${1}",
-}
-"""Asked for OpenMetrics, as Prometheus 2 asks, prometheus-client writes `vllm_…` for `vllm:…`: measured with 0.26, and
-known as prometheus/client_python issue 1177. Where it writes the colon, nothing matches and nothing changes."""
 
 
 class Target(Protocol):
@@ -35,12 +27,13 @@ class Target(Protocol):
         """The name in its certificate."""
 
 
-def render_prometheus(settings: MonitoringSettings, stack: str, targets: Sequence[Target]) -> str:
-    """The file, tokens unresolved.
+def render_prometheus(settings: MonitoringSettings, stack: str, targets: Sequence[Target], metrics: Metrics) -> str:
+    """The file, tokens unresolved. `metrics` are those of the targets' engine.
 
-    Every node is scraped under the job `vllm` with the label `node` = its key: series of one key belong together,
+    Every node is scraped under the job SERVICE with the label `node` = its key: series of one key belong together,
     whatever machine carried it. A job per node, because the certificate's name is a setting of the job.
     """
+    colon = _colon(metrics.namespace)  # one for all, which YAML writes once
     config = {
         "global": {
             "scrape_interval": f"{settings.scrape_interval_s}s",
@@ -50,7 +43,7 @@ def render_prometheus(settings: MonitoringSettings, stack: str, targets: Sequenc
         "rule_files": ["limits.yaml", "rules/*.yaml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:@PORT:alertmanager@"]}]}]},
         "scrape_configs": [
-            *(_node(t) for t in sorted(targets, key=lambda t: t.key)),
+            *(_node(t, colon) for t in sorted(targets, key=lambda t: t.key)),
             _local("haproxy", "haproxy-stats"),
             _local("litellm", "litellm") | _bearer("litellm-master-key"),
             _local("prometheus", "prometheus"),
@@ -60,13 +53,24 @@ def render_prometheus(settings: MonitoringSettings, stack: str, targets: Sequenc
     return yaml.safe_dump(config, sort_keys=False, width=120)
 
 
-def _node(target: Target) -> dict[str, Any]:
+def _node(target: Target, colon: dict[str, str | list[str]]) -> dict[str, Any]:
     return {
         "job_name": f"node-{target.key}",
         "scheme": "https",
         "tls_config": {"ca_file": "@ROOT@/tls/ca.pem", "server_name": target.server_name},
-        "static_configs": [{"targets": [target.target], "labels": {"job": "vllm", "node": target.key}}],
-        "metric_relabel_configs": [_COLON],
+        "static_configs": [{"targets": [target.target], "labels": {"job": SERVICE, "node": target.key}}],
+        "metric_relabel_configs": [colon],
+    }
+
+
+def _colon(namespace: str) -> dict[str, str | list[str]]:
+    """Asked for OpenMetrics, as Prometheus 2 asks, prometheus-client writes `vllm_…` for `vllm:…`: measured with 0.26,
+    and known as prometheus/client_python issue 1177. Where it writes the colon, nothing matches and nothing changes."""
+    return {
+        "source_labels": ["__name__"],
+        "regex": f"{namespace}_(.+)",
+        "target_label": "__name__",
+        "replacement": f"{namespace}:${{1}}",
     }
 
 

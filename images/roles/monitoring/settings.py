@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from images.roles.gateway.settings import Frozen, SecretName, Url
+from strict.fields import SecretName, Section, Url
 
 
-class Webhook(Frozen):
+class Webhook(Section):
     """Where alerts are sent. The address is no secret: what must be one is the bearer token."""
 
     url: Url
@@ -15,7 +15,7 @@ class Webhook(Frozen):
     """Name of the secret sent as `Authorization: Bearer …`."""
 
 
-class MonitoringSettings(Frozen):
+class MonitoringSettings(Section):
     """When to tell somebody, whom, and how long to remember."""
 
     p99_limit_s: float = Field(60.0, gt=0, le=3600)
@@ -37,7 +37,7 @@ class MonitoringSettings(Frozen):
     """None: alerts are seen in Alertmanager and nowhere else."""
 
 
-class Limits(Frozen):
+class Limits(Section):
     """What alerts compare with, settings and the gate's figures together: the numbers of `limits.yaml`."""
 
     minimum_nodes: int = Field(ge=0)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-HOURS_PER_MONTH = 730
-SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
-"""H of the arithmetic."""
-
-SMALLER_THAN_REGIONS = frozenset({"aws", "vastai"})
-"""Clouds whose failure domain is smaller than a region and found later: a zone, for which `up` asks AWS before it makes
-anything, or Vast's host, chosen at launch. Regions there say nothing about being apart."""
+from cost_guard.units import SECONDS_PER_MONTH
 
 
 def tokens_per_node_month(tokens_per_second: Decimal, utilisation: Decimal, peak_to_mean: Decimal) -> Fraction:
@@ -30,14 +24,17 @@ def utilisation(volume: Fraction, nodes: int, tokens_per_second: Decimal) -> Fra
     return volume / (nodes * Fraction(tokens_per_second) * SECONDS_PER_MONTH)
 
 
-def placement(ladders: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> dict[str, str] | None:
+def placement(
+    ladders: Mapping[str, Sequence[tuple[str, str]]], limit: int, smaller: Collection[str] = ()
+) -> dict[str, str] | None:
     """A failure domain for each node such that none holds more than `limit`, or None where there is no such choice.
 
-    `ladders` has the (cloud, region) of each candidate by node key; a domain is cloud + region, on a cloud with
-    smaller domains the node's own. Kuhn's augmenting paths, each domain being `limit` places.
+    `ladders` has the (cloud, region) of each candidate by node key; a domain is cloud + region, or the node's own on a
+    cloud of `smaller`: domains there are smaller than a region. Kuhn's augmenting paths, each domain being `limit`
+    places.
     """
     options = {
-        key: list(dict.fromkeys(_domain(key, cloud, region) for cloud, region in rungs))
+        key: list(dict.fromkeys(_domain(key, cloud, region, smaller) for cloud, region in rungs))
         for key, rungs in ladders.items()
     }
     held: dict[str, list[str]] = {}
@@ -62,5 +59,5 @@ def placement(ladders: Mapping[str, Sequence[tuple[str, str]]], limit: int) -> d
     return {key: domain for domain, holders in held.items() for key in holders}
 
 
-def _domain(key: str, cloud: str, region: str) -> str:
-    return f"{cloud}/{region}/own of {key}" if cloud in SMALLER_THAN_REGIONS else f"{cloud}/{region}"
+def _domain(key: str, cloud: str, region: str, smaller: Collection[str]) -> str:
+    return f"{cloud}/{region}/own of {key}" if cloud in smaller else f"{cloud}/{region}"

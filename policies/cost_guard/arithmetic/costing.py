@@ -7,14 +7,13 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from cost_guard import wording
 from cost_guard.arithmetic import mix
 from cost_guard.arithmetic.breakeven import Staircase, to_decimal
-from cost_guard.arithmetic.capacity import tokens_per_node_month
+from cost_guard.arithmetic.capacity import peak_tokens_per_second, tokens_per_node_month
 from cost_guard.arithmetic.managed import ManagedPrice
 from cost_guard.arithmetic.mix import NOTHING_OWED, Sunk, Terms
 from cost_guard.catalogue.catalogue import Catalogue, Price, Throughput
-from cost_guard.scenario.fleet import QuotationFleet, SkuFleet
+from cost_guard.scenario.fleet import QuotationFleet
 from cost_guard.scenario.scenario import Baseline, Scenario
 
 
@@ -28,8 +27,6 @@ class Rung:
     tokens_per_second: Decimal | None
     price: Price | None = None
     throughput: Throughput | None = None
-    unknown: str = ""
-    """Why price or throughput is None, and what to do."""
 
     @property
     def usd_per_node_month(self) -> Decimal | None:
@@ -49,34 +46,11 @@ class Case:
     terms: Terms
     sunk: Sunk = NOTHING_OWED
 
-    def subject(self) -> str:
-        """Cost against managed, in words."""
-        nodes = self.stairs.nodes_at(self.volume)
-        return (
-            f"{displaced_words(self.scenario)} cost {money(self.stairs.cost(self.volume))}/month self-hosted "
-            f"({wording.count(nodes, 'node')}) against {money(self.stairs.managed(self.volume))}/month managed "
-            f"at {wording.per_million(self.stairs.usd_per_million)}"
-        )
-
-
-def money(amount: Fraction) -> str:
-    """A rational amount of USD in words."""
-    return wording.usd(to_decimal(amount))
-
-
-def volume_words(volume: Fraction, rounding: str = wording.NEAREST) -> str:
-    """A rational volume in words."""
-    return wording.tokens(to_decimal(volume), rounding)
-
-
-def displaced_words(scenario: Scenario) -> str:
-    """The volume that is judged, and what part of the whole it is."""
-    work = scenario.workload
-    text = f"{wording.tokens(work.displaced_tokens_per_month)} tokens/month"
-    if work.displaced_share == 1:
-        return text
-    share = wording.percent(work.displaced_share)
-    return f"{text} ({share} of {wording.tokens(work.tokens_per_month)}; the rest stays managed on both sides)"
+    @property
+    def survives_one_loss(self) -> bool:
+        """V·ρ/H ≤ (nodes − 1)·C."""
+        peak = peak_tokens_per_second(self.volume, self.scenario.workload.peak_to_mean)
+        return peak <= (self.stairs.nodes - 1) * Fraction(self.tokens_per_second)
 
 
 def rungs(scenario: Scenario, catalogue: Catalogue) -> list[Rung]:
@@ -84,25 +58,13 @@ def rungs(scenario: Scenario, catalogue: Catalogue) -> list[Rung]:
     fleet = scenario.fleet
     if isinstance(fleet, QuotationFleet):
         return [Rung("", Terms(Fraction(fleet.usd_per_node_month)), fleet.tokens_per_second)]
-    if isinstance(fleet, SkuFleet):
-        return [_rung(fleet.sku, catalogue)]
-    nameless = {rung.catalogue_key for rung in fleet.candidates if rung.cloud == "local" and rung.stands_for is None}
-    return [_rung(key, catalogue, key in nameless) for key in dict.fromkeys(r.catalogue_key for r in fleet.candidates)]
+    return [_rung(key, catalogue) for key in dict.fromkeys(key for keys in fleet.catalogue_keys for key in keys)]
 
 
-def _rung(key: str, catalogue: Catalogue, stands_for_nothing: bool = False) -> Rung:
+def _rung(key: str, catalogue: Catalogue) -> Rung:
     price, throughput = catalogue.prices.get(key), catalogue.throughputs.get(key)
-    unknown = ""
-    if price is None and stands_for_nothing:
-        unknown = f"{key} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
-    elif price is None:
-        near = catalogue.nearest(key)
-        hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
-        unknown = f"no price is known for {key}; {hint}"
-    elif throughput is None:
-        unknown = f"no throughput is known for {key}; measure it and add a row to the pack's data/throughput.toml."
     terms = mix.terms_of(price) if price else None
-    return Rung(key, terms, throughput.tokens_per_second if throughput else None, price, throughput, unknown)
+    return Rung(key, terms, throughput.tokens_per_second if throughput else None, price, throughput)
 
 
 def case_of(

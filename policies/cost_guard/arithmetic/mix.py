@@ -13,7 +13,6 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
-from cost_guard import wording
 from cost_guard.arithmetic.breakeven import Staircase, to_decimal
 from cost_guard.catalogue.catalogue import Price
 from cost_guard.scenario.scenario import Baseline
@@ -110,12 +109,3 @@ def best_displaced(stairs: Staircase, total: Fraction) -> Displaced:
     volumes = {min(carried, total), floor(total / stairs.per) * stairs.per, total} - {Fraction(0)}
     found = [Displaced(volume, stairs.managed(volume) - stairs.cost(volume)) for volume in sorted(volumes)]
     return max([Displaced(Fraction(0), Fraction(0)), *found], key=lambda one: one.saving)
-
-
-def describe_terms(price: Price, nodes: int) -> str:
-    """What the terms make of a row's price, in words; empty where that is nothing."""
-    month = wording.usd(effective_usd_per_month(price))
-    if price.terms == "spot":
-        more = wording.count(extra_spare_nodes(price, nodes), "spare node")
-        return f"counts as {month}/month of service, and {more} more" if price.interruption_loss else ""
-    return f"counts as {month}/month with what is paid up front" if price.upfront_usd else ""

@@ -41,7 +41,7 @@ _PRECISION = Context(prec=40)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Simulation:
     """Quantiles of `stable` in tokens per month, None where it is "none"; the share of draws with V ≥ stable."""
 
     p10: float | None
@@ -51,7 +51,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Band:
+class MonthBand:
     """P10, P50, P90 of the undiscounted sums up to the end of a month, USD."""
 
     month: int
@@ -77,7 +77,7 @@ class Swing:
     high_stable: Fraction | None
 
 
-def simulate(case: Case) -> Outcome:
+def simulate(case: Case) -> Simulation:
     """All draws, in chunks."""
     import numpy as np
 
@@ -90,7 +90,7 @@ def simulate(case: Case) -> Outcome:
         found[at : at + len(stable)] = stable
         at += len(stable)
     p10, p50, p90 = (None if isinf(volume) else volume for volume in _quantiles(found))
-    return Outcome(p10, p50, p90, reached / draws)
+    return Simulation(p10, p50, p90, reached / draws)
 
 
 def stable_volumes(stairs: Staircase, per: Floats, usd_per_token: Floats, overhead: Floats) -> Floats:
@@ -123,7 +123,7 @@ def needed_volumes(case: Case) -> Floats:
     return np.sort(np.concatenate(found))
 
 
-def bands(case: Case) -> tuple[Band, ...]:
+def bands(case: Case) -> tuple[MonthBand, ...]:
     """The sums month by month, of at most BAND_DRAWS draws; what is paid up front to reserve is spread evenly."""
     import numpy as np
 
@@ -138,7 +138,7 @@ def bands(case: Case) -> tuple[Band, ...]:
         nodes = np.maximum(stairs.nodes, np.ceil(now / per * (1 - _SLACK)) + stairs.spare)
         ours += nodes * float(stairs.usd_per_node) + overhead
         theirs += now * price * decline ** ((month - 1) / 12)
-        found.append(Band(month, _quantiles(ours.copy()), _quantiles(theirs.copy())))
+        found.append(MonthBand(month, _quantiles(ours.copy()), _quantiles(theirs.copy())))
     return tuple(found)
 
 

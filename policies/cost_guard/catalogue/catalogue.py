@@ -10,12 +10,13 @@ from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from cost_guard import wording
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
+from cost_guard.catalogue.clouds import CloudFacts, cloud_facts, load_clouds
+from cost_guard.units import HOURS_PER_MONTH
 from strict.numbers import Number, Whole, refuse, shown
 from strict.toml import CatalogueError, Row, read, read_rows, wrong
 
@@ -41,6 +42,8 @@ Dollars = Annotated[str, BeforeValidator(_dollars)]
 
 class Price(Row):
     """What one node costs: exactly one of a month as quoted, or an hour that counts × 730. Keyed `cloud/sku`."""
+
+    FILE: ClassVar = PRICES
 
     kind: Literal["quoted", "list", "live-seen", "contract"]
     terms: Literal["on-demand", "reserved", "spot"] = "on-demand"
@@ -148,8 +151,10 @@ class Throughput(Row):
         return self.key.partition("@")[0]
 
 
-class ManagedModel(Row):
+class ManagedRates(Row):
     """What a managed API bills for a model, keyed by the model's name in LiteLLM's table."""
+
+    FILE: ClassVar = MANAGED
 
     currency: Dollars = "USD"
     input_usd_per_million: UsdPerMillion
@@ -162,7 +167,7 @@ class ManagedModel(Row):
     """What the vendor's batch API takes off; informative, the gate reckons without it."""
 
     @model_validator(mode="after")
-    def _cached_is_a_discount(self) -> ManagedModel:
+    def _cached_is_a_discount(self) -> ManagedRates:
         cached = self.cached_input_usd_per_million
         if cached is not None and cached > self.input_usd_per_million:
             raise refuse("cachedInputUsdPerMillion is above inputUsdPerMillion")
@@ -185,9 +190,15 @@ class Catalogue:
     prices: Mapping[str, Price]
     throughputs: Mapping[str, Throughput]
     """What the gate reckons with: one row a SKU."""
-    managed: Mapping[str, ManagedModel] = field(default_factory=dict)
+    managed: Mapping[str, ManagedRates] = field(default_factory=dict)
     benchmarks: Mapping[str, Throughput] = field(default_factory=dict)
     """By model and shape; informative, see docs/reference/prices.md."""
+    clouds: Mapping[str, CloudFacts] = field(default_factory=load_clouds)
+    """What the gate must know of each cloud."""
+
+    def cloud(self, name: str) -> CloudFacts:
+        """The facts of a cloud, whether the table has it or not."""
+        return cloud_facts(name, self.clouds)
 
     def describe_price(self, key: str) -> str:
         """A row's price in words; a quotation together with the live price it is compared with and the distance."""
@@ -209,7 +220,7 @@ def load_catalogue(folder: Path = DATA) -> Catalogue:
     """The committed catalogue. Raises CatalogueError."""
     prices = read_rows(folder / PRICES, Price)
     served = read_rows(folder / THROUGHPUT, Throughput)
-    managed = read_rows(folder / MANAGED, ManagedModel) if (folder / MANAGED).exists() else {}
+    managed = read_rows(folder / MANAGED, ManagedRates) if (folder / MANAGED).exists() else {}
     for price in prices.values():
         if price.compared_with is not None and price.compared_with not in prices:
             place = (price.key, "comparedWith")
@@ -240,6 +251,6 @@ def check_dates(folder: Path, today: date) -> None:
 
 
 __all__ = [
-    "DATA", "MANAGED", "PRICES", "THROUGHPUT", "Catalogue", "CatalogueError", "ManagedModel", "Price",
+    "DATA", "MANAGED", "PRICES", "THROUGHPUT", "Catalogue", "CatalogueError", "ManagedRates", "Price",
     "Throughput", "check_dates", "load_catalogue",
 ]  # fmt: skip

@@ -10,10 +10,11 @@ from decimal import Context, Decimal, DecimalException, localcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cost_guard.catalogue.catalogue import DATA
-from cost_guard.verdict.verdict import to_json_number
+from cost_guard.wording import to_json_number
+from strict.fields import Given, Section
 from strict.numbers import Number
 from strict.toml import parse_rows, read, wrong
 
@@ -69,11 +70,7 @@ def _value(node: ast.expr, inputs: Mapping[str, Decimal], formula: str) -> Decim
     raise FormulaError(f"{formula}: only + - * / **, numbers and names are understood, not {type(node).__name__}")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Needs(_Strict):
+class Requirement(Section):
     """What one input would have to be for the expected figure to hold."""
 
     input: str
@@ -82,21 +79,21 @@ class Needs(_Strict):
     unit: str
 
 
-class Claim(_Strict):
+class Claim(Section):
     """One row of data/claims.toml."""
 
-    id: str = Field(alias="key")
+    id: Annotated[str, Given(), Field(alias="key")]
     """The name of its table."""
     source: str
     claim: str
     unit: str
     kind: Literal["computed", "quoted", "unverifiable"] = "computed"
     formula: str | None = None
-    inputs: dict[str, Exact] = {}
+    inputs: dict[str, Exact] = Field(default_factory=dict)
     expected: Exact | tuple[Exact, Exact] | None = None
     tolerance: Exact = Decimal(0)
     condition: str | None = None
-    needs: Needs | None = None
+    needs: Requirement | None = None
     remedy: str | None = None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pulumi_policy import (
     EnforcementLevel,
+    Policy,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
@@ -14,19 +15,19 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from cost_guard.codes import ADVISORY, FLEET_CODES, WAIVERS
-from cost_guard.pack.fleet import FLEET_TYPE, Failure, judge
-from cost_guard.pack.rule import DOCS, Rule, seen, standing_day, standing_waivers
-from cost_guard.pack.self_check import STACK_TYPE
-from cost_guard.pack.stack_rule import StackRule
-from cost_guard.scenario.waivers import WaiverError, stack_of, unused_words
-from cost_guard.verdict.verdict import Level
+from cost_guard.codes import ADVISORY, DOCS, WAIVERS, Level
+from cost_guard.pack import registry, standing
+from cost_guard.pack.fleet import Failure, verdict_on
+from cost_guard.pack.policies import ResourcePolicy, StackPolicy, policy_of
+from cost_guard.scenario.waiver_file import WaiverError
+from cost_guard.scenario.waivers import unused_words
+from strict import names
 
 
 class Advisories(ResourceValidationPolicy):
     """Shows the verdict's warnings and notes, and every violation of a resource that a waiver lifts."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[ResourcePolicy]) -> None:
         super().__init__(
             ADVISORY,
             "What a reader should know about the cost gate's verdict, and what is waived.",
@@ -40,7 +41,7 @@ class Advisories(ResourceValidationPolicy):
         self.looks_at = tuple(dict.fromkeys(glob for rule in rules for glob in rule.looks_at))
 
     def _show(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        lines = _verdict(args) if args.resource_type == FLEET_TYPE else []
+        lines = _verdict(args) if args.resource_type == names.FLEET else []
         lines += [
             f"{Level.WAIVED} {rule.name}: {text}" for rule in self._rules for text in rule.waived.pop(args.urn, [])
         ]
@@ -49,7 +50,7 @@ class Advisories(ResourceValidationPolicy):
 
 
 def _verdict(args: ResourceValidationArgs) -> list[str]:
-    verdict = judge(args)
+    verdict = verdict_on(args)
     if isinstance(verdict, Failure):  # The mandatory rules refuse it.
         return []
     return [*(reason.line() for reason in verdict.reasons if reason.level is not Level.BLOCK), *verdict.notes]
@@ -58,10 +59,10 @@ def _verdict(args: ResourceValidationArgs) -> list[str]:
 class WaiversShown(StackValidationPolicy):
     """Shows the violations of the whole stack that a waiver lifts, and the waivers that nothing needs.
 
-    Those of the verdict's codes are told beside the verdict: see `cost_guard.scenario.waivers.apply`.
+    Those of the verdict's codes are told beside the verdict: see `verdict.bending.waived`.
     """
 
-    def __init__(self, rules: Sequence[StackRule]) -> None:
+    def __init__(self, rules: Sequence[StackPolicy]) -> None:
         super().__init__(
             WAIVERS,
             "Waivers that lift something of the whole stack, and those that nothing needs.",
@@ -72,15 +73,26 @@ class WaiversShown(StackValidationPolicy):
             url=f"{DOCS}#{WAIVERS}",
         )
         self._rules = rules
-        self.looks_at = (STACK_TYPE,)
+        self.looks_at = (names.STACK,)
 
     def _show(self, args: StackValidationArgs, report: ReportViolation) -> None:
         for rule in self._rules:
             for urn, text in rule.waived:
                 report(f"{Level.WAIVED} {rule.name}: {text}", urn)
-        day, waivers = standing_day(), standing_waivers()
+        day, waivers = standing.standing_day(), standing.standing_waivers()
         if day is None or isinstance(waivers, WaiverError) or not args.resources:
             return
-        for waiver in waivers.unused(stack_of(args.resources[0].urn), day, seen):
-            if waiver.policy not in FLEET_CODES:
+        for waiver in waivers.unused(names.stack_of(args.resources[0].urn), day, standing.seen):
+            if waiver.policy not in registry.codes().of_verdict:
                 report(unused_words(waiver), None)
+
+
+def policies() -> list[Policy]:
+    """All policies of the pack, in the order of the registry; those that show what the others found and do not block
+    come last."""
+    mandatory = [policy_of(rule) for rule in registry.rules()]
+    return [
+        *mandatory,
+        Advisories([policy for policy in mandatory if isinstance(policy, ResourcePolicy)]),
+        WaiversShown([policy for policy in mandatory if isinstance(policy, StackPolicy)]),
+    ]

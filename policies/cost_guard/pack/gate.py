@@ -18,21 +18,24 @@ from pulumi_policy import ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError, parse_scenario
 from cost_guard.pack.fleet import Failure
-from cost_guard.pack.rule import TODAY_VARIABLE, CannotJudge, standing_day, standing_waivers, unwrapped
+from cost_guard.pack.rule import CannotJudge, unwrapped
+from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
-from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.proposal import parse_proposal, parse_scenario
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import parse_usage
-from cost_guard.scenario.waivers import WaiverError
-from cost_guard.verdict.reasons import STALE_DAYS
+from cost_guard.scenario.waiver_file import WaiverError
+from cost_guard.verdict.judge import judge
+from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
+from strict.day import VARIABLE as DAY_VARIABLE
 
 BESIDE = ("baseline", "usage")
 """Keys of a Fleet's inputs that are no part of the scenario."""
 
 
-def judge(args: ResourceValidationArgs) -> Verdict | Failure:
+def verdict_on(args: ResourceValidationArgs) -> Verdict | Failure:
     """The verdict on the Fleet's inputs under the waivers, as of today; the same inputs are evaluated once. Never
     raises."""
     try:
@@ -45,13 +48,13 @@ def judge(args: ResourceValidationArgs) -> Verdict | Failure:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 
 
-def fleet(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
+def fleet_of(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:
     """What a Fleet's inputs ask for, and the catalogue. Raises UnknownValueError and CannotJudge."""
     data = {key: value for key, value in unwrapped(args.props).items() if key not in BESIDE}
     try:
         return parse_scenario(data).fleet, load_catalogue()
     except (ScenarioError, CatalogueError) as error:
-        raise CannotJudge(str(error).splitlines()[0]) from None
+        raise CannotJudge(error.lines[0]) from None
 
 
 def warm_up() -> None:
@@ -66,21 +69,19 @@ def warm_up() -> None:
 def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     waivers = standing_waivers()
     if day is None:
-        return Failure((f"{TODAY_VARIABLE} must be a date as YYYY-MM-DD",))
+        return Failure((f"{DAY_VARIABLE} must be a date as YYYY-MM-DD",))
     if isinstance(waivers, WaiverError):
         return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)
     approved, measured = (data.pop(key, None) for key in BESIDE)
     try:
-        given = parse_deployment(data, approved, None if measured is None else parse_usage(measured))
+        given = parse_proposal(data, approved, None if measured is None else parse_usage(measured))
         fleet, catalogue = given.scenario.fleet, load_catalogue()
         if isinstance(fleet, QuotationFleet) and (refused := not_contracted(fleet, catalogue, day)):
             return Failure((refused,))
-        return given.verdict(catalogue, day, waivers, urn)
-    except ScenarioError as error:
+        return judge(given.under(waivers, urn), catalogue, day)
+    except (ScenarioError, CatalogueError) as error:
         return Failure(tuple(error.lines))
-    except CatalogueError as error:
-        return Failure((str(error),))
     except Exception as error:
         return Failure((f"internal error, {type(error).__name__}: report it",))
 

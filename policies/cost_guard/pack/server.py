@@ -10,7 +10,6 @@ name fails here, before anything is judged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -26,10 +25,12 @@ from pulumi_policy import (
 )
 from pulumi_policy.deserialize import deserialize_properties
 from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
-from pydantic import ValidationError
 
-from cost_guard.pack import self_check
-from cost_guard.pack.rule import NoConfig, config_lines, looks_at
+from cost_guard.pack import registry
+from cost_guard.pack.policies import CONFIG
+from cost_guard.pack.resources import self_check
+from cost_guard.pack.rule import NoConfig, looks_at
+from strict.problems import Problems, nearest, parse
 
 _Base: Any = policy._PolicyAnalyzerServicer
 proto: Any = policy.proto  # type: ignore[attr-defined]
@@ -42,7 +43,7 @@ class _Server(_Base):  # type: ignore[misc]
         level: EnforcementLevel = super()._get_enforcement_level(rule)
         if level is EnforcementLevel.REMEDIATE:  # what no rule does, so it only forbids
             return EnforcementLevel.MANDATORY
-        silent = rule.name == self_check.CODE and level is EnforcementLevel.DISABLED
+        silent = rule.name == self_check.RULE.code and level is EnforcementLevel.DISABLED
         return EnforcementLevel.ADVISORY if silent else level
 
     def _configure_runtime_settings(self) -> None:
@@ -58,14 +59,17 @@ class Servicer(_Server):
         self._policies = policies
         self._configuration: Any = None
         self._by_type: dict[str, list[Policy]] = {}
+        self._levels: dict[str, EnforcementLevel] = {}
 
     def Configure(self, request: Any, context: Any) -> Any:
         """Keeps what the engine says for the rules on the whole stack, and for self-check."""
         answer = super().Configure(request, context)
         self._configuration = request
         for code, given in request.policyConfig.items():
-            self_check.levels[code] = self._convert_enforcement_level(given.enforcementLevel)
-        self_check.complaints[:] = self._misspelt(request.policyConfig)
+            self._levels[code] = self._convert_enforcement_level(given.enforcementLevel)
+        levels = {code: level.value for code, level in self._levels.items()}
+        weakened = self_check.weakened(levels, registry.codes().mandatory)
+        self_check.complaints[:] = [*self._misspelt(request.policyConfig), *weakened]
         Thread(target=_warm_up, daemon=True).start()
         return answer
 
@@ -75,13 +79,13 @@ class Servicer(_Server):
         found = []
         for code in given:
             if code not in models:
-                near = get_close_matches(code, models, n=1)
-                found.append(f"{code}: there is no such rule{f'; did you mean {near[0]}?' if near else ''}")
+                near = nearest(code, models)
+                found.append(f"{code}: there is no such rule{f'; did you mean {near}?' if near else ''}")
                 continue
             try:
-                models[code].model_validate(self._get_policy_config(code) or {})
-            except ValidationError as error:
-                found += [f"{code}: {line}" for line in config_lines(models[code], error)]
+                parse(models[code], self._get_policy_config(code) or {}, f"{code}: {CONFIG}")
+            except Problems as error:
+                found += error.lines
         return found
 
     def Remediate(self, request: Any, context: Any) -> Any:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cost_guard.errors import ScenarioError, within
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import Usage, parse_usage
 from strict import yaml as strict_yaml
 from strict.places import Lines
+from strict.problems import within
 
 
 def read_document(path: Path, file: str = "") -> tuple[Any, Lines]:

@@ -25,7 +25,7 @@ MAX_LADDER_NODES = 500
 """More are refused: the search for a placement recurses once per node."""
 
 
-class Candidate(Section):
+class LadderCandidate(Section):
     """One rung of a node's ladder."""
 
     cloud: Name
@@ -33,12 +33,6 @@ class Candidate(Section):
     sku: Name
     max_usd_per_hour: UsdAboveZero | None = None
     stands_for: Name | None = None
-
-    @model_validator(mode="after")
-    def _only_local_stands_for_another(self) -> Candidate:
-        if self.stands_for is not None and self.cloud != "local":
-            raise refuse(f"standsFor is only for the cloud local, got cloud {shown(self.cloud)}; remove it")
-        return self
 
     @property
     def catalogue_key(self) -> str:
@@ -49,7 +43,7 @@ class Candidate(Section):
 class LadderNode(Section):
     """One node: its candidates in the order in which they are tried."""
 
-    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[LadderCandidate, ...], Field(min_length=1)]
 
 
 class _Fleet(Section):
@@ -68,6 +62,16 @@ class _Fleet(Section):
     @abstractmethod
     def catalogue_keys(self) -> list[list[str]]:
         """Node → whose price and throughput may count for it; none where both are given."""
+
+    @property
+    def ladders(self) -> dict[str, tuple[LadderCandidate, ...]]:
+        """Node key → its candidates; empty for a fleet that names none."""
+        return {}
+
+    @property
+    def candidates(self) -> tuple[LadderCandidate, ...]:
+        """Every rung of every node."""
+        return tuple(candidate for ladder in self.ladders.values() for candidate in ladder)
 
     @model_validator(mode="before")
     @classmethod
@@ -143,9 +147,8 @@ class LadderFleet(_Fleet):
         return [[rung.catalogue_key for rung in node.candidates] for node in self.nodes.values()]
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Every rung of every node."""
-        return tuple(candidate for node in self.nodes.values() for candidate in node.candidates)
+    def ladders(self) -> dict[str, tuple[LadderCandidate, ...]]:
+        return {key: node.candidates for key, node in self.nodes.items()}
 
 
 FORMS = {

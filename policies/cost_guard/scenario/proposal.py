@@ -1,46 +1,42 @@
-"""What the gate judges, and its verdict under the waivers: what program, pack, preview and `plan` have in common."""
+"""What the gate judges: what program, pack, preview and `plan` have in common."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 
-from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.errors import STACK_PREFIX, ScenarioError, parse_baseline, parse_scenario
-from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.scenario.usage import Usage
-from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, apply
-from cost_guard.verdict.judge import evaluate
-from cost_guard.verdict.verdict import Verdict
+from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
+from cost_guard.scenario.usage import Usage, with_usage
+from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
+from strict.problems import parse
+
+STACK_PREFIX = "crossover:"
+"""How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """A scenario, and what is known beside it. Build it with `parse_deployment`."""
+class Proposal:
+    """A scenario, and what is known beside it. Build it with `parse_proposal`."""
 
     scenario: Scenario
     """With the numbers of the usage file, where it names one."""
     baseline: Baseline | None = None
+    """What was approved and runs: a deployment within it is repair."""
     usage: Usage | None = None
+    """Where the scenario's volume comes from; its last day is the volume's."""
+    waivers: Waivers = NO_WAIVERS
+    urn: str = ""
+    """The Fleet's (`waivers.fleet_urn`): what waivers may cover."""
+    bills_money: bool | None = None
+    """False makes price-fresh and volume-measured advisory; None reads it from the candidates' clouds."""
 
-    def verdict(
-        self,
-        catalogue: Catalogue,
-        today: date,
-        waivers: Waivers = NO_WAIVERS,
-        urn: str = "",
-        *,
-        bills_money: bool | None = None,
-    ) -> Verdict:
-        """As of that day, with what the waivers lift of the Fleet of that URN (`waivers.fleet_urn`); `bills_money` as
-        for `evaluate`. Raises ScenarioError."""
-        found = evaluate(self.scenario, catalogue, today, self.baseline, bills_money=bills_money, usage=self.usage)
-        return apply(found, waivers, urn, today)
+    def under(self, waivers: Waivers, urn: str) -> Proposal:
+        """The same under these waivers, as that Fleet."""
+        return replace(self, waivers=waivers, urn=urn)
 
 
-def parse_deployment(
+def parse_proposal(
     scenario: object, baseline: object = None, usage: Usage | None = None, prefix: str = STACK_PREFIX
-) -> Deployment:
+) -> Proposal:
     """Of the scenario's and the baseline's plain data, and the content of the usage file that the scenario names.
 
     `prefix` is what the keys are called by. Raises ScenarioError, with the lines of both.
@@ -57,4 +53,14 @@ def parse_deployment(
         lines += error.lines
     if given is None or lines:
         raise ScenarioError(lines)
-    return Deployment(given if usage is None else given.with_usage(usage), approved, usage)
+    return Proposal(given if usage is None else with_usage(given, usage), approved, usage)
+
+
+def parse_scenario(data: object, prefix: str = STACK_PREFIX) -> Scenario:
+    """The scenario of plain data. `prefix` is what its keys are called by. Raises ScenarioError."""
+    return parse(Scenario, data, prefix, ScenarioError)
+
+
+def parse_baseline(data: object, prefix: str = STACK_PREFIX + "baseline.") -> Baseline:
+    """The approved baseline of plain data. Raises ScenarioError."""
+    return parse(Baseline, data, prefix, ScenarioError)

@@ -1,7 +1,7 @@
 """The scenario: what `crossover:*` in a stack's config and `crossover plan --file` say, parsed once and frozen.
 
 Keys are camelCase outside and snake_case inside. Unknown keys are refused, so that a typo never falls back to a default
-in silence. `errors.parse_scenario` is the way in; it raises ScenarioError with one line for each thing that is wrong.
+in silence. `proposal.parse_scenario` is the way in; it raises ScenarioError with one line for each thing that is wrong.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from cost_guard.scenario.fleet import FORMS, Fleet, fleet_forms
 from strict.fields import Day, Flag, Name, NodeCount, Section, Share, Usd, UsdAboveZero, without_null
 from strict.numbers import Number, Whole, refuse, shown
+from strict.problems import Problems
 
-if TYPE_CHECKING:
-    from cost_guard.scenario.usage import Usage
+
+class ScenarioError(Problems):
+    """The gate cannot evaluate: the data is bad or missing."""
+
 
 Sigma = Annotated[Decimal, Number(at_least="0", at_most="5", hint="the sigma of a log-normal, 0 for certainty")]
 UsdPerMillion = Annotated[
@@ -52,7 +55,7 @@ class Workload(Section):
 
     tokens_per_month: TokensPerMonth
     usage: Name | None = None
-    """Path of a usage file that is still to be read (`Scenario.with_usage`)."""
+    """Path of a usage file that is still to be read (`usage.with_usage`)."""
     kind: Literal["asserted", "forecast", "measured"] = "asserted"
     input_share: Share = Decimal("0.75")
     cached_share: Share = Decimal(0)
@@ -165,7 +168,7 @@ class Constraints(Section):
 
 
 class Scenario(Section):
-    """All of it. Build it with `errors.parse_scenario`."""
+    """All of it. Build it with `proposal.parse_scenario`."""
 
     workload: Workload
     managed: Managed
@@ -197,15 +200,6 @@ class Scenario(Section):
                 f"of horizon.months; 0.15 means 15 % more each month"
             )
         return self
-
-    def with_usage(self, usage: Usage) -> Scenario:
-        """The same scenario with the numbers of a usage file; `uncertainty.volume` too, unless it was given."""
-        names = ("tokens_per_month", "kind", "input_share", "cached_share", "peak_to_mean")
-        numbers = {name: getattr(usage, name) for name in names}
-        changed: dict[str, Any] = {"workload": self.workload.model_copy(update={**numbers, "usage": None})}
-        if "volume" not in self.uncertainty.model_fields_set:
-            changed["uncertainty"] = self.uncertainty.model_copy(update={"volume": usage.volume_sigma})
-        return self.model_copy(update=changed)
 
     def to_inputs(self) -> dict[str, Any]:
         """Plain camelCase values (int, float, str, bool, list, dict; nothing null), fit for a resource's inputs.

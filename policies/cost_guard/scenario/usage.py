@@ -20,11 +20,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cost_guard import wording
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
-from cost_guard.errors import ScenarioError, parse
-from cost_guard.scenario.scenario import PeakToMean, Sigma, TokensPerMonth, plain
+from cost_guard.scenario.scenario import PeakToMean, Scenario, ScenarioError, Sigma, TokensPerMonth, plain
+from cost_guard.units import HOURS_PER_MONTH
 from strict.fields import Day, Name, Section, Share
 from strict.numbers import NORMAL_P90, Number, Whole, refuse
+from strict.problems import parse
 
 WINDOW_DAYS = 30
 MINIMUM_DAYS = 14
@@ -41,7 +41,7 @@ BUSY_HOURS = 8
 """Without hourly data a day's tokens count as if they fell into this many hours: office hours, in one time zone."""
 
 
-class Source(Section):
+class VolumeSource(Section):
     """Where a part of the volume came from."""
 
     name: Name
@@ -80,7 +80,7 @@ class Usage(Section):
     volume_sigma: Sigma
     """Sigma of the log-normal whose median is `tokens_per_month`, from the week-block bootstrap."""
     per_day: PerDay
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: Annotated[tuple[VolumeSource, ...], Field(min_length=1)]
     imported_at: Day
 
     @model_validator(mode="after")
@@ -124,7 +124,17 @@ class Usage(Section):
 
 def parse_usage(data: object, prefix: str = "crossover:usage.") -> Usage:
     """The usage of plain data. `prefix` is what its keys are called by. Raises ScenarioError."""
-    return parse(Usage, data, prefix)
+    return parse(Usage, data, prefix, ScenarioError)
+
+
+def with_usage(scenario: Scenario, usage: Usage) -> Scenario:
+    """The same scenario with the numbers of a usage file; `uncertainty.volume` too, unless it was given."""
+    names = ("tokens_per_month", "kind", "input_share", "cached_share", "peak_to_mean")
+    numbers = {name: getattr(usage, name) for name in names}
+    changed: dict[str, Any] = {"workload": scenario.workload.model_copy(update={**numbers, "usage": None})}
+    if "volume" not in scenario.uncertainty.model_fields_set:
+        changed["uncertainty"] = scenario.uncertainty.model_copy(update={"volume": usage.volume_sigma})
+    return scenario.model_copy(update=changed)
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ class DayOfTokens:
 def measure(
     series: Mapping[date, DayOfTokens | None],
     *,
-    sources: Sequence[Source],
+    sources: Sequence[VolumeSource],
     imported_at: date,
     forecast: bool = False,
     peak_to_mean: Decimal | None = None,

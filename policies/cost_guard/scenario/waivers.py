@@ -6,43 +6,27 @@ and the BLOCK says so.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from pathlib import Path
 
-from pydantic import ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from cost_guard import wording
-from cost_guard.codes import FLEET_CODES, MANDATORY, NEVER_WAIVED
-from cost_guard.verdict.verdict import Level, Reason, Verdict, worst
-from strict import yaml as strict_yaml
-from strict.fields import Day, Name, Section, UsdAboveZero
+from cost_guard.codes import Codes, Level
+from strict import names
+from strict.fields import Day, Name, Section, Text, UsdAboveZero
 from strict.numbers import refuse, shown
-from strict.places import Lines, told
-from strict.toml import Text
+from strict.problems import about, did_you_mean
 
-WAIVERS_VARIABLE = "CROSSOVER_WAIVERS"
-"""Set to a path, it names the file in place of waivers.yaml at the project's root."""
 FILE = "waivers.yaml"
 LONGEST_REASON = 1000
 """Characters: every comment, JUnit and SARIF shows it whole."""
 MAX_DAYS = 90
 """Longest time between `created` and `expires`."""
-
-
-class WaiverError(ValueError):
-    """The file cannot be used. `lines` has one line for each thing to mend, with file, line and key."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
 
 
 class Status(StrEnum):
@@ -85,26 +69,29 @@ class Waiver(Section):
 
     @field_validator("policy")
     @classmethod
-    def _can_be_waived(cls, code: str) -> str:
-        if code not in MANDATORY:
-            near = get_close_matches(code, MANDATORY, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(MANDATORY)}"
-            raise refuse(f"there is no rule {shown(code)}; {hint}")
-        if code in NEVER_WAIVED:
-            raise refuse(f"{code} is never waived: {NEVER_WAIVED[code]}")
+    def _can_be_waived(cls, code: str, info: ValidationInfo) -> str:
+        codes = info.context
+        if not isinstance(codes, Codes):
+            return code
+        if code not in codes.mandatory:
+            raise refuse(f"there is no rule {shown(code)}; {did_you_mean(code, codes.mandatory)}")
+        if code in codes.never_waived:
+            raise refuse(f"{code} is never waived: {codes.never_waived[code]}")
         return code
 
     @model_validator(mode="after")
-    def _holds_together(self) -> Waiver:
+    def _holds_together(self, info: ValidationInfo) -> Waiver:
+        codes = info.context
         if self.owner.strip().casefold() == self.approver.strip().casefold():
-            raise _about("approver", "must not be the owner: somebody else allows it")
+            raise about("approver", "must not be the owner: somebody else allows it")
         if self.expires < self.created:
-            raise _about("expires", f"{self.expires} is before created, {self.created}")
+            raise about("expires", f"{self.expires} is before created, {self.created}")
         if self.expires - self.created > timedelta(days=MAX_DAYS):
             latest = self.created + timedelta(days=MAX_DAYS)
-            raise _about("expires", f"must be within {MAX_DAYS} days of created, by {latest}, got {self.expires}")
-        if self.cost_cap_usd_per_month is not None and self.policy not in FLEET_CODES:
-            raise _about("costCapUsdPerMonth", f"the rule {self.policy} knows no cost; remove the cap")
+            raise about("expires", f"must be within {MAX_DAYS} days of created, by {latest}, got {self.expires}")
+        capped = self.cost_cap_usd_per_month is not None
+        if capped and isinstance(codes, Codes) and self.policy not in codes.of_verdict:
+            raise about("costCapUsdPerMonth", f"the rule {self.policy} knows no cost; remove the cap")
         return self
 
     def covers_stack(self, stack: str) -> bool:
@@ -113,7 +100,7 @@ class Waiver(Section):
 
     def covers(self, code: str, urn: str) -> bool:
         """Whether it speaks of that violation, whatever it is worth."""
-        return self.policy == code and self.covers_stack(stack_of(urn)) and fnmatchcase(urn, self.urn)
+        return self.policy == code and self.covers_stack(names.stack_of(urn)) and fnmatchcase(urn, self.urn)
 
     def by_dates(self, today: date) -> Status:
         """Not begun, valid or expired; whether it is void shows only at a cost."""
@@ -195,33 +182,6 @@ class Waivers:
 NO_WAIVERS = Waivers()
 
 
-def apply(verdict: Verdict, waivers: Waivers, urn: str, today: date) -> Verdict:
-    """The verdict with its BLOCKs waived where a waiver covers them; its level is then at least WARN.
-
-    `urn` is the Fleet's (`fleet_urn`). A BLOCK that an expired or void waiver covers says so. Waivers of the verdict's
-    codes that are not needed are told in the notes.
-    """
-    dearest = verdict.dearest_usd_per_month
-
-    def settled(reason: Reason) -> Reason:
-        if reason.level is not Level.BLOCK:
-            return reason
-        level, message = waivers.settle(reason.code, reason.message, urn, today, dearest)
-        return replace(reason, level=level, message=message)
-
-    told = tuple(settled(reason) for reason in verdict.reasons)
-    blocked = [(reason.code, urn) for reason in verdict.reasons if reason.level is Level.BLOCK]
-    unneeded = tuple(
-        unused_words(waiver, urn)
-        for waiver in waivers.unused(stack_of(urn), today, blocked)
-        if waiver.policy in FLEET_CODES
-    )
-    if told == verdict.reasons and not unneeded:
-        return verdict
-    level = worst(reason.level for reason in told)
-    return replace(verdict, level=level, reasons=told, notes=(*verdict.notes, *unneeded))
-
-
 def unused_words(waiver: Waiver, urn: str = "") -> str:
     """What to say of a waiver that nothing needs; `urn` is all that it might cover, if it is one."""
     why = "nothing violates it; remove it"
@@ -232,74 +192,4 @@ def unused_words(waiver: Waiver, urn: str = "") -> str:
 
 def fleet_urn(stack: str, project: str = "crossover", name: str = "fleet") -> str:
     """The URN of a Fleet at the top of a stack."""
-    return f"urn:pulumi:{stack}::{project}::crossover:index:Fleet::{name}"
-
-
-def stack_of(urn: str) -> str:
-    """The stack's name of urn:pulumi:<stack>::…"""
-    return urn.split("::", 1)[0].removeprefix("urn:pulumi:")
-
-
-def load_waivers(folder: Path) -> Waivers:
-    """Those of the file that CROSSOVER_WAIVERS names, else of `folder`/waivers.yaml, where no file is none.
-
-    Raises WaiverError: also where CROSSOVER_WAIVERS names no file.
-    """
-    given = os.environ.get(WAIVERS_VARIABLE)
-    path = Path(given) if given else folder / FILE
-    if not given and not path.exists():
-        return NO_WAIVERS
-    return read_waivers(path)
-
-
-def read_waivers(path: Path) -> Waivers:
-    """The file's. Raises WaiverError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WaiverError([f"{path}: cannot be read: {error.strerror}"]) from None
-    return parse_waivers(content, path.name)
-
-
-def parse_waivers(content: str | bytes, file: str = FILE) -> Waivers:
-    """The file's content: a list of entries, or nothing. Raises WaiverError."""
-    try:
-        document, lines = strict_yaml.load(content, file)
-    except strict_yaml.Refused as error:
-        raise WaiverError([str(error)]) from None
-    if document is None:
-        return replace(NO_WAIVERS, file=file)
-    if not isinstance(document, list):
-        raise WaiverError([told(file, 1, "", f"expected a list of waivers, got {shown(document)}")])
-    entries, complaints = [], []
-    for number, entry in enumerate(document):
-        try:
-            entries.append(Waiver.model_validate(entry))
-        except ValidationError as error:
-            complaints += [_complaint(lines, str(number), detail) for detail in error.errors(include_url=False)]
-    if complaints:
-        raise WaiverError(complaints)
-    return Waivers(tuple(entries), tuple(lines.at((str(number),)) for number in range(len(entries))), file)
-
-
-def _complaint(lines: Lines, number: str, detail: ErrorDetails) -> str:
-    """One line: file, line and key, what is wrong and what to do."""
-    key = str(detail.get("ctx", {}).get("key") or next(iter(detail["loc"]), ""))
-    return told(lines.file, lines.at((number, key)), key, _words(key, detail))
-
-
-def _words(key: str, detail: ErrorDetails) -> str:
-    known = [field.alias or name for name, field in Waiver.model_fields.items()]
-    if detail["type"] == "extra_forbidden":
-        near = get_close_matches(key, known, n=1)
-        return f"unknown key (did you mean {near[0]}?)" if near else f"unknown key; known are {', '.join(known)}"
-    if detail["type"] == "missing":
-        return "missing; every waiver needs it"
-    if detail["type"] in ("model_type", "model_attributes_type"):
-        return f"expected a map of keys, got {shown(detail['input'])}"
-    return detail["msg"]
-
-
-def _about(key: str, text: str) -> PydanticCustomError:
-    """What only the whole entry shows, said of one key."""
-    return PydanticCustomError("crossover", "{text}", {"text": text, "key": key})
+    return names.urn(stack, project, names.FLEET, name)

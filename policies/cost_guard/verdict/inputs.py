@@ -48,7 +48,8 @@ def inputs(
 def _managed(managed: ManagedPrice) -> dict[str, Input]:
     """The price; for routes also each model's, dated by its row, and the blend by the oldest of them."""
     if not managed.routes:
-        return {"usdPerMillionTokens": Input(managed.usd_per_million, UNKNOWN if managed.unknown else "scenario")}
+        price = managed.usd_per_million
+        return {"usdPerMillionTokens": Input(price, UNKNOWN if price is None else "scenario")}
     oldest = min(route.row.date for route in managed.routes)
     found = {"usdPerMillionTokens": Input(managed.usd_per_million, "blended from managed.routes", oldest)}
     for route in managed.routes:

@@ -1,34 +1,28 @@
-"""The gate: a scenario and the catalogue in, a verdict out. Pure: no clock, no file, no Pulumi."""
+"""The gate: a proposal and the catalogue in, a verdict out. Pure: no clock, no file, no Pulumi."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
 
-from cost_guard import wording
-from cost_guard.arithmetic import montecarlo
 from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.capacity import utilisation
-from cost_guard.arithmetic.costing import Case, Rung, case_of, displaced_words, money, rungs
-from cost_guard.arithmetic.horizon import project
-from cost_guard.arithmetic.managed import ManagedPrice, managed_price
+from cost_guard.arithmetic.costing import Case, Rung, case_of, rungs
+from cost_guard.arithmetic.managed import managed_price
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.fleet import LadderFleet
-from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.scenario.usage import Usage
-from cost_guard.verdict import notes, reasons
+from cost_guard.codes import Level, worst
+from cost_guard.scenario.proposal import Proposal
+from cost_guard.scenario.scenario import Baseline, ScenarioError
+from cost_guard.verdict import figures
+from cost_guard.verdict.bending import bent, waived
 from cost_guard.verdict.inputs import inputs
-from cost_guard.verdict.verdict import RULES, BreakEven, Capacity, Input, Level, Reason, Tco, Verdict, worst
-
-NOT_RENTED = frozenset({"local", "existing"})
-"""Clouds where no bill grows with an old price or a guessed volume. The capability BILLS_NOTHING says more: an hour
-costs nothing there, and at `existing` it costs what the purchase and the power cost."""
-
-MANAGED_BELOW_USD, OPTIMISE_TO_USD = Decimal(20_000), Decimal(80_000)
-"""The article's thresholds of managed spend a month."""
+from cost_guard.verdict.notes import notes
+from cost_guard.verdict.recommendation import recommend
+from cost_guard.verdict.rule import CaseQuestion, Question, RungQuestion
+from cost_guard.verdict.rules import RULES
+from cost_guard.verdict.verdict import NO_BREAK_EVEN, BreakEven, Reason, Verdict
+from cost_guard.verdict.words import money
 
 UNIT_SLIP = 100
 """How far a volume in millions may be from the fleet's own size, as a factor either way."""
@@ -50,64 +44,67 @@ class _Judged:
         cost = self.case.stairs.cost(self.case.volume) if self.case else Fraction(0)
         return (worst(reason.level for reason in self.reasons).rank, blocks, cost)
 
+    @property
+    def fixed(self) -> Fraction:
+        """What nodes and overhead cost, USD per month; 0 where that is unknown."""
+        return self.case.stairs.fixed if self.case else Fraction(0)
 
-def evaluate(
-    scenario: Scenario,
-    catalogue: Catalogue,
-    today: date,
-    baseline: Baseline | None = None,
-    *,
-    bills_money: bool | None = None,
-    usage: Usage | None = None,
-) -> Verdict:
-    """The verdict on a deployment.
 
-    `baseline` is what was approved and runs: a deployment within it is repair. `bills_money=False` makes price-fresh
-    and volume-measured advisory; by default it is read from the candidates' clouds. `usage` is where the scenario's
-    volume comes from (`Scenario.with_usage`), and its last day is the volume's. Raises ScenarioError where the numbers
-    of a usage file are not in the scenario that names it, for an approval in the future, and for a volume given in
-    millions.
+def judge(proposal: Proposal, catalogue: Catalogue, day: date) -> Verdict:
+    """The verdict on a proposal as of a day, under its waivers.
+
+    Raises ScenarioError where the numbers of a usage file are not in the scenario that names it, for an approval in the
+    future, for a candidate that may not stand for another, and for a volume given in millions.
     """
-    if scenario.workload.usage is not None:
-        raise ScenarioError([f"workload.usage: {scenario.workload.usage} was not read"])
-    refuse_future(baseline, today)
-    soft = not (bills_money if bills_money is not None else _bills_money(scenario))
-    since, counted = baseline.date if baseline else None, usage.to if usage else None
-    work, managed = scenario.workload, managed_price(scenario, catalogue)
-    common = [reasons.redundancy(scenario), reasons.volume_measured(work.kind, today, since, counted)]
-    judged = []
-    for rung in rungs(scenario, catalogue):
-        case = case_of(scenario, rung, managed, baseline, today)
-        if case is not None and baseline is None and work.kind != "measured":
-            _refuse_millions(case)
-        volumes = _break_even(case)
-        found = [*common, reasons.price_known(rung, managed), reasons.price_fresh(rung, managed, today)]
-        if case is not None:
-            found += [reasons.break_even(case), reasons.probability(volumes, case)]
-            found += [reasons.capacity(case), reasons.budget(case)]
-        adjusted = tuple(_adjust(reason, baseline, case, soft) for reason in found if reason is not None)
-        judged.append(_Judged(rung, case, volumes, adjusted))
-    priced = [one for one in judged if one.case is not None]
-    main = max(priced, key=lambda one: one.badness) if priced else judged[0]
-    given = inputs(scenario, main.rung, managed, today, baseline, usage)
-    dearest = max(priced, key=_fixed, default=main)
-    told = notes.notes(scenario, catalogue, [(one.rung, one.case) for one in judged], main.case, dearest.case)
-    return _verdict(scenario, managed, main, dearest, _merged(judged), told, given)
+    _refuse(proposal, catalogue, day)
+    asked = Question(proposal, catalogue, managed_price(proposal.scenario, catalogue), day)
+    once = _reasons(asked)
+    judged = [_of_rung(asked, rung, once) for rung in rungs(proposal.scenario, catalogue)]
+    return waived(_verdict(asked, judged), asked)
 
 
 def refuse_future(baseline: Baseline | None, today: date) -> None:
     """An approval in the future would make a fleet young for ever. Raises ScenarioError."""
     if baseline is not None and baseline.date > today:
-        raise ScenarioError([f"baseline.date: {baseline.date} is after today, {today}; give the day of the approval"])
+        raise ScenarioError(f"baseline.date: {baseline.date} is after today, {today}; give the day of the approval")
 
 
-def _fixed(judged: _Judged) -> Fraction:
-    return judged.case.stairs.fixed if judged.case else Fraction(0)
+def _refuse(proposal: Proposal, catalogue: Catalogue, day: date) -> None:
+    """Raises ScenarioError for what cannot be judged before a price is known."""
+    scenario = proposal.scenario
+    if scenario.workload.usage is not None:
+        raise ScenarioError(f"workload.usage: {scenario.workload.usage} was not read")
+    refuse_future(proposal.baseline, day)
+    for key, ladder in scenario.fleet.ladders.items():
+        for number, rung in enumerate(ladder):
+            if rung.stands_for is not None and not catalogue.cloud(rung.cloud).stands_in:
+                standing = " and ".join(name for name, facts in catalogue.clouds.items() if facts.stands_in)
+                raise ScenarioError(
+                    f"fleet.nodes.{key}.candidates[{number}]: standsFor is only for the cloud {standing}, got cloud "
+                    f"{rung.cloud!r}; remove it"
+                )
 
 
-def _bills_money(scenario: Scenario) -> bool:
-    fleet = scenario.fleet
-    return not (isinstance(fleet, LadderFleet) and all(rung.cloud in NOT_RENTED for rung in fleet.candidates))
+def _of_rung(asked: Question, rung: Rung, once: Sequence[Reason]) -> _Judged:
+    """What the rules say of one rung, with what they say once. Raises ScenarioError for a volume given in millions."""
+    given, managed, day = asked.proposal, asked.managed, asked.today
+    case = case_of(given.scenario, rung, managed, given.baseline, day)
+    of_rung = RungQuestion(given, asked.catalogue, managed, day, rung)
+    found = [*once, *_reasons(of_rung)]
+    if case is None:
+        return _Judged(rung, None, NO_BREAK_EVEN, tuple(bent(reason, asked, None) for reason in found))
+    if given.baseline is None and given.scenario.workload.kind != "measured":
+        _refuse_millions(case)
+    volumes = figures.break_even(case)
+    of_case = CaseQuestion(given, asked.catalogue, managed, day, rung, case, volumes)
+    found += _reasons(of_case)
+    return _Judged(rung, case, volumes, tuple(bent(reason, asked, case) for reason in found))
+
+
+def _reasons(asked: Question) -> list[Reason]:
+    """What the rules say that are asked exactly this kind of question."""
+    found = ((rule, rule.find(asked)) for rule in RULES.values() if rule.asks is type(asked))
+    return [Reason(rule.code, said.level, said.message) for rule, said in found if said is not None]
 
 
 def _refuse_millions(case: Case) -> None:
@@ -119,35 +116,12 @@ def _refuse_millions(case: Case) -> None:
     if stairs.fixed / UNIT_SLIP <= stairs.managed(volume * 10**6) <= stairs.fixed * UNIT_SLIP:
         given, cost = f"{case.scenario.workload.tokens_per_month:f}", money(stairs.managed(volume))
         raise ScenarioError(
-            [
-                f"workload.tokensPerMonth: {given} tokens a month cost {cost} managed, and the fleet "
-                f"{money(stairs.fixed)}; did you give millions? Then write {given}e6"
-            ]
+            f"workload.tokensPerMonth: {given} tokens a month cost {cost} managed, and the fleet "
+            f"{money(stairs.fixed)}; did you give millions? Then write {given}e6"
         )
 
 
-def _adjust(reason: Reason, baseline: Baseline | None, case: Case | None, soft: bool) -> Reason:
-    """Repair is never blocked; what bills nothing is not blocked for old data."""
-    if reason.level is not Level.BLOCK:
-        return reason
-    if soft and RULES[reason.code].only_for_bills:
-        return replace(reason, level=Level.WARN, message=f"{reason.message} It would block what bills money.")
-    if baseline is None or case is None or not RULES[reason.code].repair_goes_through:
-        return reason
-    approved = f"{wording.count(baseline.nodes, 'node')}, {wording.usd(baseline.usd_per_month)}/month"
-    fixed = case.stairs.fixed
-    if reasons.exceeds(baseline, case.stairs.nodes, fixed):
-        asked = f"{wording.count(case.stairs.nodes, 'node')}, {money(fixed)}/month"
-        return replace(reason, message=f"{reason.message} Growth beyond the baseline of {approved} to {asked}.")
-    by = f"approved by {baseline.approved_by} on {baseline.date}"
-    return replace(
-        reason,
-        level=Level.WARN,
-        message=f"{reason.message} Repair within the baseline of {approved}, {by}: not blocked.",
-    )
-
-
-def _merged(judged: list[_Judged]) -> tuple[Reason, ...]:
+def _merged(judged: Sequence[_Judged]) -> tuple[Reason, ...]:
     """Each code once, at its worst over the rungs, told of the worst rung that has it so."""
     found: dict[str, Reason] = {}
     for one in sorted(judged, key=lambda one: one.badness, reverse=True):
@@ -157,91 +131,33 @@ def _merged(judged: list[_Judged]) -> tuple[Reason, ...]:
                 of_one = len(judged) > 1 and RULES[reason.code].of_one_rung
                 message = f"with every node on {one.rung.name}: {reason.message}" if of_one else reason.message
                 found[reason.code] = replace(reason, message=message)
-    order = list(RULES)
-    return tuple(sorted(found.values(), key=lambda reason: order.index(reason.code)))
+    return tuple(found[code] for code in RULES if code in found)
 
 
-def _verdict(
-    scenario: Scenario,
-    managed: ManagedPrice,
-    main: _Judged,
-    dearest: _Judged,
-    told: tuple[Reason, ...],
-    notes_told: tuple[str, ...],
-    given: dict[str, Input],
-) -> Verdict:
-    """The figures of the main rung, the reasons of all."""
-    case, price = main.case, managed.usd_per_million
+def _verdict(asked: Question, judged: Sequence[_Judged]) -> Verdict:
+    """The figures of the rung with the worst verdict, the reasons of all."""
+    given, managed = asked.proposal, asked.managed
+    priced = [one for one in judged if one.case is not None]
+    main = max(priced, key=lambda one: one.badness) if priced else judged[0]
+    dearest = max(priced, key=lambda one: one.fixed, default=main)
+    scenario, case, price = given.scenario, main.case, managed.usd_per_million
     spend = None if price is None else scenario.workload.displaced_tokens_per_month * price / 10**6
-    level = worst(reason.level for reason in told)
+    reasons = _merged(judged)
+    level = worst(reason.level for reason in reasons)
     return Verdict(
         level=level,
-        headline=_headline(scenario, case, spend),
-        reasons=told,
-        notes=notes_told,
+        headline=figures.headline(scenario, case, spend),
+        reasons=reasons,
+        notes=notes(scenario, asked.catalogue, [(one.rung, one.case) for one in judged], case, dearest.case),
         fixed_usd_per_month=to_decimal(case.stairs.fixed) if case else None,
-        dearest_usd_per_month=to_decimal(_fixed(dearest)) if dearest.case else None,
+        dearest_usd_per_month=to_decimal(dearest.fixed) if dearest.case else None,
         self_hosted_usd_per_month=to_decimal(case.stairs.cost(case.volume)) if case else None,
         managed_usd_per_month=spend,
         managed_usd_per_million=price,
         break_even=main.break_even,
-        capacity=_capacity(case, main.rung),
-        tco=_tco(scenario, case),
+        capacity=figures.capacity(case, main.rung),
+        tco=figures.tco(scenario, case),
         recommendation=recommend(scenario, spend, level),
-        inputs=given,
+        inputs=inputs(scenario, main.rung, managed, asked.today, given.baseline, given.usage),
         case=case,
     )
-
-
-def _headline(scenario: Scenario, case: Case | None, spend: Decimal | None) -> str:
-    if case is not None:
-        gap = case.stairs.managed(case.volume) - case.stairs.cost(case.volume)
-        told = f"{money(abs(gap))}/month {'saved' if gap >= 0 else 'too much'}"
-        return f"{case.subject()}: {told}. {reasons.break_even_words(case)}"
-    if spend is None:
-        return f"What {displaced_words(scenario)} cost at the managed models is not known."
-    bill = f"{wording.usd(spend)}/month managed"
-    return f"{displaced_words(scenario)} cost {bill}; what self-hosting costs is not known."
-
-
-def _break_even(case: Case | None) -> BreakEven:
-    if case is None:
-        return BreakEven(None, None, None)
-    stairs, drawn = case.stairs, montecarlo.simulate(case)
-    first, stable = (None if volume is None else to_decimal(volume) for volume in (stairs.first, stairs.stable))
-    return BreakEven(to_decimal(stairs.simple), first, stable, drawn.p10, drawn.p50, drawn.p90, drawn.probability)
-
-
-def _capacity(case: Case | None, rung: Rung) -> Capacity:
-    if case is None:
-        return Capacity(rung.tokens_per_second, None, None, None)
-    return Capacity(
-        tokens_per_second_per_node=case.tokens_per_second,
-        nodes_needed=case.stairs.nodes_at(case.volume),
-        survives_one_loss=reasons.survives_one_loss(case),
-        utilisation=to_decimal(utilisation(case.volume, case.stairs.nodes, case.tokens_per_second)),
-    )
-
-
-def _tco(scenario: Scenario, case: Case | None) -> Tco:
-    months = scenario.horizon.months
-    if case is None:
-        return Tco(months, None, None, None)
-    found = project(case)
-    meet = None if found.crossover_month is None else to_decimal(found.crossover_month)
-    return Tco(months, to_decimal(found.self_hosted_usd), to_decimal(found.managed_usd), meet)
-
-
-def recommend(scenario: Scenario, managed_usd_per_month: Decimal | None, level: Level) -> str:
-    """self-host, managed, optimise-routing or hybrid; never changes the verdict. The spend is what is displaced.
-
-    While the spend is unknown, nothing speaks for leaving the managed API.
-    """
-    constraints = scenario.constraints
-    if constraints.residency or constraints.fine_tuned:
-        return "self-host"
-    if managed_usd_per_month is None or managed_usd_per_month < MANAGED_BELOW_USD:
-        return "managed"
-    if managed_usd_per_month <= OPTIMISE_TO_USD:
-        return "optimise-routing"
-    return "self-host" if level is Level.PASS and constraints.ml_team else "hybrid"

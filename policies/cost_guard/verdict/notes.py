@@ -9,11 +9,12 @@ from fractions import Fraction
 from cost_guard import wording
 from cost_guard.arithmetic import mix
 from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
-from cost_guard.arithmetic.costing import Case, Rung, money, volume_words
+from cost_guard.arithmetic.costing import Case, Rung
 from cost_guard.catalogue.catalogue import Catalogue, Price
-from cost_guard.scenario.fleet import Fleet, LadderFleet
+from cost_guard.scenario.fleet import Fleet
 from cost_guard.scenario.scenario import Scenario
+from cost_guard.units import HOURS_PER_MONTH
+from cost_guard.verdict.words import money, volume_words
 
 
 def notes(
@@ -35,7 +36,7 @@ def notes(
 def _of_rung(scenario: Scenario, catalogue: Catalogue, rung: Rung, case: Case | None) -> Iterator[str]:
     price, served = rung.price, rung.throughput
     if price is not None:
-        terms = mix.describe_terms(price, case.stairs.nodes if case else 1)
+        terms = _terms_words(price, case.stairs.nodes if case else 1)
         yield f"Price of {price.key}: {catalogue.describe_price(price.key)}{terms and f'; it {terms}'}."
         yield from _of_candidates(scenario.fleet, price)
     if served is not None and served.kind == "illustrative":
@@ -44,8 +45,6 @@ def _of_rung(scenario: Scenario, catalogue: Catalogue, rung: Rung, case: Case | 
 
 def _of_candidates(fleet: Fleet, price: Price) -> Iterator[str]:
     """Where the catalogue's price and what the candidates ask for do not meet."""
-    if not isinstance(fleet, LadderFleet):
-        return
     asked = [one for one in fleet.candidates if one.catalogue_key == price.key and one.stands_for is None]
     elsewhere = sorted({one.region for one in asked} - {price.region})
     if price.region and elsewhere:
@@ -92,3 +91,12 @@ def _hybrid_note(case: Case) -> str:
         f"Hybrid: displacing {share} of {volume_words(total)} tokens/month ({volume_words(best.volume)}) saves most, "
         f"{money(best.saving)}/month against all of it managed."
     )
+
+
+def _terms_words(price: Price, nodes: int) -> str:
+    """What the terms make of a row's price, in words; empty where that is nothing."""
+    month = wording.usd(mix.effective_usd_per_month(price))
+    if price.terms == "spot":
+        more = wording.count(mix.extra_spare_nodes(price, nodes), "spare node")
+        return f"counts as {month}/month of service, and {more} more" if price.interruption_loss else ""
+    return f"counts as {month}/month with what is paid up front" if price.upfront_usd else ""

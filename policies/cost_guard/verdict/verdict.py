@@ -2,104 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Context, Decimal
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cost_guard import wording
+from cost_guard.codes import Level
+from cost_guard.wording import to_json_number
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # to start faster: see `rule`
     from cost_guard.arithmetic.costing import Case
 
 
 @dataclass(frozen=True)
-class Code:
-    """What holds for a reason's code, whatever is judged."""
-
-    demand: str
-    """What its mandatory rule in the pack demands."""
-    key: tuple[str, ...]
-    """Of the scenario: what it speaks of, where a report points."""
-    repair_goes_through: bool = False
-    """A baseline that is not exceeded turns its BLOCK into WARN."""
-    only_for_bills: bool = False
-    """Its BLOCK is a WARN where nothing is billed."""
-    of_one_rung: bool = True
-    """Its words hold for the rung that was judged, which is named before them; else for all, or they name it."""
-
-
-RULES: Mapping[str, Code] = {
-    "break-even": Code(
-        "A fleet must pay for itself at its projected volume.", ("workload", "tokensPerMonth"), repair_goes_through=True
-    ),
-    "probability": Code(
-        "A fleet must be more likely to pay for itself than not.",
-        ("workload", "tokensPerMonth"),
-        repair_goes_through=True,
-    ),
-    "capacity": Code("The nodes must be able to serve the projected peak.", ("fleet", "nodes")),
-    "redundancy": Code(
-        "A fleet needs two nodes, in failure domains of their own.", ("fleet", "nodes"), of_one_rung=False
-    ),
-    "price-known": Code("Every candidate needs a known price and throughput.", ("fleet", "nodes"), of_one_rung=False),
-    "price-fresh": Code(
-        "Prices must not be older than 180 days.",
-        ("fleet", "nodes"),
-        repair_goes_through=True,
-        only_for_bills=True,
-        of_one_rung=False,
-    ),
-    "volume-measured": Code(
-        "A fleet that runs must be judged by a measured volume.",
-        ("workload", "kind"),
-        repair_goes_through=True,
-        only_for_bills=True,
-        of_one_rung=False,
-    ),
-    "budget": Code("Nodes and overhead must stay within the budget.", ("constraints", "budgetUsdPerMonth")),
-}
-"""Every reason's code, in the order in which they are told."""
-
-CODES = tuple(RULES)
-
-CANNOT_EVALUATE = 3
-"""The exit code for bad or missing data."""
-
-
-class Level(StrEnum):
-    """How bad; the verdict is the worst of its reasons, where WAIVED, a BLOCK that a waiver lifts, counts as WARN."""
-
-    PASS = "PASS"
-    WARN = "WARN"
-    WAIVED = "WAIVED"
-    BLOCK = "BLOCK"
-
-    @property
-    def rank(self) -> int:
-        """0 is best."""
-        return list(Level).index(self)
-
-
-def worst(levels: Iterable[Level]) -> Level:
-    """PASS if there are none; never WAIVED."""
-    found = max(levels, key=lambda level: level.rank, default=Level.PASS)
-    return Level.WARN if found is Level.WAIVED else found
-
-
-@dataclass(frozen=True)
 class Reason:
-    """Why the verdict is not PASS. Raises ValueError on a code that is not in RULES: no rule would report it."""
+    """Why the verdict is not PASS: what the rule of `code` says."""
 
     code: str
     level: Level
     message: str
-
-    def __post_init__(self) -> None:
-        if self.code not in RULES:
-            raise ValueError(f"the reason code {self.code} has no entry in cost_guard.verdict.RULES")
 
     def line(self) -> str:
         """The one line that every place shows."""
@@ -119,6 +41,10 @@ class BreakEven:
     p90: float | None = None
     probability: float | None = None
     """The share of draws in which the volume reaches `stable`."""
+
+
+NO_BREAK_EVEN = BreakEven(None, None, None)
+"""Where a price or a throughput is not known."""
 
 
 @dataclass(frozen=True)
@@ -244,13 +170,6 @@ class Verdict:
                 for name, given in self.inputs.items()
             },
         }
-
-
-def to_json_number(value: Decimal | float | None) -> int | float | None:
-    """The nearest number that JSON carries; whole ones without a point."""
-    if value is None:
-        return None
-    return int(value) if value == int(value) else float(value)
 
 
 _PREFIX = "Cost gate: "

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from providers.cidr import Cidr, cidr
 from providers.errors import InvalidRequest
 from providers.renting.naming import nearest
+from strict.fields import Cidr, cidr
 
 IMAGES = {
     "base-oss-nvidia-driver-gpu-ubuntu-22.04": "/aws/service/deeplearning/ami/x86_64/"

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from providers.base import GATEWAY_ROLE, Machine, MachineState
+from providers.base import Machine, MachineState
 from providers.clouds.aws.session import tunnel
 from providers.clouds.aws.tags import MARK, WAY_IN, ports_of, usd_per_hour_of
 from providers.renting.naming import owner_of
+from strict.names import GATEWAY_ROLE
 
 STATES: Mapping[str, MachineState] = {
     "pending": MachineState.PENDING,

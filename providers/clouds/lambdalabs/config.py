@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from providers.cidr import Cidr
 from providers.errors import InvalidRequest
+from strict.fields import Cidr
 
 BASE_URL = "https://cloud.lambda.ai"
 KEYS_PAGE = f"{BASE_URL}/api-keys"

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from providers.base import EXPOSED, GATEWAY_PORT, SERVING_PORT, NodeSpec, Owner
+from providers.base import EXPOSED, NodeSpec, Owner
 from providers.errors import InvalidRequest
+from strict.names import GATEWAY_PORT, SERVING_PORT
 
 PREFIX = "crossover:"
 PORT = f"{PREFIX}port:"

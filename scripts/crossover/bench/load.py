@@ -107,7 +107,7 @@ async def _measure(url: str, load: Load, key: str, ca_file: str | None) -> Measu
     async with httpx.AsyncClient(
         base_url=url, headers=headers, limits=limits, timeout=TIMEOUT_S, verify=verify, trust_env=False
     ) as client:
-        run = _Run(client, load)
+        run = _Workers(client, load)
         version = await run.version()
         begin = time.perf_counter() + load.warm_up_s
         end = begin + load.duration_s
@@ -122,7 +122,7 @@ async def _measure(url: str, load: Load, key: str, ca_file: str | None) -> Measu
     return Measured(read, written, inside, run.failed, latency, version)
 
 
-class _Run:
+class _Workers:
     """What the workers of one run share."""
 
     def __init__(self, client: httpx.AsyncClient, load: Load, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -1,4 +1,4 @@
-"""`crossover claims`: every figure of the sources, recomputed from the data file."""
+"""The sources' figures, recomputed: which reproduce, which contradict, and what they would need to hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ _SIZES = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, 
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of a table.")] = False) -> None:
-    """The sources' figures, recomputed: which reproduce, which contradict, and what they would need to hold."""
     try:
         checked = load_claims()
     except CatalogueError as error:

@@ -1,4 +1,4 @@
-"""`crossover endpoint`: how to reach a running stack, and whether it pays."""
+"""Endpoint, key file, two curl lines to paste, monitoring, monthly cost and the break-even verdict."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from urllib.parse import urlsplit
 from rich.text import Text
 
 from cost_guard import wording
-from providers.base import GATEWAY_ROLE
+from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
-from scripts.crossover.stack.judging import verdict
-from scripts.crossover.stack.state import AsJson, Outputs, Stack, ca_file, key_file, outputs, reading
+from scripts.crossover.stack.engine import Stack, reading
+from scripts.crossover.stack.files import ca_file, key_file
+from scripts.crossover.stack.state import Outputs, outputs
+from scripts.crossover.stack.verdict import verdict
+from strict.names import GATEWAY_ROLE
 
 
 def command(stack: Stack, as_json: AsJson = False) -> None:
-    """Endpoint, key file, two curl lines to paste, monitoring, monthly cost and the break-even verdict."""
     with reading():
         reached = outputs(stack)
         judged = verdict(stack)

@@ -1,4 +1,4 @@
-"""`crossover nodes`: the machines of a stack, as state, cloud and monitoring each see them."""
+"""What is rented, where, at what price, and whether it serves."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import subprocess
 from typing import Any
 from urllib.parse import quote
 
+from images.engines.base import SERVICE
 from providers import registry
-from providers.base import GATEWAY_ROLE
 from providers.errors import CloudError, NotFound
 from providers.plugin.node import VACANT
-from scripts.crossover.commands.ssh import login
+from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
-from scripts.crossover.stack.state import AsJson, Stack, StackError, nodes, outputs, reading
+from scripts.crossover.stack.engine import Stack, StackError, reading
+from scripts.crossover.stack.ssh import login
+from scripts.crossover.stack.state import nodes, outputs
+from strict.names import GATEWAY_ROLE
 
-UP = 'up{job="vllm"}'
+UP = f'up{{job="{SERVICE}"}}'
 ASK_TIMEOUT_S = 15.0
 
 
 def command(stack: Stack, as_json: AsJson = False) -> None:
-    """What is rented, where, at what price, and whether it serves."""
     with reading():
         rented = nodes(stack)
         serving = _serving(stack)

@@ -1,4 +1,4 @@
-"""`crossover offers`: what can be had now, where, and at what price."""
+"""All that every configured cloud rents out, cheapest first. Exits 1 if one that was to answer could not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.units import HOURS_PER_MONTH
 from providers.base import Offer
 from providers.errors import InvalidRequest
-from scripts.crossover.shell.clouds import Answer, ask
+from scripts.crossover.shell.clouds import CloudAnswer, ask
+from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, right_aligned, styled, table
-from scripts.crossover.stack.state import AsJson
 
 FREE = {True: styled("PASS", "yes"), False: styled("FAIL", "no"), None: styled("WARN", "?")}
 
@@ -24,7 +24,6 @@ def command(
     cloud: Annotated[str | None, typer.Option("--cloud", "-c", help="Ask this cloud alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """All that every configured cloud rents out, cheapest first. Exits 1 if one that was to answer could not."""
     try:
         answers = ask(lambda asked: asked.offers(), None if cloud is None else [cloud])
     except InvalidRequest as e:
@@ -39,7 +38,7 @@ def command(
     raise typer.Exit(1 if any(answer.failed or (cloud and answer.missing) for answer in answers) else 0)
 
 
-def cheapest_first(answers: Sequence[Answer[Offer]]) -> list[Offer]:
+def cheapest_first(answers: Sequence[CloudAnswer[Offer]]) -> list[Offer]:
     """By price, the catalogue's where the cloud tells none; among equals what is available first, then by name."""
     offers = [offer for answer in answers for offer in answer.found]
     return sorted(offers, key=lambda o: (_price(o), not o.available, o.cloud, o.sku, o.region))
@@ -80,7 +79,7 @@ def _plain(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _show(offers: Sequence[Offer], answers: Sequence[Answer[Offer]]) -> None:
+def _show(offers: Sequence[Offer], answers: Sequence[CloudAnswer[Offer]]) -> None:
     shown = table("cloud", "region", "SKU", "GPUs × GiB", "USD/h", "USD/month", "free")
     right_aligned(shown, "USD/h", "USD/month")
     for o in offers:

@@ -1,4 +1,8 @@
-"""`crossover plan`: the cost gate on a scenario file, or on a stack's committed configuration, without an engine."""
+"""Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured. Old prices and a
+volume that nobody measured only warn: nothing is billed yet.
+
+Exits 0 pass or warn, 2 block, 3 cannot evaluate, 4 warn with --strict, 1 wrong call.
+"""
 
 from __future__ import annotations
 
@@ -14,57 +18,63 @@ import typer
 from rich.console import Console
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
-from cost_guard.errors import ScenarioError, parse_baseline, within
+from cost_guard.codes import Level, worst
 from cost_guard.scenario.documents import read_document, read_usage
-from cost_guard.scenario.proposal import parse_deployment
-from cost_guard.scenario.scenario import Baseline
-from cost_guard.verdict.verdict import RULES, Level, Reason, Verdict, worst
+from cost_guard.scenario.proposal import parse_baseline, parse_proposal
+from cost_guard.scenario.scenario import Baseline, ScenarioError
+from cost_guard.verdict.judge import judge
+from cost_guard.verdict.rules import RULES
+from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.report import text as report
 from scripts.crossover.shell.day import Today, day
+from scripts.crossover.shell.options import AsJson, Strict
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json
-from scripts.crossover.stack.judging import judged
-from scripts.crossover.stack.state import reading, selected
+from scripts.crossover.stack.engine import reading, selected
+from scripts.crossover.stack.verdict import judged
+from strict.problems import within
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        "-f",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="The scenario, YAML or JSON, instead of a stack.",
+    ),
+]
+StackName = Annotated[
+    str | None,
+    typer.Option(
+        "--stack", "-s", help="The stack whose configuration is judged; by default the selected one, else local."
+    ),
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline", exists=True, dir_okay=False, readable=True,
+        help="With --file: what is approved and runs; repair passes.",
+    ),
+]  # fmt: skip
+Charts = Annotated[
+    Path | None,
+    typer.Option(
+        "--charts", metavar="DIR", file_okay=True,
+        help="Writes four charts there, each as SVG and PNG, light and dark.",
+    ),
+]  # fmt: skip
 
 
 def command(
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            "-f",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="The scenario, YAML or JSON, instead of a stack.",
-        ),
-    ] = None,
-    stack: Annotated[
-        str | None,
-        typer.Option(
-            "--stack", "-s", help="The stack whose configuration is judged; by default the selected one, else local."
-        ),
-    ] = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, readable=True, help="With --file: what is approved and runs; repair passes."
-        ),
-    ] = None,
-    charts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", file_okay=True, help="Writes four charts there, each as SVG and PNG, light and dark."
-        ),
-    ] = None,
+    file: File = None,
+    stack: StackName = None,
+    baseline: BaselineFile = None,
+    charts: Charts = None,
     today: Today = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 on a warning.")] = False,
+    as_json: AsJson = False,
+    strict: Strict = False,
 ) -> None:
-    """Does it pay? Break-even, capacity and cost of a scenario, or of a stack as it is configured. Old prices and a
-    volume that nobody measured only warn: nothing is billed yet.
-
-    Exits 0 pass or warn, 2 block, 3 cannot evaluate, 4 warn with --strict, 1 wrong call.
-    """
     if file is not None and stack is not None:
         raise typer.BadParameter("give a scenario file or a stack, not both", param_hint="--file, --stack")
     if file is None and baseline is not None:
@@ -110,9 +120,9 @@ def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
-        given = parse_deployment(data, None, read_usage(data, file.parent), prefix="")
-        given = replace(given, baseline=_approved(baseline))
-        return given.verdict(load_catalogue(), today, bills_money=False)
+        given = parse_proposal(data, None, read_usage(data, file.parent), prefix="")
+        given = replace(given, baseline=_approved(baseline), bills_money=False)
+        return judge(given, load_catalogue(), today)
 
 
 def _approved(file: Path | None) -> Baseline | None:
@@ -129,7 +139,7 @@ def _draw(verdict: Verdict, folder: Path) -> list[Path]:
     if verdict.case is None:
         print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
         return []
-    from scripts.crossover.report import charts
+    from scripts.crossover.report import charts  # here, because matplotlib takes half a second, and few draw
 
     try:
         with _working("drawing"):

@@ -1,4 +1,5 @@
-"""`crossover reconcile`: brings addresses and ports that a cloud has changed to the gateway. Made for cron."""
+"""Refreshes the stack, then changes the gateway alone, if it must. Rents and ends nothing. Two runs never overlap:
+the second says so and exits 0."""
 
 from __future__ import annotations
 
@@ -11,16 +12,14 @@ from typing import Any
 
 import typer
 
-from scripts.crossover.stack.state import INSTALL, STATE, Stack, StackError, pulumi, resources
+from scripts.crossover.stack.engine import STATE, Stack, StackError, pulumi
+from scripts.crossover.stack.state import resources
+from strict.names import GATEWAY, INSTALL, name_of, parents_of
 
-GATEWAY = "crossover:index:Gateway$"
-"""In the URN of all that the gateway's component has (URNs name the types of the parents)."""
 UNATTENDED = ("--yes", "--skip-preview", "--non-interactive", "--color=never")
 
 
 def command(stack: Stack) -> None:
-    """Refreshes the stack, then changes the gateway alone, if it must. Rents and ends nothing. Two runs never overlap:
-    the second says so and exits 0."""
     with _alone(stack) as alone:
         if not alone:
             print(f"{stack}: another reconcile is at work; this one leaves it to that")
@@ -63,12 +62,12 @@ def reconcile(stack: str) -> str:
 def gateway_urns(found: Sequence[dict[str, Any]]) -> list[str]:
     """What `up` is aimed at: what is installed for the gateway. Its machines are not: none may be rented, changed or
     ended unattended."""
-    return [r["urn"] for r in found if GATEWAY in r["urn"] and r["type"] == INSTALL and not r.get("delete")]
+    return [r["urn"] for r in found if GATEWAY in parents_of(r["urn"]) and r["type"] == INSTALL and not r.get("delete")]
 
 
 def changes(plan: dict[str, Any]) -> list[str]:
     """Names of the resources that a preview would change."""
-    return [step["urn"].rpartition("::")[2] for step in plan.get("steps") or [] if step["op"] not in ("same", "read")]
+    return [name_of(step["urn"]) for step in plan.get("steps") or [] if step["op"] not in ("same", "read")]
 
 
 def errors(said: str) -> str:

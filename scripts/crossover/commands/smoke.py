@@ -1,4 +1,4 @@
-"""`crossover smoke`: is the endpoint of a running stack worth trusting? Four requests, as a client would make them."""
+"""Asks the endpoint of a running stack what a client would. Exits 1 if any answer is wrong."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
-from scripts.crossover.stack.state import AsJson, Outputs, Stack, outputs, reading
+from scripts.crossover.stack.engine import Stack, reading
+from scripts.crossover.stack.state import Outputs, outputs
 
 TIMEOUT_S = 120.0
 
@@ -25,7 +27,7 @@ class SmokeFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class SmokeCheck:
     """One check."""
 
     name: str
@@ -35,7 +37,6 @@ class Result:
 
 
 def command(stack: Stack, as_json: AsJson = False) -> None:
-    """Asks the endpoint of a running stack what a client would. Exits 1 if any answer is wrong."""
     with reading():
         results = run(outputs(stack))
     if as_json:
@@ -49,7 +50,7 @@ def command(stack: Stack, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 
-def run(outputs: Outputs) -> list[Result]:
+def run(outputs: Outputs) -> list[SmokeCheck]:
     """All checks, each on its own: one that fails does not hide the rest."""
     client = Client(outputs.endpoint, outputs.addresses[0], outputs.ca_certificate, outputs.key)
     checks: list[tuple[str, Callable[[], str]]] = [
@@ -124,10 +125,10 @@ def _answer(client: Client, model: str, content: str) -> dict[str, Any]:
     return answer
 
 
-def _timed(name: str, check: Callable[[], str]) -> Result:
+def _timed(name: str, check: Callable[[], str]) -> SmokeCheck:
     began = time.monotonic()
     try:
         ok, detail = True, check()
     except (SmokeFailed, OSError, http.client.HTTPException, ValueError, KeyError) as e:
         ok, detail = False, f"{type(e).__name__}: {e}" if not isinstance(e, SmokeFailed) else str(e)
-    return Result(name, ok, detail, time.monotonic() - began)
+    return SmokeCheck(name, ok, detail, time.monotonic() - began)

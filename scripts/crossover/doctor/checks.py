@@ -10,13 +10,13 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from cost_guard import wording
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.verdict.reasons import age_of_price
-from cost_guard.verdict.verdict import Level
+from cost_guard.codes import Level
+from cost_guard.units import HOURS_PER_MONTH
+from cost_guard.verdict.rules.price_fresh import age_of_price
 from providers.base import Offer
 from providers.preflight import Check, Grade
-from scripts.crossover.shell.clouds import Answer
+from scripts.crossover.shell.clouds import CloudAnswer
 
 LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"
 """As scripts/bootstrap demands them."""
@@ -63,7 +63,7 @@ def programs(missing: Sequence[str]) -> Check:
     return Check("system programs", Grade.OK, "all there")
 
 
-def credentials(answer: Answer[Offer], used: bool) -> Check:
+def credentials(answer: CloudAnswer[Offer], used: bool) -> Check:
     """Whether a cloud answers an authenticated call. What the stack does not use cannot fail it."""
     name = f"cloud {answer.cloud}"
     if answer.missing and not used:
@@ -89,7 +89,7 @@ def quota_untold(cloud: str) -> Check:
 
 def candidates(
     wanted: Sequence[Wanted],
-    answers: Iterable[Answer[Offer]],
+    answers: Iterable[CloudAnswer[Offer]],
     catalogue: Catalogue,
     standing: Collection[str] = (),
     *,

@@ -11,20 +11,23 @@ from typing import Any
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import AwsConfig
 from providers.errors import Unauthorized, Unavailable
-from scripts.crossover.prices.diff import Quote
+from scripts.crossover.prices.diff import RowQuote
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API is served from a few regions only, and answers for all."""
+DEFAULT_REGION = "us-east-1"
 MONTHS = {"1yr": 12, "3yr": 36}
 GPUS = 8
 """Of every row's instance type: P4 and P5."""
 
 
-def quotes(rows: Mapping[str, str], today: date) -> list[Quote]:
-    """Live prices of instance types. `rows` are SKUs (an instance type, with -spot or -reserved-12m after it) and
-    their regions. Raises CloudError."""
+def quotes(skus: Mapping[str, str | None], today: date) -> list[RowQuote]:
+    """Live prices of instance types, by SKU (an instance type, with -spot or -reserved-12m after it). One without a
+    region has that of another SKU of its type. Raises CloudError."""
+    regions = {instance_type(sku): region for sku, region in skus.items() if region}
+    rows = {sku: region or regions.get(instance_type(sku)) or DEFAULT_REGION for sku, region in skus.items()}
     client = AwsClient(AwsConfig.from_environment())
-    found: dict[str, Quote] = {}
+    found: dict[str, RowQuote] = {}
     try:
         for kind, region in sorted({(instance_type(sku), region) for sku, region in rows.items()}):
             listed = client.ask(
@@ -57,7 +60,7 @@ def _filters(kind: str, region: str) -> list[dict[str, str]]:
     return [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in wanted.items()]
 
 
-def _listed(kind: str, region: str, products: Iterable[Any], today: date) -> list[Quote]:
+def _listed(kind: str, region: str, products: Iterable[Any], today: date) -> list[RowQuote]:
     """On demand, and reserved without anything up front (standard class)."""
     prices: dict[str, list[Mapping[str, str]]] = {}
     terms: dict[str, dict[str, Any]] = {}
@@ -83,7 +86,7 @@ def _hourly(offer: Mapping[str, Any]) -> Mapping[str, str]:
     return price
 
 
-def _spot(client: AwsClient, kind: str, region: str, today: date) -> list[Quote]:
+def _spot(client: AwsClient, kind: str, region: str, today: date) -> list[RowQuote]:
     """The dearest zone's price of now: a fleet needs more than one zone. It takes a right that the price list does not,
     so that a refusal is this row's alone."""
     key = f"aws/{kind}-spot"
@@ -93,7 +96,7 @@ def _spot(client: AwsClient, kind: str, region: str, today: date) -> list[Quote]
             StartTime=datetime.now(UTC),
         )  # fmt: skip
     except Unauthorized as e:
-        return [Quote(key, {}, {}, GPUS, str(e))]
+        return [RowQuote(key, {}, {}, GPUS, str(e))]
     told = [Decimal(entry["SpotPrice"]) for entry in answer["SpotPriceHistory"]]
     source = "AWS EC2 API, DescribeSpotPriceHistory, Linux, the dearest zone"
     fields = {"kind": "live-seen", "terms": "spot"}
@@ -102,14 +105,14 @@ def _spot(client: AwsClient, kind: str, region: str, today: date) -> list[Quote]
 
 def _quote(
     key: str, told: list[Mapping[str, str]], fields: Mapping[str, Any], source: str, region: str, today: date
-) -> Quote:
+) -> RowQuote:
     says = {**fields, "region": region, "source": source, "date": today}
     foreign = sorted({currency for price in told for currency in price if "USD" not in price})
     if foreign:
-        return Quote(key, {}, says, GPUS, f"AWS tells its price in {', '.join(foreign)} and not in USD")
+        return RowQuote(key, {}, says, GPUS, f"AWS tells its price in {', '.join(foreign)} and not in USD")
     found = {Decimal(price["USD"]) for price in told}
     if len(found) > 1:
-        return Quote(
+        return RowQuote(
             key, {}, says, GPUS, f"AWS names {len(found)} prices: {', '.join(f'{p:f}' for p in sorted(found))}"
         )
-    return Quote(key, {"usdPerHour": found.pop().normalize()}, says, GPUS)
+    return RowQuote(key, {"usdPerHour": found.pop().normalize()}, says, GPUS)

@@ -18,7 +18,7 @@ THOUSAND = Decimal(1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class RowQuote:
     """What a live source says of one row."""
 
     key: str
@@ -33,7 +33,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """One row: as it is, as it would be, and why it is not taken."""
 
     key: str
@@ -61,7 +61,7 @@ class Change:
         return max(moves, key=abs) if moves else None
 
 
-def compare(rows: Mapping[str, Figures], quotes: Iterable[Quote], accepted: Collection[str]) -> list[Change]:
+def compare(rows: Mapping[str, Figures], quotes: Iterable[RowQuote], accepted: Collection[str]) -> list[RowChange]:
     """A change for each row, then one for each quote without a row that is accepted. `rows` are those of sources that
     answered; a row that no quote names has vanished. An accepted row that has vanished is removed."""
     told = {quote.key: quote for quote in quotes}
@@ -70,17 +70,17 @@ def compare(rows: Mapping[str, Figures], quotes: Iterable[Quote], accepted: Coll
         quote = told.get(key)
         if quote is None:
             gone = "" if key in accepted else "no longer offered; the row stays as it is, --accept removes it"
-            found.append(Change(key, old, None, refused=gone))
+            found.append(RowChange(key, old, None, refused=gone))
         else:
             found.append(_judged(quote, old, key in accepted))
     return found + [_judged(quote, None, True) for key, quote in told.items() if key in accepted and key not in rows]
 
 
-def _judged(quote: Quote, old: Figures | None, accepted: bool) -> Change:
+def _judged(quote: RowQuote, old: Figures | None, accepted: bool) -> RowChange:
     reason = quote.trouble or _impossible(quote.figures)
     if not reason and not accepted:
         reason = _doubtful(old or {}, quote)
-    return Change(quote.key, old, quote.figures, quote.fields, reason)
+    return RowChange(quote.key, old, quote.figures, quote.fields, reason)
 
 
 def _impossible(new: Figures) -> str:
@@ -91,7 +91,7 @@ def _impossible(new: Figures) -> str:
     return ""
 
 
-def _doubtful(old: Figures, quote: Quote) -> str:
+def _doubtful(old: Figures, quote: RowQuote) -> str:
     new = _prices(quote.figures)
     for name, was in _prices(old).items():
         if name not in new:

@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Table
 
-from scripts.crossover.prices.diff import Change
+from scripts.crossover.prices.diff import RowChange
 from strict.toml import AnyRow, parse_rows
 
 SEEN = ("date", "source", "kind", "note")
@@ -21,7 +21,7 @@ OLD_WORDS = ("note", "usdPerMonth")
 """What was said of the old price and is not of the new one, unless it is told anew."""
 
 
-def rewrite(path: Path, changes: Iterable[Change], model: type[AnyRow], header: str | None = None) -> bool:
+def rewrite(path: Path, changes: Iterable[RowChange], model: type[AnyRow], header: str | None = None) -> bool:
     """Applies what is not refused; whether that changed the file. A given header replaces the comment above the first
     row. Raises CatalogueError, with the file untouched, where the outcome is no catalogue."""
     before = path.read_text("utf-8") if path.exists() else ""
@@ -75,7 +75,7 @@ def replace(path: Path, text: str) -> None:
         raise
 
 
-def _fill(document: tomlkit.TOMLDocument, change: Change) -> None:
+def _fill(document: tomlkit.TOMLDocument, change: RowChange) -> None:
     """A price that is as it was is only dated anew: what was noted of it still holds."""
     assert change.new is not None
     if change.state == "same":

@@ -17,8 +17,8 @@ from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from scripts.crossover.prices.diff import Quote
-from scripts.crossover.stack.state import REPOSITORY
+from scripts.crossover.prices.diff import RowQuote
+from scripts.crossover.stack.engine import REPOSITORY
 
 MEMBER = "litellm/model_prices_and_context_window_backup.json"
 LOCK = REPOSITORY / "requirements" / "litellm.txt"
@@ -69,7 +69,7 @@ def load(source: str | None, today: date) -> Table:
         raise TableError(f"LiteLLM's table cannot be read from {source or 'the pinned wheel'}: {e}") from None
 
 
-def quotes(table: Table, today: date) -> list[Quote]:
+def quotes(table: Table, today: date) -> list[RowQuote]:
     """One for every model that is billed by the token, and that its vendor has not ended by today."""
     found = [_quote(key, entry, table) for key, entry in table.models.items() if _lives(entry, today)]
     return [quote for quote in found if quote is not None]
@@ -112,7 +112,7 @@ def _wheel(path: Path) -> Table:
 
 
 def _address(url: str, today: date) -> Table:
-    import httpx  # 0.2 s
+    import httpx  # here, because it takes 0.2 s, and a file or a wheel needs none
 
     try:
         answer = httpx.get(url, timeout=30.0, follow_redirects=True)
@@ -135,7 +135,7 @@ def _table(content: bytes, name: str, made: date, wheel_sha256: str = "") -> Tab
     return Table(models, name, made, hashlib.sha256(content).hexdigest(), wheel_sha256)
 
 
-def _quote(key: str, entry: Mapping[str, Any], table: Table) -> Quote | None:
+def _quote(key: str, entry: Mapping[str, Any], table: Table) -> RowQuote | None:
     told = {name: entry[field] for name, field in FIELDS.items() if entry.get(field) is not None}
     if not {"inputUsdPerMillion", "outputUsdPerMillion"} <= told.keys():
         return None
@@ -147,10 +147,10 @@ def _quote(key: str, entry: Mapping[str, Any], table: Table) -> Quote | None:
         figures = {name: DIGITS.plus(Decimal(value) * MILLION).normalize() for name, value in told.items()}
         discount = _batch_discount(entry)
     except (InvalidOperation, TypeError, ValueError):
-        return Quote(key, {}, fields, trouble="its prices are no numbers")
+        return RowQuote(key, {}, fields, trouble="its prices are no numbers")
     if discount is not None:
         figures["batchDiscount"] = discount
-    return Quote(key, figures, fields)
+    return RowQuote(key, figures, fields)
 
 
 def _batch_discount(entry: Mapping[str, Any]) -> Decimal | None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from cost_guard.arithmetic.capacity import HOURS_PER_MONTH
 from cost_guard.catalogue.catalogue import Price
+from cost_guard.units import HOURS_PER_MONTH
 from providers import registry
 from providers.base import Capability, Offer
 from providers.clouds.aws import NAME as AWS
 from providers.errors import CloudError, InvalidRequest, Unauthorized
 from scripts.crossover.prices import aws
-from scripts.crossover.prices.diff import Figures, Quote
-from scripts.crossover.shell.clouds import Answer, ask
+from scripts.crossover.prices.diff import Figures, RowQuote
+from scripts.crossover.shell.clouds import CloudAnswer, ask
 
 ANY = "any"
 """The region of a cloud that chooses itself."""
 INTERRUPTIBLE = ("-spot", "-interruptible")
 """How a SKU's name ends, at clouds that rent it out so."""
-DEFAULT_REGION = "us-east-1"
+PRICE_LISTS: Mapping[str, Callable[[Mapping[str, str | None], date], Sequence[RowQuote]]] = {AWS: aws.quotes}
+"""The clouds whose prices stand in a list of its own: their offers tell on-demand prices alone."""
 
 
 def renting() -> list[str]:
@@ -34,18 +35,16 @@ def renting() -> list[str]:
 
 def ask_all(
     names: Iterable[str], prices: Mapping[str, Price], accepted: Iterable[str], today: date
-) -> list[Answer[Quote]]:
+) -> list[CloudAnswer[RowQuote]]:
     """One answer for each cloud. Raises InvalidRequest for a name that has no prices to ask for."""
     wanted = sorted(set(names))
     if unknown := [name for name in wanted if name not in renting()]:
         raise InvalidRequest(f"no prices can be asked of {unknown[0]!r}: choose of {', '.join(renting())}")
-    listing = [name for name in wanted if not registry.can(name, Capability.DECLARED)]
     answers = [
-        Answer(one.cloud, tuple(_quotes(one.found, today)), one.missing, one.failed)
-        for one in ask(lambda cloud: cloud.offers(), listing)
+        CloudAnswer(one.cloud, tuple(_quotes(one.found, today)), one.missing, one.failed)
+        for one in ask(lambda cloud: cloud.offers(), [name for name in wanted if name not in PRICE_LISTS])
     ]
-    if AWS in wanted:
-        answers.append(_aws(prices, accepted, today))
+    answers += [_listed(name, prices, accepted, today) for name in wanted if name in PRICE_LISTS]
     return sorted(answers, key=lambda answer: answer.cloud)
 
 
@@ -59,22 +58,20 @@ def refreshable(prices: Mapping[str, Price], clouds: Iterable[str]) -> dict[str,
     }
 
 
-def _aws(prices: Mapping[str, Price], accepted: Iterable[str], today: date) -> Answer[Quote]:
-    rows = {key: row.region for key, row in prices.items()}
-    keys = [key for key in (*rows, *accepted) if key.startswith("aws/")]
-    regions = {aws.instance_type(key): rows[key] for key in keys if rows.get(key)}
-    skus = {
-        key.removeprefix("aws/"): rows.get(key) or regions.get(aws.instance_type(key)) or DEFAULT_REGION for key in keys
-    }
+def _listed(cloud: str, prices: Mapping[str, Price], accepted: Iterable[str], today: date) -> CloudAnswer[RowQuote]:
+    """Of a cloud that must be asked for each SKU: those that have a row, and those that are to have one."""
+    own = f"{cloud}/"
+    regions = {key: prices[key].region if key in prices else None for key in (*prices, *accepted)}
+    skus = {key.removeprefix(own): region for key, region in regions.items() if key.startswith(own)}
     try:
-        return Answer(AWS, tuple(aws.quotes(skus, today)))
+        return CloudAnswer(cloud, tuple(PRICE_LISTS[cloud](skus, today)))
     except Unauthorized as e:
-        return Answer(AWS, missing=str(e))
+        return CloudAnswer(cloud, missing=str(e))
     except CloudError as e:
-        return Answer(AWS, failed=str(e))
+        return CloudAnswer(cloud, failed=str(e))
 
 
-def _quotes(offers: Sequence[Offer], today: date) -> list[Quote]:
+def _quotes(offers: Sequence[Offer], today: date) -> list[RowQuote]:
     by_key: dict[str, list[tuple[Decimal, Offer]]] = {}
     for offer in offers:
         if offer.usd_per_hour is not None:
@@ -82,7 +79,7 @@ def _quotes(offers: Sequence[Offer], today: date) -> list[Quote]:
     return [_quote(key, found, today) for key, found in by_key.items()]
 
 
-def _quote(key: str, offers: Sequence[tuple[Decimal, Offer]], today: date) -> Quote:
+def _quote(key: str, offers: Sequence[tuple[Decimal, Offer]], today: date) -> RowQuote:
     """The price where the cloud chooses the region, else the dearest region's: one row stands for all of them."""
     anywhere = [(price, offer) for price, offer in offers if offer.region == ANY]
     usd_per_hour, chosen = anywhere[0] if anywhere else max(offers, key=lambda priced: priced[0])
@@ -94,4 +91,4 @@ def _quote(key: str, offers: Sequence[tuple[Decimal, Offer]], today: date) -> Qu
     }
     if chosen.sku.endswith(INTERRUPTIBLE):
         fields["terms"] = "spot"
-    return Quote(key, {"usdPerHour": usd_per_hour}, fields, chosen.gpus)
+    return RowQuote(key, {"usdPerHour": usd_per_hour}, fields, chosen.gpus)

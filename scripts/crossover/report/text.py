@@ -13,10 +13,12 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.costing import Case, displaced_words, money
+from cost_guard.arithmetic.costing import Case
 from cost_guard.arithmetic.montecarlo import Swing, tornado
-from cost_guard.verdict.judge import MANAGED_BELOW_USD, OPTIMISE_TO_USD
-from cost_guard.verdict.verdict import Level, Tco, Verdict
+from cost_guard.codes import Level
+from cost_guard.verdict.recommendation import MANAGED_BELOW_USD, OPTIMISE_TO_USD
+from cost_guard.verdict.verdict import Tco, Verdict
+from cost_guard.verdict.words import displaced_words, money
 from scripts.crossover.report.words import NAMES, compact_usd, crossover_words
 from scripts.crossover.shell.output import right_aligned, styled, table
 
@@ -130,7 +132,7 @@ def _tco(tco: Tco, case: Case) -> str:
 
 
 def _why(verdict: Verdict) -> str:
-    """Of the recommendation; its rules are `cost_guard.verdict.judge.recommend`'s."""
+    """Of the recommendation; its rules are `cost_guard.verdict.recommendation`'s."""
     low, high = wording.usd(MANAGED_BELOW_USD), wording.usd(OPTIMISE_TO_USD)
     spend = verdict.managed_usd_per_month
     if verdict.recommendation == "managed":

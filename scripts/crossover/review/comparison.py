@@ -20,7 +20,7 @@ Words = Callable[[Decimal], str]
 
 
 @dataclass(frozen=True)
-class Row:
+class Figure:
     """One figure. `previous` and `difference` are empty where nothing is compared."""
 
     name: str
@@ -29,18 +29,18 @@ class Row:
     difference: str
 
 
-def rows(head: Side, base: Side | None) -> list[Row]:
+def rows(head: Side, base: Side | None) -> list[Figure]:
     """The table of a reviewer. Both sides may lack a verdict, or single figures."""
     new, compared = dict(_figures(head)), base is not None and base.verdict is not None
     before = dict(_figures(base)) if base is not None and compared else {}
     found = []
     for name, (value, words, missing) in new.items():
         if not compared:
-            found.append(Row(name, "", _shown(value, words, missing), ""))
+            found.append(Figure(name, "", _shown(value, words, missing), ""))
             continue
         previous, _, absent = before.get(name, (None, words, UNKNOWN))
         difference = _difference(previous, value, words)
-        found.append(Row(name, _shown(previous, words, absent), _shown(value, words, missing), difference))
+        found.append(Figure(name, _shown(previous, words, absent), _shown(value, words, missing), difference))
     if head.verdict is not None:
         names = [row.name for row in found]
         found.insert(names.index(VOLUME) + 1, _source_row(head, base if compared else None))
@@ -96,9 +96,9 @@ def saved_usd_per_month(side: Side) -> Decimal | None:
     return found.managed_usd_per_month - found.self_hosted_usd_per_month
 
 
-def _source_row(head: Side, base: Side | None) -> Row:
+def _source_row(head: Side, base: Side | None) -> Figure:
     new, previous = _source(head), "" if base is None else _source(base)
-    return Row("… its source", previous, new, "" if base is None else ("same" if previous == new else "changed"))
+    return Figure("… its source", previous, new, "" if base is None else ("same" if previous == new else "changed"))
 
 
 def _source(side: Side) -> str:

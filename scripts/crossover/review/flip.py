@@ -8,9 +8,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decima
 from typing import Any
 
 from cost_guard import wording
+from cost_guard.codes import Level
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.verdict.verdict import Level, Verdict
+from cost_guard.verdict.verdict import Verdict
 
 STEP = Decimal("1.02")
 STEPS = 240

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cost_guard.pack import policies
-from cost_guard.pack.rule import DOCS
-from cost_guard.verdict.verdict import RULES
-from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, OWN_RULES, SHOWN_BY_THE_PACK
+from cost_guard.pack import registry
+from cost_guard.verdict.rules import RULES
+from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, OWN_RULES
 
 HOW_TO = "docs/howto/pull-requests.md"
 OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION, OWN_BASELINE})
@@ -16,7 +15,7 @@ OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION, OWN_BASELINE})
 
 
 @dataclass(frozen=True)
-class Known:
+class RuleText:
     """What is to be said of a rule, whatever it has found."""
 
     demand: str
@@ -24,12 +23,8 @@ class Known:
     """What to do about a violation, and where it is described."""
 
 
-def known() -> Mapping[str, Known]:
+def known() -> Mapping[str, RuleText]:
     """By id: the rules of the pack, then those of this command."""
-    of_the_pack = {
-        policy.name: Known(policy.description, f"{policy.remediation_steps} See {DOCS}#{policy.name}.")
-        for policy in policies()
-        if policy.name not in SHOWN_BY_THE_PACK
-    }
-    own = {name: Known(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
+    of_the_pack = {rule.code: RuleText(rule.demand, f"{rule.remedy} See {rule.docs}.") for rule in registry.rules()}
+    own = {name: RuleText(demand, f"See {HOW_TO}.") for name, demand in OWN_RULES.items()}
     return of_the_pack | own

@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Found]):
+class CloudAnswer(Generic[Found]):
     """What one cloud said. At most one of `missing` and `failed` is not empty; with `failed`, a part of it may have
     answered."""
 
@@ -32,20 +32,20 @@ class Answer(Generic[Found]):
         return {key: value for key in ("missing", "failed") if (value := getattr(self, key))}
 
 
-def ask(question: Callable[[Cloud], Iterable[Found]], names: Iterable[str] | None = None) -> list[Answer[Found]]:
+def ask(question: Callable[[Cloud], Iterable[Found]], names: Iterable[str] | None = None) -> list[CloudAnswer[Found]]:
     """One answer for each cloud (of the registry, unless named), in alphabetical order. Raises InvalidRequest for a
     name that is no cloud's."""
     clouds = {name: registry.cloud(name) for name in sorted(registry.CLOUDS if names is None else names)}
 
-    def answer(name: str) -> Answer[Found]:
+    def answer(name: str) -> CloudAnswer[Found]:
         try:
-            return Answer(name, tuple(question(clouds[name])))
+            return CloudAnswer(name, tuple(question(clouds[name])))
         except Incomplete as e:
-            return Answer(name, e.found, failed=str(e))
+            return CloudAnswer(name, e.found, failed=str(e))
         except Unauthorized as e:
-            return Answer(name, missing=str(e))
+            return CloudAnswer(name, missing=str(e))
         except CloudError as e:
-            return Answer(name, failed=str(e))
+            return CloudAnswer(name, failed=str(e))
 
     with ThreadPoolExecutor(max(1, len(clouds))) as pool:
         return list(pool.map(answer, clouds))

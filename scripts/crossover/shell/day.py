@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stacks.settings import SettingsError
-from stacks.settings import today as clock
+from strict.day import today
+from strict.problems import Problems
 
 Today = Annotated[
     str | None,
@@ -20,8 +20,8 @@ Today = Annotated[
 def day(given: str | None, zone: tzinfo | None = None) -> date:
     """That day, by the clock in `zone` or this computer's. What is no date ends the command with exit code 1."""
     try:
-        return clock(zone) if given is None else date.fromisoformat(given)
-    except SettingsError as error:
+        return today(zone) if given is None else date.fromisoformat(given)
+    except Problems as error:
         print(f"crossover: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     except ValueError:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cost_guard.verdict.verdict import CANNOT_EVALUATE
+from cost_guard.codes import CANNOT_EVALUATE
 
 STYLES = {
     "PASS": "bold green",

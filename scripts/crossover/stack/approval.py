@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cost_guard import wording
-from cost_guard.errors import ScenarioError, parse_baseline
-from cost_guard.scenario.scenario import Baseline
+from cost_guard.scenario.proposal import parse_baseline
+from cost_guard.scenario.scenario import Baseline, ScenarioError
 from scripts.crossover.stack.config import ConfigError, Tree, read_config
 
 WAIVERS = "docs/reference/waivers.md"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Approved:
     """The baseline as it is without the pull request."""
 
     ref: str
@@ -53,14 +53,14 @@ class Standing:
         )
 
 
-def standing(tree: Tree, path: str) -> Standing:
+def approved_at(tree: Tree, path: str) -> Approved:
     """The baseline there, whatever the rest of the configuration is worth. Raises SourceError."""
     try:
         config = read_config(tree, path)
         given = config.values.get("baseline") if config else None
-        return Standing(tree.ref, None if given is None else parse_baseline(given))
+        return Approved(tree.ref, None if given is None else parse_baseline(given))
     except (ConfigError, ScenarioError):
-        return Standing(tree.ref, None, readable=False)
+        return Approved(tree.ref, None, readable=False)
 
 
 def words(baseline: Baseline) -> str:

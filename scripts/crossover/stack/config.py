@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stacks.settings import NAMESPACE
+from cost_guard.scenario.proposal import STACK_PREFIX
 from strict import yaml as strict_yaml
 from strict.places import Lines, Place, told
 
@@ -109,16 +109,16 @@ def parse_config(text: str, path: str) -> StackConfig:
     config = document.get("config") if isinstance(document, dict) else document
     if not isinstance(config, dict | None):
         line = placed.at(("config",))
-        raise ConfigError(told(path, line, "", f"expected a map `config:` of keys like {NAMESPACE}workload"))
+        raise ConfigError(told(path, line, "", f"expected a map `config:` of keys like {STACK_PREFIX}workload"))
     secrets: list[Place] = []
     shown = {str(key): _without_secrets(_value(value), (str(key),), secrets) for key, value in (config or {}).items()}
-    values = {key.removeprefix(NAMESPACE): value for key, value in shown.items() if key.startswith(NAMESPACE)}
+    values = {key.removeprefix(STACK_PREFIX): value for key, value in shown.items() if key.startswith(STACK_PREFIX)}
     lines = {
-        (place[1].removeprefix(NAMESPACE), *place[2:]): line
+        (place[1].removeprefix(STACK_PREFIX), *place[2:]): line
         for place, line in placed.known.items()
-        if len(place) > 1 and place[0] == "config" and place[1].startswith(NAMESPACE)
+        if len(place) > 1 and place[0] == "config" and place[1].startswith(STACK_PREFIX)
     }
-    return StackConfig(values, Lines(path, lines, NAMESPACE), tuple(secrets))
+    return StackConfig(values, Lines(path, lines, STACK_PREFIX), tuple(secrets))
 
 
 def commit_of(folder: Path, ref: str) -> str:

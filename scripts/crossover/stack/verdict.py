@@ -7,17 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
 
-from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.errors import ScenarioError
+from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
+from cost_guard.pack.registry import codes
 from cost_guard.scenario.documents import usage_path
-from cost_guard.scenario.proposal import Deployment
-from cost_guard.scenario.scenario import Baseline, Scenario
+from cost_guard.scenario.proposal import Proposal
+from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
+from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
-from cost_guard.verdict.judge import refuse_future
+from cost_guard.verdict.judge import judge, refuse_future
 from cost_guard.verdict.verdict import Verdict
-from scripts.crossover.stack.approval import Standing
-from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, read_config
-from stacks.settings import SettingsError, deployment_of, parse
+from scripts.crossover.stack.approval import Approved
+from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
+from scripts.crossover.stack.engine import REPOSITORY, StackError, project
+from stacks.served import proposal_of
+from stacks.settings import SettingsError, parse
+from strict.day import today
+from strict.problems import Problems
 
 
 @dataclass(frozen=True)
@@ -32,21 +37,21 @@ class Gate:
     waivers: Waivers = NO_WAIVERS
     project: str = "crossover"
 
-    def judge(self, deployment: Deployment) -> Verdict:
+    def judge(self, proposal: Proposal) -> Verdict:
         """The verdict as in the program. Raises ScenarioError."""
         urn = fleet_urn(self.stack, self.project)
-        return deployment.verdict(self.catalogue, self.today, self.waivers, urn)
+        return judge(proposal.under(self.waivers, urn), self.catalogue, self.today)
 
-    def vary(self, deployment: Deployment) -> Callable[[Scenario], Verdict | None]:
-        """The verdict on variations of a deployment's scenario; None on one that makes no sense."""
+    def vary(self, proposal: Proposal) -> Callable[[Scenario], Verdict | None]:
+        """The verdict on variations of a proposal's scenario; None on one that makes no sense."""
 
-        def judge(scenario: Scenario) -> Verdict | None:
+        def varied(scenario: Scenario) -> Verdict | None:
             try:
-                return self.judge(replace(deployment, scenario=scenario))
+                return self.judge(replace(proposal, scenario=scenario))
             except ScenarioError:
                 return None
 
-        return judge
+        return varied
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Side:
     """The ref as the user gave it; empty for the working tree."""
     config: StackConfig | None = None
     """None where the stack is new, or its file cannot be read."""
-    deployment: Deployment | None = None
+    proposal: Proposal | None = None
     """As it was judged: with the baseline that counts."""
     verdict: Verdict | None = None
     errors: tuple[str, ...] = ()
@@ -67,16 +72,16 @@ class Side:
 
     @property
     def scenario(self) -> Scenario | None:
-        """That of the deployment."""
-        return self.deployment.scenario if self.deployment else None
+        """That of the proposal."""
+        return self.proposal.scenario if self.proposal else None
 
     @property
     def baseline(self) -> Baseline | None:
         """The one that counts."""
-        return self.deployment.baseline if self.deployment else None
+        return self.proposal.baseline if self.proposal else None
 
 
-def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Standing | None = None) -> Side:
+def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Approved | None = None) -> Side:
     """Reads and judges, with the baseline that counts beside the one `before`. `whole` is what the program would do: it
     checks the rest of the configuration too, and applies the waivers. Raises SourceError."""
     try:
@@ -88,7 +93,7 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Sta
     try:
         with tree.folder_with(_usage_file(config)) as folder:
             # A secret is any text to `parse`.
-            found = parse(config.values, folder).deployment if whole else deployment_of(config.values, folder)
+            found = parse(config.values, folder).models[0].proposal if whole else proposal_of(config.values, folder)
         own = found.baseline
         if before is not None:
             refuse_future(own, gate.today)  # as the program does, which knows no other baseline
@@ -97,11 +102,36 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Sta
         return Side(tree.ref, config, found, verdict, own_baseline=own)
     except ConfigError as error:
         return Side(tree.ref, config, errors=error.lines)
-    except ScenarioError as error:
+    except (ScenarioError, SettingsError) as error:
         return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
-    except SettingsError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        return Side(tree.ref, config, errors=tuple(config.lines.located(lines)))
+
+
+def verdict(stack: str) -> Verdict:
+    """As `judged`, as of today. Raises StackError alone."""
+    try:
+        return judged(stack, today())
+    except Problems as e:
+        raise StackError(str(e)) from None
+
+
+def judged(stack: str, day: date) -> Verdict:
+    """The gate on the stack's committed configuration with its waivers, as `up` would judge it on that day.
+
+    The file is read: the stack need not exist, and no secret is needed. Raises StackError where there is no such file,
+    ScenarioError and CatalogueError where what it says cannot be judged.
+    """
+    path = config_path(stack)
+    try:
+        waivers = load_waivers(REPOSITORY, codes())
+    except WaiverError as e:
+        raise ScenarioError(e.lines) from None
+    gate = Gate(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
+    side = evaluate_side(gate, Tree(REPOSITORY), path, whole=True)
+    if side.errors:
+        raise ScenarioError(list(side.errors))
+    if side.verdict is None:
+        raise StackError(f"there is no {path}")
+    return side.verdict
 
 
 def _usage_file(config: StackConfig) -> str | None:

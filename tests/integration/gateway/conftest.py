@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from images.bundle import Bundle
+from images.engines import vllm
 from images.roles.gateway.bundle import PORTS, gateway_bundle
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
@@ -96,9 +97,13 @@ def settings(**more: object) -> GatewaySettings:
 def bundle(authority: Authority, nodes: Sequence[Node], chosen: GatewaySettings) -> Bundle:
     peers = [n.peer for n in nodes]
     monitoring = monitoring_bundle(
-        MonitoringSettings(scrape_interval_s=1), Limits(minimum_nodes=2, break_even_tokens_per_month=1e9), "test", peers
+        MonitoringSettings(scrape_interval_s=1),
+        Limits(minimum_nodes=2, break_even_tokens_per_month=1e9),
+        "test",
+        peers,
+        vllm.ENGINE.metrics,
     )
-    return gateway_bundle(chosen, [SERVED], peers, authority.pem, monitoring)
+    return gateway_bundle(chosen, [SERVED], vllm.ENGINE, peers, authority.pem, monitoring)
 
 
 @pytest.fixture(scope="session")

@@ -15,18 +15,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from images.engines import simulator
+from images.engines.base import EngineOptions
 from images.remote.errors import CheckFailed
-from images.roles.inference.bundle import InferenceSettings, inference_bundle
+from images.roles.inference.bundle import inference_bundle
 from images.vehicles.ssh import checks
 from images.vehicles.ssh.health import inspect
 from images.vehicles.ssh.install import install
 from tests.integration.images.conftest import Bench
 
 NAME = "a.nodes.crossover.internal"
-SETTINGS = InferenceSettings(
+SETTINGS = EngineOptions(
     model="tiny",
     served_names=("tiny-served",),
-    engine="simulator",
     tensor_parallel_size=1,
     shutdown_timeout_s=1,
     simulation={"time-scale": "0"},
@@ -75,7 +76,7 @@ def test_a_node_answers_a_completion_over_tls_and_its_second_install_changes_not
     authority = certificate("test CA")
     crt, key = certificate(NAME, authority)
     secrets = {"tls.crt": pem(crt), "tls.key": pem(key), "vllm-api-key": "sk-test-0123456789"}
-    bundle = inference_bundle(SETTINGS, pem(authority[0]))
+    bundle = inference_bundle(simulator.ENGINE, SETTINGS, pem(authority[0]))
     placement = node.machine.placement(node.ports, server_name=NAME)
 
     def run() -> tuple[tuple[str, ...], int, tuple[str, ...]]:
@@ -104,7 +105,7 @@ def test_a_node_whose_certificate_is_not_its_own_is_not_ready(node: Bench, monke
     authority = certificate("test CA")
     crt, key = certificate("b.nodes.crossover.internal", authority)
     secrets = {"tls.crt": pem(crt), "tls.key": pem(key), "vllm-api-key": "sk-test-0123456789"}
-    bundle = inference_bundle(SETTINGS, pem(authority[0]))
+    bundle = inference_bundle(simulator.ENGINE, SETTINGS, pem(authority[0]))
     short = replace(bundle, checks=tuple(replace(c, deadline_s=4) for c in bundle.checks))
     with pytest.raises(CheckFailed, match="no alternative certificate subject name matches"):
         install(

@@ -25,7 +25,8 @@ from providers.preflight import Check, Plan
 from providers.renting.naming import mark
 from providers.renting.waiting import Waiting
 from scripts.crossover.__main__ import app
-from scripts.crossover.commands import doctor, orphans
+from scripts.crossover.doctor import looks as doctor
+from scripts.crossover.stack import orphans
 from scripts.crossover.stack.state import Known
 from tests.support.moto import Moto, running
 

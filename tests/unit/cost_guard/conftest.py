@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
-from cost_guard.errors import parse_baseline, parse_scenario
-from cost_guard.pack import gate, rule, self_check
-from cost_guard.pack.resources import fallback_configured, node_outside_fleet
+from cost_guard.pack import gate, standing
+from cost_guard.pack.resources import fallback_configured, node_outside_fleet, self_check
+from cost_guard.scenario.proposal import parse_baseline, parse_scenario
 from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.scenario.waivers import WAIVERS_VARIABLE
+from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE
+from strict.day import VARIABLE
 
 Build = Callable[..., Scenario]
 QUOTED = "quoted/lambda-8x-a100-80gb"
@@ -90,15 +91,14 @@ def two_nodes() -> Baseline:
 @pytest.fixture
 def pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A fixed day, rules that remember nothing of another test; the folder from which waivers.yaml is read."""
-    monkeypatch.setenv(rule.TODAY_VARIABLE, "2026-11-22")
+    monkeypatch.setenv(VARIABLE, "2026-11-22")
     monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
-    monkeypatch.setattr(rule, "ROOT", tmp_path)
-    monkeypatch.setattr(rule, "seen", set())
+    monkeypatch.setattr(standing, "ROOT", tmp_path)
+    monkeypatch.setattr(standing, "seen", set())
     for memory in ("_ladders", "_nodes", "_parents", "_instances"):
         monkeypatch.setattr(node_outside_fleet, memory, {})
     monkeypatch.setattr(fallback_configured, "_survives", {})
-    monkeypatch.setattr(self_check, "levels", {})
     monkeypatch.setattr(self_check, "complaints", [])
-    rule.standing_waivers.cache_clear()
+    standing.standing_waivers.cache_clear()
     gate._judge.cache_clear()
     return tmp_path

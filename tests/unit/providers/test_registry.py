@@ -33,10 +33,10 @@ def test_to_ask_what_every_cloud_can_do_imports_none() -> None:
 
 
 def test_the_settings_of_a_stack_load_no_cloud() -> None:
-    parse = "import yaml; from stacks.settings import deployment_of, ROOT; "
-    parse += "text = open('stacks/config/Pulumi.local.yaml').read().replace('crossover:', ''); "
-    parse += "deployment_of(yaml.safe_load(text)['config'], ROOT)"
-    assert imported(parse) == ""
+    load = "import yaml; from stacks.settings import parse; "
+    load += "text = open('stacks/config/Pulumi.local.yaml').read().replace('crossover:', ''); "
+    load += "parse(yaml.safe_load(text)['config'])"
+    assert imported(load) == ""
 
 
 def test_a_preview_of_local_loads_no_other_cloud() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import CHECKOUT, Sandbox
+from tests.support.scripts import CHECKOUT, Sandbox
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.unit.scripts.support import CHECKOUT, Sandbox
+from tests.support.scripts import CHECKOUT, Sandbox
 
 
 @pytest.fixture
@@ -18,8 +18,9 @@ def ci(sandbox: Sandbox) -> Sandbox:
         "make",
         f"""
         echo "$1" >>{sandbox.folder}/log
+        echo "$*" >>{sandbox.folder}/made
         [[ $1 != up ]] || printf '%s\\n' 'endpoint: here' 'curl plain' 'curl stream' '  curl indented'
-        [[ $1 != test ]] || echo '9 passed in 1.00s'
+        [[ $1 != test-all ]] || echo '9 passed in 1.00s'
         [[ ! -f {sandbox.folder}/fail || $(<{sandbox.folder}/fail) != "$1" ]]
         """,
     )
@@ -35,8 +36,13 @@ def steps(sandbox: Sandbox) -> list[str]:
 
 def test_it_runs_each_step_once_and_ends_on_pytests_line(ci: Sandbox) -> None:
     output = ci.run(".ci/run")
-    assert steps(ci) == ["up", "down", "test"]
+    assert steps(ci) == ["up", "down", "test-all"]
     assert output.splitlines()[-1] == "9 passed in 1.00s"
+
+
+def test_it_asks_for_the_twenty_slowest_tests(ci: Sandbox) -> None:
+    ci.run(".ci/run")
+    assert (ci.folder / "made").read_text().splitlines()[-1] == "test-all PYTEST_ARGS=--durations=20"
 
 
 def test_both_curl_lines_run_as_printed_from_another_folder(ci: Sandbox) -> None:
@@ -46,7 +52,7 @@ def test_both_curl_lines_run_as_printed_from_another_folder(ci: Sandbox) -> None
     assert not any(str(ci.root) in line for line in lines)
 
 
-@pytest.mark.parametrize("target", ["up", "down", "test"])
+@pytest.mark.parametrize("target", ["up", "down", "test-all"])
 def test_a_step_that_fails_fails_it_and_the_stack_goes_down(ci: Sandbox, target: str) -> None:
     (ci.folder / "fail").write_text(target)
     ci.run(".ci/run", status=None)

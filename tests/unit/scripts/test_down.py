@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import Sandbox
+from tests.support.scripts import Sandbox
 
 
 @pytest.fixture

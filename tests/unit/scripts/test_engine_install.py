@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import Sandbox
+from tests.support.scripts import Sandbox
 
 INSTALL = "scripts/engine/install"
 ENGINE = "#!/bin/bash\\necho v3.259.0\\n"

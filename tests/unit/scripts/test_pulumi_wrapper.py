@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.scripts.support import Sandbox
+from tests.support.scripts import Sandbox
 
 CONFIG = "# a comment\nconfig:\n    crossover:x: 1"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import Sandbox
+from tests.support.scripts import Sandbox
 
 INSTALL = ("scripts/system-packages", "haproxy")
 OLD = "#!/bin/sh\nexit 104\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.support import CHECKOUT
+from tests.support.scripts import CHECKOUT
 
 FORBIDDEN = {
     # Written so that this file does not match itself.

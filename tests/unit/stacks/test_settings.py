@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.scenario.usage import DayOfTokens, Source, measure
+from cost_guard.scenario.usage import DayOfTokens, VolumeSource, measure
 from providers import registry
-from stacks.settings import SettingsError, parse, today
+from stacks.settings import SettingsError, parse
 
 CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config" / "Pulumi.local.yaml"
 
@@ -35,9 +35,10 @@ def change(values: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
 
 def test_the_stack_local_is_what_the_readme_says(values: dict[str, Any]) -> None:
     settings = parse(values)
-    assert settings.scenario.workload.tokens_per_month == 6_000_000_000
-    assert sorted(settings.fleet.nodes) == ["a", "b"]
-    assert settings.serving.engine == "simulator"
+    (model,) = settings.models
+    assert model.proposal.scenario.workload.tokens_per_month == 6_000_000_000
+    assert sorted(settings.nodes) == ["a", "b"]
+    assert model.serving.engine == "simulator"
 
 
 def test_numbers_may_be_typed_as_pulumi_config_set_stores_them(values: dict[str, Any]) -> None:
@@ -52,7 +53,7 @@ def test_every_example_is_a_configuration_that_can_be_used(stack: str) -> None:
     config = yaml.safe_load((CONFIG.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
     given = {key.removeprefix("crossover:"): value for key, value in config.items()}
     settings = parse({**given, "apiKeys": {"openai": "sk-none"}})  # the key that vastai's names is no part of the file
-    clouds = {candidate.cloud for candidate in settings.fleet.candidates}
+    clouds = {candidate.cloud for node in settings.nodes.values() for candidate in node.candidates}
     assert clouds <= set(registry.NAMES)
     for cloud, section in settings.clouds.items():
         registry.cloud(cloud).check_settings(section)
@@ -111,7 +112,7 @@ def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -
         ("gatewayNode.cloud", "lambda", "gateway.tlsServerName: missing; away from this computer"),
         ("gateway.tlsServerName", "not a name", "crossover:gateway.tlsServerName"),
         ("clouds", {"lambada": {}}, "clouds: unknown cloud lambada; known are .*local"),
-        ("onNoCapacity", "retry", "crossover:onNoCapacity: Input should be 'fail' or 'degrade'"),
+        ("onNoCapacity", "retry", "crossover:onNoCapacity: must be 'fail' or 'degrade'"),
         ("apiKeys", {"endpoint-keys": "k"}, "endpoint-keys is a secret of the gateway's own"),
         ("monitoring.webhook", {"url": "https://x", "bearerSecret": "pager"}, "apiKeys: pager is missing"),
         ("generations", {"c": 2}, "generations: the fleet has no node c"),
@@ -151,9 +152,9 @@ def test_a_missing_section_is_named(values: dict[str, Any]) -> None:
 
 
 def test_a_price_ceiling_is_no_matter_for_the_gate(values: dict[str, Any]) -> None:
-    before = parse(values).inputs
+    before = parse(values).models[0].inputs
     values["fleet"]["nodes"]["a"]["candidates"][0]["maxUsdPerHour"] = 25.0
-    assert parse(values).inputs == before
+    assert parse(values).models[0].inputs == before
 
 
 def test_api_keys_do_not_show_in_a_representation(values: dict[str, Any]) -> None:
@@ -161,27 +162,19 @@ def test_api_keys_do_not_show_in_a_representation(values: dict[str, Any]) -> Non
     assert "very-secret" not in repr(parse(values))
 
 
-def test_the_day_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CROSSOVER_TODAY", "2026-12-22")
-    assert today() == date(2026, 12, 22)
-    monkeypatch.setenv("CROSSOVER_TODAY", "tomorrow")
-    with pytest.raises(SettingsError, match="'tomorrow', which is no date"):
-        today()
-
-
 def test_a_usage_file_is_read_from_the_project_s_root(values: dict[str, Any], tmp_path: Path) -> None:
     """Its numbers become the scenario's, and its content travels with the Fleet's inputs for the pack."""
     days = {date(2026, 10, 23) + timedelta(days=n): DayOfTokens(3 * 10**8, 10**8, 10**8) for n in range(30)}
-    source = Source(name="page.json", format="openai", sha256="0" * 64, records=30)
+    source = VolumeSource(name="page.json", format="openai", sha256="0" * 64, records=30)
     usage = measure(days, sources=[source], imported_at=date(2026, 11, 22))
     (tmp_path / "usage.yaml").write_text(yaml.safe_dump(usage.to_inputs()))
     values["workload"] = {"usage": "usage.yaml", "displacedShare": 0.5}
-    settings = parse(values, tmp_path)
-    assert settings.usage == usage
-    assert settings.scenario.workload.tokens_per_month == usage.tokens_per_month
-    assert settings.inputs["usage"] == usage.to_inputs()
-    assert "usage" not in settings.inputs["workload"]
-    assert settings.inputs["workload"]["kind"] == "measured"
+    (model,) = parse(values, tmp_path).models
+    assert model.proposal.usage == usage
+    assert model.proposal.scenario.workload.tokens_per_month == usage.tokens_per_month
+    assert model.inputs["usage"] == usage.to_inputs()
+    assert "usage" not in model.inputs["workload"]
+    assert model.inputs["workload"]["kind"] == "measured"
 
 
 def test_a_usage_file_that_is_not_there_is_one_line(values: dict[str, Any], tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.errors import ScenarioError, within
+from cost_guard.scenario.scenario import ScenarioError
 from strict import yaml as strict_yaml
 from strict.places import Lines, key_of, place_of, told
+from strict.problems import within
 
 TEXT = """\
 # a comment

@@ -1,1 +1,1 @@
-"""The rules on resources, one a file."""
+"""The rules on resources, one a file: code, severity, remedy, what they look at, and the function."""

@@ -7,27 +7,29 @@ Fleet's URN, so the engine registers the Fleet first, and asks one process about
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pulumi_policy import ResourceValidationArgs, Severity
+from cost_guard.codes import Severity
+from cost_guard.pack.fleet import Failure, verdict_on
+from cost_guard.pack.rule import NoConfig, ResourceRule
+from strict import names
 
-from cost_guard.pack.fleet import FLEET_TYPE, Failure, judge
-from cost_guard.pack.rule import NoConfig, rule
-
-GATEWAY_TYPE = "crossover:index:Gateway"
+if TYPE_CHECKING:  # to start faster: see `pack.rule`
+    from pulumi_policy import ResourceValidationArgs
 
 _survives: dict[str, bool] = {}
 """Fleet URN → whether the others serve the peak without any one node."""
 
 
-class Config(NoConfig):
+class FallbackConfig(NoConfig):
     """Whether a fleet that survives the loss of a node may do without a managed fallback."""
 
     redundancy_suffices: bool = True
 
 
-def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
-    if args.resource_type == FLEET_TYPE:
-        verdict = judge(args)
+def _check(args: ResourceValidationArgs, config: FallbackConfig) -> Iterable[str]:
+    if args.resource_type == names.FLEET:
+        verdict = verdict_on(args)
         _survives[args.urn] = not isinstance(verdict, Failure) and bool(verdict.capacity.survives_one_loss)
         return
     if args.props.get("fallback"):
@@ -41,13 +43,14 @@ def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
         )
 
 
-RULE = rule(
-    "fallback-configured",
-    Severity.MEDIUM,
-    "When nodes cannot answer, a managed model does, or the fleet survives the loss of one.",
-    "Set crossover:gateway.fallback to a model of crossover:gateway.managed, or add a node.",
-    (FLEET_TYPE, GATEWAY_TYPE),
-    _check,
-    Config,
+RULE = ResourceRule(
+    code="fallback-configured",
+    position=150,
+    severity=Severity.MEDIUM,
+    demand="When nodes cannot answer, a managed model does, or the fleet survives the loss of one.",
+    remedy="Set crossover:gateway.fallback to a model of crossover:gateway.managed, or add a node.",
     key=("gateway", "fallback"),
+    looks_at=(names.FLEET, names.GATEWAY),
+    check=_check,
+    config=FallbackConfig,
 )

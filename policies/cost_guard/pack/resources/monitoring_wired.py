@@ -8,23 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pulumi_policy import PolicyResource, Severity
 
-from cost_guard.pack.fleet import FLEET_TYPE
-from cost_guard.pack.stack_rule import StackRule
+from cost_guard.codes import Severity
+from cost_guard.pack.rule import StackRule
+from strict import names
 
-INSTALL_TYPE = "gpucloud:index:Install"
-NODE_TYPES = ("gpucloud:index:Node", "crossover:aws:Node")
-GATEWAY_ROLE = "gateway"
+if TYPE_CHECKING:  # to start faster: see `pack.rule`
+    from pulumi_policy import PolicyResource
+
+NODE_TYPES = (names.NODE, names.AWS_NODE)
 CONFIGURATION = "prometheus/prometheus.yml"
 
 
 def _check(resources: list[PolicyResource]) -> Iterable[tuple[str, str]]:
-    gateways = [r for r in resources if r.resource_type == INSTALL_TYPE]
-    for fleet in (r for r in resources if r.resource_type == FLEET_TYPE):
+    gateways = [r for r in resources if r.resource_type == names.INSTALL]
+    for fleet in (r for r in resources if r.resource_type == names.FLEET):
         if not gateways:
             yield fleet.urn, "no gateway is installed, so nothing scrapes the nodes and no volume is ever measured"
     nodes = {r.name for r in resources if r.resource_type in NODE_TYPES and _in_fleet(r) and _has_address(r)}
@@ -38,11 +39,11 @@ def _check(resources: list[PolicyResource]) -> Iterable[tuple[str, str]]:
 
 def _wanted(resource: Any) -> bool:
     """Everything but Installs that are no gateway's: of the engine's own message."""
-    return bool(resource.type != INSTALL_TYPE or resource.properties.fields["role"].string_value == GATEWAY_ROLE)
+    return bool(resource.type != names.INSTALL or resource.properties.fields["role"].string_value == names.GATEWAY_ROLE)
 
 
 def _in_fleet(resource: PolicyResource) -> bool:
-    return FLEET_TYPE in resource.urn.split("::")[2].split("$")[:-1]
+    return names.FLEET in names.parents_of(resource.urn)
 
 
 def _has_address(node: PolicyResource) -> bool:
@@ -67,11 +68,12 @@ def _scraped(text: str | None) -> frozenset[str] | None:
 
 
 RULE = StackRule(
-    "monitoring-wired",
-    Severity.HIGH,
-    "A gateway's Prometheus scrapes every node of the fleet.",
-    "Keep the Gateway of stacks/__main__.py, and give it every node of the Fleet.",
-    (FLEET_TYPE, INSTALL_TYPE, *NODE_TYPES),
-    _check,
-    _wanted,
+    code="monitoring-wired",
+    position=140,
+    severity=Severity.HIGH,
+    demand="A gateway's Prometheus scrapes every node of the fleet.",
+    remedy="Keep the Gateway of stacks/__main__.py, and give it every node of the Fleet.",
+    looks_at=(names.FLEET, names.INSTALL, *NODE_TYPES),
+    check=_check,
+    select=_wanted,
 )

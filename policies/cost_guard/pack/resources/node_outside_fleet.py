@@ -15,19 +15,16 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pulumi_policy import ResourceValidationArgs, Severity
-from pulumi_policy.proxy import UnknownValueError
+from cost_guard.codes import Severity
+from cost_guard.pack.rule import ResourceRule, unknown_value, unwrapped
+from strict import names
 
-from cost_guard.pack.fleet import FLEET_TYPE
-from cost_guard.pack.rule import rule, unwrapped
+if TYPE_CHECKING:  # to start faster: see `pack.rule`
+    from pulumi_policy import ResourceValidationArgs
 
-NODE_TYPE = "gpucloud:index:Node"
-GATEWAY_TYPE = "crossover:index:Gateway"
-AWS_NODE_TYPE = "crossover:aws:Node"
-"""The component between a Fleet and its instance at AWS."""
-INSTANCE_TYPES = frozenset({"aws:ec2/instance:Instance", "aws:ec2/spotInstanceRequest:SpotInstanceRequest"})
+INSTANCE_TYPES = frozenset({names.AWS_INSTANCE, names.AWS_SPOT_INSTANCE})
 ACCELERATED = re.compile(r"(ml\.)?(p|g|gr|dl|inf|trn|vt)\d")
 """How EC2 types with GPUs, or with what stands in for them, begin: p4d, g6e, gr6, trn1; ml. at SageMaker."""
 OTHER_RENTERS = (
@@ -54,18 +51,18 @@ _ladders: dict[str, list[Any]] = {}
 _nodes: dict[str, set[str]] = {}
 """Fleet URN → the URNs of the nodes seen under it."""
 _parents: dict[str, str | None] = {}
-"""URN of a component AWS_NODE_TYPE → its parent."""
+"""URN of a component names.AWS_NODE → its parent."""
 _instances: dict[str, set[str]] = {}
 """Fleet URN → the URNs of the GPU instances seen under it."""
 
 
 def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
-    if args.resource_type == FLEET_TYPE:
+    if args.resource_type == names.FLEET:
         _remember(args.urn, args.props)
-    elif args.resource_type == AWS_NODE_TYPE:
+    elif args.resource_type == names.AWS_NODE:
         with _lock:
             _parents[args.urn] = args.opts.parent
-    elif args.resource_type in (NODE_TYPE, *INSTANCE_TYPES):
+    elif args.resource_type in (names.NODE, *INSTANCE_TYPES):
         if complaint := _complaint(args):
             yield complaint
     else:
@@ -80,7 +77,7 @@ def _accelerated(value: Any, key: object = "") -> Iterator[str]:
             yield value
     elif isinstance(value, Mapping | Sequence):
         for part in value if isinstance(value, Mapping) else range(len(value)):
-            with suppress(UnknownValueError):
+            with suppress(unknown_value()):
                 yield from _accelerated(value[part], part if isinstance(value, Mapping) else key)
 
 
@@ -95,7 +92,7 @@ def _remember(urn: str, props: Mapping[str, Any]) -> None:
 def _of_instance(args: ResourceValidationArgs, parents: list[str]) -> str | None:
     if not ACCELERATED.match(args.props["instanceType"]):
         return None
-    if FLEET_TYPE not in parents:
+    if names.FLEET not in parents:
         return "this GPU instance is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
     with _lock:
         fleet = _parents.get(args.opts.parent or "", args.opts.parent)
@@ -103,32 +100,36 @@ def _of_instance(args: ResourceValidationArgs, parents: list[str]) -> str | None
             return (
                 "the Fleet of this instance was not seen, so the gate has not priced it; make it a child of the Fleet"
             )
-        named = sum(all(rung["cloud"] == "aws" for rung in ladder) for ladder in _ladders[fleet])
+        from cost_guard.catalogue.clouds import declared  # when an instance passes, to start faster
+
+        at = declared()
+        named = sum(all(rung["cloud"] in at for rung in ladder) for ladder in _ladders[fleet])
         seen = _instances.setdefault(fleet, set())
         seen.add(args.urn)
         if len(seen) > named:
-            return f"the Fleet has more instances with GPUs than the {named} nodes at aws in crossover:fleet.nodes"
+            where = f"{named} nodes at {' or '.join(at)}"
+            return f"the Fleet has more instances with GPUs than the {where} in crossover:fleet.nodes"
     return None
 
 
 def _complaint(args: ResourceValidationArgs) -> str | None:
-    parents = args.urn.split("::")[2].split("$")[:-1]
-    if args.resource_type == NODE_TYPE:
+    parents = names.parents_of(args.urn)
+    if args.resource_type == names.NODE:
         return _of_node(args, parents)
     return _of_instance(args, parents)
 
 
 def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
     rungs = _rungs(unwrapped(args.props["candidates"]))
-    if FLEET_TYPE in parents:
+    if names.FLEET in parents:
         return _not_of_fleet(args, rungs)
-    if GATEWAY_TYPE not in parents:
+    if names.GATEWAY not in parents:
         return "this node is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
-    from cost_guard.verdict.judge import NOT_RENTED  # with all that `fleet_rule` says of `gate`
+    from cost_guard.catalogue.clouds import cloud_facts, not_billing  # when a gateway's machine passes, to start faster
 
-    if rungs and all(rung["cloud"] in NOT_RENTED for rung in rungs):
+    if rungs and not any(cloud_facts(rung["cloud"]).bills for rung in rungs):
         return None
-    free = " or ".join(sorted(NOT_RENTED))
+    free = " or ".join(not_billing())
     return f"a gateway's machine that bills money is not priced by the gate; put it on {free}, or on the fleet's nodes"
 
 
@@ -153,12 +154,14 @@ def _rungs(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-RULE = rule(
-    "node-outside-fleet",
-    Severity.CRITICAL,
-    "Every rented node must be one that the cost gate has priced.",
-    "Rent it through crossover:fleet.nodes, which the gate prices; put a gateway of its own on a machine that bills "
-    "nothing, or on the nodes.",
-    (FLEET_TYPE, NODE_TYPE, AWS_NODE_TYPE, *sorted(INSTANCE_TYPES), *OTHER_RENTERS),
-    _check,
+RULE = ResourceRule(
+    code="node-outside-fleet",
+    position=120,
+    severity=Severity.CRITICAL,
+    demand="Every rented node must be one that the cost gate has priced.",
+    remedy="Rent it through crossover:fleet.nodes, which the gate prices; put a gateway of its own on a machine that "
+    "bills nothing, or on the nodes.",
+    never_waived="a node that nobody has priced is not covered by any verdict",
+    looks_at=(names.FLEET, names.NODE, names.AWS_NODE, *sorted(INSTANCE_TYPES), *OTHER_RENTERS),
+    check=_check,
 )

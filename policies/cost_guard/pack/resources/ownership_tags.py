@@ -7,18 +7,19 @@ role and generation. All must be those of the stack.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pulumi_policy import ResourceValidationArgs, Severity
+from cost_guard.codes import Severity
+from cost_guard.pack.rule import ResourceRule
+from strict import names
 
-from cost_guard.pack.rule import rule
+if TYPE_CHECKING:  # to start faster: see `pack.rule`
+    from pulumi_policy import ResourceValidationArgs
 
-NODE_TYPE = "gpucloud:index:Node"
 OWNER = ("project", "stack", "key", "role", "generation")
 FLEET_TAG, MARK_TAG = "crossover:fleet", "crossover:mark"
-INSTANCE = "aws:ec2/instance:Instance"
 TAGGED = {
-    INSTANCE,
+    names.AWS_INSTANCE,
     "aws:ebs/volume:Volume",
     "aws:ec2/eip:Eip",
     "aws:ec2/internetGateway:InternetGateway",
@@ -28,7 +29,7 @@ TAGGED = {
     "aws:ec2/networkInterface:NetworkInterface",
     "aws:ec2/routeTable:RouteTable",
     "aws:ec2/securityGroup:SecurityGroup",
-    "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
+    names.AWS_SPOT_INSTANCE,
     "aws:ec2/subnet:Subnet",
     "aws:ec2/vpc:Vpc",
     "aws:iam/instanceProfile:InstanceProfile",
@@ -39,12 +40,12 @@ TAGGED = {
 
 
 def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
-    stack, project = args.urn.split("::")[0].removeprefix("urn:pulumi:"), args.urn.split("::")[1]
-    if args.resource_type == NODE_TYPE:
+    stack, project = names.stack_of(args.urn), names.project_of(args.urn)
+    if args.resource_type == names.NODE:
         yield from _node(args.props, project, stack)
     elif args.resource_type in TAGGED or "tags" in args.props:
         tags = args.props.get("tags", {})
-        for tag in (FLEET_TAG, *((MARK_TAG,) if args.resource_type == INSTANCE else ())):
+        for tag in (FLEET_TAG, *((MARK_TAG,) if args.resource_type == names.AWS_INSTANCE else ())):
             owner = f"crossover:{project}:{stack}:" if tag == MARK_TAG else f"{project}:{stack}:"
             if tag not in tags or not str(tags[tag]).startswith(owner):
                 yield f"its tag {tag} must begin with {owner}"
@@ -57,12 +58,13 @@ def _node(props: Mapping[str, Any], project: str, stack: str) -> Iterable[str]:
         yield f"its inputs say that it belongs to another stack than {project}/{stack}"
 
 
-RULE = rule(
-    "ownership-tags",
-    Severity.MEDIUM,
-    "What the stack makes says whose it is.",
-    "Tag it as providers/clouds/aws/tags.py does; make nodes with providers.resources.Node.",
-    (NODE_TYPE, "aws:*"),
-    _check,
+RULE = ResourceRule(
+    code="ownership-tags",
+    position=160,
+    severity=Severity.MEDIUM,
+    demand="What the stack makes says whose it is.",
+    remedy="Tag it as providers/clouds/aws/tags.py does; make nodes with providers.resources.Node.",
+    looks_at=(names.NODE, "aws:*"),
+    check=_check,
     unknown="noted",
 )

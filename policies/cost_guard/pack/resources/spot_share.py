@@ -12,27 +12,30 @@ from decimal import Decimal
 from math import ceil
 from typing import TYPE_CHECKING
 
-from pulumi_policy import ResourceValidationArgs, Severity
 from pydantic import Field
 
-from cost_guard.pack.fleet import FLEET_TYPE, fleet
-from cost_guard.pack.rule import NoConfig, rule
+from cost_guard.codes import Severity
+from cost_guard.pack.fleet import fleet_of
+from cost_guard.pack.rule import NoConfig, ResourceRule
+from strict import names
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # to start faster: see `pack.rule`
+    from pulumi_policy import ResourceValidationArgs
+
     from cost_guard.catalogue.catalogue import Catalogue
 
 INTERRUPTIBLE = re.compile(r"(^|[-_./])(spot|interruptible|preemptible)($|[-_./])", re.IGNORECASE)
 """In the name of a SKU that the catalogue does not know."""
 
 
-class Config(NoConfig):
+class SpotShareConfig(NoConfig):
     """`maxShare` of the fleet's nodes, between 0 and 1."""
 
     max_share: float = Field(0.5, ge=0, le=1)
 
 
-def _check(args: ResourceValidationArgs, config: Config) -> Iterable[str]:
-    wanted, catalogue = fleet(args)
+def _check(args: ResourceValidationArgs, config: SpotShareConfig) -> Iterable[str]:
+    wanted, catalogue = fleet_of(args)
     losses = [[_loss(key, catalogue) for key in keys] for keys in wanted.catalogue_keys]
     spot = [max(known) for node in losses if (known := [loss for loss in node if loss is not None])]
     share = len(spot) / wanted.node_count
@@ -54,12 +57,13 @@ def _loss(key: str, catalogue: Catalogue) -> Decimal | None:
     return Decimal(0) if INTERRUPTIBLE.search(key) else None
 
 
-RULE = rule(
-    "spot-share",
-    Severity.HIGH,
-    "Interruptible machines carry a bounded share of the fleet, and spare nodes cover their loss.",
-    "Give nodes on-demand candidates instead, raise spareNodes, or configure another maxShare.",
-    (FLEET_TYPE,),
-    _check,
-    Config,
+RULE = ResourceRule(
+    code="spot-share",
+    position=110,
+    severity=Severity.HIGH,
+    demand="Interruptible machines carry a bounded share of the fleet, and spare nodes cover their loss.",
+    remedy="Give nodes on-demand candidates instead, raise spareNodes, or configure another maxShare.",
+    looks_at=(names.FLEET,),
+    check=_check,
+    config=SpotShareConfig,
 )

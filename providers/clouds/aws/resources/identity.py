@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import INFERENCE_ROLE
 from providers.clouds.aws.config import AwsSettings
+from strict.names import INFERENCE_ROLE
 
 
 def partition(region: str) -> str:

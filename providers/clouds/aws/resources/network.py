@@ -9,11 +9,12 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE
 from providers.clouds.aws.resources.identity import instance_profile
 from providers.clouds.aws.resources.layout import subnet_cidr
 from providers.clouds.aws.resources.survey import Survey
 from providers.clouds.aws.tags import shared_tags
+from strict import names
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE
 
 
 def key_pair_name(project: str, stack: str, public_key: str) -> str:
@@ -47,7 +48,7 @@ class AwsNetwork(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         own = pulumi.ResourceOptions(providers=[survey.provider])
-        super().__init__("crossover:aws:Network", name, None, pulumi.ResourceOptions.merge(opts, own))
+        super().__init__(names.AWS_NETWORK, name, None, pulumi.ResourceOptions.merge(opts, own))
         self.survey = survey
         self._child = pulumi.ResourceOptions(parent=self)
         self.way_out = []

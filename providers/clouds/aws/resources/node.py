@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import GATEWAY_ROLE, Candidate, Owner
+from providers.base import Candidate, Owner
 from providers.clouds.aws import session
 from providers.clouds.aws.config import AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
@@ -21,6 +21,8 @@ from providers.renting.cloudinit import user_data
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name
 from providers.resources import FirstContact
+from strict import names
+from strict.names import GATEWAY_ROLE
 
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
 STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
@@ -60,7 +62,7 @@ class AwsNode(pulumi.ComponentResource):
         _refuse_dear(key, candidate, usd_per_hour)
         owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
         own = pulumi.ResourceOptions(providers=[network.survey.provider])
-        super().__init__("crossover:aws:Node", name, None, pulumi.ResourceOptions.merge(opts, own))
+        super().__init__(names.AWS_NODE, name, None, pulumi.ResourceOptions.merge(opts, own))
         settings, survey = network.survey.settings, network.survey
         gateway = role == GATEWAY_ROLE
         zone = survey.gateway_zone if gateway else survey.node_zones[key]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import GATEWAY_ROLE, INFERENCE_ROLE, Candidate
+from providers.base import Candidate
 from providers.clouds.aws import quota, session
 from providers.clouds.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.clouds.aws.offering import regular_zones
@@ -21,6 +21,7 @@ from providers.clouds.aws.resources.layout import spread
 from providers.clouds.aws.tags import FLEET, fleet_mark, key_of
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.renting.naming import nearest
+from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 IN_THEIR_ZONE = ("pending", "running", "stopping", "stopped")
 """EC2's states of machines that hold, or may hold again, a place in their zone."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, isinf
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
@@ -17,7 +18,7 @@ from cost_guard import wording
 from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.arithmetic.costing import Case
 from cost_guard.arithmetic.montecarlo import needed_volumes
-from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
+from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.report.charts.canvas import Chart, Theme, above, beside, volume_axis
 from scripts.crossover.report.words import compact_tokens
@@ -27,7 +28,7 @@ POINTS = 240
 
 
 @dataclass(frozen=True)
-class Data:
+class ProbabilityData:
     """What is drawn. Volumes are tokens per month, shares are of the draws."""
 
     curve: tuple[tuple[float, float], ...]
@@ -39,17 +40,15 @@ class Data:
     likely: float | None
 
 
-def data(case: Case) -> Data:
+def data(case: Case) -> ProbabilityData:
     """From the draws themselves."""
-    import numpy as np
-
     needed, volume = needed_volumes(case), float(case.volume)
     even, likely = (_at(needed[ceil(share * len(needed)) - 1]) for share in (EVEN_ODDS, LIKELY))
     to = 1.25 * max(volume, likely or even or 0.0)
     places = np.linspace(0, to, POINTS + 1)
     shares = np.searchsorted(needed, places, side="right") / len(needed)
     share = float(np.searchsorted(needed, volume, side="right") / len(needed))
-    return Data(tuple(zip(places.tolist(), shares.tolist(), strict=True)), volume, share, even, likely)
+    return ProbabilityData(tuple(zip(places.tolist(), shares.tolist(), strict=True)), volume, share, even, likely)
 
 
 def _at(volume: float) -> float | None:
@@ -84,7 +83,7 @@ def _percent(share: float) -> str:
     return wording.percent(to_decimal(Fraction(share)))
 
 
-def _paint(axes: Axes, theme: Theme, drawn: Data, share: str) -> None:
+def _paint(axes: Axes, theme: Theme, drawn: ProbabilityData, share: str) -> None:
     volume_axis(axes, drawn.curve[-1][0])
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])

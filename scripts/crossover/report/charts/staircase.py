@@ -22,7 +22,7 @@ Point = tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True)
-class Data:
+class StaircaseData:
     """What is drawn."""
 
     to: Fraction
@@ -40,14 +40,14 @@ class Data:
     """Ranges of volume up to `to` in which self-hosting costs more."""
 
 
-def data(stairs: Staircase, volume: Fraction) -> Data:
+def data(stairs: Staircase, volume: Fraction) -> StaircaseData:
     """Exact; as far as the last of first, stable and the projected volume, and some way beyond."""
     marks = [found for found in (stairs.first, stairs.stable) if found is not None]
     carried = (stairs.nodes - stairs.spare) * stairs.per
     to = max([volume, *marks] if stairs.stable is not None else [volume, *marks, carried * Fraction(3, 2)])
     to *= Fraction(13, 10)
     first, stable = ((at, stairs.cost(at)) if at is not None else None for at in (stairs.first, stairs.stable))
-    return Data(
+    return StaircaseData(
         to=to,
         stairs=_corners(stairs, to),
         managed=((Fraction(0), Fraction(0)), (to, stairs.managed(to))),
@@ -94,7 +94,7 @@ def chart(verdict: Verdict) -> Chart:
     )
 
 
-def _title(drawn: Data) -> str:
+def _title(drawn: StaircaseData) -> str:
     at = f"at {compact_tokens(drawn.volume)} tokens/month"
     if drawn.saving < 0:
         anywhere = "" if drawn.first is not None else ", and at every volume"
@@ -103,7 +103,7 @@ def _title(drawn: Data) -> str:
     return f"Saves {compact_usd(drawn.saving)}/month {at}{always}"
 
 
-def _paint(axes: Axes, theme: Theme, drawn: Data, stairs: Staircase) -> None:
+def _paint(axes: Axes, theme: Theme, drawn: StaircaseData, stairs: Staircase) -> None:
     volume_axis(axes, float(drawn.to))
     top = max(drawn.stairs[-1][1], drawn.managed[-1][1])
     axes.set_ylim(0, float(top) * 1.06)
@@ -129,7 +129,7 @@ def _paint(axes: Axes, theme: Theme, drawn: Data, stairs: Staircase) -> None:
     )
 
 
-def _mark_break_even(axes: Axes, theme: Theme, drawn: Data) -> None:
+def _mark_break_even(axes: Axes, theme: Theme, drawn: StaircaseData) -> None:
     """First: an open mark, stable: a filled one; one mark where they are the same."""
     if drawn.first is not None and drawn.first != drawn.stable:
         _mark(axes, theme, drawn.first, "first pays\nat", below=False)

@@ -20,7 +20,7 @@ Point = tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True)
-class Data:
+class TcoData:
     """What is drawn."""
 
     self_hosted: tuple[Point, ...]
@@ -35,7 +35,7 @@ class Data:
         return self.managed[-1][1] - self.self_hosted[-1][1]
 
 
-def data(case: Case) -> Data:
+def data(case: Case) -> TcoData:
     """Month by month, from 0."""
     projection = project(case)
     ours, theirs = [(Fraction(0), Fraction(0))], [(Fraction(0), Fraction(0))]
@@ -46,7 +46,7 @@ def data(case: Case) -> Data:
         ours.append((end, month.self_hosted_sum_usd))
         theirs.append((end, month.managed_sum_usd))
     at = projection.crossover_month
-    return Data(tuple(ours), tuple(theirs), (at, _on(theirs, at)) if at else None)
+    return TcoData(tuple(ours), tuple(theirs), (at, _on(theirs, at)) if at else None)
 
 
 def _on(line: list[Point], at: Fraction) -> Fraction:
@@ -81,7 +81,7 @@ def _present_value(verdict: Verdict, case: Case) -> str:
     return f" Net present value at {wording.percent(rate)}: {compact_usd(tco.managed_usd - tco.self_hosted_usd)}."
 
 
-def _paint(axes: Axes, theme: Theme, drawn: Data) -> None:
+def _paint(axes: Axes, theme: Theme, drawn: TcoData) -> None:
     last, ours, theirs = float(drawn.managed[-1][0]), drawn.self_hosted[-1][1], drawn.managed[-1][1]
     axes.set_xlim(0, last)
     axes.set_ylim(0, float(max(ours, theirs)) * 1.06)

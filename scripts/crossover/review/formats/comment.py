@@ -5,30 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from cost_guard import wording
-from cost_guard.verdict.reasons import EVEN_ODDS, LIKELY
-from scripts.crossover.review.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Row, Words, rows
-from scripts.crossover.review.formats import markdown
+from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
+from scripts.crossover.review.comparison import rows
+from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
-from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Outcome, Review
+from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
 from scripts.crossover.stack import approval
-from scripts.crossover.stack.state import INSTANCE, NODE
+from scripts.crossover.stack.state import MACHINES
+from strict.names import STACK
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
-STACK_TYPE = "pulumi:pulumi:Stack"
-"""Created once, with the first `up`."""
 ENDS = ("delete", "replace")
-MACHINES = (NODE, INSTANCE)
-"""What may not be had again: a reviewer is told of one that goes without opening anything."""
-ODDS = (
-    "Why not the break-even above? It counts the inputs as they are given. `probability` varies them at random and "
-    "asks that at least half of the draws pay; where it decides, the figure is another one."
-)
+"""A machine may not be had again: a reviewer is told of one that goes without opening anything."""
 TERMS = {
     "Self-hosted": "nodes and overhead (engineer, monitoring, storage and network) for as many nodes as the projected "
     "volume needs, at least those that are configured.",
@@ -50,7 +43,7 @@ UNTRUSTED = (
 
 
 @dataclass(frozen=True)
-class Section:
+class Part:
     """A part of the comment. Those with the highest `rank` are cut first, from their ends."""
 
     rank: int
@@ -63,7 +56,7 @@ def render(review: Review) -> str:
     return fit([section for section in _sections(review) if section.text], MOST_CHARACTERS)
 
 
-def fit(sections: list[Section], limit: int) -> str:
+def fit(sections: list[Part], limit: int) -> str:
     """Joins the sections, cutting the least important ones at a line's end, and says what was cut."""
     texts = [section.text for section in sections]
     for index in sorted(range(len(sections)), key=lambda i: sections[i].rank, reverse=True):
@@ -82,25 +75,25 @@ def _joined(texts: list[str]) -> str:
     return "\n\n".join(texts) + "\n"
 
 
-def _sections(review: Review) -> Iterator[Section]:
-    yield Section(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
+def _sections(review: Review) -> Iterator[Part]:
+    yield Part(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
     if review.untrusted:
-        yield Section(0, "the notice", UNTRUSTED)
-    yield Section(1, "what judges it", _judges(review))
-    yield Section(1, "what went wrong", "\n\n".join(_errors(review)))
-    yield Section(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
-    yield Section(4, "waivers", _waivers(review))
+        yield Part(0, "the notice", UNTRUSTED)
+    yield Part(1, "what judges it", _judges(review))
+    yield Part(1, "what went wrong", "\n\n".join(_errors(review)))
+    yield Part(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
+    yield Part(4, "waivers", _waivers(review))
     if _unchanged(review):
-        yield Section(3, "the figures", markdown.details("The figures, all as before", _figures(review)))
+        yield Part(3, "the figures", markdown.details("The figures, all as before", figures.together(review)))
     else:
-        yield Section(2, "the comparison", _table(review))
-        yield Section(3, "the chart", _chart(review))
-        yield Section(3, "what would turn the verdict", _flips(review))
-    yield Section(4, "the warnings", _warnings(review))
-    yield Section(5, "the resource changes", _changes(review))
-    yield Section(6, "the inputs", _inputs(review))
-    yield Section(3, "how to read it", _reading(review))
-    yield Section(1, "the end", _end(review))
+        yield Part(2, "the comparison", figures.table(review))
+        yield Part(3, "the chart", figures.chart(review))
+        yield Part(3, "what would turn the verdict", figures.flips(review))
+    yield Part(4, "the warnings", _warnings(review))
+    yield Part(5, "the resource changes", _changes(review))
+    yield Part(6, "the inputs", _inputs(review))
+    yield Part(3, "how to read it", _reading(review))
+    yield Part(1, "the end", _end(review))
 
 
 def _end(review: Review) -> str:
@@ -123,7 +116,7 @@ def _new_baseline(review: Review) -> str:
     """Where the pull request itself changes what counts as approved."""
     if raised := [finding.message for finding in review.findings if finding.rule == OWN_BASELINE]:
         return f"**It does not approve itself:** {markdown.text(raised[0])}"
-    own, counted, before = review.head.own_baseline, review.head.baseline, review.standing
+    own, counted, before = review.head.own_baseline, review.head.baseline, review.approved
     if own is None or counted is None or before is None or own == before.baseline:
         return ""
     since = f", for a fleet that runs since {counted.date}" if counted.date != own.date else ""
@@ -143,66 +136,14 @@ def _errors(review: Review) -> Iterator[str]:
 
 def _unchanged(review: Review) -> bool:
     """Nothing for a reviewer to weigh: no figure differs, no resource changes, and nothing blocks."""
-    if review.base is None or review.base.verdict is None or review.outcome not in (Outcome.PASS, Outcome.WARN):
+    if (
+        review.base is None
+        or review.base.verdict is None
+        or review.outcome not in (ReviewOutcome.PASS, ReviewOutcome.WARN)
+    ):
         return False
     changes = review.run.changes if review.run else ()
     return not changes and all(row.previous == row.new for row in rows(review.head, review.base))
-
-
-def _figures(review: Review) -> str:
-    return "\n\n".join(part for part in (_table(review), _chart(review), _flips(review)) if part)
-
-
-def _table(review: Review) -> str:
-    head, base = review.head, review.base
-    if head.verdict is None:
-        return ""
-    found = rows(head, base)
-    if base is None or base.verdict is None:
-        shown = markdown.table(("", "this pull request"), [_cells(row)[::2] for row in found], numbers=True)
-        return "\n\n".join(part for part in (shown, _no_previous(review)) if part)
-    header = ("", "previous", "this pull request", "difference")
-    return markdown.table(header, [_cells(row) for row in found], numbers=True)
-
-
-def _cells(row: Row) -> tuple[str, str, str, str]:
-    name = f"**{row.name}**" if row.name in (SELF_HOSTED, VOLUME, BREAK_EVEN) else row.name
-    return name, markdown.text(row.previous), markdown.text(row.new), markdown.text(row.difference)
-
-
-def _no_previous(review: Review) -> str:
-    if review.base is None:
-        return ""
-    if not review.base.errors:
-        return f"The stack is new: there is nothing at {markdown.code(review.base.name)} to compare with."
-    lines = "; ".join(markdown.text(line) for line in review.base.errors)
-    return f"What was at {markdown.code(review.base.name)} cannot be judged: {lines}"
-
-
-def _chart(review: Review) -> str:
-    """Bars of text: they are shown by GitHub's page, application and mails alike, in light and in dark."""
-    verdict = review.verdict
-    if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
-        return ""
-    before = review.base.verdict if review.base else None
-    scenario = review.head.scenario
-    assert scenario is not None
-    money = [("managed", verdict.managed_usd_per_month)]
-    volumes = [("projected", scenario.workload.displaced_tokens_per_month)]
-    for name, one in (("previous", before), ("this PR", verdict)):
-        if one is not None and one.self_hosted_usd_per_month is not None:
-            money.append((f"self-hosted, {name}", one.self_hosted_usd_per_month))
-        if one is not None and one.break_even.stable is not None:
-            volumes.append((f"break-even, {name}", one.break_even.stable))
-    parts = ["USD per month", *_bars(money, wording.usd), "", "tokens per month", *_bars(volumes, wording.tokens)]
-    if verdict.break_even.stable is None:
-        parts.append("break-even, this PR    none: no volume pays for good")
-    return markdown.block("\n".join(parts))
-
-
-def _bars(values: list[tuple[str, Decimal]], words: Words) -> list[str]:
-    largest = max(value for _, value in values)
-    return [f"{name:<22} {markdown.bar(value, largest):<{markdown.BAR_CELLS}} {words(value)}" for name, value in values]
 
 
 def _lead(review: Review) -> str:
@@ -227,25 +168,6 @@ def _warnings(review: Review) -> str:
     )
     told = "\n".join(part for part in (_reasons(review, "WARN"), notes, later) if part)
     return f"### Know before you approve\n{told}" if told else ""
-
-
-def _flips(review: Review) -> str:
-    verdict = review.verdict
-    if verdict is None:
-        return ""
-    levels = {finding.rule: finding.level for finding in review.findings if finding.level in ("BLOCK", "WAIVED")}
-    others = [r for r in levels if levels[r] == "BLOCK" and r not in {reason.code for reason in verdict.reasons}]
-    if others and not verdict.blocked:
-        return ""
-    heading = f"### What would {'let it through' if verdict.blocked else 'block it'}"
-    if not review.flips:
-        alone = "No change of volume, managed price or number of nodes alone lets it through."
-        return f"{heading}\n{alone}" if verdict.blocked else ""
-    waived = ", with the waivers as they are" if "WAIVED" in levels.values() else ""
-    still = f"; {', '.join(map(markdown.text, sorted(others)))} would still block" if others else ""
-    lines = [f"- {flip.words}{f'; {flip.decided_by}' if flip.decided_by else ''}" for flip in review.flips]
-    why = ["", ODDS] if any(flip.rules == ("probability",) for flip in review.flips) else []
-    return "\n".join([heading, f"Any one of these, alone{waived}{still}:", *lines, *why])
 
 
 def _waivers(review: Review) -> str:
@@ -275,7 +197,7 @@ def _changes(review: Review) -> str:
     if review.run.failures:
         summary += ", as far as the preview came"
     gone = [markdown.code(change.name) for change in changes if change.type in MACHINES and change.op in ENDS]
-    if any(change.type == STACK_TYPE and change.op == "create" for change in changes):
+    if any(change.type == STACK and change.op == "create" for change in changes):
         summary += " (nothing of this stack is up yet where the preview looked)"
     warning = f"**Machines that end:** {', '.join(gone)}\n\n" if gone else ""
     return warning + markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))

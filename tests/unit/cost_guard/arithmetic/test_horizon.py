@@ -17,9 +17,9 @@ from cost_guard.arithmetic.costing import Case
 from cost_guard.arithmetic.horizon import project
 from cost_guard.arithmetic.mix import NOTHING_OWED, Sunk, Terms
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.errors import parse_scenario
+from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.verdict.judge import evaluate
+from tests.support.gate import verdict_of
 
 Build = Callable[..., Scenario]
 
@@ -42,7 +42,7 @@ def test_the_sources_24_months(quotation: Build, catalogue: Catalogue, today: da
         overhead={"engineerUsdPerMonth": 5000, "monitoringUsdPerMonth": 0, "storageNetworkUsdPerMonth": 1875},
         horizon={"months": 24, "upfrontUsd": 180_000},
     )
-    tco = evaluate(scenario, catalogue, today).tco
+    tco = verdict_of(scenario, catalogue, today).tco
     assert tco.months == 24
     assert tco.self_hosted_usd == 345_000
     assert float(tco.managed_usd or 0) == pytest.approx(635_000, rel=1e-12)
@@ -51,16 +51,16 @@ def test_the_sources_24_months(quotation: Build, catalogue: Catalogue, today: da
 
 def test_amortised_hardware_is_cheaper_from_the_first_day(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Nothing is paid up front and each month saves: the sums meet at the beginning."""
-    assert evaluate(quotation("6e9"), catalogue, today).tco.crossover_month == 0
+    assert verdict_of(quotation("6e9"), catalogue, today).tco.crossover_month == 0
 
 
 def test_what_never_pays_has_no_crossover(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Also where it would only be reached after the horizon."""
-    assert evaluate(quotation("1e9"), catalogue, today).tco.crossover_month is None
+    assert verdict_of(quotation("1e9"), catalogue, today).tco.crossover_month is None
     late = {"upfrontUsd": 180_000, "months": 9}
-    assert evaluate(quotation("6e9", horizon=late), catalogue, today).tco.crossover_month is None
+    assert verdict_of(quotation("6e9", horizon=late), catalogue, today).tco.crossover_month is None
     later = {"upfrontUsd": 180_000, "months": 24}
-    found = evaluate(quotation("6e9", horizon=later), catalogue, today).tco.crossover_month
+    found = verdict_of(quotation("6e9", horizon=later), catalogue, today).tco.crossover_month
     assert float(found or 0) == pytest.approx(180_000 / 10_060)
 
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from cost_guard.catalogue.catalogue import Catalogue, ManagedModel
-from cost_guard.errors import parse_scenario
-from cost_guard.verdict.judge import evaluate
+from cost_guard.catalogue.catalogue import Catalogue, ManagedRates
+from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.verdict.verdict import Verdict
+from tests.support.gate import verdict_of
 
 Plain = Callable[..., dict[str, Any]]
 DAY = date(2026, 5, 31)
 
 
-def model(name: str, given: str, output: str, cached: str | None = None, day: date = DAY) -> ManagedModel:
+def model(name: str, given: str, output: str, cached: str | None = None, day: date = DAY) -> ManagedRates:
     row = {
         "key": name,
         "date": day,
@@ -27,7 +27,7 @@ def model(name: str, given: str, output: str, cached: str | None = None, day: da
         "inputUsdPerMillion": given,
         "outputUsdPerMillion": output,
     }
-    return ManagedModel.model_validate(row | ({"cachedInputUsdPerMillion": cached} if cached else {}))
+    return ManagedRates.model_validate(row | ({"cachedInputUsdPerMillion": cached} if cached else {}))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def judged(plain: Plain, catalogue: Catalogue) -> Callable[..., Verdict]:
         known = replace(catalogue, managed={row.key: row for row in rows})
         data = plain(workload={"kind": "measured", **workload})
         data["managed"] = {"routes": [{"model": name, "share": share} for name, share in routes]}
-        return evaluate(parse_scenario(data), known, DAY)
+        return verdict_of(parse_scenario(data), known, DAY)
 
     return build
 
@@ -129,9 +129,9 @@ def test_models_that_cost_nothing_give_no_break_even(judged: Callable[..., Verdi
             "fleet": {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
         }
     )
-    free = ManagedModel.model_validate(
+    free = ManagedRates.model_validate(
         {"key": "free", "date": DAY, "source": "s", "inputUsdPerMillion": 1, "cachedInputUsdPerMillion": 0,
          "outputUsdPerMillion": 1}
     )  # fmt: skip
-    verdict = evaluate(scenario, replace(catalogue, managed={"free": free}), DAY)
+    verdict = verdict_of(scenario, replace(catalogue, managed={"free": free}), DAY)
     assert "managed.routes cost nothing" in next(r.message for r in verdict.reasons if r.code == "price-known")

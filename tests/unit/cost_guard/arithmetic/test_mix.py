@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from cost_guard.arithmetic.breakeven import Staircase
 from cost_guard.arithmetic.mix import Sunk, Terms, against_unsunk, best_displaced, extra_spare_nodes, sunk, terms_of
 from cost_guard.catalogue.catalogue import Catalogue, Price
-from cost_guard.errors import parse_baseline, parse_scenario
+from cost_guard.scenario.proposal import parse_baseline, parse_scenario
 from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.verdict.judge import evaluate
 from cost_guard.verdict.verdict import Verdict
+from tests.support.gate import verdict_of
 from tests.unit.cost_guard.arithmetic.test_breakeven import probes, staircases
 
 Plain = Callable[..., dict[str, Any]]
@@ -43,7 +43,7 @@ def judged(plain: Plain, catalogue: Catalogue) -> Callable[..., Verdict]:
         served = catalogue.throughputs["lambda/gpu_8x_a100_80gb_sxm4"]
         known = replace(catalogue, prices={"c/s": row}, throughputs={"c/s": served})
         data = {**plain(volume, workload={"kind": "measured"}), "fleet": {"nodes": nodes, "sku": "c/s"}}
-        return evaluate(parse_scenario(data), known, date(2026, 5, 31), baseline)
+        return verdict_of(parse_scenario(data), known, date(2026, 5, 31), baseline)
 
     return build
 
@@ -150,13 +150,13 @@ def test_the_best_displaced_part_by_brute_force(made: Staircase, total: int) -> 
 
 def test_the_worthwhile_share_is_told(quotation: Callable[..., Scenario], catalogue: Catalogue, today: date) -> None:
     """At 5e9, ρ = 2, the third node loses: displacing what two carry, 4.377B of 5B, saves $1,946.64."""
-    verdict = evaluate(quotation("5e9", rho=2), catalogue, today)
+    verdict = verdict_of(quotation("5e9", rho=2), catalogue, today)
     (note,) = verdict.notes
     assert note == (
         "Hybrid: displacing 87.5 % of 5B tokens/month (4.377B) saves most, $1,946.64/month against all of it managed."
     )
-    assert evaluate(quotation("6e9"), catalogue, today).notes == ()  # all of it is best
-    assert evaluate(quotation("1e9"), catalogue, today).notes == ()  # none of it is
+    assert verdict_of(quotation("6e9"), catalogue, today).notes == ()  # all of it is best
+    assert verdict_of(quotation("1e9"), catalogue, today).notes == ()  # none of it is
 
 
 def test_terms_are_exact() -> None:

@@ -27,7 +27,7 @@ from cost_guard.arithmetic.horizon import project
 from cost_guard.arithmetic.montecarlo import bands, simulate, stable_volumes, tornado
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.verdict.judge import evaluate
+from tests.support.gate import verdict_of
 
 Build = Callable[..., Scenario]
 CERTAIN = {"volume": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}
@@ -38,7 +38,7 @@ def case(quotation: Build, catalogue: Catalogue, today: date) -> Callable[..., C
     """case(volume, rho=…, price=…, uncertainty={…}) as the gate reckons with it."""
 
     def build(*args: Any, **sections: Any) -> Case:
-        found = evaluate(quotation(*args, **sections), catalogue, today).case
+        found = verdict_of(quotation(*args, **sections), catalogue, today).case
         assert found is not None
         return found
 
@@ -120,10 +120,10 @@ def test_a_lesser_processor_gives_the_same_figures(plain: Callable[..., dict[str
     """numpy's exponential differs in its last bit between AVX-512 and what comes before; no figure does."""
     code = f"""
 from datetime import date
-from cost_guard.errors import parse_scenario
-from cost_guard.verdict.judge import evaluate
+from cost_guard.scenario.proposal import parse_scenario
+from tests.support.gate import verdict_of
 from cost_guard.catalogue.catalogue import load_catalogue
-found = evaluate(parse_scenario({plain("6e9", rho=2)!r}), load_catalogue(), date(2026, 5, 31)).break_even
+found = verdict_of(parse_scenario({plain("6e9", rho=2)!r}), load_catalogue(), date(2026, 5, 31)).break_even
 print((found.p10, found.p50, found.p90, found.probability))
 """
     fast = [name for name in __cpu_dispatch__ if __cpu_features__[name]]

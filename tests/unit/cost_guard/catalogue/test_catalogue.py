@@ -16,7 +16,7 @@ from cost_guard.catalogue.catalogue import (
     DATA,
     Catalogue,
     CatalogueError,
-    ManagedModel,
+    ManagedRates,
     Price,
     check_dates,
     load_catalogue,
@@ -172,7 +172,7 @@ def written(folder: Path, prices: str | None = GOOD, throughput: str = SERVED, m
     [
         (None, "No such file"),
         ("[", "prices.toml:1: not TOML: "),
-        (GOOD.replace("usdPerHour", "usdPerHuor"), "prices.toml:2: a/b.usdPerHuor: unknown key; did you mean"),
+        (GOOD.replace("usdPerHour", "usdPerHuor"), "prices.toml:2: a/b.usdPerHuor: unknown key (did you mean"),
         (GOOD.replace("= 1\n", "= -1\n"), "prices.toml:2: a/b.usdPerHour: must be more than 0"),
         (GOOD.replace("= 1\n", "= nan\n"), "prices.toml:2: a/b.usdPerHour: must be a finite number"),
         (GOOD.replace("= 1\n", "= -inf\n"), "prices.toml:2: a/b.usdPerHour: must be a finite number"),
@@ -264,10 +264,10 @@ def test_terms_and_contracts_are_told(tmp_path: Path) -> None:
     assert found["a/c"].describe() == "contract C-17 of 2026-01-01 is $1/h × 730 = $730"
 
 
-def billed(read: object, cached: object, write: object) -> ManagedModel:
+def billed(read: object, cached: object, write: object) -> ManagedRates:
     told = {"inputUsdPerMillion": read, "cachedInputUsdPerMillion": cached, "outputUsdPerMillion": write}
     row = {"key": "m", "date": date(2026, 1, 1), "source": "s"}
-    return ManagedModel.model_validate({**row, **{name: value for name, value in told.items() if value is not None}})
+    return ManagedRates.model_validate({**row, **{name: value for name, value in told.items() if value is not None}})
 
 
 @pytest.mark.parametrize(

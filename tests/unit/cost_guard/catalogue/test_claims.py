@@ -187,7 +187,7 @@ GOOD = '[x]\nsource = "s"\nclaim = "c"\nunit = "u"\nformula = "a"\ninputs = {a =
     ("text", "said"),
     [
         ("[x", r"claims\.toml:1: not TOML"),
-        (GOOD.replace("unit", "units"), r"claims\.toml:4: x\.units: unknown key; did you mean unit\?"),
+        (GOOD.replace("unit", "units"), r"claims\.toml:4: x\.units: unknown key \(did you mean unit\?\)"),
         (GOOD.replace('"a"', '"b"'), r"claims\.toml:1: x: .*b is not among the inputs"),
         (GOOD.replace("expected = 1\n", ""), "needs a formula and an expected figure"),
         (GOOD.replace("expected = 1", "expected = 2") + 'needs = {input = "a", formula = "a", unit = "u"}\n',

@@ -18,11 +18,13 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
-from cost_guard.codes import ADVISORY, MANDATORY, WAIVERS
+from cost_guard.codes import ADVISORY, WAIVERS
+from cost_guard.pack.registry import codes
 from cost_guard.scenario.scenario import Scenario
 
 PACK = Path(__file__).parents[4] / "policies"
 FLEET = "crossover:index:Fleet"
+MANDATORY = codes().mandatory
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 
 
@@ -113,11 +115,24 @@ print(any(name.startswith("pulumi") for name in sys.modules))
 
 def test_the_pack_tells_its_rules_before_it_loads_what_a_verdict_needs() -> None:
     """The engine waits for the rules before it starts the program."""
-    code = "import sys; from cost_guard.pack import policies; policies(); print(sorted(sys.modules))"
+    code = "import sys; from cost_guard.pack.advisories import policies; policies(); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     loaded = set(ast.literal_eval(done.stdout))
-    assert "cost_guard.pack.break_even" in loaded
-    assert not loaded & {"cost_guard.pack.gate", "cost_guard.verdict.judge", "cost_guard.catalogue.catalogue", "numpy"}
+    assert "cost_guard.verdict.rules.break_even" in loaded
+    assert not loaded & {
+        "cost_guard.pack.gate",
+        "cost_guard.verdict.judge",
+        "cost_guard.catalogue.catalogue",
+        "cost_guard.scenario.scenario",
+        "numpy",
+    }
+
+
+def test_the_rules_are_known_without_the_sdk() -> None:
+    """To `crossover plan`, which checks waivers.yaml by them and must start fast."""
+    code = "import sys; from cost_guard.pack.registry import codes; codes(); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not {name for name in ast.literal_eval(done.stdout) if name.partition(".")[0] in ("pulumi", "pulumi_policy")}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +158,10 @@ def test_a_misspelt_configuration_is_told_and_a_right_one_counts(started: Any) -
     wrong.properties.update({"maxShar": 1})
     configure(started, {"spot-share": wrong})
     (told,) = analyze(started, {}, "pulumi:pulumi:Stack")
-    assert "spot-share: the rule's configuration cannot be used: maxShar: unknown property" in told.message
+    assert (
+        "spot-share: the rule's configuration cannot be used: maxShar: unknown key (did you mean maxShare?)"
+        in told.message
+    )
     closed = analyzer_pb2.PolicyConfig(enforcementLevel=analyzer_pb2.MANDATORY)
     closed.properties.update({"widestIpv4Prefix": 25})
     configure(started, {"ingress-closed": closed})
@@ -156,8 +174,8 @@ def test_a_misspelt_configuration_is_told_and_a_right_one_counts(started: Any) -
     [
         ("spot-shar", "spot-shar: there is no such rule; did you mean spot-share?"),
         ("x", "x: there is no such rule"),
-        ("monitoring-wired", "monitoring-wired: the rule's configuration cannot be used: maxShare: unknown property"),
-        (ADVISORY, f"{ADVISORY}: the rule's configuration cannot be used: maxShare: unknown property; known are none"),
+        ("monitoring-wired", "monitoring-wired: the rule's configuration cannot be used: maxShare: unknown key"),
+        (ADVISORY, f"{ADVISORY}: the rule's configuration cannot be used: maxShare: unknown key; known are none"),
     ],
 )
 def test_a_configuration_of_no_rule_or_of_one_that_has_none_is_told(started: Any, code: str, said: str) -> None:

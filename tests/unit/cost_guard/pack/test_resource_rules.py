@@ -11,19 +11,24 @@ from typing import Any
 
 import pytest
 import yaml
-from pulumi_policy import EnforcementLevel, PolicyResource, Severity, StackValidationArgs
+from pulumi_policy import PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
 from cost_guard.catalogue.catalogue import CatalogueError
-from cost_guard.codes import MANDATORY
-from cost_guard.pack import gate, policies, self_check
-from cost_guard.pack.resources import ingress_closed
-from cost_guard.pack.rule import NoConfig, Rule, rule, standing_waivers
+from cost_guard.codes import Severity
+from cost_guard.pack import gate, registry
+from cost_guard.pack.advisories import policies
+from cost_guard.pack.policies import ResourcePolicy, policy_of
+from cost_guard.pack.resources import ingress_closed, self_check
+from cost_guard.pack.rule import NoConfig, ResourceRule
+from cost_guard.pack.standing import standing_waivers
 from cost_guard.scenario.scenario import Scenario
 from images.bundle import Bundle, File
+from images.engines.vllm import ENGINE
 from images.roles.gateway.settings import Peer
 from images.roles.monitoring.prometheus import render_prometheus
 from images.roles.monitoring.settings import MonitoringSettings
+from strict import names
 from tests.support.rules import FLEET_TYPE, FLEET_URN, STACK, args, reports, resource
 
 pytestmark = pytest.mark.usefixtures("pack")
@@ -49,7 +54,7 @@ def waive(folder: Path, code: str, **change: Any) -> None:
 def shown(props: dict[str, Any], kind: str) -> list[str]:
     """What the advisory rule says of a resource that every rule has seen."""
     for policy in RULES.values():
-        if isinstance(policy, Rule):
+        if isinstance(policy, ResourcePolicy):
             reports(policy, args(props, kind))
     return reports(RULES["advisories"], args(props, kind))
 
@@ -97,7 +102,7 @@ def test_the_share_is_configured_and_a_misspelt_property_is_refused(ladder: Buil
     (text,) = found("spot-share", inputs, FLEET_TYPE, config={"maxShare": 0.25})
     assert text.endswith("at most 25.0% may be")
     (text,) = found("spot-share", inputs, FLEET_TYPE, config={"maxShar": 1})
-    assert text == "the rule's configuration cannot be used: maxShar: unknown property; known are maxShare"
+    assert text == "the rule's configuration cannot be used: maxShar: unknown key (did you mean maxShare?)"
     assert len(found("spot-share", inputs, FLEET_TYPE, config={"maxShare": 2})) == 1
     assert len(found("spot-share", {"fleet": UNKNOWN_STRING_VALUE}, FLEET_TYPE)) == 1
 
@@ -118,7 +123,7 @@ CLOSED: dict[str, dict[str, Any]] = {
     ACL_RULE: {"egress": False, "ruleAction": "allow", "cidrBlock": "10.0.0.0/8"},
     "aws:ec2/managedPrefixList:ManagedPrefixList": {"entries": [{"cidr": "10.0.0.0/8"}]},
     "aws:ec2/managedPrefixListEntry:ManagedPrefixListEntry": {"cidr": "10.0.0.0/8"},
-    ingress_closed.NODE_TYPE: {"candidates": [RUNG], "settings": {"lambda": {"sourceNetworks": ["203.0.113.0/24"]}}},
+    names.NODE: {"candidates": [RUNG], "settings": {"lambda": {"sourceNetworks": ["203.0.113.0/24"]}}},
 }
 
 
@@ -174,10 +179,10 @@ def test_what_goes_out_or_is_denied_may_be_the_world() -> None:
 def test_a_node_at_lambda_admits_whom_either_list_names() -> None:
     """Nobody where there is none, which the cloud itself refuses; a section that no rung uses opens nothing."""
     world = {"settings": {"lambda": {"sourceNetworks": ["203.0.113.7/32"], "clientCidrs": ["0.0.0.0/0"]}}}
-    assert len(found("ingress-closed", {"candidates": [RUNG], **world}, ingress_closed.NODE_TYPE)) == 1
-    assert found("ingress-closed", {"candidates": [RUNG]}, ingress_closed.NODE_TYPE) == []
+    assert len(found("ingress-closed", {"candidates": [RUNG], **world}, names.NODE)) == 1
+    assert found("ingress-closed", {"candidates": [RUNG]}, names.NODE) == []
     other = {"candidates": [{**RUNG, "cloud": "runpod"}], **world}
-    assert found("ingress-closed", other, ingress_closed.NODE_TYPE) == []
+    assert found("ingress-closed", other, names.NODE) == []
 
 
 def test_ranges_that_only_up_knows_are_noted_and_those_before_them_judged() -> None:
@@ -263,7 +268,7 @@ INSTALL = "gpucloud:index:Install"
 def install(*scraped: str, text: str | None = None) -> PolicyResource:
     """A gateway's, as the program renders it."""
     targets = [Peer(key=key, address="192.0.2.1", port=8000, server_name=key) for key in scraped]
-    rendered = render_prometheus(MonitoringSettings(), "local", targets) if text is None else text
+    rendered = render_prometheus(MonitoringSettings(), "local", targets, ENGINE.metrics) if text is None else text
     files = (File("prometheus/prometheus.yml", rendered),) if rendered else ()
     props = {"role": "gateway", "bundle": Bundle(role="gateway", files=files).to_dict()}
     return resource(props, INSTALL, f"{STACK}{IN_GATEWAY}{INSTALL}::gateway-router")
@@ -312,21 +317,17 @@ def test_a_bundle_that_only_up_knows_is_noted() -> None:
 
 def test_disabled_and_downgraded_rules_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """By name, in the order of the registry; advisory rules may be what they like."""
-    stack = self_check.STACK_TYPE
-    assert found("self-check", {}, stack) == []
-    levels = {
-        "budget": EnforcementLevel.DISABLED,
-        "capacity": EnforcementLevel.ADVISORY,
-        "advisories": EnforcementLevel.DISABLED,
-    }
-    monkeypatch.setattr(self_check, "levels", levels)
-    assert found("self-check", {}, stack) == [
+    assert found("self-check", {}, names.STACK) == []
+    mandatory = registry.codes().mandatory
+    levels = {"budget": "disabled", "capacity": "advisory", "advisories": "disabled", "redundancy": "remediate"}
+    monkeypatch.setattr(self_check, "complaints", list(self_check.weakened(levels, mandatory)))
+    assert found("self-check", {}, names.STACK) == [
         "the policy configuration makes mandatory rules disabled: budget",
         "the policy configuration makes mandatory rules advisory: capacity",
     ]
-    monkeypatch.setattr(self_check, "levels", dict.fromkeys(MANDATORY, EnforcementLevel.DISABLED))
-    assert "disabled (every one of them): break-even, " in found("self-check", {}, stack)[0]
-    assert self_check.weakened({}) == {}
+    (text,) = self_check.weakened(dict.fromkeys(mandatory, "disabled"), mandatory)
+    assert "disabled (every one of them): break-even, " in text
+    assert list(self_check.weakened({}, mandatory)) == []
 
 
 def test_a_waived_violation_is_shown_and_does_not_block(pack: Path) -> None:
@@ -373,7 +374,7 @@ def test_a_waived_verdict_passes_and_a_bad_file_fails_every_rule(pack: Path, lad
 
 def test_waivers_of_the_whole_stack_and_unused_ones_are_shown(pack: Path) -> None:
     """The advisory rule on the stack is asked after the others."""
-    root = StackValidationArgs([resource({}, self_check.STACK_TYPE, f"{STACK}pulumi:pulumi:Stack::crossover-local")])
+    root = StackValidationArgs([resource({}, names.STACK, f"{STACK}pulumi:pulumi:Stack::crossover-local")])
     waive(pack, "monitoring-wired")
     assert wired(FLEET, machine("a")) == []
     assert reports(RULES["waivers"], root)[0].startswith("WAIVED monitoring-wired: no gateway is installed")
@@ -441,14 +442,24 @@ class Listed(NoConfig):
 
 def test_a_rule_may_be_configured_with_a_list() -> None:
     """The schema for the engine is Pydantic's own."""
-    made = rule("x", Severity.LOW, "d", "r", ("*",), lambda args, config: config.regions, Listed)
+    toy = ResourceRule(
+        code="x",
+        position=1,
+        severity=Severity.LOW,
+        demand="d",
+        remedy="r",
+        looks_at=("*",),
+        check=lambda args, config: config.regions,
+        config=Listed,
+    )
+    made = policy_of(toy)
     assert made.config_schema is not None
     assert made.config_schema.properties is not None
     assert made.config_schema.properties["regions"]["items"] == {"type": "string"}
     assert [text for text in asked(made, {"regions": ["a", "b"]})] == ["a", "b"]  # noqa: C416
 
 
-def asked(policy: Rule, config: dict[str, Any]) -> list[str]:
+def asked(policy: Any, config: dict[str, Any]) -> list[str]:
     return reports(policy, args({}, "some:index:Thing", config=config))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,18 @@ import pytest
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
-from cost_guard import pack as rules
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.codes import ADVISORY, MANDATORY, WAIVERS
-from cost_guard.errors import parse_scenario
-from cost_guard.pack import gate, policies, rule
+from cost_guard.codes import ADVISORY, WAIVERS, Severity, discovered
+from cost_guard.pack import gate, registry, resources, rule, standing
+from cost_guard.pack.advisories import policies
 from cost_guard.pack.resources import node_outside_fleet
-from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.proposal import parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.verdict import reasons
-from cost_guard.verdict.judge import evaluate
-from cost_guard.verdict.verdict import CODES, Level, Reason, explain
+from cost_guard.verdict import rules as verdict_rules
+from cost_guard.verdict.verdict import explain
+from strict import names
+from strict.day import VARIABLE
+from tests.support.gate import verdict_of
 from tests.support.rules import FLEET_URN, STACK, args
 from tests.support.rules import reports as asked
 
@@ -30,6 +33,8 @@ Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.usefixtures("pack")
 RULES = {policy.name: policy for policy in policies()}
+MANDATORY = registry.codes().mandatory
+CODES = tuple(verdict_rules.RULES)
 
 
 def reports(name: str, given: Any) -> list[str]:
@@ -60,10 +65,18 @@ def test_every_rule_says_what_to_do_and_has_a_section_in_the_docs() -> None:
         assert name in sections
 
 
-def test_every_rule_has_a_file_and_every_file_a_rule() -> None:
-    """One that the registry does not name would never be enforced."""
-    shared = {"__init__", "advisories", "fleet", "gate", "rule", "server", "stack_rule"}
-    files = {path.stem for path in Path(gate.__file__).parent.rglob("*.py")} - shared
+def test_every_file_of_a_rule_says_all_that_a_reader_needs() -> None:
+    """Each is found by its file; a missing fact is named with the file that lacks it."""
+    known = registry.rules()
+    for found in known:
+        file = f"{found.code.replace('-', '_')}.py"
+        assert found.demand.endswith("."), f"{file}: demand is no sentence"
+        assert found.remedy.endswith("."), f"{file}: remedy is no sentence"
+        assert found.key, f"{file}: key is empty"
+        assert isinstance(found.severity, Severity), f"{file}: severity is none"
+    positions = [found.position for found in known]
+    assert len(set(positions)) == len(positions), f"two rules at one position: {sorted(positions)}"
+    files = {path.stem for folder in (verdict_rules, resources) for path in Path(folder.__path__[0]).glob("[!_]*.py")}
     assert files == {code.replace("-", "_") for code in MANDATORY}
 
 
@@ -81,26 +94,34 @@ def test_a_fleet_that_does_not_pay_is_refused_in_the_programs_words(ladder: Buil
     scenario = ladder(volume="500e6")
     found = violations(scenario.to_inputs())
     assert list(found) == ["break-even", "probability"]
-    said = explain(evaluate(scenario, load_catalogue(), date(2026, 11, 22)))
+    said = explain(verdict_of(scenario, load_catalogue(), date(2026, 11, 22)))
     assert all(text in said for (text,) in found.values())
 
 
-def test_a_block_of_a_code_that_was_forgotten_refuses_in_every_rule(
-    ladder: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is not lost on the way to the verdict."""
-    monkeypatch.setattr(reasons, "redundancy", lambda _: Reason("new-code", Level.BLOCK, "no"))
+def test_a_rule_that_breaks_refuses_in_every_rule(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would have said is not lost on the way to the verdict."""
+
+    def broken(_: Any) -> None:
+        raise RuntimeError("hunter2")
+
+    rule_of_two = replace(verdict_rules.RULES["redundancy"], find=broken)
+    monkeypatch.setitem(verdict_rules.RULES, "redundancy", rule_of_two)
     scenario = ladder(volume="6.000000003e9")
-    with pytest.raises(ValueError, match="new-code"):
-        evaluate(scenario, load_catalogue(), date(2026, 11, 22))
+    with pytest.raises(RuntimeError, match="hunter2"):
+        verdict_of(scenario, load_catalogue(), date(2026, 11, 22))
     assert list(violations(scenario.to_inputs())) == list(CODES)
 
 
-def test_a_code_without_its_rule_keeps_the_pack_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry in the registry demands a file: nothing is enforced in silence by nobody."""
-    monkeypatch.setattr(rules, "MANDATORY", (*MANDATORY, "new-code"))
-    with pytest.raises(ModuleNotFoundError, match="new_code"):
-        policies()
+def test_a_file_without_its_rule_keeps_the_pack_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is enforced in silence by nobody: a file without a RULE, and one whose code is not its name."""
+    for text in ("", "class RULE:\n    code, position = 'another', 1\n"):
+        folder = tmp_path / f"toys{len(text)}"
+        folder.mkdir()
+        (folder / "__init__.py").write_text("")
+        (folder / "a_toy.py").write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with pytest.raises(ImportError, match=r"a_toy must have a RULE with the code of its name"):
+            discovered(importlib.import_module(folder.name))
 
 
 def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:
@@ -138,7 +159,7 @@ def test_each_code_is_enforced_by_its_rule(
     cloud, sku = change.pop("cloud", "local"), change.pop("sku", "sim-8x-a100")
     one_bay, count = change.pop("one_bay", False), change.pop("nodes", 2)
     if day := change.pop("today", None):
-        monkeypatch.setenv(rule.TODAY_VARIABLE, day)
+        monkeypatch.setenv(VARIABLE, day)
     nodes = {key: [rung(cloud, region="bay-1" if one_bay else key, sku=sku)] for key in "abc"[:count]}
     inputs = ladder(nodes, **{"price": 50, **change}).to_inputs()
     if code == "volume-measured":
@@ -185,7 +206,7 @@ def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPat
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr(gate, "parse_deployment", broken)
+    monkeypatch.setattr(gate, "parse_proposal", broken)
     found = violations(ladder(volume="6.000000001e9").to_inputs())
     assert list(found) == list(CODES)
     assert found["redundancy"] == ["cannot evaluate: internal error, RuntimeError: report it"]
@@ -193,14 +214,14 @@ def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPat
 
 def test_a_day_that_is_none_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """CROSSOVER_TODAY with a typo does not fall back to the clock."""
-    monkeypatch.setenv(rule.TODAY_VARIABLE, "tomorrow")
+    monkeypatch.setenv(VARIABLE, "tomorrow")
     assert list(violations(ladder().to_inputs())) == list(CODES)
 
 
 def test_the_clock_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variable."""
-    monkeypatch.delenv(rule.TODAY_VARIABLE)
-    assert rule.standing_day() is not None
+    monkeypatch.delenv(VARIABLE)
+    assert standing.standing_day() is not None
 
 
 def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,9 +230,9 @@ def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.Monke
 
     def counted(*given: Any, **named: Any) -> Any:
         calls.append(given)
-        return parse_deployment(*given, **named)
+        return parse_proposal(*given, **named)
 
-    monkeypatch.setattr(gate, "parse_deployment", counted)
+    monkeypatch.setattr(gate, "parse_proposal", counted)
     violations(ladder(volume="6.000000002e9").to_inputs())
     assert len(calls) == 1
 
@@ -227,8 +248,8 @@ def test_other_resources_are_left_alone() -> None:
 
 def node(candidates: Any, chain: str, name: str = "a", parent: str | None = FLEET_URN) -> list[str]:
     props = {"candidates": candidates} if candidates is not None else {}
-    urn = f"{STACK}{chain}{node_outside_fleet.NODE_TYPE}::{name}"
-    return reports("node-outside-fleet", args(props, node_outside_fleet.NODE_TYPE, urn, parent))
+    urn = f"{STACK}{chain}{names.NODE}::{name}"
+    return reports("node-outside-fleet", args(props, names.NODE, urn, parent))
 
 
 def remember(scenario: Scenario) -> None:
@@ -290,7 +311,7 @@ def instance(sku: Any, chain: str = IN_AWS_NODE, name: str = "a", kind: str = IN
     """An instance as `aws.resources.node` makes it: below a component of its own, whose parent is the Fleet."""
     component = f"{STACK}{chain.rstrip('$')}::{name}"
     if chain == IN_AWS_NODE:
-        assert reports("node-outside-fleet", args({}, node_outside_fleet.AWS_NODE_TYPE, component, FLEET_URN)) == []
+        assert reports("node-outside-fleet", args({}, names.AWS_NODE, component, FLEET_URN)) == []
     props = {} if sku is None else {"instanceType": sku}
     return reports("node-outside-fleet", args(props, kind, f"{STACK}{chain}{kind}::{name}", component))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,26 +15,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import ScenarioError, parse_scenario
+from cost_guard.codes import Level
 from cost_guard.pack import gate
 from cost_guard.pack.fleet import Failure
-from cost_guard.scenario.proposal import parse_deployment
+from cost_guard.scenario.proposal import parse_proposal, parse_scenario
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import (
     DayOfTokens,
-    Source,
     Usage,
+    VolumeSource,
     estimated_peak,
     measure,
     parse_usage,
     quantile,
     volume_sigma,
+    with_usage,
 )
-from cost_guard.verdict.judge import evaluate
-from cost_guard.verdict.verdict import Level
+from cost_guard.verdict.judge import judge
+from tests.support.gate import verdict_of
 from tests.support.rules import FLEET_URN
 
 LAST = date(2026, 11, 21)
-SOURCES = (Source(name="page.json", format="openai", sha256="0" * 64, records=30),)
+SOURCES = (VolumeSource(name="page.json", format="openai", sha256="0" * 64, records=30),)
 Plain = Callable[..., dict[str, Any]]
 
 
@@ -212,18 +215,18 @@ def named(plain: Plain, **workload: Any) -> dict[str, Any]:
 
 def test_a_scenario_takes_the_numbers_of_its_usage_file(plain: Plain) -> None:
     usage = month([day(10**9)] * 30)
-    scenario = parse_scenario(named(plain, displacedShare=0.5)).with_usage(usage)
+    scenario = with_usage(parse_scenario(named(plain, displacedShare=0.5)), usage)
     work = scenario.workload
     assert (work.tokens_per_month, work.kind) == (usage.tokens_per_month, "measured")
     assert work.displaced_tokens_per_month == usage.tokens_per_month / 2
     assert (work.input_share, work.cached_share, work.peak_to_mean) == (Decimal("0.8"), Decimal("0.25"), Decimal(3))
     assert scenario.uncertainty.volume == usage.volume_sigma
-    assert parse_scenario(scenario.to_inputs()).with_usage(usage) == parse_scenario(scenario.to_inputs())
+    assert with_usage(parse_scenario(scenario.to_inputs()), usage) == parse_scenario(scenario.to_inputs())
 
 
 def test_a_sigma_that_the_scenario_gives_stands(plain: Plain) -> None:
     data = {**named(plain), "uncertainty": {"volume": 0.4}}
-    assert parse_scenario(data).with_usage(month([day()] * 30)).uncertainty.volume == Decimal("0.4")
+    assert with_usage(parse_scenario(data), month([day()] * 30)).uncertainty.volume == Decimal("0.4")
 
 
 @pytest.mark.parametrize("key", ["kind", "inputShare", "cachedShare", "peakToMean"])
@@ -242,7 +245,7 @@ def test_exactly_one_of_volume_and_usage(plain: Plain) -> None:
 
 def test_an_unread_usage_file_is_never_evaluated(plain: Plain) -> None:
     with pytest.raises(ScenarioError, match=r"workload.usage: usage.yaml was not read"):
-        evaluate(parse_scenario(named(plain)), load_catalogue(), LAST)
+        verdict_of(parse_scenario(named(plain)), load_catalogue(), LAST)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +265,7 @@ def test_the_age_of_a_volume_is_that_of_its_last_day(
     """Data over 90 days old warn, over 180 block; a forecast warns; so does a day that has not come."""
     usage = month([day(10**9)] * 30, forecast=forecast)
     today = LAST + timedelta(days=age)
-    verdict = parse_deployment(named(plain), None, usage).verdict(load_catalogue(), today, bills_money=True)
+    verdict = judge(replace(parse_proposal(named(plain), None, usage), bills_money=True), load_catalogue(), today)
     found = {reason.code: reason.level for reason in verdict.reasons}
     assert found.get("volume-measured") == level
     assert verdict.inputs["tokensPerMonth"].date == LAST

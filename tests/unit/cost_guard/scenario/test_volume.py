@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.scenario.usage import Usage, parse_usage
-from cost_guard.verdict.judge import evaluate
+from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
+from cost_guard.scenario.usage import Usage, parse_usage, with_usage
 from cost_guard.verdict.verdict import Verdict
+from tests.support.gate import verdict_of
 
 Build = Callable[..., Scenario]
 
@@ -36,17 +35,17 @@ def message(verdict: Verdict, code: str) -> str:
 def test_probability(quotation: Build, catalogue: Catalogue, today: date, volume: str, level: str | None) -> None:
     """Blocked below one half (V = 3.988B), warned of below 0.8 (z = 0.8416: V = 4.922B)."""
     alone = {"throughput": 0, "apiPrice": 0, "overhead": 0, "volume": "0.25", "draws": 100_000}
-    verdict = evaluate(quotation(volume, rho=1, uncertainty=alone), catalogue, today)
+    verdict = verdict_of(quotation(volume, rho=1, uncertainty=alone), catalogue, today)
     assert levels(verdict).get("probability") == level
 
 
 def test_probability_is_told_with_its_quantiles(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """The share, the draws, the limit, and where break-even lies, "none" included."""
-    text = message(evaluate(quotation("30e9", rho=2, price="1.85"), catalogue, today), "probability")
+    text = message(verdict_of(quotation("30e9", rho=2, price="1.85"), catalogue, today), "probability")
     assert text.startswith("in ")
     assert " of 10,000 draws the volume reaches the break-even from which it pays for good, under 50 %; " in text
     assert re.search(r"; it is P10 [\d.]+B, P50 [\d.]+B, P90 none tokens/month\.$", text)
-    hopeless = message(evaluate(quotation("30e9", rho=2, price="0.80"), catalogue, today), "probability")
+    hopeless = message(verdict_of(quotation("30e9", rho=2, price="0.80"), catalogue, today), "probability")
     assert hopeless.endswith("; in nine of ten draws none exists.")
 
 
@@ -54,16 +53,16 @@ def test_an_unlikely_repair_is_not_blocked(
     quotation: Build, catalogue: Catalogue, today: date, two_nodes: Baseline
 ) -> None:
     """Within the baseline, `probability` only warns; beyond it, it is judged in full."""
-    assert levels(evaluate(quotation(1), catalogue, today, two_nodes))["probability"] == "WARN"
+    assert levels(verdict_of(quotation(1), catalogue, today, two_nodes))["probability"] == "WARN"
     grown = quotation(1, fleet={"nodes": 3})
-    assert levels(evaluate(grown, catalogue, today, two_nodes))["probability"] == "BLOCK"
+    assert levels(verdict_of(grown, catalogue, today, two_nodes))["probability"] == "BLOCK"
 
 
 @pytest.mark.parametrize("volume", ["6000", 500, "100", "250000"])
 def test_tokens_in_millions_are_noticed(quotation: Build, catalogue: Catalogue, today: date, volume: Any) -> None:
     """6,000 tokens cost 3 cents managed, against $19,940; a million times as many are of the fleet's own size."""
     with pytest.raises(ScenarioError) as caught:
-        evaluate(quotation(volume, workload={"kind": "asserted"}), catalogue, today)
+        verdict_of(quotation(volume, workload={"kind": "asserted"}), catalogue, today)
     (line,) = caught.value.lines
     assert line.startswith(f"workload.tokensPerMonth: {volume} tokens a month cost $")
     assert line.endswith(f"and the fleet $19,940; did you give millions? Then write {volume}e6")
@@ -73,10 +72,10 @@ def test_a_small_volume_is_no_slip_where_it_is_known(
     quotation: Build, catalogue: Catalogue, today: date, two_nodes: Baseline
 ) -> None:
     """A measured one, one that a million times would not suit either, and any where a fleet runs: repair passes."""
-    assert evaluate(quotation(6000), catalogue, today).blocked
-    assert evaluate(quotation(1, workload={"kind": "asserted"}), catalogue, today).blocked
-    assert evaluate(quotation("1e6", workload={"kind": "asserted"}), catalogue, today).blocked
-    assert not evaluate(quotation(6000, workload={"kind": "asserted"}), catalogue, today, two_nodes).blocked
+    assert verdict_of(quotation(6000), catalogue, today).blocked
+    assert verdict_of(quotation(1, workload={"kind": "asserted"}), catalogue, today).blocked
+    assert verdict_of(quotation("1e6", workload={"kind": "asserted"}), catalogue, today).blocked
+    assert not verdict_of(quotation(6000, workload={"kind": "asserted"}), catalogue, today, two_nodes).blocked
 
 
 def usage(**changed: Any) -> Usage:
@@ -92,7 +91,7 @@ def usage(**changed: Any) -> Usage:
 def test_a_usage_file_gives_the_volume_its_date_and_its_band(quotation: Build, catalogue: Catalogue) -> None:
     """Numbers, kind and sigma are the file's, each input cites it; 91 days after its last day it is old."""
     scenario = quotation("1e9", rho=1)
-    verdict = evaluate(scenario.with_usage(usage()), catalogue, date(2026, 8, 29), usage=usage())
+    verdict = verdict_of(with_usage(scenario, usage()), catalogue, date(2026, 8, 29), usage=usage())
     assert verdict.managed_usd_per_month == 30_000
     assert levels(verdict)["volume-measured"] == "WARN"
     for key, value in (("tokensPerMonth", 6 * 10**9), ("peakToMean", 2), ("inputShare", Decimal("0.8")),
@@ -100,14 +99,14 @@ def test_a_usage_file_gives_the_volume_its_date_and_its_band(quotation: Build, c
         found = verdict.inputs[key]
         assert (found.value, found.date) == (value, date(2026, 5, 30))
         assert found.source == "usage, measured, 30 days to 2026-05-30 (openai)"
-    same = evaluate(quotation("6e9", rho=2, uncertainty={"volume": "0.5"}), catalogue, date(2026, 8, 29))
+    same = verdict_of(quotation("6e9", rho=2, uncertainty={"volume": "0.5"}), catalogue, date(2026, 8, 29))
     assert verdict.break_even == same.break_even
 
 
 def test_a_sigma_of_the_scenario_stands_against_the_files(quotation: Build, catalogue: Catalogue) -> None:
     """Who gives one knows better."""
-    scenario = quotation("1e9", uncertainty={"volume": "0.1"}).with_usage(usage())
-    verdict = evaluate(scenario, catalogue, date(2026, 6, 1), usage=usage())
+    scenario = with_usage(quotation("1e9", uncertainty={"volume": "0.1"}), usage())
+    verdict = verdict_of(scenario, catalogue, date(2026, 6, 1), usage=usage())
     assert (verdict.inputs["uncertainty.volume"].value, verdict.inputs["uncertainty.volume"].source) == (
         Decimal("0.1"),
         "scenario",

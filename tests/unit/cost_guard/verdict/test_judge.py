@@ -6,16 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cost_guard.arithmetic.managed import ManagedPrice
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.errors import ScenarioError
-from cost_guard.scenario.scenario import Baseline, Scenario
-from cost_guard.verdict import reasons
-from cost_guard.verdict.judge import evaluate
-from cost_guard.verdict.verdict import Level, Verdict
+from cost_guard.codes import Level
+from cost_guard.scenario.proposal import Proposal
+from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
+from cost_guard.verdict.rule import Question
+from cost_guard.verdict.rules import RULES
+from cost_guard.verdict.verdict import Verdict
+from tests.support.gate import verdict_of
 
 Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]
@@ -35,7 +39,7 @@ def message(verdict: Verdict, code: str) -> str:
 
 def test_two_local_nodes_at_6e9_go_through(ladder: Build, catalogue: Catalogue) -> None:
     """$19,940 against $30,000: it pays; the old quotation and the asserted volume warn, because nothing bills."""
-    verdict = evaluate(ladder(), catalogue, NOV)
+    verdict = verdict_of(ladder(), catalogue, NOV)
     assert levels(verdict) == {"price-fresh": "WARN", "volume-measured": "WARN"}
     assert (verdict.fixed_usd_per_month, verdict.managed_usd_per_month) == (Decimal(19940), Decimal(30000))
     assert "+105.7 %" in verdict.notes[0]
@@ -43,7 +47,7 @@ def test_two_local_nodes_at_6e9_go_through(ladder: Build, catalogue: Catalogue) 
 
 def test_two_local_nodes_at_500e6_are_blocked(ladder: Build, catalogue: Catalogue) -> None:
     """Break-even, projection, gap and what would flip it are all told."""
-    verdict = evaluate(ladder(volume=500e6), catalogue, NOV)
+    verdict = verdict_of(ladder(volume=500e6), catalogue, NOV)
     assert verdict.blocked
     assert message(verdict, "break-even") == (
         "500M tokens/month cost $19,940/month self-hosted (2 nodes) against $2,500/month managed at $5/M tokens, "
@@ -55,13 +59,13 @@ def test_two_local_nodes_at_500e6_are_blocked(ladder: Build, catalogue: Catalogu
 
 def test_repair_goes_through_and_growth_does_not(ladder: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
     """At 500e6 with a baseline of the same two nodes: a warning. A third node: blocked."""
-    repair = evaluate(ladder(volume=500e6), catalogue, NOV, two_nodes)
+    repair = verdict_of(ladder(volume=500e6), catalogue, NOV, two_nodes)
     codes = ("break-even", "probability", "price-fresh", "volume-measured")
     assert levels(repair) == dict.fromkeys(codes, "WARN")
     assert "Repair within the baseline of 2 nodes, $19,940/month, approved by a. person" in message(
         repair, "break-even"
     )
-    growth = evaluate(ladder(3, volume=500e6), catalogue, NOV, two_nodes)
+    growth = verdict_of(ladder(3, volume=500e6), catalogue, NOV, two_nodes)
     assert levels(growth)["break-even"] == "BLOCK"
     assert "Growth beyond the baseline of 2 nodes, $19,940/month to 3 nodes, $27,860/month" in message(
         growth, "break-even"
@@ -71,14 +75,14 @@ def test_repair_goes_through_and_growth_does_not(ladder: Build, catalogue: Catal
 def test_scale_in_is_repair(quotation: Build, catalogue: Catalogue, today: date, two_nodes: Baseline) -> None:
     """Fewer nodes than approved pass at any volume."""
     three = two_nodes.model_copy(update={"nodes": 3, "usd_per_month": Decimal(27860)})
-    assert not evaluate(quotation(1), catalogue, today, three).blocked
+    assert not verdict_of(quotation(1), catalogue, today, three).blocked
 
 
 def test_dearer_nodes_are_growth(quotation: Build, catalogue: Catalogue, today: date, two_nodes: Baseline) -> None:
     """The same two nodes at a higher price a month are judged in full, a cent is enough."""
     dearer = quotation(1, fleet={"usdPerNodeMonth": "7920.005"})
-    assert evaluate(dearer, catalogue, today, two_nodes).blocked
-    assert not evaluate(quotation(1), catalogue, today, two_nodes).blocked
+    assert verdict_of(dearer, catalogue, today, two_nodes).blocked
+    assert not verdict_of(quotation(1), catalogue, today, two_nodes).blocked
 
 
 # --- break-even ------------------------------------------------------------------------------------------------------
@@ -93,12 +97,12 @@ def test_break_even_by_volume(
     quotation: Build, catalogue: Catalogue, today: date, volume: str, level: str | None
 ) -> None:
     """ρ = 2 at $5: loses, pays from 3.988B, loses above 4.377B, pays for good from 5.572B."""
-    assert levels(evaluate(quotation(volume, rho=2), catalogue, today)).get("break-even") == level
+    assert levels(verdict_of(quotation(volume, rho=2), catalogue, today)).get("break-even") == level
 
 
 def test_a_band_is_named(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """The warning says between which volumes it would not pay, and with how many nodes."""
-    verdict = evaluate(quotation("4e9", rho=2), catalogue, today)
+    verdict = verdict_of(quotation("4e9", rho=2), catalogue, today)
     assert message(verdict, "break-even") == (
         "it pays at 4B tokens/month, but between 4.377B and 5.572B tokens/month (3 nodes) it would not; it pays for "
         "good from 5.572B."
@@ -109,7 +113,7 @@ def test_an_unstable_break_even_is_told(quotation: Build, catalogue: Catalogue, 
     """Where a full node costs exactly what it replaces, it pays at the edges of the steps alone: never for good."""
     free = dict.fromkeys(("engineerUsdPerMonth", "monitoringUsdPerMonth", "storageNetworkUsdPerMonth"), 0)
     fleet = {"tokensPerSecond": 1000, "targetUtilisation": 1, "spareNodes": 0, "usdPerNodeMonth": 2628}
-    verdict = evaluate(quotation("5256e6", rho=1, price=1, overhead=free, fleet=fleet), catalogue, today)
+    verdict = verdict_of(quotation("5256e6", rho=1, price=1, overhead=free, fleet=fleet), catalogue, today)
     assert message(verdict, "break-even") == (
         "it pays at 5.256B tokens/month, but just above 5.256B (3 nodes) it would not, and never for good: beyond "
         "2 nodes, self-hosted tokens cost $1/M tokens, not below the managed $1/M tokens."
@@ -119,7 +123,7 @@ def test_an_unstable_break_even_is_told(quotation: Build, catalogue: Catalogue, 
 
 def test_none_exists(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """At $0.80 and ρ = 2: m = $1.809 (rounded up $1.81) is not below it, so no volume would pay."""
-    verdict = evaluate(quotation("25e9", rho=2, price="0.80"), catalogue, today)
+    verdict = verdict_of(quotation("25e9", rho=2, price="0.80"), catalogue, today)
     text = message(verdict, "break-even")
     assert "No break-even exists: beyond 2 nodes, self-hosted tokens cost $1.81/M tokens" in text
     assert "It would pay at no larger volume, at a managed price of ≥ " in text
@@ -129,27 +133,27 @@ def test_none_exists(quotation: Build, catalogue: Catalogue, today: date) -> Non
 
 def test_the_flips_are_true(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Each of the three changes that the message names, made on its own, lets it pay."""
-    text = message(evaluate(quotation("2e9", rho=2), catalogue, today), "break-even")
+    text = message(verdict_of(quotation("2e9", rho=2), catalogue, today), "break-even")
     assert "at ≥ 3.988B tokens/month, at a managed price of ≥ $9.97/M tokens, or with a node at ≤ $2,950/month" in text
     for flipped in (
         quotation("3.988e9", rho=2),
         quotation("2e9", rho=2, price="9.97"),
         quotation("2e9", rho=2, fleet={"usdPerNodeMonth": 2950}),
     ):
-        assert levels(evaluate(flipped, catalogue, today)).get("break-even") != "BLOCK"
+        assert levels(verdict_of(flipped, catalogue, today)).get("break-even") != "BLOCK"
 
 
 def test_displaced_share_is_what_is_judged(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Half of 12e9 is judged as 6e9; the other half stays managed on both sides and is in neither figure."""
-    verdict = evaluate(quotation("12e9", workload={"displacedShare": "0.5"}), catalogue, today)
-    whole = evaluate(quotation("6e9"), catalogue, today)
+    verdict = verdict_of(quotation("12e9", workload={"displacedShare": "0.5"}), catalogue, today)
+    whole = verdict_of(quotation("6e9"), catalogue, today)
     assert (verdict.managed_usd_per_month, verdict.break_even) == (whole.managed_usd_per_month, whole.break_even)
     assert "6B tokens/month (50 % of 12B; the rest stays managed on both sides)" in verdict.headline
 
 
 def test_understated_overhead_is_corrected(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """4,100/(1 − 0.5) = 8,200."""
-    verdict = evaluate(quotation(overhead={"understatedBy": "0.5"}), catalogue, today)
+    verdict = verdict_of(quotation(overhead={"understatedBy": "0.5"}), catalogue, today)
     assert verdict.fixed_usd_per_month == 2 * 7920 + 8200
 
 
@@ -166,13 +170,13 @@ def test_capacity_by_volume(
     quotation: Build, catalogue: Catalogue, today: date, volume: str, level: str | None
 ) -> None:
     """ρ = 2, C = 4,759: blocked above 2·C·H/ρ; a warning above C·H/ρ and wherever a third node is asked for."""
-    verdict = evaluate(quotation(volume, rho=2, price=50), catalogue, today)
+    verdict = verdict_of(quotation(volume, rho=2, price=50), catalogue, today)
     assert levels(verdict).get("capacity") == level
 
 
 def test_capacity_figures(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """nodesNeeded, survivesOneLoss and utilisation at 24.9B: two nodes are nearly fully busy."""
-    capacity = evaluate(quotation("24.925e9", rho=1), catalogue, today).capacity
+    capacity = verdict_of(quotation("24.925e9", rho=1), catalogue, today).capacity
     assert capacity.nodes_needed == 4  # ceil(24.925e9/8.7547e9) + 1
     assert capacity.survives_one_loss is False
     assert capacity.utilisation is not None
@@ -181,25 +185,25 @@ def test_capacity_figures(quotation: Build, catalogue: Catalogue, today: date) -
 
 def test_loss_of_a_node_is_told_apart(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """The fleet may be as large as planned and still not survive, if no spare is asked for."""
-    text = message(evaluate(quotation("9e9", rho=2, price=50, fleet={"spareNodes": 0}), catalogue, today), "capacity")
+    text = message(verdict_of(quotation("9e9", rho=2, price=50, fleet={"spareNodes": 0}), catalogue, today), "capacity")
     assert text.startswith("70 % utilisation at the peak and 0 spare ask for 3 nodes, the fleet has 2; the peak of ")
 
 
 def test_one_node_is_not_redundant(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Fewer than two nodes block; two do not."""
-    assert levels(evaluate(quotation(fleet={"nodes": 1}), catalogue, today))["redundancy"] == "BLOCK"
-    assert "redundancy" not in levels(evaluate(quotation(), catalogue, today))
+    assert levels(verdict_of(quotation(fleet={"nodes": 1}), catalogue, today))["redundancy"] == "BLOCK"
+    assert "redundancy" not in levels(verdict_of(quotation(), catalogue, today))
 
 
 def test_nodes_that_cannot_be_kept_apart_are_blocked(ladder: Build, catalogue: Catalogue, rung: Rung) -> None:
     """Two nodes in one region; a second rung elsewhere or a higher limit helps."""
     together = {"a": [rung()], "b": [rung()]}
-    text = message(evaluate(ladder(together), catalogue, NOV), "redundancy")
+    text = message(verdict_of(ladder(together), catalogue, NOV), "redundancy")
     assert "keeps 2 nodes at 1 per failure domain (cloud + region; the candidates offer local/bay-1)" in text
     apart = {"a": [rung()], "b": [rung(), rung(region="bay-2")]}
-    assert "redundancy" not in levels(evaluate(ladder(apart), catalogue, NOV))
+    assert "redundancy" not in levels(verdict_of(ladder(apart), catalogue, NOV))
     allowed = ladder(together, fleet={"maxPerFailureDomain": 2})
-    assert "redundancy" not in levels(evaluate(allowed, catalogue, NOV))
+    assert "redundancy" not in levels(verdict_of(allowed, catalogue, NOV))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_nodes_that_cannot_be_kept_apart_are_blocked(ladder: Build, catalogue: C
 def test_budget(quotation: Build, catalogue: Catalogue, today: date, limit: int | None, level: str | None) -> None:
     """$19,940 over the budget blocks; over 90 % of it (22,155.6) warns."""
     scenario = quotation(constraints={"budgetUsdPerMonth": limit})
-    assert levels(evaluate(scenario, catalogue, today)).get("budget") == level
+    assert levels(verdict_of(scenario, catalogue, today)).get("budget") == level
 
 
 def test_budget_does_not_depend_on_volume(
@@ -216,7 +220,7 @@ def test_budget_does_not_depend_on_volume(
 ) -> None:
     """Repair goes through at any volume, so the budget judges what the nodes bill, not what the volume would ask."""
     scenario = quotation("9e9", rho=2, constraints={"budgetUsdPerMonth": 23000})
-    assert levels(evaluate(scenario, catalogue, today, two_nodes)).get("budget") is None
+    assert levels(verdict_of(scenario, catalogue, today, two_nodes)).get("budget") is None
 
 
 # --- price-known, price-fresh, volume-measured -----------------------------------------------------------------------
@@ -244,7 +248,7 @@ def test_unknown_prices_and_throughputs_block(quotation: Build, catalogue: Catal
         )
         .fleet
     )
-    verdict = evaluate(scenario.model_copy(update={"fleet": fleet}), catalogue, NOV)
+    verdict = verdict_of(scenario.model_copy(update={"fleet": fleet}), catalogue, NOV)
     assert levels(verdict)["price-known"] == "BLOCK"
     assert message(verdict, "price-known").startswith(said)
     assert (verdict.fixed_usd_per_month, verdict.break_even.simple, verdict.capacity.nodes_needed) == (None, None, None)
@@ -252,10 +256,20 @@ def test_unknown_prices_and_throughputs_block(quotation: Build, catalogue: Catal
     assert "not known" in verdict.headline
 
 
+def test_only_local_stands_for_another(ladder: Build, catalogue: Catalogue, rung: Rung) -> None:
+    """A cloud that bills could hide its price behind a cheaper one."""
+    nodes = {"a": [rung()], "b": [rung(region="bay-2"), rung("aws", standsFor="quoted/x")]}
+    with pytest.raises(ScenarioError) as caught:
+        verdict_of(ladder(nodes), catalogue, NOV)
+    assert caught.value.lines == [
+        "fleet.nodes.b.candidates[1]: standsFor is only for the cloud local, got cloud 'aws'; remove it"
+    ]
+
+
 def test_a_local_node_must_stand_for_something(ladder: Build, catalogue: Catalogue, rung: Rung) -> None:
     """It has no price of its own."""
     nodes = {"a": [rung(standsFor=None)], "b": [rung(region="bay-2")]}
-    text = message(evaluate(ladder(nodes), catalogue, NOV), "price-known")
+    text = message(verdict_of(ladder(nodes), catalogue, NOV), "price-known")
     assert text.startswith("local/sim-8x-a100 has no price of its own; name in standsFor ")
 
 
@@ -263,21 +277,21 @@ def test_a_local_node_must_stand_for_something(ladder: Build, catalogue: Catalog
 def test_price_fresh_by_age(ladder: Build, catalogue: Catalogue, rung: Rung, age: int, level: str | None) -> None:
     """Over 90 days warns, over 180 blocks what bills money; a price of tomorrow is suspect."""
     nodes = {key: [rung("lambda", region=key, sku="gpu_8x_a100_80gb_sxm4")] for key in "ab"}
-    verdict = evaluate(ladder(nodes, "30e9"), catalogue, date(2026, 9, 20) + timedelta(days=age))
+    verdict = verdict_of(ladder(nodes, "30e9"), catalogue, date(2026, 9, 20) + timedelta(days=age))
     assert levels(verdict).get("price-fresh") == level
 
 
 def test_a_stale_price_only_warns_where_nothing_bills(ladder: Build, catalogue: Catalogue, rung: Rung) -> None:
     """Local alone; one billing rung in the ladder, and it blocks. `crossover plan` never blocks for it."""
-    assert levels(evaluate(ladder(), catalogue, NOV))["price-fresh"] == "WARN"
+    assert levels(verdict_of(ladder(), catalogue, NOV))["price-fresh"] == "WARN"
     mixed = {"a": [rung()], "b": [rung(region="bay-2"), rung("aws", sku="p4de.24xlarge")]}
-    assert levels(evaluate(ladder(mixed), catalogue, NOV))["price-fresh"] == "BLOCK"
-    assert levels(evaluate(ladder(mixed), catalogue, NOV, bills_money=False))["price-fresh"] == "WARN"
+    assert levels(verdict_of(ladder(mixed), catalogue, NOV))["price-fresh"] == "BLOCK"
+    assert levels(verdict_of(ladder(mixed), catalogue, NOV, bills_money=False))["price-fresh"] == "WARN"
 
 
 def test_prices_in_the_scenario_have_no_age(quotation: Build, catalogue: Catalogue) -> None:
     """Form 1 carries its own price."""
-    assert "price-fresh" not in levels(evaluate(quotation(), catalogue, NOV))
+    assert "price-fresh" not in levels(verdict_of(quotation(), catalogue, NOV))
 
 
 @pytest.mark.parametrize(
@@ -293,36 +307,48 @@ def test_prices_in_the_scenario_have_no_age(quotation: Build, catalogue: Catalog
         ("asserted", 31, None, "BLOCK"),
     ],
 )
-def test_volume_measured(kind: str, fleet_age: int | None, data_age: int | None, level: str | None) -> None:
+def test_volume_measured(
+    quotation: Build,
+    catalogue: Catalogue,
+    two_nodes: Baseline,
+    kind: str,
+    fleet_age: int | None,
+    data_age: int | None,
+    level: str | None,
+) -> None:
     """An asserted volume is fine for a young fleet, not for one that could measure; data grows old."""
     since, counted = (None if age is None else NOV - timedelta(days=age) for age in (fleet_age, data_age))
-    found = reasons.volume_measured(kind, NOV, since, counted)
+    two = None if since is None else two_nodes.model_copy(update={"date": since})
+    usage = None if counted is None else SimpleNamespace(to=counted)
+    scenario = quotation(workload={"kind": kind})
+    asked = Question(Proposal(scenario, two, usage), catalogue, ManagedPrice(None), NOV)  # type: ignore[arg-type]
+    found = RULES["volume-measured"].find(asked)
     assert (found and found.level) == level
 
 
 def test_the_baseline_dates_the_fleet(quotation: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
     """Growth of a fleet that runs since May on an asserted volume is blocked; its repair only warned of."""
     grown = quotation("6e9", workload={"kind": "asserted"}, fleet={"nodes": 3})
-    assert levels(evaluate(grown, catalogue, NOV, two_nodes))["volume-measured"] == "BLOCK"
+    assert levels(verdict_of(grown, catalogue, NOV, two_nodes))["volume-measured"] == "BLOCK"
     same = quotation("6e9", workload={"kind": "asserted"})
-    assert levels(evaluate(same, catalogue, NOV, two_nodes))["volume-measured"] == "WARN"
+    assert levels(verdict_of(same, catalogue, NOV, two_nodes))["volume-measured"] == "WARN"
 
 
 def test_an_approval_in_the_future_is_refused(quotation: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
     """It would make a fleet young for ever."""
     tomorrow = two_nodes.model_copy(update={"date": NOV + timedelta(days=1)})
     with pytest.raises(ScenarioError, match=r"^baseline\.date: 2026-11-23 is after today, 2026-11-22; "):
-        evaluate(quotation(), catalogue, NOV, tomorrow)
-    assert evaluate(quotation(), catalogue, NOV, two_nodes.model_copy(update={"date": NOV}))
+        verdict_of(quotation(), catalogue, NOV, tomorrow)
+    assert verdict_of(quotation(), catalogue, NOV, two_nodes.model_copy(update={"date": NOV}))
 
 
 def test_a_baseline_does_not_lift_the_rest(quotation: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
     """capacity, redundancy, price-known and budget stay BLOCK."""
     scenario = quotation("20e9", rho=2, price=50, constraints={"budgetUsdPerMonth": 100})
-    found = levels(evaluate(scenario, catalogue, NOV, two_nodes))
+    found = levels(verdict_of(scenario, catalogue, NOV, two_nodes))
     assert (found["capacity"], found["budget"]) == ("BLOCK", "BLOCK")
     alone = quotation(fleet={"nodes": 1})
-    assert levels(evaluate(alone, catalogue, NOV, two_nodes))["redundancy"] == "BLOCK"
+    assert levels(verdict_of(alone, catalogue, NOV, two_nodes))["redundancy"] == "BLOCK"
 
 
 # --- Ladders ---------------------------------------------------------------------------------------------------------
@@ -332,7 +358,7 @@ def test_the_worst_rung_counts(ladder: Build, catalogue: Catalogue, rung: Rung) 
     """A dear second rung blocks what the first would let through, and the message names it."""
     live = [rung("lambda", region=key, sku="gpu_8x_a100_80gb_sxm4") for key in "ab"]
     nodes = {"a": [rung(), live[0]], "b": [rung(region="bay-2"), live[1]]}
-    verdict = evaluate(ladder(nodes), catalogue, NOV, bills_money=False)
+    verdict = verdict_of(ladder(nodes), catalogue, NOV, bills_money=False)
     assert levels(verdict)["break-even"] == "BLOCK"
     assert message(verdict, "break-even").startswith("with every node on lambda/gpu_8x_a100_80gb_sxm4: 6B tokens/month")
     assert verdict.fixed_usd_per_month == 2 * Decimal("16293.60") + 4100
@@ -352,8 +378,8 @@ def test_the_dearest_rung_is_not_always_the_worst(ladder: Build, catalogue: Cata
     rungs = [("lambda", "gpu_8x_a100_80gb_sxm4"), ("runpod", "8x-a100-sxm-80gb-secure")]
     nodes = {key: [rung(cloud, region=key, sku=sku) for cloud, sku in rungs] for key in "ab"}
     scenario = ladder(nodes, price=10, workload={"kind": "measured"})
-    assert not evaluate(scenario, catalogue, NOV).blocked
-    verdict = evaluate(scenario, slow, NOV)
+    assert not verdict_of(scenario, catalogue, NOV).blocked
+    verdict = verdict_of(scenario, slow, NOV)
     assert levels(verdict) == {"break-even": "BLOCK", "probability": "BLOCK", "capacity": "BLOCK"}
     assert verdict.capacity.tokens_per_second_per_node == 476
     assert (verdict.fixed_usd_per_month, verdict.dearest_usd_per_month) == (
@@ -372,11 +398,11 @@ def test_a_baseline_of_the_dearest_rung_holds_whichever_rung_is_the_worst(
     """At 9e9 the figures are another rung's than at 2e9; the same fleet is repair at both."""
     rungs = [("lambda", "gpu_8x_a100_80gb_sxm4"), ("runpod", "8x-a100-sxm-80gb-secure")]
     nodes = {key: [rung(cloud, region=key, sku=sku) for cloud, sku in rungs] for key in "ab"}
-    dearest = evaluate(ladder(nodes, "9e9"), catalogue, NOV).dearest_usd_per_month
+    dearest = verdict_of(ladder(nodes, "9e9"), catalogue, NOV).dearest_usd_per_month
     assert dearest == Decimal("36687.20")
     approved = two_nodes.model_copy(update={"usd_per_month": dearest})
     for volume in ("2e9", "9e9"):
-        assert not evaluate(ladder(nodes, volume), catalogue, NOV, approved).blocked
+        assert not verdict_of(ladder(nodes, volume), catalogue, NOV, approved).blocked
 
 
 def test_a_price_of_another_region_and_a_ceiling_below_the_price_are_told(
@@ -385,12 +411,12 @@ def test_a_price_of_another_region_and_a_ceiling_below_the_price_are_told(
     """The price list's region is us-east-1; p4de.24xlarge costs $27.44705 an hour there."""
     here = rung("aws", "us-east-1", sku="p4de.24xlarge", maxUsdPerHour=30)
     there = rung("aws", "us-west-2", sku="p4de.24xlarge", maxUsdPerHour="0.01")
-    notes = evaluate(ladder({"a": [here], "b": [there]}), catalogue, NOV).notes
+    notes = verdict_of(ladder({"a": [here], "b": [there]}), catalogue, NOV).notes
     assert "The price of aws/p4de.24xlarge is that of us-east-1: it may be another in us-west-2." in notes
     assert (
         "A maxUsdPerHour of $0.01 is under the price of aws/p4de.24xlarge, $27.45/h: at that price it is passed over."
     ) in notes
-    same = evaluate(ladder({"a": [here], "b": [here]}), catalogue, NOV).notes
+    same = verdict_of(ladder({"a": [here], "b": [here]}), catalogue, NOV).notes
     assert not [note for note in same if "another in" in note or "maxUsdPerHour" in note]
 
 
@@ -399,7 +425,7 @@ def test_one_unknown_rung_blocks_and_the_others_are_still_reckoned(
 ) -> None:
     """The figures are those of the worst rung with a price."""
     nodes = {"a": [rung(), rung("aws", sku="p9")], "b": [rung(region="bay-2")]}
-    verdict = evaluate(ladder(nodes), catalogue, NOV, bills_money=False)
+    verdict = verdict_of(ladder(nodes), catalogue, NOV, bills_money=False)
     assert levels(verdict)["price-known"] == "BLOCK"
     assert verdict.fixed_usd_per_month == 19940
 
@@ -424,12 +450,12 @@ def test_recommendation(
     quotation: Build, catalogue: Catalogue, today: date, volume: str, sections: dict[str, Any], expected: str
 ) -> None:
     """Managed spend below $20k, to $80k, above it; residency and fine-tuning come first. 1M tokens are $5."""
-    assert evaluate(quotation(volume, **sections), catalogue, today).recommendation == expected
+    assert verdict_of(quotation(volume, **sections), catalogue, today).recommendation == expected
 
 
 def test_the_recommendation_does_not_change_the_verdict(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Residency recommends self-hosting of what the gate still blocks."""
-    verdict = evaluate(quotation("1e6", constraints={"residency": True}), catalogue, today)
+    verdict = verdict_of(quotation("1e6", constraints={"residency": True}), catalogue, today)
     assert (verdict.recommendation, verdict.level) == ("self-host", Level.BLOCK)
 
 
@@ -440,6 +466,6 @@ def test_numbers_as_small_as_may_be_given_are_told_in_words(
     quotation: Build, catalogue: Catalogue, section: str, key: str
 ) -> None:
     """Costs of 10**40 dollars and shares of 10**-28 have more digits than a decimal has by default."""
-    verdict = evaluate(quotation(**{section: {key: "1e-28"}}), catalogue, NOV)
+    verdict = verdict_of(quotation(**{section: {key: "1e-28"}}), catalogue, NOV)
     assert verdict.blocked
     assert verdict.to_json_dict()["verdict"] == "BLOCK"

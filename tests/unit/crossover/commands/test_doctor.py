@@ -20,11 +20,12 @@ from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
 from providers.preflight import Check, Grade
 from scripts.crossover.__main__ import app
-from scripts.crossover.commands import doctor
 from scripts.crossover.doctor import checks
+from scripts.crossover.doctor import looks as doctor
 from scripts.crossover.doctor.checks import Wanted
-from scripts.crossover.shell.clouds import Answer
-from scripts.crossover.stack.state import REPOSITORY, StackError
+from scripts.crossover.shell.clouds import CloudAnswer
+from scripts.crossover.stack import fleet
+from scripts.crossover.stack.engine import REPOSITORY, StackError
 from tests.support.market import MISSING, Market, offer, registered
 
 LAMBDA = "gpu_8x_a100_80gb_sxm4"
@@ -38,7 +39,7 @@ def rung(node: str = "a", region: str = "r1", ceiling: str | None = None, key: s
 
 
 def judged(wanted: list[Wanted], *offers: Any, standing: tuple[str, ...] = ()) -> list[Check]:
-    return checks.candidates(wanted, [Answer("lambda", tuple(offers))], load_catalogue(), standing, today=TODAY)
+    return checks.candidates(wanted, [CloudAnswer("lambda", tuple(offers))], load_catalogue(), standing, today=TODAY)
 
 
 def on_sale(price: str = "22.32", region: str = "r1", available: bool = True, sku: str = LAMBDA) -> Any:
@@ -111,21 +112,21 @@ def test_the_cheapest_that_is_free_counts() -> None:
 
 
 def test_a_rung_at_a_cloud_that_did_not_answer_fails() -> None:
-    [check] = checks.candidates([rung()], [Answer("lambda", failed="503")], load_catalogue(), today=TODAY)
+    [check] = checks.candidates([rung()], [CloudAnswer("lambda", failed="503")], load_catalogue(), today=TODAY)
     assert (check.level, "lambda could not be asked" in check.detail) == (Grade.FAIL, True)
 
 
 @pytest.mark.parametrize(
     ("answer", "used", "level"),
     [
-        (Answer("a", (on_sale(), on_sale(available=False))), True, Grade.OK),
-        (Answer("a", missing=MISSING), True, Grade.FAIL),
-        (Answer("a", missing=MISSING), False, Grade.OK),
-        (Answer("a", failed="503"), True, Grade.FAIL),
-        (Answer("a", failed="503"), False, Grade.WARN),
+        (CloudAnswer("a", (on_sale(), on_sale(available=False))), True, Grade.OK),
+        (CloudAnswer("a", missing=MISSING), True, Grade.FAIL),
+        (CloudAnswer("a", missing=MISSING), False, Grade.OK),
+        (CloudAnswer("a", failed="503"), True, Grade.FAIL),
+        (CloudAnswer("a", failed="503"), False, Grade.WARN),
     ],
 )
-def test_only_what_the_stack_uses_can_fail_it(answer: Answer[Any], used: bool, level: Grade) -> None:
+def test_only_what_the_stack_uses_can_fail_it(answer: CloudAnswer[Any], used: bool, level: Grade) -> None:
     assert checks.credentials(answer, used).level is level
 
 
@@ -169,7 +170,7 @@ def test_a_configuration_that_cannot_be_read_is_told_in_one_line(
 ) -> None:
     folder = tmp_path / "stacks" / "config"
     folder.mkdir(parents=True)
-    monkeypatch.setattr(doctor, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(fleet, "REPOSITORY", tmp_path)
     if text is not None:
         (folder / "Pulumi.x.yaml").write_text(text)
     with pytest.raises(StackError, match=re.escape(told)) as e:
@@ -257,7 +258,7 @@ def test_a_structured_value_may_stand_as_json_text(monkeypatch: pytest.MonkeyPat
     document["config"]["crossover:fleet"] = json.dumps(document["config"]["crossover:fleet"])
     (folder / "Pulumi.x.yaml").write_text(yaml.safe_dump(document))
     committed = doctor.wanted("local")
-    monkeypatch.setattr(doctor, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(fleet, "REPOSITORY", tmp_path)
     assert doctor.wanted("x") == committed
 
 
@@ -267,7 +268,7 @@ def test_a_structured_value_may_stand_as_json_text(monkeypatch: pytest.MonkeyPat
 )
 def test_an_old_price_is_told_as_the_gate_will_take_it(day: date, level: Grade) -> None:
     """Of 2026-09-20: 90, 91 and 181 days."""
-    [check] = checks.candidates([rung()], [Answer("lambda", (on_sale(),))], load_catalogue(), today=day)
+    [check] = checks.candidates([rung()], [CloudAnswer("lambda", (on_sale(),))], load_catalogue(), today=day)
     assert (check.level, bool(check.remedy)) == (level, level is not Grade.OK)
 
 
@@ -310,7 +311,7 @@ def test_the_committed_configuration_needs_no_secret(monkeypatch: pytest.MonkeyP
     document = yaml.safe_load((REPOSITORY / "stacks" / "config" / "Pulumi.local.yaml").read_text())
     document["config"]["crossover:apiKeys"] = {"openai": {"secure": "v1:ciphertext"}}
     (folder / "Pulumi.x.yaml").write_text(yaml.safe_dump(document))
-    monkeypatch.setattr(doctor, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(fleet, "REPOSITORY", tmp_path)
     registered(monkeypatch, local_market())
     done = run("--stack", "x")
     assert done.exit_code == 0

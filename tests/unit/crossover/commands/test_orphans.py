@@ -18,9 +18,11 @@ from cost_guard.catalogue.catalogue import load_catalogue
 from providers.base import Machine, MachineState
 from providers.errors import Incomplete, Unauthorized, Unavailable
 from scripts.crossover.__main__ import app
-from scripts.crossover.commands import orphans
-from scripts.crossover.commands.orphans import Standing, judge
-from scripts.crossover.stack.state import Known, StackError
+from scripts.crossover.commands import orphans as command
+from scripts.crossover.stack import orphans
+from scripts.crossover.stack.engine import StackError
+from scripts.crossover.stack.orphans import Standing, compare
+from scripts.crossover.stack.state import Known
 from tests.support.market import MISSING, Market, registered, rented
 
 STACKS = ("prod", "dev", "gone")
@@ -38,14 +40,14 @@ ids = st.frozensets(st.builds("{}/m-{}".format, st.sampled_from(["fake", "other"
 states = st.dictionaries(st.sampled_from(STACKS[:2]), st.builds(Known, ids, st.booleans()) | st.just("unreadable"))
 
 
-def orphaned(found: tuple[orphans.Finding, ...]) -> set[str]:
+def orphaned(found: tuple[orphans.Sighting, ...]) -> set[str]:
     return {f.resource_id for f in found if f.standing is Standing.ORPHAN}
 
 
 @given(machines, states)
 def test_every_machine_that_exists_has_one_standing(listed: list[Machine], known: dict[str, Known | str]) -> None:
     there = [m for m in listed if m.state is not MachineState.TERMINATED]
-    found = judge(listed, known)
+    found = compare(listed, known)
     assert [f.machine for f in found] == there
     assert all(bool(f.why) == (f.standing is Standing.UNKNOWN) for f in found)
 
@@ -54,7 +56,7 @@ def test_every_machine_that_exists_has_one_standing(listed: list[Machine], known
 def test_an_orphan_is_in_no_state_and_its_own_stacks_state_was_read_in_peace(
     listed: list[Machine], known: dict[str, Known | str]
 ) -> None:
-    for finding in judge(listed, known):
+    for finding in compare(listed, known):
         if finding.standing is Standing.ORPHAN:
             assert finding.machine.owner is not None
             assert known[finding.machine.owner.stack] == Known(known[finding.machine.owner.stack].machines, False)  # type: ignore[union-attr]
@@ -67,13 +69,13 @@ def test_knowing_less_never_makes_more_of_a_stacks_own_machines_orphans(
 ) -> None:
     """A state that cannot be read any more turns none of its stack's machines into orphans."""
     of_lost = {f"{m.cloud}/{m.id}" for m in listed if m.owner is not None and m.owner.stack == lost}
-    assert not orphaned(judge(listed, {**known, lost: "unreadable"})) & of_lost
+    assert not orphaned(compare(listed, {**known, lost: "unreadable"})) & of_lost
 
 
 @given(machines, states)
 def test_what_the_states_record_is_never_an_orphan(listed: list[Machine], known: dict[str, Known | str]) -> None:
     everything = Known(frozenset(f"{m.cloud}/{m.id}" for m in listed), busy=False)
-    assert orphaned(judge(listed, {**known, "prod": everything})) == set()
+    assert orphaned(compare(listed, {**known, "prod": everything})) == set()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_what_the_states_record_is_never_an_orphan(listed: list[Machine], known:
     ],
 )
 def test_why_a_standing_is_unknown_is_told(machine: Machine, known: Mapping[str, Known | str], told: str) -> None:
-    [finding] = judge([machine], known)
+    [finding] = compare([machine], known)
     assert finding.standing is Standing.UNKNOWN
     assert told in finding.why
 
@@ -100,7 +102,7 @@ def test_why_a_standing_is_unknown_is_told(machine: Machine, known: Mapping[str,
     ],
 )  # fmt: skip
 def test_age(created: str, told: str) -> None:
-    assert orphans.age(created, datetime(2026, 11, 22, 12, tzinfo=UTC)) == told
+    assert command.age(created, datetime(2026, 11, 22, 12, tzinfo=UTC)) == told
 
 
 class World:
@@ -176,12 +178,12 @@ def test_termination_ends_the_orphans_alone(world: World, flag: str, answer: str
 
 
 def test_what_was_adopted_while_the_question_stood_is_not_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def answered_late(found: orphans.Survey) -> bool:
+    def answered_late(found: orphans.Census) -> bool:
         world.states["prod"] = Known(frozenset({"fake/m-1", "fake/m-2"}), busy=False)
         world.has(rented(5))
         return True
 
-    monkeypatch.setattr(orphans, "_agreed", answered_late)
+    monkeypatch.setattr(command, "_agreed", answered_late)
     assert world.run("--terminate").exit_code == 1  # m-5 was not among those that were agreed to
     assert set(world.cloud.machines) == {"m-1", "m-2", "m-5"}
 

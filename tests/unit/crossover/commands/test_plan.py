@@ -24,12 +24,12 @@ from typer.testing import CliRunner
 
 from cost_guard.arithmetic.montecarlo import Swing, tornado
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import parse_scenario
-from cost_guard.verdict.judge import evaluate
+from cost_guard.scenario.proposal import parse_scenario
 from scripts.crossover.__main__ import app
 from scripts.crossover.report.text import bar, show
 from scripts.crossover.report.words import NAMES, compact_usd
-from scripts.crossover.stack import judging
+from scripts.crossover.stack import verdict as stack
+from tests.support.gate import verdict_of
 
 Write = Callable[..., str]
 ROOT = Path(__file__).parents[4]
@@ -296,7 +296,7 @@ def test_nothing_is_cut_off_or_wider_than_80_columns(volume: int, price: str, no
         "fleet": {"nodes": nodes, "usdPerNodeMonth": "7920.55", "tokensPerSecond": "4759.25"},
         "uncertainty": {"draws": 100},
     }
-    verdict = evaluate(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
+    verdict = verdict_of(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
     assert verdict.case is not None
     out = StringIO()
     show(verdict, date(2026, 11, 22), Console(file=out, width=80, highlight=False))
@@ -326,7 +326,7 @@ def test_without_a_file_the_local_stack_is_judged_as_up_would() -> None:
 @pytest.fixture
 def billing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """billing(**sections) is `plan --json` of a stack like local on a cloud that bills, and `up`'s verdict on it."""
-    monkeypatch.setattr(judging, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     config = yaml.safe_load((ROOT / "stacks" / "config" / "Pulumi.local.yaml").read_text())
     for key, node in config["config"]["crossover:fleet"]["nodes"].items():
@@ -337,7 +337,7 @@ def billing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., An
     def planned(**sections: Any) -> Any:
         own = {f"crossover:{key}": value for key, value in sections.items()}
         file.write_text(yaml.safe_dump({"config": {**config["config"], **own}}))
-        return run("--stack", "prod", "--json"), judging.judged("prod", date(2026, 11, 22))
+        return run("--stack", "prod", "--json"), stack.judged("prod", date(2026, 11, 22))
 
     return planned
 
@@ -387,7 +387,7 @@ def test_what_up_lets_through_is_told_in_a_plan_as_there(billing: Callable[..., 
 
 
 def test_a_stack_that_cannot_be_judged_exits_3_with_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(judging, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     file = tmp_path / "stacks" / "config" / "Pulumi.local.yaml"
     file.parent.mkdir(parents=True)

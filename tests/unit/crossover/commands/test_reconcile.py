@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from scripts.crossover.__main__ import app
 from scripts.crossover.commands import reconcile
 from scripts.crossover.stack import state as stack
-from scripts.crossover.stack.state import StackError
+from scripts.crossover.stack.engine import StackError
 
 AT = "urn:pulumi:prod::crossover::"
 ROUTER = f"{AT}crossover:index:Gateway$gpucloud:index:Install::gateway-router"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from scripts.crossover.commands import ssh
+from scripts.crossover.stack import files, ssh
 from scripts.crossover.stack import state as stack
-from scripts.crossover.stack.state import StackError
+from scripts.crossover.stack.engine import StackError
+from strict import names
 
 HOST_KEY = "ssh-ed25519 AAAA"
 
@@ -18,7 +19,7 @@ HOST_KEY = "ssh-ed25519 AAAA"
 def node(key: str, role: str = "inference", **machine: Any) -> dict[str, Any]:
     made = {"id": f"lambda/{key}", "address": "192.0.2.1", "sshUser": "ubuntu", "ports": {"ssh": 22.0}, **machine}
     return {
-        "type": stack.NODE,
+        "type": names.NODE,
         "id": f"lambda/{key}",
         "outputs": {"key": key, "role": role, "machine": {**made, "hostKey": HOST_KEY}},
     }
@@ -28,9 +29,10 @@ def node(key: str, role: str = "inference", **machine: Any) -> dict[str, Any]:
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
     """The resources of the stack's state, credentials among them."""
     secret = {"plaintext": json.dumps("the private key")}
-    found = [{"type": stack.CREDENTIALS, "outputs": {"sshPrivateKey": secret}}, node("b"), node("a")]
-    monkeypatch.setattr(stack, "STATE", tmp_path)
-    monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps({"deployment": {"resources": found}}))
+    found = [{"type": names.CREDENTIALS, "outputs": {"sshPrivateKey": secret}}, node("b"), node("a")]
+    monkeypatch.setattr(files, "STATE", tmp_path)
+    for module in (files, stack):
+        monkeypatch.setattr(module, "pulumi", lambda *arguments: json.dumps({"deployment": {"resources": found}}))
     return found
 
 

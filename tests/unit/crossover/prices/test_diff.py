@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.crossover.prices.diff import FACTOR, Change, Quote, compare
+from scripts.crossover.prices.diff import FACTOR, RowChange, RowQuote, compare
 
 
-def quote(value: str, gpus: int = 8, key: str = "a/b", name: str = "usdPerHour", trouble: str = "") -> Quote:
-    return Quote(key, {name: Decimal(value)}, {"source": "s"}, gpus, trouble)
+def quote(value: str, gpus: int = 8, key: str = "a/b", name: str = "usdPerHour", trouble: str = "") -> RowQuote:
+    return RowQuote(key, {name: Decimal(value)}, {"source": "s"}, gpus, trouble)
 
 
-def judged(old: str, new: Quote | None, accepted: Iterable[str] = (), name: str = "usdPerHour") -> Change:
+def judged(old: str, new: RowQuote | None, accepted: Iterable[str] = (), name: str = "usdPerHour") -> RowChange:
     """The one change of a row a/b."""
     [change] = compare({"a/b": {name: Decimal(old)}}, [] if new is None else [new], frozenset(accepted))
     return change

@@ -23,12 +23,12 @@ from typer.testing import CliRunner
 
 from cost_guard.arithmetic.breakeven import Staircase
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.errors import parse_scenario
-from cost_guard.verdict.judge import evaluate
+from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.__main__ import app
 from scripts.crossover.report.charts import CHARTS, probability, staircase, tco, tornado, write
 from scripts.crossover.report.charts.canvas import DARK, DPI, HEIGHT, LIGHT, WIDTH, Theme, figure_of, render
+from tests.support.gate import verdict_of
 
 ROOT = Path(__file__).parents[4]
 IMAGES = ROOT / "docs" / "images" / "plan"
@@ -47,7 +47,7 @@ def judge(volume: str = "6e9", price: str = "5", rho: str = "2", nodes: int = 2,
         "fleet": {"nodes": nodes, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
         **sections,
     }
-    return evaluate(parse_scenario(data, prefix=""), load_catalogue(), date(2026, 11, 22), bills_money=False)
+    return verdict_of(parse_scenario(data, prefix=""), load_catalogue(), date(2026, 11, 22), bills_money=False)
 
 
 CASES = {

@@ -13,10 +13,10 @@ import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
-from scripts.crossover.review.events import Run
 from scripts.crossover.review.flip import flips
+from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.review import Review
-from scripts.crossover.stack.approval import Standing, standing
+from scripts.crossover.stack.approval import Approved, approved_at
 from scripts.crossover.stack.config import Tree, config_path
 from scripts.crossover.stack.verdict import Gate, Side, evaluate_side
 
@@ -71,15 +71,15 @@ class Project:
         self.git("commit", "-q", "--allow-empty", "-m", "a change")
 
     def side(
-        self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS, before: Standing | None = None
+        self, ref: str = "", whole: bool = True, waivers: Waivers = NO_WAIVERS, before: Approved | None = None
     ) -> Side:
         """The configuration at a ref, judged."""
         tree = Tree(self.folder, ref)
         return evaluate_side(self.gate(waivers), tree, config_path("prod"), whole=whole, before=before)
 
-    def standing(self, ref: str) -> Standing:
+    def approved(self, ref: str) -> Approved:
         """The baseline at a ref."""
-        return standing(Tree(self.folder, ref), config_path("prod"))
+        return approved_at(Tree(self.folder, ref), config_path("prod"))
 
     def gate(self, waivers: Waivers = NO_WAIVERS) -> Gate:
         return Gate(load_catalogue(), TODAY, "prod", waivers)
@@ -102,16 +102,16 @@ def reviewed(project: Project) -> Callable[..., Review]:
         if old is not None:
             project.commit(old)
         project.write(new)
-        before = project.standing("HEAD") if old is not None else None
+        before = project.approved("HEAD") if old is not None else None
         head = project.side(waivers=waivers, before=before)
-        judged = head.deployment
+        judged = head.proposal
         return Review(
             stack="prod",
             path=config_path("prod"),
             today=TODAY,
             head=head,
             base=project.side("HEAD", whole=False) if old is not None else None,
-            standing=before,
+            approved=before,
             run=run if head.verdict else None,
             flips=flips(judged.scenario, project.gate(waivers).vary(judged)) if judged else (),
             waivers=waivers,

@@ -9,12 +9,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.catalogue.catalogue import ManagedModel, load_catalogue
-from cost_guard.errors import parse_scenario
+from cost_guard.catalogue.catalogue import ManagedRates, load_catalogue
+from cost_guard.codes import Level
+from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.verdict.judge import evaluate
-from cost_guard.verdict.verdict import Level, Verdict
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.review.flip import Flip, flips
+from tests.support.gate import verdict_of
 from tests.unit.crossover.review.conftest import CERTAIN, TODAY
 
 CATALOGUE = load_catalogue()
@@ -34,7 +35,7 @@ def scenario(nodes: int, volume: Any = "6e9", **sections: Any) -> Scenario:
 
 
 def judge(given: Scenario) -> Verdict:
-    return evaluate(given, CATALOGUE, TODAY, bills_money=False)
+    return verdict_of(given, CATALOGUE, TODAY, bills_money=False)
 
 
 def found(given: Scenario) -> dict[str, Flip]:
@@ -99,13 +100,13 @@ def test_routes_are_varied_as_one_price() -> None:
     row = {"date": "2026-04-01", "source": "synthetic", "outputUsdPerMillion": 5}
     prices = {"a": 4, "b": 6}
     models = {
-        name: ManagedModel.model_validate({"key": name, "inputUsdPerMillion": usd, **row})
+        name: ManagedRates.model_validate({"key": name, "inputUsdPerMillion": usd, **row})
         for name, usd in prices.items()
     }
     catalogue = replace(CATALOGUE, managed=models)
 
     def judge_routes(given: Scenario) -> Verdict:
-        return evaluate(given, catalogue, TODAY, bills_money=False)
+        return verdict_of(given, catalogue, TODAY, bills_money=False)
 
     routed = scenario(4, managed={"routes": [{"model": name, "share": 0.5} for name in models]})
     turned = {flip.input: flip for flip in flips(routed, judge_routes)}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.crossover.stack.state import REPOSITORY
+from scripts.crossover.stack.engine import REPOSITORY
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "preview.yml"
 

@@ -12,23 +12,25 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app
+from scripts.crossover.stack import engine, files
 from scripts.crossover.stack import state as stack
+from strict import names
 
 
 @pytest.mark.parametrize("name", ["local", "organization/crossover/local"])
 def test_the_key_is_readable_by_its_owner_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    monkeypatch.setattr(stack, "STATE", tmp_path)
+    monkeypatch.setattr(files, "STATE", tmp_path)
     for key in ("one", "two", "two"):
-        path = stack.key_file(name, key)
+        path = files.key_file(name, key)
         assert (path.name, path.read_text(), path.stat().st_mode & 0o777) == ("local.key", key, 0o600)
 
 
 @pytest.fixture
 def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Writes what the engine keeps of a selection; it names the file by the SHA-1 of Pulumi.yaml's path."""
-    monkeypatch.setattr(stack, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(stack, "STATE", tmp_path / ".state")
-    monkeypatch.setattr(stack, "pulumi", lambda *arguments: pytest.fail("the engine was asked"))
+    monkeypatch.setattr(engine, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(engine, "STATE", tmp_path / ".state")
+    monkeypatch.setattr(engine, "pulumi", lambda *arguments: pytest.fail("the engine was asked"))
     monkeypatch.delenv("PULUMI_HOME")
     (tmp_path / "Pulumi.yaml").write_text("name: crossover")
     digest = hashlib.sha1(str(tmp_path / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
@@ -44,20 +46,20 @@ def test_the_selected_stack_is_known_without_the_engine(
     chosen: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """By backend; PULUMI_STACK stands above it, as for the engine."""
-    assert stack.selected() == "local"
+    assert engine.selected() == "local"
     own, bucket = f"file://{tmp_path}/.state/pulumi", "s3://bucket"
     names = {own: "organization/crossover/lambda", bucket: "organization/crossover/prod", "https://x": "acme/x/dev"}
     chosen(json.dumps({"stacks": names}))
-    assert stack.selected() == "lambda"
+    assert engine.selected() == "lambda"
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / ".state" / "pulumi-home"))
     monkeypatch.setenv("PULUMI_BACKEND_URL", bucket)
-    assert stack.selected() == "prod"
+    assert engine.selected() == "prod"
     monkeypatch.setenv("PULUMI_BACKEND_URL", "https://x")
-    assert stack.selected() == "acme/x/dev"
+    assert engine.selected() == "acme/x/dev"
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://another")
-    assert stack.selected() == "local"
+    assert engine.selected() == "local"
     monkeypatch.setenv("PULUMI_STACK", "staging")
-    assert stack.selected() == "staging"
+    assert engine.selected() == "staging"
 
 
 def test_with_a_backend_of_its_own_the_selection_is_in_the_home(
@@ -66,13 +68,13 @@ def test_with_a_backend_of_its_own_the_selection_is_in_the_home(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
     chosen(json.dumps({"stacks": {"s3://bucket": "prod"}}), tmp_path / "home" / ".pulumi")
-    assert stack.selected() == "prod"
+    assert engine.selected() == "prod"
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"stacks": null}', '{"stacks": {}}'])
 def test_a_selection_that_says_nothing_is_local(chosen: Callable[..., None], text: str) -> None:
     chosen(text)
-    assert stack.selected() == "local"
+    assert engine.selected() == "local"
 
 
 def test_every_command_around_a_stack_takes_the_selected_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,15 +89,15 @@ def test_every_command_around_a_stack_takes_the_selected_one(monkeypatch: pytest
 
 def test_a_stack_that_is_not_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps({"model": "m"}))
-    with pytest.raises(stack.StackError, match="it is not up; run `make up`"):
+    with pytest.raises(engine.StackError, match="it is not up; run `make up`"):
         stack.outputs("local")
 
 
 def test_a_node_that_was_vacant_is_known_by_the_machine_that_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its resource keeps the id vacant/…: taken for the machine's, `orphans --terminate` would end a live one."""
-    filled = {"id": "vacant/p-s-a-g1", "type": stack.NODE, "outputs": {"machine": {"id": "lambda/i-1"}, "key": "a"}}
-    empty = {"id": "vacant/p-s-b-g1", "type": stack.NODE, "outputs": {"machine": {"id": "vacant/p-s-b-g1"}, "key": "b"}}
-    begun = {"id": "runpod/pod1", "type": stack.NODE, "outputs": {}}
+    filled = {"id": "vacant/p-s-a-g1", "type": names.NODE, "outputs": {"machine": {"id": "lambda/i-1"}, "key": "a"}}
+    empty = {"id": "vacant/p-s-b-g1", "type": names.NODE, "outputs": {"machine": {"id": "vacant/p-s-b-g1"}, "key": "b"}}
+    begun = {"id": "runpod/pod1", "type": names.NODE, "outputs": {}}
     deployment = {"deployment": {"resources": [filled, empty, begun]}}
     monkeypatch.setattr(stack, "pulumi", lambda *arguments: json.dumps(deployment))
     assert stack.known_machines("prod").machines == {"lambda/i-1", "vacant/p-s-b-g1", "runpod/pod1"}
@@ -104,13 +106,13 @@ def test_a_node_that_was_vacant_is_known_by_the_machine_that_it_got(monkeypatch:
 
 AT = "urn:pulumi:prod::crossover::crossover:index:Fleet$crossover:aws:Node"
 AWS_NODE: dict[str, Any] = {
-    "urn": f"{AT}::a", "type": stack.AWS_NODE,
+    "urn": f"{AT}::a", "type": names.AWS_NODE,
     "outputs": {
         "machine": {"id": "aws/i-1", "address": "a.example"}, "failureDomain": "aws/us-east-1b", "usdPerHour": "27.4",
     },
 }  # fmt: skip
 INSTANCE: dict[str, Any] = {
-    "urn": f"{AT}$aws:ec2/instance:Instance::a", "type": stack.INSTANCE, "id": "i-1", "parent": f"{AT}::a",
+    "urn": f"{AT}$aws:ec2/instance:Instance::a", "type": names.AWS_INSTANCE, "id": "i-1", "parent": f"{AT}::a",
     "outputs": {
         "availabilityZone": "us-east-1b",
         "tags": {"crossover:mark": "crossover:crossover:prod:inference:a:1", "crossover:usd-per-hour": "27.44"},
@@ -145,7 +147,7 @@ def test_a_machine_at_aws_whose_up_was_cut_off_is_known(monkeypatch: pytest.Monk
     assert node["failureDomain"] == "aws/us-east-1b"
 
 
-@pytest.mark.parametrize(("kind", "busy"), [(stack.INSTANCE, True), (stack.NODE, True), ("aws:ec2/vpc:Vpc", False)])
+@pytest.mark.parametrize(("kind", "busy"), [(names.AWS_INSTANCE, True), (names.NODE, True), ("aws:ec2/vpc:Vpc", False)])
 def test_a_machine_that_is_being_made_keeps_its_stack_busy(
     monkeypatch: pytest.MonkeyPatch, kind: str, busy: bool
 ) -> None:

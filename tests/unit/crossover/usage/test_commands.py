@@ -20,8 +20,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cost_guard.errors import ScenarioError
 from cost_guard.scenario.documents import read_usage
+from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import parse_usage
 from scripts.crossover.__main__ import app
 from scripts.crossover.usage.readers import prometheus

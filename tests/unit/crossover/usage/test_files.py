@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from scripts.crossover.__main__ import app
 from scripts.crossover.usage import stream
 from scripts.crossover.usage.record import BadExport
+from scripts.crossover.usage.table import rows
 from tests.unit.crossover.usage import traffic
 
 Imported = Callable[..., tuple[int, str]]
@@ -102,8 +104,12 @@ def test_a_folder_is_a_wrong_call(imported: Imported, tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(imported: Imported, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    as_ever = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "e.csv":
+            raise PermissionError(13, "Permission denied")
+        return as_ever(path, *arguments, **options)
 
     monkeypatch.setattr("scripts.crossover.usage.stream.Path.open", refuse)
     Path("e.csv").touch()
@@ -132,7 +138,7 @@ class Failing(io.BytesIO):
 
 def test_a_disk_that_fails_in_the_middle_is_one_line() -> None:
     with pytest.raises(BadExport, match=r"^e.csv:\d+: cannot be read on: Input/output error$"):
-        list(stream.rows(stream.Export("e.csv", Failing(CSV.encode() * 100))))
+        list(rows(stream.Export("e.csv", Failing(CSV.encode() * 100))))
 
 
 def test_a_temporary_folder_that_is_full_is_one_line(imported: Imported, monkeypatch: pytest.MonkeyPatch) -> None:

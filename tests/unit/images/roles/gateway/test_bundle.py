@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from images.bundle import Bundle
+from images.engines import vllm
 from images.roles.gateway.bundle import PORTS, gateway_bundle
 from images.roles.gateway.settings import GatewaySettings, Peer
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
@@ -21,9 +22,13 @@ A = Peer(key="a", address="192.0.2.1", port=8000, server_name="a.nodes.crossover
 def _bundle(values: Mapping[str, object] | None = None, peers: tuple[Peer, ...] = (A,)) -> Bundle:
     settings = GatewaySettings.model_validate({"managed": MANAGED, **(values or {})})
     monitoring = monitoring_bundle(
-        MonitoringSettings(), Limits(minimum_nodes=2, break_even_tokens_per_month=1e9), "test", peers
+        MonitoringSettings(),
+        Limits(minimum_nodes=2, break_even_tokens_per_month=1e9),
+        "test",
+        peers,
+        vllm.ENGINE.metrics,
     )
-    return gateway_bundle(settings, ["llama-70b"], peers, "CA", monitoring)
+    return gateway_bundle(settings, ["llama-70b"], vllm.ENGINE, peers, "CA", monitoring)
 
 
 VARIANTS: list[dict[str, object]] = [

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from images.engines.vllm import ENGINE
 from images.roles.gateway.cache import render_redis_conf
 from images.roles.gateway.haproxy import openai_error, render_haproxy
 from images.roles.gateway.litellm import render_litellm_config, secret_environment
@@ -84,30 +85,32 @@ def _check(text: str, root: Path) -> subprocess.CompletedProcess[str]:
     ids=["plain", "nothing managed", "fallback", "prefix hash"],
 )
 def test_haproxy_accepts_the_file_without_a_warning(root: Path, values: dict[str, object], peers: list[Peer]) -> None:
-    result = _check(render_haproxy(_settings(**values), ["llama-70b", "org/llama:70b"], peers), root)
+    result = _check(render_haproxy(_settings(**values), ["llama-70b", "org/llama:70b"], ENGINE, peers), root)
     assert result.returncode == 0, result.stderr
     assert "WARNING" not in result.stderr
 
 
 def test_the_order_of_the_peers_changes_nothing() -> None:
-    assert render_haproxy(_settings(), ["m"], [A, B]) == render_haproxy(_settings(), ["m"], [B, A])
+    assert render_haproxy(_settings(), ["m"], ENGINE, [A, B]) == render_haproxy(_settings(), ["m"], ENGINE, [B, A])
 
 
 def test_two_peers_of_one_key_are_refused() -> None:
     with pytest.raises(ValueError, match="more than once"):
-        render_haproxy(_settings(), ["m"], [A, A])
+        render_haproxy(_settings(), ["m"], ENGINE, [A, A])
 
 
 def test_a_served_name_that_is_managed_is_refused() -> None:
     with pytest.raises(ValueError, match="gpt-4o"):
-        render_haproxy(_settings(), ["gpt-4o"], [])
+        render_haproxy(_settings(), ["gpt-4o"], ENGINE, [])
     with pytest.raises(ValueError, match="gpt-4o"):
         render_litellm_config(_settings(), ["gpt-4o"])
 
 
 def test_a_node_is_spoken_to_over_verified_tls_and_checked_by_its_own_name() -> None:
     settings = _settings(maxConnectionsPerNode=9, canaryStrikes=4, healthIntervalMs=500)
-    line = next(x for x in _section(render_haproxy(settings, ["m"], [A]), "backend vllm") if x.startswith("server a "))
+    line = next(
+        x for x in _section(render_haproxy(settings, ["m"], ENGINE, [A]), "backend vllm") if x.startswith("server a ")
+    )
     assert line == (
         'server a 192.0.2.1:8000 maxconn 9 ssl verify required ca-file "@ROOT@/tls/ca.pem"'
         " verifyhost a.nodes.crossover.internal sni str(a.nodes.crossover.internal)"
@@ -118,7 +121,7 @@ def test_a_node_is_spoken_to_over_verified_tls_and_checked_by_its_own_name() -> 
 
 
 def test_requests_are_replayed_only_before_an_answer_begins_and_paid_ones_only_before_they_were_sent() -> None:
-    text = render_haproxy(_settings(fallback="gpt-4o"), ["m"], [A, B])
+    text = render_haproxy(_settings(fallback="gpt-4o"), ["m"], ENGINE, [A, B])
     assert {"retry-on conn-failure empty-response 503", "option redispatch 1", "retries 3"} <= {
         *_section(text, "backend vllm")
     }
@@ -126,7 +129,7 @@ def test_requests_are_replayed_only_before_an_answer_begins_and_paid_ones_only_b
 
 
 def test_a_check_is_health_and_then_a_canary_whose_busy_answer_counts_as_healthy() -> None:
-    lines = _section(render_haproxy(_settings(canaryTimeoutMs=1234), ["m", "alias"], [A]), "backend vllm")
+    lines = _section(render_haproxy(_settings(canaryTimeoutMs=1234), ["m", "alias"], ENGINE, [A]), "backend vllm")
     expects = [x for x in lines if x.startswith("http-check expect")]
     assert expects == ["http-check expect status 200", "http-check expect status 200,429,503"]
     canary = next(x for x in lines if "POST" in x)
@@ -136,17 +139,17 @@ def test_a_check_is_health_and_then_a_canary_whose_busy_answer_counts_as_healthy
 
 
 def test_a_fallback_is_reached_as_backup_and_when_every_slot_is_taken_and_not_without_one() -> None:
-    with_it = render_haproxy(_settings(fallback="gpt-4o", spillQueue=5), ["m"], [A])
+    with_it = render_haproxy(_settings(fallback="gpt-4o", spillQueue=5), ["m"], ENGINE, [A])
     assert "use_backend litellm if self_hosted slots_taken queue_long" in with_it
     assert "acl queue_long queue(vllm) ge 5" in with_it
     assert any(x.startswith("server spill ") and " backup " in x for x in _section(with_it, "backend vllm"))
-    without = render_haproxy(_settings(), ["m"], [A])
+    without = render_haproxy(_settings(), ["m"], ENGINE, [A])
     assert "spill" not in without
     assert "slots_taken" not in without
 
 
 def test_no_file_holds_a_secret_and_keys_come_from_the_environment_or_a_path() -> None:
-    text = render_haproxy(_settings(fallback="gpt-4o"), ["m"], [A])
+    text = render_haproxy(_settings(fallback="gpt-4o"), ["m"], ENGINE, [A])
     assert set(re.findall(r"Bearer (\S+)\"", text)) == {"${VLLM_API_KEY}", "${LITELLM_MASTER_KEY}"}
     assert '-f "@SECRET:endpoint-keys@"' in text
     config = _litellm(_settings(), "m")
@@ -156,7 +159,7 @@ def test_no_file_holds_a_secret_and_keys_come_from_the_environment_or_a_path() -
 
 
 def test_only_the_endpoint_listens_beyond_loopback() -> None:
-    binds = re.findall(r"bind (\S+)", render_haproxy(_settings(fallback="gpt-4o"), ["m"], [A]))
+    binds = re.findall(r"bind (\S+)", render_haproxy(_settings(fallback="gpt-4o"), ["m"], ENGINE, [A]))
     assert binds == ["@BIND@:@PORT:endpoint@", "127.0.0.1:@PORT:haproxy-spill@", "127.0.0.1:@PORT:haproxy-stats@"]
     assert "bind 127.0.0.1" in render_redis_conf().splitlines()
 

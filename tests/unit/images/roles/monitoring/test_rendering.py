@@ -10,12 +10,14 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from images.engines.vllm import ENGINE
 from images.roles.gateway.settings import Peer
 from images.roles.monitoring.alertmanager import render_alertmanager
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.prometheus import render_prometheus
 from images.roles.monitoring.settings import Limits, MonitoringSettings
 
+METRICS = ENGINE.metrics
 PEERS = [
     Peer(key="b", address="2001:db8::2", port=8000, server_name="b.nodes.crossover.internal"),
     Peer(key="a", address="192.0.2.1", port=8000, server_name="a.nodes.crossover.internal"),
@@ -42,12 +44,14 @@ def test_promtool_accepts_the_configuration(tmp_path: Path, peers: list[Peer]) -
     (root / "tls").mkdir(parents=True)
     (root / "tls/ca.pem").write_text("")
     (root / "litellm-master-key").write_text("k")
-    (root / "prometheus.yml").write_text(_resolved(render_prometheus(MonitoringSettings(), "prod", peers), root))
+    (root / "prometheus.yml").write_text(
+        _resolved(render_prometheus(MonitoringSettings(), "prod", peers, METRICS), root)
+    )
     _run("promtool", "check", "config", "--syntax-only", root / "prometheus.yml")
 
 
 def test_a_node_is_scraped_over_tls_under_its_key_and_its_certificates_name() -> None:
-    config = yaml.safe_load(render_prometheus(MonitoringSettings(scrape_interval_s=7), "prod", PEERS))
+    config = yaml.safe_load(render_prometheus(MonitoringSettings(scrape_interval_s=7), "prod", PEERS, METRICS))
     jobs = {j["job_name"]: j for j in config["scrape_configs"]}
     assert list(jobs) == ["node-a", "node-b", "haproxy", "litellm", "prometheus", "alertmanager"]
     assert jobs["node-b"]["scheme"] == "https"
@@ -75,9 +79,9 @@ def test_a_webhook_carries_its_secret_as_a_path() -> None:
     receiver = yaml.safe_load(render_alertmanager(settings))["receivers"][0]["webhook_configs"][0]
     assert receiver["url"] == WEBHOOK["url"]
     assert receiver["http_config"]["authorization"] == {"credentials_file": "@SECRET:alert-token@"}
-    assert monitoring_bundle(settings, Limits(minimum_nodes=2, break_even_tokens_per_month=None), "s", []).secrets == (
-        "alert-token",
-    )
+    assert monitoring_bundle(
+        settings, Limits(minimum_nodes=2, break_even_tokens_per_month=None), "s", [], METRICS
+    ).secrets == ("alert-token",)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +103,7 @@ def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None
 
 def test_prometheus_and_alertmanager_listen_on_loopback_and_reload_by_signal() -> None:
     bundle = monitoring_bundle(
-        MonitoringSettings(), Limits(minimum_nodes=2, break_even_tokens_per_month=1.0), "s", PEERS
+        MonitoringSettings(), Limits(minimum_nodes=2, break_even_tokens_per_month=1.0), "s", PEERS, METRICS
     )
     services = {s.name: s for s in bundle.services}
     for name, service in services.items():

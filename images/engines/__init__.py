@@ -1,0 +1,1 @@
+"""The programs that serve a model: one file each, found by `images.engines.registry`."""

@@ -1,0 +1,121 @@
+"""What is to know of an engine. Whoever needs it asks; only the engine's own file spells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from images.bundle import PythonEnvironment, Source
+from strict.names import SERVING_PORT
+
+SERVICE = SERVING_PORT
+"""What is called so whatever the engine: its port and its supervised service, HAProxy's backend of nodes, Prometheus'
+job of them. States, units and series hold the name."""
+API_KEY_SECRET = "vllm-api-key"
+"""The secret that holds the nodes' key, whatever the engine: states and machines hold the name."""
+CERTIFICATE_SECRET = "tls.crt"
+PRIVATE_KEY_SECRET = "tls.key"
+"""The secrets of a node's own certificate, by which it serves."""
+
+RATES = "rates"
+"""Capability: how fast it serves is told by `EngineOptions.simulation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What an engine is told, in vLLM's own words. Raises ValueError for what none could serve."""
+
+    model: str
+    """Hugging Face name or a path on the node."""
+    served_names: tuple[str, ...]
+    """What clients ask for, at least one."""
+    max_model_len: int = 32_768
+    """Tokens, prompt and answer together."""
+    max_num_seqs: int = 128
+    """Requests batched at a time."""
+    max_num_queued_reqs: int = 256
+    """Requests in flight, running ones included, beyond which the node answers 503."""
+    tensor_parallel_size: int = 8
+    shutdown_timeout_s: int = 30
+    """How long requests in flight may still run once the node is to stop. vLLM's own default aborts them."""
+    simulation: Mapping[str, str] = field(default_factory=dict)
+    """An engine's rates, where it has the capability RATES: {"decode-tokens-per-s": "2000"}."""
+
+    def __post_init__(self) -> None:
+        if not self.model or not self.served_names or not all(self.served_names):
+            raise ValueError("a node needs a model and at least one name to serve it under")
+        numbers = (self.max_model_len, self.max_num_seqs, self.max_num_queued_reqs, self.tensor_parallel_size)
+        if min(numbers) < 1 or self.shutdown_timeout_s < 0:
+            raise ValueError("lengths, counts and sizes are at least 1, and a time-out is not negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What has to be on a machine before the engine can start there."""
+
+    program: tuple[str, ...]
+    """The words that start it, before those of `Engine.command`; tokens allowed."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its process; tokens allowed."""
+    environments: tuple[PythonEnvironment, ...] = ()
+    sources: tuple[Source, ...] = ()
+    programs: tuple[str, ...] = ()
+    """On the machine's PATH."""
+    directories: tuple[str, ...] = ()
+    """Data folders below @ROOT@."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Where it says that it lives, with 200."""
+
+    path: str
+    deadline_s: int
+    """From its start to that answer, weights loaded: a slow disk's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A request that only an engine that works can answer: one that hangs may call itself healthy."""
+
+    path: str
+    body: Callable[[str, str], dict[str, Any]]
+    """Served model and prompt → the body of a request for one token."""
+    busy: tuple[int, ...]
+    """Statuses by which it refuses more work: busy is not broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Counters at /metrics, by what they count."""
+
+    namespace: str
+    """The names are `namespace:rest`."""
+    model_label: str
+    prompt_tokens: str
+    cached_tokens: str
+    """Those of the prompt that its prefix cache had."""
+    generated_tokens: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine."""
+
+    name: str
+    """What `serving.engine` says."""
+    title: str
+    """Its name in sentences."""
+    port: int
+    """Where it listens on a machine that has its network to itself."""
+    command: Callable[[EngineOptions], tuple[str, ...]]
+    """The words behind its program; tokens allowed. It listens on @BIND@ and @PORT:…@ of SERVICE, with TLS."""
+    key_variable: str
+    """The variable by which its process is told the key that clients must send."""
+    health: Health
+    canary: Canary
+    metrics: Metrics
+    needs: Callable[[Source | None], Needs]
+    """By the locked requirements that the caller has for it; without, from what the repository or the machine has."""
+    capabilities: frozenset[str] = frozenset()

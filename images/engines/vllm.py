@@ -1,0 +1,87 @@
+"""vLLM, on GPUs. Read from 0.32.0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from images.bundle import PythonEnvironment, Source
+from images.engines.base import (
+    CERTIFICATE_SECRET,
+    PRIVATE_KEY_SECRET,
+    SERVICE,
+    Canary,
+    Engine,
+    EngineOptions,
+    Health,
+    Metrics,
+    Needs,
+)
+
+_BATCHED_TOKENS = 2048
+"""vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
+
+
+def flags(options: EngineOptions) -> tuple[str, ...]:
+    """The arguments after `serve MODEL`, tokens allowed."""
+    flags = {
+        "--host": "@BIND@",
+        "--port": f"@PORT:{SERVICE}@",
+        "--ssl-certfile": f"@SECRET:{CERTIFICATE_SECRET}@",
+        "--ssl-keyfile": f"@SECRET:{PRIVATE_KEY_SECRET}@",
+        "--max-model-len": str(options.max_model_len),
+        "--max-num-seqs": str(options.max_num_seqs),
+        "--max-num-queued-reqs": str(options.max_num_queued_reqs),
+        "--tensor-parallel-size": str(options.tensor_parallel_size),
+        "--shutdown-timeout": str(options.shutdown_timeout_s),
+    }
+    if options.max_num_seqs > _BATCHED_TOKENS:
+        flags["--max-num-batched-tokens"] = str(options.max_num_seqs)
+    return tuple(word for flag in flags.items() for word in flag)
+
+
+def command(options: EngineOptions, *more: str) -> tuple[str, ...]:
+    """`serve MODEL` with its flags, and `more` of them."""
+    names = ("--enable-prefix-caching", "--served-model-name", *options.served_names)
+    return ("serve", options.model, *flags(options), *more, *names)
+
+
+def one_token(model: str, prompt: str) -> dict[str, Any]:
+    """The body of the smallest completion."""
+    return {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0}
+
+
+def needs(requirements: Source | None) -> Needs:
+    """`requirements` make an environment of its own; without them the machine must have it on its PATH, as the images
+    vllm/vllm-openai do."""
+    variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1"}
+    directories = ("models",)
+    if requirements is None:
+        return Needs(("vllm",), variables, programs=("nvidia-smi", "vllm"), directories=directories)
+    return Needs(
+        program=("@ENV:vllm@/bin/vllm",),
+        variables=variables,
+        environments=(PythonEnvironment("vllm", requirements),),
+        programs=("nvidia-smi",),
+        directories=directories,
+    )
+
+
+ENGINE = Engine(
+    name="vllm",
+    title="vLLM",
+    port=8000,
+    command=command,
+    key_variable="VLLM_API_KEY",
+    # A 70B model is 131 GiB of weights; from a network disk at 200 MB/s that alone is 12 minutes.
+    health=Health("/health", deadline_s=1500),
+    # /health is 200 while the engine hangs. 429 and 503 are its admission's.
+    canary=Canary("/v1/completions", one_token, busy=(429, 503)),
+    metrics=Metrics(
+        namespace="vllm",
+        model_label="model_name",
+        prompt_tokens="vllm:prompt_tokens_total",
+        cached_tokens="vllm:prefix_cache_hits_total",
+        generated_tokens="vllm:generation_tokens_total",
+    ),
+    needs=needs,
+)

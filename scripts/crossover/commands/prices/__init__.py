@@ -1,0 +1,1 @@
+"""What the cost gate reckons with: shown, and renewed under review."""

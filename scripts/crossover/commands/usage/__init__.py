@@ -1,0 +1,1 @@
+"""Measured token volume: import exports, show the usage file."""

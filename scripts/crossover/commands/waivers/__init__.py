@@ -1,0 +1,1 @@
+"""Who lets which violation through, why, and until when."""

@@ -1,0 +1,59 @@
+"""`report.json`: everything of a review in one document, which `--json` prints too."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from cost_guard.wording import to_json_number
+from scripts.crossover.review.comparison import self_hosted_usd_per_million
+from scripts.crossover.review.review import Review
+from scripts.crossover.stack.verdict import Side
+
+FORMAT = 1
+"""Raised when a key changes its meaning."""
+
+
+def document(review: Review, strict: bool) -> dict[str, Any]:
+    """Plain data. `head` and `base` hold what `crossover plan --json` prints; null where there is no verdict."""
+    run = review.run
+    return {
+        "format": FORMAT,
+        "stack": review.stack,
+        "marker": review.marker,
+        "config": review.path,
+        "today": review.today.isoformat(),
+        "verdict": review.outcome.value,
+        "exitCode": review.exit_code(strict),
+        "untrusted": review.untrusted,
+        "head": _side(review.head),
+        "base": None if review.base is None else {"ref": review.base.name, **_side(review.base)},
+        "findings": [asdict(finding) for finding in review.findings],
+        "flips": [
+            {
+                "input": flip.input,
+                "now": to_json_number(flip.now),
+                "at": to_json_number(flip.at),
+                "verdict": str(flip.level),
+                "rules": list(flip.rules),
+                "text": flip.words,
+            }
+            for flip in review.flips
+        ],
+        "changes": None if run is None else [asdict(change) for change in run.changes],
+        "violations": None if run is None else [asdict(violation) for violation in run.violations],
+        "notInForce": None if run is None else [{"rule": rule, "how": how} for rule, how in run.weakened],
+        "deferred": None if run is None else [{"rule": rule, "why": why} for rule, why in run.deferred],
+        "failures": None if run is None else list(run.failures),
+        "waivers": [asdict(waiver) for waiver in review.shown_waivers],
+        "judgesChanged": list(review.judges_changed),
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "exists": side.config is not None or bool(side.errors),
+        "errors": list(side.errors),
+        "selfHostedUsdPerMillion": to_json_number(self_hosted_usd_per_million(side)),
+        "verdict": None if side.verdict is None else side.verdict.to_json_dict(),
+    }

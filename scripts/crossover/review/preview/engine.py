@@ -1,0 +1,119 @@
+"""Runs the real preview with the policy pack, and hands on what the engine reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cost_guard.pack import registry
+from cost_guard.pack.rule import StackRule
+from scripts.crossover.review.preview.events import Mandatory, Run, read
+from scripts.crossover.review.preview.scrub import Scrubber
+from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
+from strict.places import Place
+
+DEADLINE_S = 1800.0
+"""A pack with a wrong virtual environment hangs the engine for ever."""
+
+
+def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None = None) -> Run:
+    """One `pulumi preview` with the pack, judged as of `today`. Changes nothing."""
+    command = [
+        str(REPOSITORY / "scripts" / "pulumi"),
+        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", "policies"),
+        *(("--policy-pack-config", str(pack_config.resolve())) if pack_config else ()),
+    ]
+    environment = {
+        **os.environ,
+        "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
+        "CROSSOVER_TODAY": today.isoformat(),  # program, pack and this command judge by one day
+    }
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        exit_code, late = _run(command, environment, out.fileno(), err.fileno())
+        out.seek(0)
+        err.seek(0)
+        run = read(out, mandatory_rules(), exit_code=exit_code, said=late or err.read(), clean=clean)
+    if pack_config is None:
+        return run
+    # The engine tells the level of a rule that is broken; of one that passes, only this file does.
+    weakened = {**weakened_by(pack_config.read_text("utf-8"), mandatory_rules()), **dict(run.weakened)}
+    return replace(run, weakened=tuple(sorted(weakened.items())))
+
+
+def weakened_by(pack_config: str, mandatory: Mandatory) -> dict[str, str]:
+    """Mandatory rules that a pack configuration (JSON) switches off or down. What is no JSON the engine refuses."""
+    try:
+        given = json.loads(pack_config)
+    except ValueError:
+        return {}
+    if not isinstance(given, dict):
+        return {}
+    levels = {rule: _level(given.get(rule, given.get("all"))) for rule in mandatory.resource | mandatory.stack}
+    words = {"disabled": "disabled", "advisory": "downgraded to advisory"}
+    return {rule: words[level] for rule, level in levels.items() if level in words}
+
+
+def _level(entry: Any) -> str:
+    level = entry.get("enforcementLevel") if isinstance(entry, dict) else entry
+    return level if isinstance(level, str) else ""
+
+
+def mandatory_rules() -> Mandatory:
+    """The rules of the pack that may not be switched off."""
+    stack = frozenset(rule.code for rule in registry.rules() if isinstance(rule, StackRule))
+    return Mandatory(resource=frozenset(registry.codes().mandatory) - stack, stack=stack)
+
+
+def secret_values(stack: str, places: Iterable[Place]) -> list[str]:
+    """The decrypted values of secret keys, to be hidden. None where they cannot be had: then nor can the preview."""
+    wanted = list(places)
+    if not wanted:
+        return []
+    try:
+        config = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", stack))
+    except (StackError, ValueError):
+        return []
+    values = [_at(config.get(key, {}), place) for key, *place in wanted]
+    return [part for value in values if isinstance(value, str) for part in (value, *value.splitlines())]
+
+
+def _at(item: Any, place: list[str]) -> Any:
+    value = item.get("objectValue", item.get("value"))
+    for key in place:
+        found = dict(enumerate(value)) if isinstance(value, list) else value
+        value = found.get(int(key) if isinstance(value, list) else key) if isinstance(found, dict) else None
+    return value
+
+
+def _run(command: list[str], environment: Mapping[str, str], out: int, err: int) -> tuple[int, str]:
+    """The exit code, and what to say of an engine that did not end."""
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        return process.wait(timeout=DEADLINE_S), ""
+    except subprocess.TimeoutExpired:
+        return process.returncode or 1, f"the preview did not end in {DEADLINE_S:g} s and was stopped"
+    finally:
+        if process.poll() is None:  # a deadline, or this command was interrupted
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Politely first; then all that is left of its group: programs, plugins and what ignores an interrupt."""
+    os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=20)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,163 @@
+"""What the clouds bill, compared with what the states of the project know of machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
+from providers import registry
+from providers.base import Machine, MachineState
+from providers.errors import CloudError, TerminateFailed
+from scripts.crossover.shell.clouds import CloudAnswer, ask
+from scripts.crossover.stack.engine import StackError, project, stacks
+from scripts.crossover.stack.state import Known, known_machines
+
+STATES_AT_ONCE = 4
+ENDED_AT_ONCE = 8
+
+
+class Standing(StrEnum):
+    """What a machine is to the states."""
+
+    KNOWN = "known"
+    ORPHAN = "orphan"
+    UNKNOWN = "unknown"
+    """The state that would know it cannot be consulted: it is shown and never ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One machine at a cloud."""
+
+    machine: Machine
+    standing: Standing
+    why: str = ""
+    """Why its standing is unknown, and what would tell."""
+
+    @property
+    def resource_id(self) -> str:
+        """As the states write it."""
+        return f"{self.machine.cloud}/{self.machine.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All that was found, and what could not be asked."""
+
+    sightings: tuple[Sighting, ...]
+    trouble: tuple[str, ...]
+    """Where machines may be that nobody could look for. One line each."""
+
+    @property
+    def orphans(self) -> tuple[Sighting, ...]:
+        """What could be ended."""
+        return tuple(f for f in self.sightings if f.standing is Standing.ORPHAN)
+
+
+def compare(machines: Sequence[Machine], states: Mapping[str, Known | str]) -> tuple[Sighting, ...]:
+    """Each machine that still exists with its standing. `states`: stack → what its state knows, or why it is not
+    known.
+
+    The machines must have been listed before the states were read: a state records a creation before it begins, so
+    that a machine which is just being made is never taken for an orphan.
+    """
+    known = {id for state in states.values() if not isinstance(state, str) for id in state.machines}
+    sightings = []
+    for machine in machines:
+        if machine.state is MachineState.TERMINATED:
+            continue
+        if f"{machine.cloud}/{machine.id}" in known:
+            sightings.append(Sighting(machine, Standing.KNOWN))
+        elif why := _why_unknown(machine, states):
+            sightings.append(Sighting(machine, Standing.UNKNOWN, why))
+        else:
+            sightings.append(Sighting(machine, Standing.ORPHAN))
+    return tuple(sightings)
+
+
+def _why_unknown(machine: Machine, states: Mapping[str, Known | str]) -> str:
+    if machine.owner is None:
+        return "its mark cannot be read"
+    stack = machine.owner.stack
+    state = states.get(stack)
+    if state is None:
+        return f"this backend has no stack {stack}; if there is none elsewhere either: scripts/stack-init {stack}"
+    if isinstance(state, str):
+        return f"the state of {stack} cannot be read: {state}"
+    if state.busy:
+        return f"an operation on {stack} runs, or was killed: wait for it, or run scripts/recover {stack}"
+    return ""
+
+
+def census() -> Census:
+    """Asks the clouds, then the states. Raises StackError where the stacks cannot be listed."""
+    ours = project()
+    answers: list[CloudAnswer[Machine]] = ask(lambda cloud: getattr(cloud, "billed", cloud.list)(ours))
+    states = _states()
+    machines = [priced(machine, load_catalogue()) for answer in answers for machine in answer.found]
+    used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
+    unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
+    return Census(compare(machines, states), (*_not_asked(answers, used), *unread))
+
+
+def priced(machine: Machine, catalogue: Catalogue) -> Machine:
+    """At the catalogue's price where the cloud tells none."""
+    row = catalogue.prices.get(f"{machine.cloud}/{machine.sku}")
+    if machine.usd_per_hour or row is None or row.usd_per_hour is None:
+        return machine
+    return replace(machine, usd_per_hour=row.usd_per_hour)
+
+
+def _not_asked(answers: Sequence[CloudAnswer[Machine]], used: Collection[str]) -> list[str]:
+    """A cloud without credentials matters only where a state has machines at it."""
+    failed = [f"{a.cloud} could not be asked: {a.failed}" for a in answers if a.failed]
+    return failed + [f"{a.cloud} could not be asked: {a.missing}" for a in answers if a.missing and a.cloud in used]
+
+
+def _states() -> dict[str, Known | str]:
+    names = stacks()
+
+    def read(stack: str) -> Known | str:
+        try:
+            return known_machines(stack)
+        except StackError as e:
+            return " ".join(str(e).split())
+
+    with ThreadPoolExecutor(STATES_AT_ONCE) as pool:
+        # An owner's mark holds the plain name; a backend may qualify it.
+        return dict(zip([name.rpartition("/")[2] for name in names], pool.map(read, names), strict=True))
+
+
+def end(machines: Sequence[Machine], say: Callable[[str], None]) -> dict[str, str]:
+    """Ends each; the ids of those that would not end, with what to do by hand."""
+    failures: dict[str, str] = {}
+
+    def one(machine: Machine) -> None:
+        registry.cloud(machine.cloud).terminate(machine.id)
+
+    with ThreadPoolExecutor(ENDED_AT_ONCE) as pool:
+        jobs = {}
+        for machine in machines:
+            say(f"ending {machine.cloud}/{machine.id} ({machine.name})")
+            jobs[pool.submit(one, machine)] = machine
+        for job in as_completed(jobs):
+            name = f"{jobs[job].cloud}/{jobs[job].id}"
+            try:
+                job.result()
+            except CloudError as e:
+                failures[name] = by_hand(jobs[job], e)
+                say(f"NOT ended: {name}: {failures[name]}")
+            else:
+                say(f"ended {name}")
+    return failures
+
+
+def by_hand(machine: Machine, error: CloudError) -> str:
+    """A TerminateFailed says itself how a person ends the machine; for the rest this does."""
+    if isinstance(error, TerminateFailed):
+        return str(error)
+    retry = "run `crossover orphans --terminate` again, or end it by its id in the console of the cloud"
+    return f"{error}; it goes on costing {machine.usd_per_hour:f} USD/h: {retry}"

@@ -1,0 +1,138 @@
+"""A served model: what the gate judges, and how its nodes serve it.
+
+The keys of the scenario (`workload`, `managed`, `fleet`, …) and `baseline` mean what they mean in `crossover plan`,
+from the same models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from cost_guard.scenario.documents import read_usage
+from cost_guard.scenario.fleet import LadderFleet
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
+from cost_guard.scenario.scenario import Scenario
+from images.engines.base import Engine
+from images.engines.registry import DEFAULT, EngineName, engine
+from images.roles.gateway.settings import RESERVED_SERVER
+from providers import registry
+from providers.base import Capability
+from strict.fields import ModelName, Section
+from strict.problems import Problems, parse
+
+GATEWAY = "gateway"
+"""The key of the gateway's own machine."""
+BASELINE = "baseline"
+SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
+
+
+class Serving(Section):
+    """What the nodes serve, and how."""
+
+    engine: EngineName = DEFAULT.name
+    model: ModelName
+    """Hugging Face name of the weights."""
+    served_name: ModelName
+    """What clients ask for."""
+    max_model_len: int = Field(32_768, ge=256, le=1_048_576)
+    """Longest context, in tokens."""
+    max_num_seqs: int = Field(128, ge=1, le=4096)
+    """Requests that one node batches."""
+    max_num_queued_reqs: int = Field(256, ge=1, le=100_000)
+    """Requests in flight on one node, running ones included (as vLLM counts); beyond, it answers 503."""
+    tensor_parallel_size: int = Field(8, ge=1, le=64)
+    shutdown_timeout_s: int = Field(30, ge=0, le=600)
+    """How long a node that is to stop may finish what it has begun."""
+
+
+class ModelKeys(Section):
+    """The keys of one served model which the gate does not judge."""
+
+    serving: Serving
+
+
+class ServedModel(ModelKeys):
+    """One model on nodes of its own: what the gate judges, and how it serves."""
+
+    name: str
+    """Of its Fleet."""
+    proposal: Proposal
+    """The scenario, the baseline, and the usage file that `workload.usage` names."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ServedModel:
+        fleet = self.proposal.scenario.fleet
+        if not isinstance(fleet, LadderFleet):
+            raise ValueError(  # noqa: TRY004 - pydantic reports ValueErrors
+                "fleet: a stack needs `nodes` as a map of key to candidates; a count is for `plan` alone"
+            )
+        if taken := sorted({RESERVED_SERVER, GATEWAY} & set(fleet.nodes)):
+            raise ValueError(f"fleet.nodes: {taken[0]!r} is a name of the gateway's own; take another key")
+        for key, node in fleet.nodes.items():
+            # The plugin would refuse it only once the engine runs.
+            clouds = [candidate.cloud for candidate in node.candidates]
+            if len(clouds) > 1 and any(registry.can(cloud, Capability.DECLARED) for cloud in clouds):
+                raise ValueError(
+                    f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
+                    "take the others away, or give them a node of their own"
+                )
+        if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
+            raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
+        return self
+
+    @property
+    def engine(self) -> Engine:
+        """What serves it."""
+        return engine(self.serving.engine)
+
+    @property
+    def fleet(self) -> LadderFleet:
+        """The scenario's fleet, whose form was checked."""
+        assert isinstance(self.proposal.scenario.fleet, LadderFleet)
+        return self.proposal.scenario.fleet
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The proposal as plain values in the schema's own words: what the policy pack judges."""
+        plain = self.proposal.scenario.to_inputs()
+        for node in plain["fleet"]["nodes"].values():
+            for candidate in node["candidates"]:
+                # The gate reckons with prices, not ceilings; a changed ceiling is then one change, the node's.
+                candidate.pop("maxUsdPerHour", None)
+        if self.proposal.baseline is not None:
+            plain[BASELINE] = self.proposal.baseline.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if self.proposal.usage is not None:
+            plain["usage"] = self.proposal.usage.to_inputs()
+        return plain
+
+
+MODEL_KEYS = (*SCENARIO_KEYS, BASELINE, *ModelKeys.model_fields)
+"""All of them."""
+
+
+def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedModel:
+    """Of its keys among `values`. A usage file that they name is read, relative to `root`. Raises Problems, with the
+    lines of all."""
+    keys = {key: value for key, value in values.items() if key in ModelKeys.model_fields}
+    lines: list[str] = []
+    try:
+        proposal = proposal_of(values, root)
+    except Problems as error:
+        lines += error.lines
+    try:
+        own = parse(ModelKeys, keys, STACK_PREFIX)
+    except Problems as error:
+        lines += error.lines
+    if lines:
+        raise Problems(lines)
+    return parse(ServedModel, {"name": name, "proposal": proposal, "serving": own.serving}, STACK_PREFIX)
+
+
+def proposal_of(values: Mapping[str, Any], root: Path) -> Proposal:
+    """What the gate judges, whatever the other keys say. Raises ScenarioError."""
+    scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
+    return parse_proposal(scenario, values.get(BASELINE), read_usage(values, root, STACK_PREFIX), STACK_PREFIX)

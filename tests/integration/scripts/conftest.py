@@ -1,0 +1,1 @@
+from tests.support.scripts import sandbox as sandbox

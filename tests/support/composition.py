@@ -1,0 +1,161 @@
+"""The program under Pulumi's mocks: what it registers of a stack's configuration, without engine, plugin or cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import runpy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import yaml
+from google.protobuf.json_format import MessageToDict
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.stack import run_pulumi_func
+
+from tests.support.checkout import REPOSITORY
+
+CONFIG = REPOSITORY / "stacks" / "config"
+PROGRAM = REPOSITORY / "stacks" / "__main__.py"
+SECRET = "4dabf18193072939515e22adb298388d"
+"""The key by which Pulumi marks a value as secret."""
+NODE, INSTALL, CONTACT = "gpucloud:index:Node", "gpucloud:index:Install", "gpucloud:index:FirstContact"
+CREDENTIALS, FLEET, GATEWAY = "gpucloud:index:Credentials", "crossover:index:Fleet", "crossover:index:Gateway"
+AWS_NODE, INSTANCE = "crossover:aws:Node", "aws:ec2/instance:Instance"
+PRIVATE = (
+    "sshPrivateKey", "caPrivateKey", "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
+)  # fmt: skip
+"""What Credentials makes and nobody may read in a plan."""
+
+
+class Answers(mocks.Mocks):
+    """The plugin's outputs, and an account at AWS with three zones."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        made = dict(args.inputs)
+        if args.typ == CREDENTIALS:
+            pairs = {name: {"certificate": f"crt-{name}", "privateKey": f"hidden-{name}"} for name in made["nodes"]}
+            made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": "ca", "nodeCertificates": hidden(pairs)}
+            made |= {name: hidden(f"hidden-{name}") for name in PRIVATE}
+        if args.typ == NODE:
+            made["machine"] = machine(made["key"], made["ports"])
+        if args.typ == INSTANCE:
+            made |= {"publicDns": f"{args.name}.example", "privateIp": "10.0.0.1"}
+        if args.typ == CONTACT:
+            made["machine"] = {**made["reported"], "supervision": "systemd"}
+        return f"{args.name}-id", made
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        zones = ["us-west-2a", "us-west-2b", "us-west-2c"]
+        match args.token.split(":")[-1]:
+            case "getInstanceTypeOfferings":
+                wanted = [value for each in args.args["filters"] for value in each["values"]]
+                return {"instanceTypes": [sku for sku in wanted for _ in zones], "locations": zones * len(wanted)}, []
+            case "getInstanceType":
+                return {"defaultVcpus": 2, "supportedArchitectures": ["x86_64"]}, []
+            case "getServiceQuota":
+                return {"value": 1000.0}, []
+            case "getInstances":
+                return {"ids": []}, []
+            case "getParameter":
+                return {"insecureValue": "ami-0"}, []
+        raise AssertionError(args.token)
+
+
+def hidden(value: Any) -> Any:
+    """As the plugin marks what it made."""
+    return {SECRET: "1b47061264138c4ac30d75fd1eb44270", "value": value}
+
+
+def machine(key: str, ports: dict[str, float]) -> dict[str, Any]:
+    """As a Node reports one; of `key`, the address."""
+    return {"id": key, "address": f"{key}.example", "ports": ports, "root": "/opt/crossover"}
+
+
+@dataclass
+class Made:
+    """All that one run registered. A resource is called by type and name."""
+
+    requests: dict[tuple[str, str], Any] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """What the stack exports."""
+    secret_outputs: set[str] = field(default_factory=set)
+    error: str = ""
+
+    def of(self, kind: str) -> list[str]:
+        """The names of one type, sorted."""
+        return sorted(name for typ, name in self.requests if typ == kind)
+
+    def parent(self, kind: str, name: str) -> str:
+        """The type and name of its parent."""
+        return short(self.requests[kind, name].parent)
+
+    def inputs(self, kind: str, name: str) -> dict[str, Any]:
+        """As they go over the wire: secrets marked."""
+        plain: dict[str, Any] = MessageToDict(self.requests[kind, name].object)
+        return plain
+
+    def needs(self, kind: str, name: str) -> set[str]:
+        """The types and names of what must be there first."""
+        return {short(urn) for urn in self.requests[kind, name].dependencies}
+
+
+def short(urn: str) -> str:
+    """Type and name of a URN."""
+    return " ".join(urn.replace("$", "::").split("::")[-2:])
+
+
+class Monitor(mocks.MockMonitor):
+    """Keeps what is registered, options and all."""
+
+    def __init__(self, made: Made) -> None:
+        super().__init__(Answers())
+        self.made = made
+
+    def RegisterResource(self, request: Any) -> Any:
+        self.made.requests[request.type, request.name] = request
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def compose(stack: str, *, preview: bool = False, **change: Any) -> Made:
+    """Runs the program on the stack's committed configuration, with these keys changed."""
+    config = yaml.safe_load((CONFIG / f"Pulumi.{stack}.yaml").read_text())["config"]
+    config |= {"crossover:apiKeys": {"openai": "hidden-openai"}, **{f"crossover:{k}": v for k, v in change.items()}}
+    if stack == "local":
+        del config["crossover:apiKeys"]
+    given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    made = Made()
+    loop = asyncio.new_event_loop()  # Pulumi's mocks take the thread's current one
+    asyncio.set_event_loop(loop)
+    before = dict(os.environ)
+    os.environ |= {"PULUMI_CONFIG": json.dumps(given), "CROSSOVER_TODAY": "2026-11-23"}
+    try:
+        pulumi.runtime.set_all_config(given)
+        mocks.set_mocks(Answers(), project="crossover", stack=stack, preview=preview, monitor=Monitor(made))
+        loop.run_until_complete(run_pulumi_func(program))
+        loop.run_until_complete(exports(made))
+    except pulumi.RunError as error:
+        made.error = str(error)
+    finally:
+        os.environ.clear()
+        os.environ |= before
+        pulumi.runtime.set_all_config({})
+        settings.reset_options()
+        asyncio.set_event_loop(None)
+        loop.close()
+    return made
+
+
+def program() -> None:
+    """As the language host runs it."""
+    runpy.run_path(str(PROGRAM), run_name="__main__")
+
+
+async def exports(made: Made) -> None:
+    """Fills in what the stack exports."""
+    for name, output in settings.get_root_resource().outputs.items():  # type: ignore[union-attr]
+        made.outputs[name] = await pulumi.Output.from_input(output).future()
+        if await pulumi.Output.from_input(output).is_secret():
+            made.secret_outputs.add(name)

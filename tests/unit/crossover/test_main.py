@@ -1,0 +1,104 @@
+"""`crossover` finds its commands by their files, and imports what they need when they are called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.crossover.__main__ import COMMANDS, ROOT, Verb, found
+
+Crossover = Callable[..., subprocess.CompletedProcess[str]]
+HEAVY = ("pydantic", "pulumi", "paramiko", "httpx", "yaml", "numpy", "cost_guard", "providers", "images", "stacks")
+HELLO = '''"""Says hello.
+
+It knows nobody."""
+
+
+def command(name: str = "you") -> None:
+    import scripts.crossover.commands
+
+    print(f"hello {name}")
+    raise SystemExit(2)
+'''
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The command line alone, with nothing else of the project on the path."""
+    shutil.copytree(
+        ROOT / "scripts" / "crossover", tmp_path / "scripts" / "crossover", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "scripts" / "__init__.py", tmp_path / "scripts")
+    return tmp_path
+
+
+@pytest.fixture
+def crossover(copied: Path) -> Crossover:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "scripts.crossover", *arguments], cwd=copied, text=True, capture_output=True,
+            check=False, env={**os.environ, "PYTHONPATH": str(copied), "COLUMNS": "80"}, timeout=60,
+        )  # fmt: skip
+
+    return run
+
+
+def every(package: str = COMMANDS) -> list[Verb]:
+    """All commands, those of groups too."""
+    return [verb for one in found(package) for verb in ([one] if isinstance(one, Verb) else one.commands.values())]  # type: ignore[misc]
+
+
+def test_a_file_is_a_command(copied: Path, crossover: Crossover) -> None:
+    """With no other line changed: it is listed with its docstring's first paragraph, has its options, and runs."""
+    (copied / "scripts" / "crossover" / "commands" / "hello.py").write_text(HELLO)
+    listed = crossover("--help").stdout
+    assert "hello" in listed
+    assert "Says hello." in listed
+    assert "It knows nobody" not in listed
+    about = crossover("hello", "--help").stdout
+    assert "It knows nobody." in about
+    assert "--name" in about
+    ran = crossover("hello", "--name", "world")
+    assert (ran.stdout, ran.returncode) == ("hello world\n", 2)
+
+
+def test_a_folder_is_a_group(copied: Path, crossover: Crossover) -> None:
+    """A file that would be a keyword has an underscore behind it, which nobody types."""
+    folder = copied / "scripts" / "crossover" / "commands" / "greet"
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""What people say."""\n')
+    (folder / "not_.py").write_text(HELLO)
+    assert "What people say." in crossover("--help").stdout
+    assert "not " in crossover("greet", "--help").stdout
+    assert crossover("greet", "not").stdout == "hello you\n"
+    assert crossover("greet").returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [["helo"], ["plan", "--no-such"], ["usage", "exprt"], []], ids=" ".join)
+def test_a_wrong_call_exits_1(arguments: list[str]) -> None:
+    """The usual 2 would read as BLOCK in a pipeline."""
+    command = [sys.executable, "-m", "scripts.crossover", *arguments]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1
+
+
+def test_help_imports_no_library_of_a_command() -> None:
+    """It is what a person types first, and asks for no verdict and no cloud."""
+    code = (
+        "import sys\nfrom scripts.crossover.__main__ import app\n"
+        "try: app(['--help'], prog_name='crossover')\n"
+        f"finally: print(sorted({{m.partition('.')[0] for m in sys.modules}} & set({HEAVY})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", every(), ids=lambda verb: verb.module.removeprefix(f"{COMMANDS}."))
+def test_every_command_says_what_it_does_and_loads(verb: Verb) -> None:
+    assert verb.help
+    assert verb.loaded().help == verb.help

@@ -1,0 +1,266 @@
+"""What the program makes of every committed example, on Pulumi's mocks: no engine, no plugin, no cloud.
+
+The expected lists are what README and docs promise, by hand; a resource's name, type and parent are its URN, so a
+change here replaces machines.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf.json_format import MessageToDict
+
+from stacks import settings
+from stacks.served import served_model
+from tests.support.checkout import REPOSITORY
+from tests.support.composition import (
+    AWS_NODE,
+    CONFIG,
+    CONTACT,
+    CREDENTIALS,
+    FLEET,
+    GATEWAY,
+    INSTALL,
+    INSTANCE,
+    NODE,
+    SECRET,
+    Made,
+    compose,
+    short,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a committed stack comes to."""
+
+    nodes: str
+    """The keys of its fleet, a letter each."""
+    host: bool = True
+    """The gateway has a machine of its own; else every node carries one."""
+    machine: str = NODE
+    protect: bool = True
+    take_along: str = ""
+    """Machines whose end takes along what is installed on them, by the first letter of their key: those of a cloud that
+    rents. What was there before, and stays, must be tidied up."""
+
+    @property
+    def hosts(self) -> list[str]:
+        """The keys of what carries a gateway."""
+        return ["gateway"] if self.host else list(self.nodes)
+
+    @property
+    def machines(self) -> list[str]:
+        """Every key."""
+        return [*self.nodes, *(["gateway"] if self.host else [])]
+
+
+EXAMPLES = {
+    "local": Example("ab", protect=False, take_along="abg"),  # nothing bills: `make down` needs no unprotecting
+    "aws": Example("abc", machine=AWS_NODE, take_along="abcg"),
+    "existing": Example("ab"),  # the machines are the user's, before and after
+    "lambda": Example("abc", host=False, take_along="abc"),
+    "mixed": Example("ab", take_along="ab"),  # its gateway's machine is the user's
+    "runpod": Example("ab", take_along="ab"),
+    "vastai": Example("ab", take_along="ab"),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(EXAMPLES))
+def composed(request: pytest.FixtureRequest) -> tuple[Example, Made]:
+    """An example, and what the program made of it."""
+    made = compose(request.param)
+    assert made.error == ""
+    return EXAMPLES[request.param], made
+
+
+Composed = tuple[Example, Made]
+
+
+def test_a_stack_is_a_machine_and_an_install_a_key(composed: Composed) -> None:
+    """The types and names of docs/reference/plugin.md: one Fleet, one Gateway, their machines, a bundle on each."""
+    example, made = composed
+    assert (made.of(CREDENTIALS), made.of(FLEET), made.of(GATEWAY)) == (["credentials"], ["fleet"], ["gateway"])
+    assert made.of(example.machine) == sorted(example.machines)
+    assert made.of(INSTALL) == sorted(
+        [*(f"{key}-inference" for key in example.nodes), *(f"{key}-router" for key in example.hosts)]
+    )
+    at_aws = example.machine == AWS_NODE
+    assert made.of(NODE) == ([] if at_aws else sorted(example.machines))
+    assert made.of(INSTANCE) == (sorted(example.machines) if at_aws else [])
+    assert {kind for kind, _ in made.requests if kind.startswith("aws:")} == set() or at_aws
+
+
+def test_what_serves_belongs_to_the_fleet_and_what_routes_to_the_gateway(composed: Composed) -> None:
+    """Parents are part of a URN: another one would replace a machine."""
+    example, made = composed
+    for key in example.nodes:
+        assert made.parent(example.machine, key) == made.parent(INSTALL, f"{key}-inference") == f"{FLEET} fleet"
+    for key in example.hosts:
+        assert made.parent(INSTALL, f"{key}-router") == f"{GATEWAY} gateway"
+    if example.host:
+        assert made.parent(example.machine, "gateway") == f"{GATEWAY} gateway"
+    for kind, name in ((CREDENTIALS, "credentials"), (FLEET, "fleet"), (GATEWAY, "gateway")):
+        assert made.parent(kind, name).startswith("pulumi:pulumi:Stack ")
+
+
+def test_machines_are_protected_unless_nothing_bills(composed: Composed) -> None:
+    """And nothing else is, or `pulumi destroy` would stop at what can be made again."""
+    example, made = composed
+    machines = {example.machine, INSTANCE}
+    protected = {(kind, name) for (kind, name), request in made.requests.items() if request.protect}
+    wanted = {(kind, name) for kind, name in made.requests if kind in machines}
+    assert protected == (wanted if example.protect else set())
+
+
+def test_an_install_goes_with_its_machine_unless_the_machine_stays(composed: Composed) -> None:
+    """So that a machine that cannot be tidied up does not go on billing."""
+    example, made = composed
+    machine = INSTANCE if example.machine == AWS_NODE else example.machine
+    found = {name: short(made.requests[INSTALL, name].deletedWith) for name in made.of(INSTALL)}
+    assert found == {
+        name: f"{machine} {name.split('-')[0]}" if name[0] in example.take_along else "" for name in made.of(INSTALL)
+    }
+
+
+def test_machines_and_installs_go_before_they_come_again(composed: Composed) -> None:
+    """Capacity and a machine's ports are for one; what is no machine's may be made first."""
+    _, made = composed
+    first = {kind for (kind, _), request in made.requests.items() if request.deleteBeforeReplace}
+    assert first == {NODE, INSTALL, CONTACT, INSTANCE} & {kind for kind, _ in made.requests}
+
+
+def test_a_router_waits_for_addresses_and_for_no_model(composed: Composed) -> None:
+    """A node waits for nobody; the gateway knows every node's address and needs none of them ready."""
+    example, made = composed
+    kind, suffix = (CONTACT, "-contact") if example.machine == AWS_NODE else (NODE, "")
+    keys = f"{CREDENTIALS} credentials"
+    for key in example.nodes:
+        assert made.needs(INSTALL, f"{key}-inference") == {keys, f"{kind} {key}{suffix}"}
+    for key in example.hosts:
+        assert made.needs(INSTALL, f"{key}-router") == {keys, *(f"{kind} {each}{suffix}" for each in example.machines)}
+    for key in example.machines if kind == NODE else []:
+        assert made.needs(NODE, key) == {keys}
+
+
+def test_the_gateway_names_its_fleet_so_the_pack_sees_the_fleet_first(composed: Composed) -> None:
+    _, made = composed
+    assert made.inputs(GATEWAY, "gateway")["fleet"].endswith(f"{FLEET}::fleet")
+    assert len(made.needs(GATEWAY, "gateway")) > 0
+
+
+def test_what_is_secret_is_marked_wherever_it_goes(composed: Composed) -> None:
+    """Keys, passwords and certificates in state and diff; exports too."""
+    _, made = composed
+    for (kind, name), request in made.requests.items():
+        if not kind.startswith("aws:"):
+            assert "hidden-" not in json.dumps(open_parts(MessageToDict(request.object))), (kind, name)
+    for name in made.of(INSTALL):
+        inputs = made.inputs(INSTALL, name)
+        assert {key for key, value in inputs.items() if isinstance(value, dict) and SECRET in value} == {
+            "secrets", "sshPrivateKey",
+        }  # fmt: skip
+    assert made.secret_outputs == {"endpointKey"}
+
+
+def open_parts(value: Any) -> Any:
+    """What a plan shows: secrets left out."""
+    if isinstance(value, dict):
+        return {} if SECRET in value else {key: open_parts(each) for key, each in value.items()}
+    return [open_parts(each) for each in value] if isinstance(value, list) else value
+
+
+def test_a_router_carries_gateway_and_monitoring_in_one_bundle(composed: Composed) -> None:
+    """One Install a machine: both know the same nodes, and change together."""
+    example, made = composed
+    for key in example.hosts:
+        bundle = made.inputs(INSTALL, f"{key}-router")["bundle"]
+        names = {service["name"] for service in bundle["services"]}
+        assert names - {"managed"} == {"haproxy", "litellm", "redis", "prometheus", "alertmanager"}
+        for file in ("haproxy/haproxy.cfg", "prometheus/prometheus.yml"):
+            for node in example.nodes:
+                assert f"{node}.nodes.crossover.internal" in bundle["files"][file]["content"]
+
+
+def test_the_exports_are_those_of_the_readme(composed: Composed) -> None:
+    """`crossover endpoint` and people's scripts read them by name."""
+    example, made = composed
+    assert set(made.outputs) == {
+        "endpoint", "endpointAddresses", "endpointKey", "caCertificate", "model", "managedModels",
+        "prometheus", "alertmanager",
+    }  # fmt: skip
+    assert made.outputs["model"] == "llama-70b"
+    assert len(made.outputs["endpointAddresses"]) == len(example.hosts)
+    assert made.outputs["prometheus"].startswith("http://127.0.0.1:")
+
+
+def test_the_stack_local_serves_here_and_names_its_stand_in() -> None:
+    """Plain HTTP on this computer; a TLS name anywhere else (README, docs/reference/gateway.md)."""
+    outputs = compose("local").outputs
+    assert outputs["endpoint"] == "http://gateway.example:8080"
+    assert outputs["managedModels"] == ["managed-stand-in"]
+    assert compose("mixed").outputs["endpoint"] == "https://llm.example.com:8080"
+
+
+def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> None:
+    """The names that the settings refuse are those that a router gets, of which TLS brings the most."""
+    secrets = compose("mixed").inputs(INSTALL, "gateway-router")["secrets"]["value"]
+    assert set(secrets) - {"openai"} == settings.GATEWAY_SECRETS
+
+
+BLOCKED = {"usdPerMillionTokens": 0.5}
+"""A tenth of what the fleet of `local` needs to pay."""
+
+
+def test_what_the_gate_blocks_registers_nothing_in_up() -> None:
+    made = compose("local", managed=BLOCKED)
+    assert made.error.startswith("Cost gate: BLOCK.")
+    assert {kind for kind, _ in made.requests} == {"pulumi:pulumi:Stack"}
+
+
+def test_what_the_gate_blocks_is_shown_whole_in_preview() -> None:
+    """So that the reader and the pack see all of the plan before the refusal."""
+    made = compose("local", preview=True, managed=BLOCKED)
+    assert made.error.startswith("Cost gate: BLOCK.")
+    assert (made.of(FLEET), made.of(INSTALL)) == (["fleet"], ["a-inference", "b-inference", "gateway-router"])
+
+
+def test_a_configuration_that_cannot_be_used_registers_nothing() -> None:
+    made = compose("local", worklaod={})
+    assert "crossover:worklaod: unknown key (did you mean workload?)" in made.error
+    assert {kind for kind, _ in made.requests} == {"pulumi:pulumi:Stack"}
+
+
+def limit(made: Made, name: str) -> float:
+    """What alerts of the gateway's monitoring compare with."""
+    content = made.inputs(INSTALL, "gateway-router")["bundle"]["files"]["prometheus/limits.yaml"]["content"]
+    (rules,) = (group["rules"] for group in yaml.safe_load(content)["groups"])
+    (found,) = (rule["expr"] for rule in rules if rule["record"] == f"crossover:limit:{name}")
+    return float(found.removeprefix("vector(").removesuffix(")"))
+
+
+def test_each_served_model_has_a_fleet_and_all_share_one_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration says one today; what is made of it goes over all of them."""
+    config = yaml.safe_load((CONFIG / "Pulumi.local.yaml").read_text())["config"]
+    values = {key.removeprefix("crossover:"): value for key, value in config.items()}
+    one, alone = settings.parse(values), compose("local")
+    rungs = [{"cloud": "local", "region": "bay-4", "sku": "x", "standsFor": "quoted/lambda-8x-a100-80gb"}]
+    values["fleet"]["nodes"] = {"c": {"candidates": rungs}, "d": {"candidates": [{**rungs[0], "region": "bay-5"}]}}
+    values["serving"]["servedName"] = "coder"
+    two = one.model_copy(update={"models": (*one.models, served_model("coder", values, REPOSITORY))})
+    monkeypatch.setattr(settings, "from_pulumi", lambda: two)
+    made = compose("local")
+    assert made.error == ""
+    assert made.of(FLEET) == ["coder", "fleet"]
+    assert (made.parent(NODE, "b"), made.parent(NODE, "c")) == (f"{FLEET} fleet", f"{FLEET} coder")
+    assert made.inputs(INSTALL, "c-inference")["fleet"] == "coder"
+    assert made.needs(INSTALL, "gateway-router") >= {f"{NODE} {key}" for key in "abcd"}
+    files = made.inputs(INSTALL, "gateway-router")["bundle"]["files"]
+    for name in ("llama-70b", "coder"):
+        assert name in files["haproxy/haproxy.cfg"]["content"]
+    for name in ("nodes", "break_even_tokens_per_month"):
+        assert limit(made, name) == 2 * limit(alone, name) > 0
