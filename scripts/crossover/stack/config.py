@@ -14,6 +14,7 @@ from typing import Any
 from cost_guard.scenario.proposal import STACK_PREFIX
 from strict import yaml as strict_yaml
 from strict.places import Lines, Place, told
+from strict.problems import Problems
 
 MOST_BYTES = 256 * 1024
 
@@ -22,12 +23,8 @@ class SourceError(Exception):
     """The repository cannot be asked: no such ref, or no git. The message says what to do."""
 
 
-class ConfigError(Exception):
-    """The file cannot be used. `lines` has one line for each thing to mend."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
+class ConfigError(Problems):
+    """The file cannot be used; the lines name it."""
 
 
 @dataclass(frozen=True)
