@@ -1,1 +1,1 @@
-"""Load on an endpoint, for `crossover bench`."""
+"""What `crossover bench` measures of a server, and the row that it makes of it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,18 +12,15 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cost_guard import wording
 from cost_guard.catalogue.catalogue import THROUGHPUT, CatalogueError, Throughput, load_catalogue
 from images.engines.vllm import ENGINE
+from scripts.crossover.bench import row
 from scripts.crossover.bench.load import BenchError, Load, Measured, measure
 from scripts.crossover.prices import files
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import DATA, AsJson, Folder
 from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, table
 
-MAX_FAILED_SHARE = 0.01
-LENGTH_SLACK = 0.02
-"""By how much the server's own count of tokens may miss the shape."""
 KEY_VARIABLE = ENGINE.key_variable
 
 
@@ -50,12 +46,12 @@ def command(
     try:
         _check(load_catalogue(data).prices, sku)
         found = measure(url, load, os.environ.get(key_env, ""), None if ca is None else str(ca))
-        refused = _refusal(found, load, simulated)
-        row = _row(found, load, day(today))
+        refused = row.refusal(found, load, simulated)
+        fields = row.fields(found, load, day(today))
         keys = [f"{sku}@{model}@{reading}/{writing}", *([sku] if gate else [])]
         if write and not refused:
             for key in keys:
-                files.add(data / THROUGHPUT, key, row, Throughput)
+                files.add(data / THROUGHPUT, key, fields, Throughput)
             load_catalogue.cache_clear()
     except BenchError as error:
         print(f"crossover: {error}", file=sys.stderr)
@@ -63,9 +59,9 @@ def command(
     except CatalogueError as error:
         cannot_evaluate([str(error)], as_json)
     if as_json:
-        _emit(found, keys, row, refused, write)
+        _emit(found, keys, fields, refused, write)
     else:
-        _show(found, keys, row, refused, write)
+        _show(found, keys, fields, refused, write)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -81,41 +77,15 @@ def _check(prices: Any, sku: str) -> None:
         raise BenchError(f"{sku} has no price: a throughput of it would count for nothing. Add it to prices.toml")
 
 
-def _refusal(found: Measured, load: Load, simulated: bool) -> str:
-    """Why the figure makes no row; empty where it does."""
-    if found.simulated and not simulated:
-        return f"the server is a simulator ({found.version}): its speed is a setting; --simulated takes it nevertheless"
-    if found.failed > MAX_FAILED_SHARE * (found.failed + found.requests):
-        failed = wording.count(found.failed, "request")
-        return f"{failed} failed: a server that refuses is not measured; lower --concurrency"
-    wanted = load.input_tokens / load.output_tokens
-    if abs(found.input_tokens_per_s / max(found.output_tokens_per_s, 1e-9) / wanted - 1) > LENGTH_SLACK:
-        told = f"{found.input_tokens_per_s:.1f} input to {found.output_tokens_per_s:.1f} output tokens/s"
-        return f"the server counted {told}, which is not the shape {load.input_tokens}/{load.output_tokens}"
-    return ""
-
-
-def _row(found: Measured, load: Load, today: date) -> dict[str, Any]:
-    arguments = f"--model {load.model} --shape {load.input_tokens}/{load.output_tokens}"
-    arguments += f" --concurrency {load.concurrency} --warm-up {load.warm_up_s:g} --duration {load.duration_s:g}"
-    return {
-        "tokensPerSecond": Decimal(f"{found.tokens_per_s:.1f}"),
-        "date": today,
-        "kind": "illustrative" if found.simulated else "measured",
-        "source": f"`crossover bench {arguments}` against vLLM {found.version}",
-        "note": f"{found.requests} requests, {found.mean_latency_s:.2f} s each",
-    }
-
-
-def _emit(found: Measured, keys: list[str], row: dict[str, Any], refused: str, write: bool) -> None:
-    plain = {name: f"{value:f}" if isinstance(value, Decimal) else str(value) for name, value in row.items()}
+def _emit(found: Measured, keys: list[str], fields: dict[str, Any], refused: str, write: bool) -> None:
+    plain = {name: f"{value:f}" if isinstance(value, Decimal) else str(value) for name, value in fields.items()}
     measured = {**asdict(found), "tokens_per_s": found.tokens_per_s}
     emit_json(
         {"measured": measured, "rows": dict.fromkeys(keys, plain), "refused": refused, "written": write and not refused}
     )
 
 
-def _show(found: Measured, keys: list[str], row: dict[str, Any], refused: str, write: bool) -> None:
+def _show(found: Measured, keys: list[str], fields: dict[str, Any], refused: str, write: bool) -> None:
     out = console()
     shown = table("tokens/s", "input", "output", "requests", "failed", "latency", "server")
     shown.add_row(
@@ -127,4 +97,4 @@ def _show(found: Measured, keys: list[str], row: dict[str, Any], refused: str, w
         print(f"crossover: no row: {refused}", file=sys.stderr)
         return
     out.print(Text(f"\n{'written to' if write else 'the row for'} {THROUGHPUT}:"))
-    out.print(Text(files.shown(keys, row)), soft_wrap=True)
+    out.print(Text(files.shown(keys, fields)), soft_wrap=True)

@@ -139,7 +139,7 @@ def _draw(verdict: Verdict, folder: Path) -> list[Path]:
     if verdict.case is None:
         print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
         return []
-    from scripts.crossover.report import charts
+    from scripts.crossover.report import charts  # here, because matplotlib takes half a second, and few draw
 
     try:
         with _working("drawing"):

@@ -14,11 +14,8 @@ import typer
 
 from scripts.crossover.stack.engine import STATE, Stack, StackError, pulumi
 from scripts.crossover.stack.state import resources
-from strict import names
-from strict.names import INSTALL
+from strict.names import GATEWAY, INSTALL, name_of, parents_of
 
-GATEWAY = f"{names.GATEWAY}$"
-"""In the URN of all that the gateway's component has (URNs name the types of the parents)."""
 UNATTENDED = ("--yes", "--skip-preview", "--non-interactive", "--color=never")
 
 
@@ -65,12 +62,12 @@ def reconcile(stack: str) -> str:
 def gateway_urns(found: Sequence[dict[str, Any]]) -> list[str]:
     """What `up` is aimed at: what is installed for the gateway. Its machines are not: none may be rented, changed or
     ended unattended."""
-    return [r["urn"] for r in found if GATEWAY in r["urn"] and r["type"] == INSTALL and not r.get("delete")]
+    return [r["urn"] for r in found if GATEWAY in parents_of(r["urn"]) and r["type"] == INSTALL and not r.get("delete")]
 
 
 def changes(plan: dict[str, Any]) -> list[str]:
     """Names of the resources that a preview would change."""
-    return [step["urn"].rpartition("::")[2] for step in plan.get("steps") or [] if step["op"] not in ("same", "read")]
+    return [name_of(step["urn"]) for step in plan.get("steps") or [] if step["op"] not in ("same", "read")]
 
 
 def errors(said: str) -> str:

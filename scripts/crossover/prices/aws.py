@@ -15,14 +15,17 @@ from scripts.crossover.prices.diff import RowQuote
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API is served from a few regions only, and answers for all."""
+DEFAULT_REGION = "us-east-1"
 MONTHS = {"1yr": 12, "3yr": 36}
 GPUS = 8
 """Of every row's instance type: P4 and P5."""
 
 
-def quotes(rows: Mapping[str, str], today: date) -> list[RowQuote]:
-    """Live prices of instance types. `rows` are SKUs (an instance type, with -spot or -reserved-12m after it) and
-    their regions. Raises CloudError."""
+def quotes(skus: Mapping[str, str | None], today: date) -> list[RowQuote]:
+    """Live prices of instance types, by SKU (an instance type, with -spot or -reserved-12m after it). One without a
+    region has that of another SKU of its type. Raises CloudError."""
+    regions = {instance_type(sku): region for sku, region in skus.items() if region}
+    rows = {sku: region or regions.get(instance_type(sku)) or DEFAULT_REGION for sku, region in skus.items()}
     client = AwsClient(AwsConfig.from_environment())
     found: dict[str, RowQuote] = {}
     try:

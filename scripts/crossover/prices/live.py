@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -20,7 +20,8 @@ ANY = "any"
 """The region of a cloud that chooses itself."""
 INTERRUPTIBLE = ("-spot", "-interruptible")
 """How a SKU's name ends, at clouds that rent it out so."""
-DEFAULT_REGION = "us-east-1"
+PRICE_LISTS: Mapping[str, Callable[[Mapping[str, str | None], date], Sequence[RowQuote]]] = {AWS: aws.quotes}
+"""The clouds whose prices stand in a list of its own: their offers tell on-demand prices alone."""
 
 
 def renting() -> list[str]:
@@ -39,13 +40,11 @@ def ask_all(
     wanted = sorted(set(names))
     if unknown := [name for name in wanted if name not in renting()]:
         raise InvalidRequest(f"no prices can be asked of {unknown[0]!r}: choose of {', '.join(renting())}")
-    listing = [name for name in wanted if not registry.can(name, Capability.DECLARED)]
     answers = [
         CloudAnswer(one.cloud, tuple(_quotes(one.found, today)), one.missing, one.failed)
-        for one in ask(lambda cloud: cloud.offers(), listing)
+        for one in ask(lambda cloud: cloud.offers(), [name for name in wanted if name not in PRICE_LISTS])
     ]
-    if AWS in wanted:
-        answers.append(_aws(prices, accepted, today))
+    answers += [_listed(name, prices, accepted, today) for name in wanted if name in PRICE_LISTS]
     return sorted(answers, key=lambda answer: answer.cloud)
 
 
@@ -59,19 +58,17 @@ def refreshable(prices: Mapping[str, Price], clouds: Iterable[str]) -> dict[str,
     }
 
 
-def _aws(prices: Mapping[str, Price], accepted: Iterable[str], today: date) -> CloudAnswer[RowQuote]:
-    rows = {key: row.region for key, row in prices.items()}
-    keys = [key for key in (*rows, *accepted) if key.startswith("aws/")]
-    regions = {aws.instance_type(key): rows[key] for key in keys if rows.get(key)}
-    skus = {
-        key.removeprefix("aws/"): rows.get(key) or regions.get(aws.instance_type(key)) or DEFAULT_REGION for key in keys
-    }
+def _listed(cloud: str, prices: Mapping[str, Price], accepted: Iterable[str], today: date) -> CloudAnswer[RowQuote]:
+    """Of a cloud that must be asked for each SKU: those that have a row, and those that are to have one."""
+    own = f"{cloud}/"
+    regions = {key: prices[key].region if key in prices else None for key in (*prices, *accepted)}
+    skus = {key.removeprefix(own): region for key, region in regions.items() if key.startswith(own)}
     try:
-        return CloudAnswer(AWS, tuple(aws.quotes(skus, today)))
+        return CloudAnswer(cloud, tuple(PRICE_LISTS[cloud](skus, today)))
     except Unauthorized as e:
-        return CloudAnswer(AWS, missing=str(e))
+        return CloudAnswer(cloud, missing=str(e))
     except CloudError as e:
-        return CloudAnswer(AWS, failed=str(e))
+        return CloudAnswer(cloud, failed=str(e))
 
 
 def _quotes(offers: Sequence[Offer], today: date) -> list[RowQuote]:

@@ -1,6 +1,5 @@
-"""`crossover preview`: the cost gate on a pull request. One subject a module; `run` composes them.
+"""The cost gate on a pull request: `make` composes a review of what `stack` says of both sides.
 
-`source`, `approval` and `evaluation` read a stack's configuration as data and judge it; `engine` and `events` run the
-real preview and understand what the engine reports; `comparison`, `flip` and `review` derive what a reviewer must know;
-`headline`, `comment`, `report`, `junit` and `sarif` only write.
+`preview` runs the real preview and understands what the engine reports; `comparison`, `flip`, `rules` and `review`
+derive what a reviewer must know; `formats` only write.
 """

@@ -18,8 +18,8 @@ from cost_guard.pack import registry
 from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
-from scripts.crossover.review.events import PACK, Run, Violation
 from scripts.crossover.review.flip import Flip
+from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
@@ -48,7 +48,7 @@ SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS)
 """Its rules that repeat what the verdict warns of, and what is waived."""
 
 
-class Outcome(StrEnum):
+class ReviewOutcome(StrEnum):
     """The one word of a review."""
 
     PASS = "PASS"
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReviewFinding:
     """One thing that a rule has found."""
 
     rule: str
@@ -136,56 +136,58 @@ class Review:
         return tuple(shown(waiver) for waiver in self.waivers.entries if fnmatchcase(stack, waiver.stack))
 
     @cached_property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[ReviewFinding, ...]:
         """All of them, the worst first."""
-        found = [Finding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
+        found = [ReviewFinding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
         own = self.head.own_baseline
         if own is not None and self.approved is not None and self.approved.raised_by(own):
-            found.append(Finding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",))))
+            found.append(
+                ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
+            )
         if self.run is not None:
             found += [
-                Finding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
+                ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
                 for rule, how in self.run.weakened
             ]
             found += [self._of_violation(violation) for violation in self.run.violations if self._is_news(violation)]
             found += self._waived_elsewhere(self.run.violations)
-            found += [Finding(PROGRAM, "ERROR", message) for message in self.run.failures]
+            found += [ReviewFinding(PROGRAM, "ERROR", message) for message in self.run.failures]
         order = ("ERROR", "BLOCK", "WAIVED", "WARN")
         return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ReviewOutcome:
         """A block is certain even where the program failed; else what is not known is not called a pass."""
         levels = {finding.level for finding in self.findings}
         if "BLOCK" in levels:
-            return Outcome.BLOCK
+            return ReviewOutcome.BLOCK
         if self.verdict is None:
-            return Outcome.CANNOT_EVALUATE
+            return ReviewOutcome.CANNOT_EVALUATE
         if "ERROR" in levels:
-            return Outcome.FAILED
+            return ReviewOutcome.FAILED
         if levels or self.verdict.level is not Level.PASS:
-            return Outcome.WARN
-        return Outcome.PASS
+            return ReviewOutcome.WARN
+        return ReviewOutcome.PASS
 
     def exit_code(self, strict: bool) -> int:
         """0 pass or warn, 4 a warning with strict, 2 block, 3 cannot evaluate, 1 failed."""
-        codes = {Outcome.BLOCK: 2, Outcome.CANNOT_EVALUATE: CANNOT_EVALUATE, Outcome.FAILED: 1}
-        return 4 if strict and self.outcome is Outcome.WARN else codes.get(self.outcome, 0)
+        codes = {ReviewOutcome.BLOCK: 2, ReviewOutcome.CANNOT_EVALUATE: CANNOT_EVALUATE, ReviewOutcome.FAILED: 1}
+        return 4 if strict and self.outcome is ReviewOutcome.WARN else codes.get(self.outcome, 0)
 
-    def _of_reason(self, reason: Reason) -> Finding:
+    def _of_reason(self, reason: Reason) -> ReviewFinding:
         place = RULES[reason.code].key
         if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
             place = ("managed", "routes")
-        return Finding(reason.code, str(reason.level), reason.message, self._line(place))
+        return ReviewFinding(reason.code, str(reason.level), reason.message, self._line(place))
 
-    def _of_violation(self, violation: Violation) -> Finding:
+    def _of_violation(self, violation: PolicyViolation) -> ReviewFinding:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
         rule = violation.rule if violation.pack == PACK else f"{violation.pack}/{violation.rule}"
         line = self._line(_place(violation.rule, violation))
-        return Finding(rule, level, f"{violation.name}: {violation.message}", line)
+        return ReviewFinding(rule, level, f"{violation.name}: {violation.message}", line)
 
-    def _waived_elsewhere(self, violations: Iterable[Violation]) -> Iterator[Finding]:
+    def _waived_elsewhere(self, violations: Iterable[PolicyViolation]) -> Iterator[ReviewFinding]:
         """What a waiver lifts of rules that are not the verdict's."""
         told = {reason.code for reason in (self.verdict.reasons if self.verdict else ())}
         for violation in violations:
@@ -193,9 +195,9 @@ class Review:
                 for rule, text in WAIVED_LINE.findall(violation.message):
                     if rule not in told:
                         line = self._line(_place(rule, violation))
-                        yield Finding(rule, "WAIVED", f"{violation.name}: {text}", line)
+                        yield ReviewFinding(rule, "WAIVED", f"{violation.name}: {text}", line)
 
-    def _is_news(self, violation: Violation) -> bool:
+    def _is_news(self, violation: PolicyViolation) -> bool:
         """Not what the verdict says anyway."""
         if violation.pack != PACK:
             return True
@@ -209,7 +211,7 @@ class Review:
         return self.head.config.lines.at(place) if self.head.config else 1
 
 
-def _place(rule: str, violation: Violation) -> Place:
+def _place(rule: str, violation: PolicyViolation) -> Place:
     """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
     return (*next((known.key for known in registry.rules() if known.code == rule), NODES), violation.name)
 

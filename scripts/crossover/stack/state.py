@@ -11,7 +11,10 @@ from providers.clouds import aws
 from providers.clouds.aws.tags import MARK, USD_PER_HOUR
 from providers.renting.naming import owner_of
 from scripts.crossover.stack.engine import StackError, pulumi
-from strict.names import AWS_INSTANCE, AWS_NODE, NODE
+from strict.names import AWS_INSTANCE, AWS_NODE, NODE, name_of
+
+MACHINES = (NODE, AWS_INSTANCE)
+"""The resources that are machines. The parent of one at AWS, of AWS_NODE, has the outputs of a Node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def _instance(instance: dict[str, Any], components: Mapping[str, dict[str, Any]]
         "failureDomain": f"{aws.NAME}/{outputs.get('availabilityZone', '')}",
         "usdPerHour": tags.get(USD_PER_HOUR, ""),
         **components[instance["parent"]],
-        "key": owner.key if owner else instance["urn"].rpartition("::")[2],
+        "key": owner.key if owner else name_of(instance["urn"]),
         "role": owner.role if owner else "",
     }
 
@@ -111,11 +114,11 @@ class Known:
 def known_machines(stack: str) -> Known:
     """Raises StackError where the state cannot be read."""
     deployment = _deployment(stack)
-    rented = [r for r in deployment.get("resources") or [] if r["type"] in (NODE, AWS_INSTANCE)]
+    rented = [r for r in deployment.get("resources") or [] if r["type"] in MACHINES]
     pending = deployment.get("pending_operations") or []
     return Known(
         machines=frozenset(known for r in rented if (known := machine_id(r))),
-        busy=any(operation["resource"]["type"] in (NODE, AWS_INSTANCE) for operation in pending),
+        busy=any(operation["resource"]["type"] in MACHINES for operation in pending),
     )
 
 

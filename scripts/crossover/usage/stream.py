@@ -7,23 +7,20 @@ JSON is read element by element: of a top-level list, of the list under an envel
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cost_guard import wording
 from scripts.crossover.usage.record import BadExport, Place
 
 CHUNK = 1 << 20
 MOST_OF_AN_ELEMENT = 1 << 26
 """Characters: a day of 64 MiB is no usage report."""
-MOST_OF_A_FIELD = 1 << 24
 SNIFFED = 1 << 16
 UNTERMINATED = "Unterminated string"
 LONGEST_SIGN = len("-Infinity")
@@ -268,33 +265,3 @@ def _document(reader: _Json, lists: frozenset[str], path: str) -> Iterator[Eleme
             rest[key] = reader.value(inner)
         found = reader.take(",}", inner)
     yield Element(rest, place, envelope=streamed)
-
-
-def rows(
-    export: Export, check: Callable[[list[str], Place], None] = lambda header, place: None
-) -> Iterator[tuple[Mapping[str, str], Place]]:
-    """All rows of a CSV export by their header; a header that stands again (files joined) is passed over.
-
-    `check` may refuse the header. Raises BadExport.
-    """
-    csv.field_size_limit(MOST_OF_A_FIELD)
-    reader = csv.reader(export.lines(), strict=True)
-    header: list[str] = []
-    try:
-        for row in reader:
-            place = export.place = Place(export.name, reader.line_num)
-            if row == header or not (len(row) > 1 or "".join(row).strip()):
-                continue
-            if not header:
-                header = [name.strip() for name in row]
-                if twice := {name for name in header if header.count(name) > 1}:
-                    raise place.bad(f"the column {min(twice)} stands twice")
-                check(header, place)
-                continue
-            if len(row) != len(header):
-                raise place.bad(
-                    f"has {wording.count(len(row), 'field')}, the header {len(header)}; is the file truncated or mixed?"
-                )
-            yield dict(zip(header, row, strict=True)), place
-    except csv.Error as error:
-        raise Place(export.name, reader.line_num).bad(f"not CSV: {error}") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, isinf
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
@@ -41,8 +42,6 @@ class ProbabilityData:
 
 def data(case: Case) -> ProbabilityData:
     """From the draws themselves."""
-    import numpy as np
-
     needed, volume = needed_volumes(case), float(case.volume)
     even, likely = (_at(needed[ceil(share * len(needed)) - 1]) for share in (EVEN_ODDS, LIKELY))
     to = 1.25 * max(volume, likely or even or 0.0)

@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from cost_guard import wording
 from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
-from scripts.crossover.review.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Figure, Words, rows
-from scripts.crossover.review.formats import markdown
+from scripts.crossover.review.comparison import rows
+from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
-from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Outcome, Review
+from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
 from scripts.crossover.stack import approval
-from strict import names
+from scripts.crossover.stack.state import MACHINES
+from strict.names import STACK
 
 MOST_CHARACTERS = 64_000
 """GitHub refuses a comment above 65,536."""
 LEVEL_SIGNS = {"BLOCK": "⛔", "WAIVED": "🎫", "WARN": "⚠️", "ERROR": "💥"}
 OPS = {"create": "➕ create", "update": "✏️ update", "delete": "➖ delete", "replace": "♻️ replace"}
-"""Created once, with the first `up`."""
 ENDS = ("delete", "replace")
-MACHINES = (names.NODE, names.AWS_INSTANCE)
-"""What may not be had again: a reviewer is told of one that goes without opening anything."""
-ODDS = (
-    "Why not the break-even above? It counts the inputs as they are given. `probability` varies them at random and "
-    "asks that at least half of the draws pay; where it decides, the figure is another one."
-)
+"""A machine may not be had again: a reviewer is told of one that goes without opening anything."""
 TERMS = {
     "Self-hosted": "nodes and overhead (engineer, monitoring, storage and network) for as many nodes as the projected "
     "volume needs, at least those that are configured.",
@@ -90,11 +84,11 @@ def _sections(review: Review) -> Iterator[Part]:
     yield Part(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
     yield Part(4, "waivers", _waivers(review))
     if _unchanged(review):
-        yield Part(3, "the figures", markdown.details("The figures, all as before", _figures(review)))
+        yield Part(3, "the figures", markdown.details("The figures, all as before", figures.together(review)))
     else:
-        yield Part(2, "the comparison", _table(review))
-        yield Part(3, "the chart", _chart(review))
-        yield Part(3, "what would turn the verdict", _flips(review))
+        yield Part(2, "the comparison", figures.table(review))
+        yield Part(3, "the chart", figures.chart(review))
+        yield Part(3, "what would turn the verdict", figures.flips(review))
     yield Part(4, "the warnings", _warnings(review))
     yield Part(5, "the resource changes", _changes(review))
     yield Part(6, "the inputs", _inputs(review))
@@ -142,66 +136,14 @@ def _errors(review: Review) -> Iterator[str]:
 
 def _unchanged(review: Review) -> bool:
     """Nothing for a reviewer to weigh: no figure differs, no resource changes, and nothing blocks."""
-    if review.base is None or review.base.verdict is None or review.outcome not in (Outcome.PASS, Outcome.WARN):
+    if (
+        review.base is None
+        or review.base.verdict is None
+        or review.outcome not in (ReviewOutcome.PASS, ReviewOutcome.WARN)
+    ):
         return False
     changes = review.run.changes if review.run else ()
     return not changes and all(row.previous == row.new for row in rows(review.head, review.base))
-
-
-def _figures(review: Review) -> str:
-    return "\n\n".join(part for part in (_table(review), _chart(review), _flips(review)) if part)
-
-
-def _table(review: Review) -> str:
-    head, base = review.head, review.base
-    if head.verdict is None:
-        return ""
-    found = rows(head, base)
-    if base is None or base.verdict is None:
-        shown = markdown.table(("", "this pull request"), [_cells(row)[::2] for row in found], numbers=True)
-        return "\n\n".join(part for part in (shown, _no_previous(review)) if part)
-    header = ("", "previous", "this pull request", "difference")
-    return markdown.table(header, [_cells(row) for row in found], numbers=True)
-
-
-def _cells(row: Figure) -> tuple[str, str, str, str]:
-    name = f"**{row.name}**" if row.name in (SELF_HOSTED, VOLUME, BREAK_EVEN) else row.name
-    return name, markdown.text(row.previous), markdown.text(row.new), markdown.text(row.difference)
-
-
-def _no_previous(review: Review) -> str:
-    if review.base is None:
-        return ""
-    if not review.base.errors:
-        return f"The stack is new: there is nothing at {markdown.code(review.base.name)} to compare with."
-    lines = "; ".join(markdown.text(line) for line in review.base.errors)
-    return f"What was at {markdown.code(review.base.name)} cannot be judged: {lines}"
-
-
-def _chart(review: Review) -> str:
-    """Bars of text: they are shown by GitHub's page, application and mails alike, in light and in dark."""
-    verdict = review.verdict
-    if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
-        return ""
-    before = review.base.verdict if review.base else None
-    scenario = review.head.scenario
-    assert scenario is not None
-    money = [("managed", verdict.managed_usd_per_month)]
-    volumes = [("projected", scenario.workload.displaced_tokens_per_month)]
-    for name, one in (("previous", before), ("this PR", verdict)):
-        if one is not None and one.self_hosted_usd_per_month is not None:
-            money.append((f"self-hosted, {name}", one.self_hosted_usd_per_month))
-        if one is not None and one.break_even.stable is not None:
-            volumes.append((f"break-even, {name}", one.break_even.stable))
-    parts = ["USD per month", *_bars(money, wording.usd), "", "tokens per month", *_bars(volumes, wording.tokens)]
-    if verdict.break_even.stable is None:
-        parts.append("break-even, this PR    none: no volume pays for good")
-    return markdown.block("\n".join(parts))
-
-
-def _bars(values: list[tuple[str, Decimal]], words: Words) -> list[str]:
-    largest = max(value for _, value in values)
-    return [f"{name:<22} {markdown.bar(value, largest):<{markdown.BAR_CELLS}} {words(value)}" for name, value in values]
 
 
 def _lead(review: Review) -> str:
@@ -226,25 +168,6 @@ def _warnings(review: Review) -> str:
     )
     told = "\n".join(part for part in (_reasons(review, "WARN"), notes, later) if part)
     return f"### Know before you approve\n{told}" if told else ""
-
-
-def _flips(review: Review) -> str:
-    verdict = review.verdict
-    if verdict is None:
-        return ""
-    levels = {finding.rule: finding.level for finding in review.findings if finding.level in ("BLOCK", "WAIVED")}
-    others = [r for r in levels if levels[r] == "BLOCK" and r not in {reason.code for reason in verdict.reasons}]
-    if others and not verdict.blocked:
-        return ""
-    heading = f"### What would {'let it through' if verdict.blocked else 'block it'}"
-    if not review.flips:
-        alone = "No change of volume, managed price or number of nodes alone lets it through."
-        return f"{heading}\n{alone}" if verdict.blocked else ""
-    waived = ", with the waivers as they are" if "WAIVED" in levels.values() else ""
-    still = f"; {', '.join(map(markdown.text, sorted(others)))} would still block" if others else ""
-    lines = [f"- {flip.words}{f'; {flip.decided_by}' if flip.decided_by else ''}" for flip in review.flips]
-    why = ["", ODDS] if any(flip.rules == ("probability",) for flip in review.flips) else []
-    return "\n".join([heading, f"Any one of these, alone{waived}{still}:", *lines, *why])
 
 
 def _waivers(review: Review) -> str:
@@ -274,7 +197,7 @@ def _changes(review: Review) -> str:
     if review.run.failures:
         summary += ", as far as the preview came"
     gone = [markdown.code(change.name) for change in changes if change.type in MACHINES and change.op in ENDS]
-    if any(change.type == names.STACK and change.op == "create" for change in changes):
+    if any(change.type == STACK and change.op == "create" for change in changes):
         summary += " (nothing of this stack is up yet where the preview looked)"
     warning = f"**Machines that end:** {', '.join(gone)}\n\n" if gone else ""
     return warning + markdown.details(summary, markdown.table(("", "name", "type", "inputs that differ"), shown))

@@ -7,24 +7,24 @@ from decimal import Decimal
 from cost_guard import wording
 from scripts.crossover.review.comparison import saved_usd_per_month
 from scripts.crossover.review.formats import markdown
-from scripts.crossover.review.review import Outcome, Review
+from scripts.crossover.review.review import Review, ReviewOutcome
 from scripts.crossover.stack.verdict import Side
 
 SIGNS = {
-    Outcome.PASS: "✅",
-    Outcome.WARN: "⚠️",
-    Outcome.BLOCK: "⛔",
-    Outcome.CANNOT_EVALUATE: "❓",
-    Outcome.FAILED: "💥",
+    ReviewOutcome.PASS: "✅",
+    ReviewOutcome.WARN: "⚠️",
+    ReviewOutcome.BLOCK: "⛔",
+    ReviewOutcome.CANNOT_EVALUATE: "❓",
+    ReviewOutcome.FAILED: "💥",
 }
 
 
 def headline(review: Review) -> str:
     """The outcome and the money, in one line."""
     words = {
-        Outcome.CANNOT_EVALUATE: _not_evaluated,
-        Outcome.FAILED: _failed,
-        Outcome.BLOCK: _blocked,
+        ReviewOutcome.CANNOT_EVALUATE: _not_evaluated,
+        ReviewOutcome.FAILED: _failed,
+        ReviewOutcome.BLOCK: _blocked,
     }.get(review.outcome, _let_through)(review)
     label = " (no resource diff)" if review.untrusted else ""
     return f"{SIGNS[review.outcome]} {review.outcome}: {words}{label}"
@@ -124,14 +124,14 @@ def _nodes(side: Side) -> str:
 
 
 def _consequence(review: Review) -> str:
-    if review.outcome is Outcome.BLOCK:
+    if review.outcome is ReviewOutcome.BLOCK:
         return "The check fails until what is marked ⛔ is mended or, where its rule allows that, waived."
-    if review.outcome is Outcome.FAILED:
+    if review.outcome is ReviewOutcome.FAILED:
         return "The check fails, and the figures are the cost gate's alone: not every rule on resources was asked."
-    if review.outcome is Outcome.CANNOT_EVALUATE:
+    if review.outcome is ReviewOutcome.CANNOT_EVALUATE:
         return "The check fails: without a verdict nothing was previewed."
     if _codes(review, "WAIVED"):
         return "It passes by waiver alone: who approves it accepts what is marked 🎫."
-    if review.outcome is Outcome.WARN:
+    if review.outcome is ReviewOutcome.WARN:
         return "Nothing blocks it; read what is marked ⚠️ before you approve it."
     return "Of what was asked, nothing blocks it." if review.untrusted else "Nothing blocks it."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from scripts.crossover.review.review import Finding, Review
+from scripts.crossover.review.review import Review, ReviewFinding
 from scripts.crossover.review.rules import OF_THE_VERDICT
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -44,7 +44,7 @@ def _why_not_asked(review: Review, rule: str) -> str:
     return f"judged in up: {deferred[rule]}" if rule in deferred else ""
 
 
-def _lines(found: list[Finding]) -> str:
+def _lines(found: list[ReviewFinding]) -> str:
     return _clean("\n".join(f"{finding.level} {finding.message}" for finding in found))
 
 

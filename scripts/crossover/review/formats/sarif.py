@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from scripts.crossover.review.review import Finding, Review
+from scripts.crossover.review.review import Review, ReviewFinding
 from scripts.crossover.review.rules import RuleText
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -45,7 +45,7 @@ def _rule(name: str, known: RuleText | None) -> dict[str, Any]:
     return {"id": name, **{key: {"text": text} for key, text in texts.items()}}
 
 
-def _result(review: Review, finding: Finding, rule_index: int) -> dict[str, Any]:
+def _result(review: Review, finding: ReviewFinding, rule_index: int) -> dict[str, Any]:
     # GitHub refuses a whole file for one result without a text or a location, or with an absolute URI.
     place = {
         "artifactLocation": {"uri": quote(finding.path or review.path)},
@@ -71,13 +71,13 @@ def _text(message: str) -> str:
     return message.strip().replace("](", "] (")[:MOST_MESSAGE]
 
 
-def _justification(review: Review, finding: Finding) -> str:
+def _justification(review: Review, finding: ReviewFinding) -> str:
     """The waiver that counts, of several for the rule; what the finding says of it where that is not known."""
     used = (waiver.text for waiver in review.shown_waivers if (waiver.policy, waiver.state) == (finding.rule, "used"))
     return _text(next(used, finding.message))
 
 
-def _fingerprints(review: Review, finding: Finding) -> dict[str, str]:
+def _fingerprints(review: Review, finding: ReviewFinding) -> dict[str, str]:
     """Of the rule and the stack alone: figures in a message change, the finding stays the same one."""
     same = [other for other in review.findings if other.rule == finding.rule]
     # Unlike findings of one rule are told apart by their order, which follows the engine's.

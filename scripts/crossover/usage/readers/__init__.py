@@ -1,25 +1,25 @@
-"""One module a format, which exports its `FORMAT`; what an export looks like tells which."""
+"""One module a format, which exports its `FORMAT` and is found by that; what an export looks like tells which."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 
-from scripts.crossover.usage.readers import anthropic, daily_csv, litellm, openai, prometheus
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Place, near
 from scripts.crossover.usage.stream import Export
 
-FORMATS = {
-    form.name: form
-    for form in (
-        openai.FORMAT,
-        anthropic.FORMAT,
-        litellm.FORMAT,
-        prometheus.FORMAT,
-        daily_csv.FORMAT,
-    )
-}
+
+def _found() -> list[Format]:
+    """What the modules here export as FORMAT, by their positions."""
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    formats: list[Format] = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
+    return sorted(formats, key=lambda form: (form.position, form.name))
+
+
+FORMATS = {form.name: form for form in _found()}
 """By name, in the order in which they are listed. Where a header is of several, or a slip near to several, it is of the
 first."""
 

@@ -38,6 +38,7 @@ def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
 
 FORMAT = Format(
     name="anthropic",
+    position=20,
     json=re.compile(r'"starting_at"'),
     columns=(),
     words=frozenset({"starting_at", "ending_at", "results", "uncached_input_tokens", "output_tokens"}),

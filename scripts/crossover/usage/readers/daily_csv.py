@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import Empty, Place, Record, count, refuse_slip, split, text
-from scripts.crossover.usage.stream import Export, rows
+from scripts.crossover.usage.stream import Export
+from scripts.crossover.usage.table import rows
 
 COLUMNS = ("date", "model", "input", "cached", "output")
 
@@ -43,6 +44,7 @@ def day_of(value: object, place: Place) -> date:
 
 FORMAT = Format(
     name="csv",
+    position=50,
     json=None,
     columns=(frozenset({"date", "input", "output"}),),
     words=frozenset(COLUMNS),

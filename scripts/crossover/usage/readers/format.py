@@ -17,6 +17,8 @@ class Format:
 
     name: str
     """As --format takes it."""
+    position: int
+    """Among the formats: in the list of --format, and where an export could be of several."""
     json: re.Pattern[str] | None
     """Found in its JSON; where signs of several formats are found, the one that stands first counts. None: never
     JSON."""

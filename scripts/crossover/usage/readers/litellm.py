@@ -28,7 +28,8 @@ from scripts.crossover.usage.record import (
     split,
     text,
 )
-from scripts.crossover.usage.stream import Export, elements, rows
+from scripts.crossover.usage.stream import Export, elements
+from scripts.crossover.usage.table import rows
 
 FROM_CACHE = ("true", "True", True)
 
@@ -114,6 +115,7 @@ def _cached(row: Mapping[str, Any], place: Place) -> int:
 
 FORMAT = Format(
     name="litellm",
+    position=30,
     json=re.compile(r'"(startTime|prompt_tokens)"'),
     columns=(frozenset({"startTime"}), frozenset({"prompt_tokens"})),
     words=frozenset({"startTime", "request_id", "prompt_tokens", "completion_tokens"}),

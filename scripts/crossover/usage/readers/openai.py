@@ -35,6 +35,7 @@ def _record(result: Mapping[str, Any], bucket: Bucket, place: Place) -> Record:
 
 FORMAT = Format(
     name="openai",
+    position=10,
     json=re.compile(r'"start_time"'),
     columns=(),
     words=frozenset({"start_time", "end_time", "results", "input_tokens", "output_tokens"}),

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from scripts.crossover.__main__ import app
+from scripts.crossover.bench import row
 from scripts.crossover.bench.load import Load, Measured, Sample, rates
-from scripts.crossover.commands import bench
 from tests.unit.images.simulator.process import KEY, Server
 
 SKU = "lambda/gpu_8x_a100_80gb_sxm4"
@@ -149,7 +149,7 @@ def test_an_unreachable_server_is_told(run: Any) -> None:
 )
 def test_only_a_clean_run_makes_a_row(found: Measured, said: str) -> None:
     """At most one request in a hundred failed, and the server counted the shape that was asked for."""
-    refused = bench._refusal(found, Load("m", 1500, 500, 8, 0, 10), simulated=False)
+    refused = row.refusal(found, Load("m", 1500, 500, 8, 0, 10), simulated=False)
     assert said in refused if said else refused == ""
 
 

@@ -13,8 +13,8 @@ import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
-from scripts.crossover.review.events import Run
 from scripts.crossover.review.flip import flips
+from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved, approved_at
 from scripts.crossover.stack.config import Tree, config_path

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.scenario import Baseline
 from cost_guard.scenario.waiver_file import parse_waivers
-from scripts.crossover.review import report, rules
-from scripts.crossover.review.events import PACK, Run, Violation
-from scripts.crossover.review.formats import junit, sarif
+from scripts.crossover.review import rules
+from scripts.crossover.review.formats import junit, report, sarif
 from scripts.crossover.review.formats.comment import render
-from scripts.crossover.review.review import OWN_BASELINE, Outcome, Review
+from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
+from scripts.crossover.review.review import OWN_BASELINE, Review, ReviewOutcome
 from scripts.crossover.stack.approval import Approved
 from tests.unit.crossover.review.conftest import Project, config
 
@@ -60,7 +60,7 @@ def test_growth_below_break_even_is_not_approved_by_the_change_that_brings_it(
 ) -> None:
     """2 -> 4 nodes for 6B tokens, with more nodes approved, more dollars, or anything where nothing was."""
     review = reviewed(config(4, baseline=FOUR), config(2, baseline=before))
-    assert (review.outcome, review.exit_code(False)) == (Outcome.BLOCK, 2)
+    assert (review.outcome, review.exit_code(False)) == (ReviewOutcome.BLOCK, 2)
     assert len(raised(review)) == 1
 
 
@@ -101,29 +101,29 @@ def test_what_would_let_it_through_is_asked_with_the_same_baseline(reviewed: Rev
 def test_a_waiver_lets_it_through(reviewed: Reviewed) -> None:
     """Somebody else approves it, and the reviewer is told of both."""
     review = reviewed(config(4, baseline=FOUR), config(2, baseline=TWO), waivers=waived())
-    assert (review.outcome, review.exit_code(False)) == (Outcome.WARN, 0)
+    assert (review.outcome, review.exit_code(False)) == (ReviewOutcome.WARN, 0)
     assert raised(review) == [TOLD]
     assert "waived" in render(review)
 
 
 def test_it_counts_from_the_next_change_on(reviewed: Reviewed) -> None:
     review = reviewed(config(4, baseline=FOUR), config(2, baseline=FOUR))
-    assert (review.outcome, raised(review)) == (Outcome.WARN, [])
+    assert (review.outcome, raised(review)) == (ReviewOutcome.WARN, [])
 
 
 @pytest.mark.parametrize("own", [TWO, None])
 def test_one_that_is_lowered_or_removed_counts_as_it_is(reviewed: Reviewed, own: dict[str, Any] | None) -> None:
     """Four nodes were approved, and are not any more."""
     review = reviewed(config(4, baseline=own), config(4, baseline=FOUR))
-    assert (review.outcome, raised(review)) == (Outcome.BLOCK, [])
+    assert (review.outcome, raised(review)) == (ReviewOutcome.BLOCK, [])
     scaled_in = reviewed(config(2, volume=500e6, baseline=own), config(4, baseline=FOUR))
-    assert scaled_in.outcome is (Outcome.WARN if own else Outcome.BLOCK)
+    assert scaled_in.outcome is (ReviewOutcome.WARN if own else ReviewOutcome.BLOCK)
 
 
 def test_growth_that_pays_passes_and_the_raise_is_told(reviewed: Reviewed) -> None:
     """4 x 7,920 + 4,100 = 35,780 for tokens that cost 12,000 x $5 = 60,000 managed."""
     review = reviewed(config(4, volume=12e9, baseline=FOUR), config(2, baseline=TWO))
-    assert (review.outcome, raised(review)) == (Outcome.WARN, [TOLD])
+    assert (review.outcome, raised(review)) == (ReviewOutcome.WARN, [TOLD])
 
 
 def test_a_later_day_makes_no_fleet_younger(reviewed: Reviewed) -> None:
@@ -139,29 +139,29 @@ def test_a_later_day_makes_no_fleet_younger(reviewed: Reviewed) -> None:
 def test_a_base_of_which_the_rest_is_broken_still_has_its_baseline(reviewed: Reviewed) -> None:
     """And one whose baseline cannot be read has none, which is told."""
     broken = config(4, managed={}, baseline=FOUR)
-    assert reviewed(config(4, baseline=FOUR), broken).outcome is Outcome.WARN
+    assert reviewed(config(4, baseline=FOUR), broken).outcome is ReviewOutcome.WARN
     unread = config(4, baseline={**FOUR, "nodes": "many"})
     for base in (unread, "config: ["):
         review = reviewed(config(4, baseline=FOUR), base)
-        assert review.outcome is Outcome.BLOCK
+        assert review.outcome is ReviewOutcome.BLOCK
         assert "There is none that can be read at HEAD, so none counts here" in raised(review)[0]
 
 
 def test_without_a_base_the_configuration_counts_as_it_is(reviewed: Reviewed) -> None:
     """As in `up`."""
     review = reviewed(config(4, baseline=FOUR))
-    assert (review.outcome, raised(review)) == (Outcome.WARN, [])
+    assert (review.outcome, raised(review)) == (ReviewOutcome.WARN, [])
 
 
 def test_the_worse_of_gate_and_program_counts(reviewed: Reviewed) -> None:
     """The program runs with the configuration as committed: it warns where this gate blocks, and may block where an own
     baseline is of an earlier day."""
-    advisory = Violation("cost-advisories", PACK, "advisory", "fleet", "WARN break-even: …")
+    advisory = PolicyViolation("cost-advisories", PACK, "advisory", "fleet", "WARN break-even: …")
     review = reviewed(config(4, baseline=FOUR), config(2, baseline=TWO), run=Run(violations=(advisory,)))
-    assert review.outcome is Outcome.BLOCK
-    mandatory = Violation("volume-measured", PACK, "mandatory", "fleet", "the volume is asserted …")
+    assert review.outcome is ReviewOutcome.BLOCK
+    mandatory = PolicyViolation("volume-measured", PACK, "mandatory", "fleet", "the volume is asserted …")
     review = reviewed(config(2, baseline=TWO), config(2, baseline=TWO), run=Run(violations=(mandatory,)))
-    assert review.outcome is Outcome.BLOCK
+    assert review.outcome is ReviewOutcome.BLOCK
 
 
 baselines = st.builds(

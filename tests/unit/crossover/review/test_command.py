@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError
 from scripts.crossover.__main__ import app
-from scripts.crossover.commands import preview as command
-from scripts.crossover.review.events import Run
+from scripts.crossover.review import make
+from scripts.crossover.review.preview.events import Run
 from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import TODAY, Project, config
@@ -28,7 +28,7 @@ Invoke = Callable[..., Any]
 def invoke(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs the command on the project, with an engine that says what it is told to."""
     shutil.copy(REPOSITORY / "Pulumi.yaml", project.folder)
-    monkeypatch.setattr(command, "REPOSITORY", project.folder)
+    monkeypatch.setattr(make, "REPOSITORY", project.folder)
     monkeypatch.setenv("CROSSOVER_TODAY", TODAY.isoformat())
     monkeypatch.delenv("CROSSOVER_WAIVERS", raising=False)
     engines: list[str] = []
@@ -39,8 +39,8 @@ def invoke(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             assert engine is not None, "the engine was started"
             return engine
 
-        monkeypatch.setattr(command, "preview", preview)
-        monkeypatch.setattr(command, "secret_values", lambda *_: ["planted-" + "value"])
+        monkeypatch.setattr(make, "preview", preview)
+        monkeypatch.setattr(make, "secret_values", lambda *_: ["planted-" + "value"])
         return CliRunner().invoke(app, ["preview", "--stack", "prod", "--out", str(tmp_path / "out"), *arguments])
 
     return run
@@ -122,7 +122,7 @@ def test_a_catalogue_that_cannot_be_read_cannot_be_evaluated(
     def refused() -> Any:
         raise CatalogueError("prices.toml:9: a/b.source: missing; it has no default, set it")
 
-    monkeypatch.setattr(command, "load_catalogue", refused)
+    monkeypatch.setattr(make, "load_catalogue", refused)
     project.commit(config(2))
     done = invoke("--base", "HEAD", "--json")
     document = json.loads(done.stdout)

@@ -14,11 +14,12 @@ import yaml
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import parse_waivers
 from cost_guard.scenario.waivers import Waivers
-from scripts.crossover.review.events import Change, Run, Violation
 from scripts.crossover.review.formats import markdown
-from scripts.crossover.review.formats.comment import MOST_CHARACTERS, ODDS, TERMS, Part, fit, render
+from scripts.crossover.review.formats.comment import MOST_CHARACTERS, TERMS, Part, fit, render
+from scripts.crossover.review.formats.figures import ODDS
 from scripts.crossover.review.formats.headline import headline, lead
-from scripts.crossover.review.review import Outcome, Review
+from scripts.crossover.review.preview.events import Change, PolicyViolation, Run
+from scripts.crossover.review.review import Review, ReviewOutcome
 from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import QUOTED, config
 
@@ -51,7 +52,7 @@ def test_a_fleet_doubled_below_break_even(reviewed: Reviewed) -> None:
     assert row(comment, "Projected volume") == ["6B", "6B", "0"]
     assert row(comment, "its source") == ["measured", "measured", "same"]
     assert "### What would let it through\nAny one of these, alone:\n- a volume of at least 7.156B" in comment
-    assert (review.outcome, review.exit_code(False)) == (Outcome.BLOCK, 2)
+    assert (review.outcome, review.exit_code(False)) == (ReviewOutcome.BLOCK, 2)
 
 
 def test_bars_are_in_proportion(reviewed: Reviewed) -> None:
@@ -201,12 +202,12 @@ def test_a_failed_program_is_not_called_a_violation(reviewed: Reviewed) -> None:
     comment = render(review)
     assert "## 💥 FAILED: the preview of `prod` did not run to its end (the cost gate alone says PASS)" in comment
     assert "this is no violation of a policy:**\n\n````text\nTraceback\n```\nValueError: boom\n````" in comment
-    assert (review.outcome, review.exit_code(True)) == (Outcome.FAILED, 1)
+    assert (review.outcome, review.exit_code(True)) == (ReviewOutcome.FAILED, 1)
 
 
 def test_a_block_is_certain_even_where_the_program_failed(reviewed: Reviewed) -> None:
     review = reviewed(config(4), run=Run(failures=("boom",)))
-    assert (review.outcome, review.exit_code(False)) == (Outcome.BLOCK, 2)
+    assert (review.outcome, review.exit_code(False)) == (ReviewOutcome.BLOCK, 2)
     assert "boom" in render(review)
 
 
@@ -223,10 +224,10 @@ def test_rules_that_were_not_in_force_block_by_name(reviewed: Reviewed) -> None:
 
 def test_what_the_verdict_says_anyway_is_not_told_twice(reviewed: Reviewed) -> None:
     """The pack's rules repeat the verdict's reasons; what only they know is told, with its resource."""
-    known = Violation("break-even", "cost-guard", "mandatory", NODE, "BLOCK break-even: …")
-    advisories = Violation("advisories", "cost-guard", "advisory", NODE, "WARN …")
-    news = Violation("node-outside-fleet", "cost-guard", "mandatory", NODE, "this node is outside a Fleet")
-    others = Violation("tags", "company", "advisory", NODE, "no owner")
+    known = PolicyViolation("break-even", "cost-guard", "mandatory", NODE, "BLOCK break-even: …")
+    advisories = PolicyViolation("advisories", "cost-guard", "advisory", NODE, "WARN …")
+    news = PolicyViolation("node-outside-fleet", "cost-guard", "mandatory", NODE, "this node is outside a Fleet")
+    others = PolicyViolation("tags", "company", "advisory", NODE, "no owner")
     review = reviewed(config(4), run=Run(violations=(known, advisories, news, others)))
     told = [(finding.rule, finding.level) for finding in review.findings]
     assert sorted(told) == [
@@ -239,14 +240,14 @@ def test_what_the_verdict_says_anyway_is_not_told_twice(reviewed: Reviewed) -> N
 
 def test_a_violation_of_the_pack_alone_blocks(reviewed: Reviewed) -> None:
     """Also one of a code whose reason the verdict does not have: the pack is believed."""
-    said = Violation("capacity", "cost-guard", "mandatory", NODE, "BLOCK capacity: too small")
+    said = PolicyViolation("capacity", "cost-guard", "mandatory", NODE, "BLOCK capacity: too small")
     review = reviewed(config(2), run=Run(violations=(said,)))
-    assert (review.outcome, [f.rule for f in review.findings]) == (Outcome.BLOCK, ["capacity"])
+    assert (review.outcome, [f.rule for f in review.findings]) == (ReviewOutcome.BLOCK, ["capacity"])
 
 
 def test_a_rule_that_waits_for_up_is_no_warning(reviewed: Reviewed) -> None:
     review = reviewed(config(2), run=Run(deferred=(("monitoring-wired", "machine is not known"),)))
-    assert review.outcome is Outcome.PASS
+    assert review.outcome is ReviewOutcome.PASS
     assert "- ℹ️ **monitoring-wired** can only be judged in `up`: machine is not known" in render(review)
 
 
@@ -321,7 +322,7 @@ def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None
     )
     review = reviewed(config(4), config(2), waivers=lifting)
     comment = render(review)
-    assert (review.outcome, review.exit_code(False), review.exit_code(True)) == (Outcome.WARN, 0, 4)
+    assert (review.outcome, review.exit_code(False), review.exit_code(True)) == (ReviewOutcome.WARN, 0, 4)
     assert "## ⚠️ WARN: `prod` costs $5,780 a month more" in comment
     assert "managed API, with break-even, probability waived\n" in comment
     assert "It passes by waiver alone: who approves it accepts what is marked 🎫." in comment
@@ -347,18 +348,20 @@ def test_an_expired_waiver_does_not(reviewed: Reviewed) -> None:
     """The day is 2026-04-20."""
     review = reviewed(config(4), waivers=waivers(waiver(expires="2026-04-19"), waiver("probability")))
     comment = render(review)
-    assert review.outcome is Outcome.BLOCK
+    assert review.outcome is ReviewOutcome.BLOCK
     assert "| break-even | expired | for the migration" in comment
     assert "expired on 2026-04-19" in comment
 
 
 def test_what_is_waived_of_rules_beside_the_verdict_is_told(reviewed: Reviewed) -> None:
-    said = Violation("advisories", "cost-guard", "advisory", NODE, "WAIVED spot-share: all is spot. Waived until …")
+    said = PolicyViolation(
+        "advisories", "cost-guard", "advisory", NODE, "WAIVED spot-share: all is spot. Waived until …"
+    )
     review = reviewed(config(2), run=Run(violations=(said,)))
     assert [(f.rule, f.level, f.message) for f in review.findings] == [
         ("spot-share", "WAIVED", "a: all is spot. Waived until …")
     ]
-    assert review.outcome is Outcome.WARN
+    assert review.outcome is ReviewOutcome.WARN
 
 
 def test_a_forks_comment_is_labelled_and_claims_no_resource_diff(reviewed: Reviewed) -> None:
@@ -382,7 +385,7 @@ def test_names_from_a_configuration_stay_text(reviewed: Reviewed, whole: bool) -
     old = config(2) if whole else None
     new = config(2, fleet=fleet) if whole else config(2, workload=broken)
     comment = render(reviewed(new, old, run=Run(changes=(change,), violations=(
-        Violation("capacity", "cost-guard", "mandatory", NODE, HOSTILE),))))  # fmt: skip
+        PolicyViolation("capacity", "cost-guard", "mandatory", NODE, HOSTILE),))))  # fmt: skip
     outside_code = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", comment)
     for harm in ("<img", r"(?<!\\)\]\(", "@all", " #1", r"www\.evil", "\n## PASS", "://evil", r"(?<!\\)\*\*b"):
         assert not re.search(harm, outside_code), harm

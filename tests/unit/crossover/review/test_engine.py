@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crossover.review import engine
-from scripts.crossover.review.scrub import Scrubber
+from scripts.crossover.review.preview import engine
+from scripts.crossover.review.preview.scrub import Scrubber
 from scripts.crossover.stack.engine import StackError
 from tests.support.eventually import eventually
 from tests.support.processes import alive

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cost_guard.verdict.verdict import REFUSAL, explain
-from scripts.crossover.review.engine import mandatory_rules, weakened_by
-from scripts.crossover.review.events import Change, Mandatory, read
+from scripts.crossover.review.preview.engine import mandatory_rules, weakened_by
+from scripts.crossover.review.preview.events import Change, Mandatory, read
 from tests.unit.crossover.review.conftest import Project, config
 
 FLEET = "urn:pulumi:prod::crossover::crossover:index:Fleet::fleet"

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from scripts.crossover.review import report, rules
-from scripts.crossover.review.events import Run, Violation
-from scripts.crossover.review.formats import junit, sarif
+from scripts.crossover.review import rules
+from scripts.crossover.review.formats import junit, report, sarif
+from scripts.crossover.review.preview.events import PolicyViolation, Run
 from scripts.crossover.review.review import Review
 from tests.unit.crossover.review.conftest import config
 from tests.unit.crossover.review.test_comment import waiver, waivers
@@ -114,7 +114,7 @@ def blocked(reviewed: Reviewed) -> Review:
     """A doubled fleet, a rule that was not in force, a node outside the fleet, and one waiver."""
     urn = "urn:pulumi:prod::crossover::gpucloud:index:Node::b"
     run = Run(
-        violations=(Violation("node-outside-fleet", "cost-guard", "mandatory", urn, "outside"),),
+        violations=(PolicyViolation("node-outside-fleet", "cost-guard", "mandatory", urn, "outside"),),
         weakened=(("budget", "disabled"),),
     )
     return reviewed(config(4), config(2), run=run, waivers=waivers(waiver("probability")))
@@ -162,8 +162,8 @@ def test_a_rule_of_the_pack_points_at_what_it_speaks_of(
 ) -> None:
     """Or at the nearest key around it."""
     urn = "urn:pulumi:prod::crossover::crossover:index:Gateway::gateway"
-    told = Violation(violated, "cost-guard", "mandatory", urn, "no")
-    lifted = Violation("advisories", "cost-guard", "advisory", urn, f"WAIVED {violated}: no")
+    told = PolicyViolation(violated, "cost-guard", "mandatory", urn, "no")
+    lifted = PolicyViolation("advisories", "cost-guard", "advisory", urn, f"WAIVED {violated}: no")
     review = reviewed(config(2, **sections), run=Run(violations=(lifted if waived else told,)))
     assert review.head.config is not None
     (line,) = [finding.line for finding in review.findings if finding.rule == violated]
@@ -225,9 +225,12 @@ def test_an_error_is_found_in_its_own_file(reviewed: Reviewed, error: str, uri: 
 def test_sarif_has_no_more_than_github_shows(reviewed: Reviewed) -> None:
     """5,000 results, the worst first; no text without end, and no link in one."""
     advice = tuple(
-        Violation("tags", "company", "advisory", f"urn::{n}", "[x](http://a.example) " * 500) for n in range(20)
+        PolicyViolation("tags", "company", "advisory", f"urn::{n}", "[x](http://a.example) " * 500) for n in range(20)
     )
-    many = (*advice, Violation("node-outside-fleet", "cost-guard", "mandatory", "urn::a", "outside")) + advice * 300
+    many = (
+        *advice,
+        PolicyViolation("node-outside-fleet", "cost-guard", "mandatory", "urn::a", "outside"),
+    ) + advice * 300
     (run,) = sarif.document(reviewed(config(2), run=Run(violations=many)), rules.known())["runs"]
     assert len(run["results"]) == sarif.MOST_RESULTS
     assert run["results"][0]["ruleId"] == "node-outside-fleet"

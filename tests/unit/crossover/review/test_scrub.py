@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crossover.review.scrub import SECRET, Scrubber, from_environment
+from scripts.crossover.review.preview.scrub import SECRET, Scrubber, from_environment
 
 LOOKS_LIKE_A_KEY = {
     "OpenAI": "sk-" + "proj-" + "a1B2" * 8,

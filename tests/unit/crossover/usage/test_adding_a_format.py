@@ -14,7 +14,8 @@ import pytest
 from scripts.crossover.usage.readers import FORMATS
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import Empty, Record, count, moment
-from scripts.crossover.usage.stream import Export, elements, rows
+from scripts.crossover.usage.stream import Export, elements
+from scripts.crossover.usage.table import rows
 from tests.unit.crossover.usage import traffic
 from tests.unit.crossover.usage.test_formats import TOLD
 
@@ -46,6 +47,7 @@ def _behind(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
 
 WORDS = Format(
     name="words",
+    position=60,
     json=re.compile('"fresh_words"'),
     columns=(frozenset({"from", "fresh_words"}),),
     words=frozenset({"from", "fresh_words", "output_words"}),
@@ -59,13 +61,13 @@ TABLE = "\n".join(["from,fresh_words,output_words", *(",".join(map(str, day.valu
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Format], None]:
-    """added(WORDS): what the line in FORMATS does, for the time of a test."""
+    """added(WORDS): what a file in readers/ does, for the time of a test."""
     return lambda form: monkeypatch.setitem(FORMATS, form.name, form)
 
 
 @pytest.mark.parametrize("text", [LINES, TABLE])
-def test_one_line_adds_a_format(imported: Imported, added: Callable[[Format], None], text: str) -> None:
-    """It is told, read, taken by --format, and known as a gateway's; without the line it is not."""
+def test_a_format_that_is_found_is_read(imported: Imported, added: Callable[[Format], None], text: str) -> None:
+    """It is told, read, taken by --format, and known as a gateway's; without its file it is not."""
     assert imported({"e.txt": text})[0] == 3
     added(WORDS)
     files = {"e.txt": text, "o.json": traffic.openai(DAILY)}
@@ -76,7 +78,7 @@ def test_one_line_adds_a_format(imported: Imported, added: Callable[[Format], No
     assert any(note.startswith("openai, words were added up: ") for note in document["notes"])
 
 
-def test_one_line_adds_the_words_of_a_format(imported: Imported, added: Callable[[Format], None]) -> None:
+def test_a_format_that_is_found_brings_its_words(imported: Imported, added: Callable[[Format], None]) -> None:
     """A slip names the new format, and so does the list of those that --format takes."""
     added(WORDS)
     for text in (LINES, TABLE):

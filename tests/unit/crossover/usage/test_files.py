@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from scripts.crossover.__main__ import app
 from scripts.crossover.usage import stream
 from scripts.crossover.usage.record import BadExport
+from scripts.crossover.usage.table import rows
 from tests.unit.crossover.usage import traffic
 
 Imported = Callable[..., tuple[int, str]]
@@ -137,7 +138,7 @@ class Failing(io.BytesIO):
 
 def test_a_disk_that_fails_in_the_middle_is_one_line() -> None:
     with pytest.raises(BadExport, match=r"^e.csv:\d+: cannot be read on: Input/output error$"):
-        list(stream.rows(stream.Export("e.csv", Failing(CSV.encode() * 100))))
+        list(rows(stream.Export("e.csv", Failing(CSV.encode() * 100))))
 
 
 def test_a_temporary_folder_that_is_full_is_one_line(imported: Imported, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cost_guard.verdict.verdict import REFUSAL
-from strict.names import FLEET
+from strict.names import FLEET, name_of
 
 PACK = "cost-guard"
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
@@ -35,7 +35,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Violation:
+class PolicyViolation:
     """What a rule of a policy pack says of a resource."""
 
     rule: str
@@ -48,7 +48,7 @@ class Violation:
     @property
     def name(self) -> str:
         """The resource's name."""
-        return self.urn.rpartition("::")[2]
+        return name_of(self.urn)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Run:
     """One preview."""
 
     changes: tuple[Change, ...] = ()
-    violations: tuple[Violation, ...] = ()
+    violations: tuple[PolicyViolation, ...] = ()
     weakened: tuple[tuple[str, str], ...] = ()
     """Mandatory rule → how it was not in force: "disabled" or "downgraded to advisory"."""
     deferred: tuple[tuple[str, str], ...] = ()
@@ -127,7 +127,7 @@ def _changes(events: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
     for event in _of(events, "resourcePreEvent"):
         step = event["metadata"]
         if step["op"] not in (*UNCHANGED, *PARTS_OF_REPLACE):
-            name = step["urn"].rpartition("::")[2]
+            name = name_of(step["urn"])
             found.append(Change(step["op"], step["type"], name, _keys(step)))
     return tuple(found)
 
@@ -140,11 +140,11 @@ def _keys(step: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 
 
-def _violation(event: Mapping[str, Any], clean: Callable[[str], str]) -> Violation:
+def _violation(event: Mapping[str, Any], clean: Callable[[str], str]) -> PolicyViolation:
     # The engine puts the rule's description before what the rule reports.
     message = clean(str(event.get("message", "")).strip())
     _, separator, reported = message.partition("\n")
-    return Violation(
+    return PolicyViolation(
         rule=event["policyName"],
         pack=event["policyPackName"],
         level=event["enforcementLevel"],
@@ -171,7 +171,7 @@ def _refused(events: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _weakened(
-    events: Iterable[Mapping[str, Any]], violations: Iterable[Violation], mandatory: Mandatory, succeeded: bool
+    events: Iterable[Mapping[str, Any]], violations: Iterable[PolicyViolation], mandatory: Mandatory, succeeded: bool
 ) -> tuple[tuple[str, str], ...]:
     """A rule in force is told as passed or failed of each resource, and of the Fleet above all."""
     summaries = [e for e in _of(events, "policyAnalyzeSummaryEvent") if e.get("policyPackName") == PACK]

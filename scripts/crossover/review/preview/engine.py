@@ -16,8 +16,8 @@ from typing import Any
 
 from cost_guard.pack import registry
 from cost_guard.pack.rule import StackRule
-from scripts.crossover.review.events import Mandatory, Run, read
-from scripts.crossover.review.scrub import Scrubber
+from scripts.crossover.review.preview.events import Mandatory, Run, read
+from scripts.crossover.review.preview.scrub import Scrubber
 from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
 from strict.places import Place
 
