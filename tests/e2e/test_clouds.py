@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot, Emulator
 from tests.clouds.vendors import VENDORS, url_variable

@@ -14,6 +14,7 @@ import typer
 
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import MINIMUM_DAYS
+from images.engines.registry import DEFAULT
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import cannot_evaluate
@@ -56,7 +57,7 @@ def command(
     timezone: Timezone = "UTC",
     zero_gaps: ZeroGaps = False,
     peak_to_mean: PeakToMean = None,
-    counters: Counters = "vllm",
+    counters: Counters = DEFAULT.metrics.namespace,
     as_json: AsJson = False,
 ) -> None:
     zone = _zone(timezone)

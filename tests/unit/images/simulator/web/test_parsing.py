@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from images.simulator.errors import ApiError
-from images.simulator.parsing import Kind, Model, Request, parse
+from images.simulator.web.errors import ApiError
+from images.simulator.web.parsing import CompletionRequest, Kind, Model, parse
 
 MODEL = Model(("llama-70b", "alias"), max_model_len=100, block_size=16, mean_output_tokens=20)
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
-def chat(**fields: Any) -> Request:
+def chat(**fields: Any) -> CompletionRequest:
     return parse("chat", {"messages": HELLO, **fields}, MODEL)
 
 
-def completion(**fields: Any) -> Request:
+def completion(**fields: Any) -> CompletionRequest:
     return parse("completion", {"prompt": "Hello", **fields}, MODEL)
 
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import VERSION
+from .. import VERSION
 from .parsing import Kind
 
 FINGERPRINT = f"vllm-{VERSION}"
@@ -22,7 +22,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int | None
@@ -51,7 +51,7 @@ class Writer:
     def id(self) -> str:
         return f"{_NAMES[self.kind][0]}-{self.request_id}"
 
-    def whole(self, text: str, finish_reason: str, stop_reason: str | None, usage: Usage) -> dict[str, Any]:
+    def whole(self, text: str, finish_reason: str, stop_reason: str | None, usage: TokenUsage) -> dict[str, Any]:
         """The answer to a request without `stream`."""
         choice: dict[str, Any] = {"index": 0}
         if self.kind == "chat":
@@ -62,26 +62,26 @@ class Writer:
         body = self._envelope(_NAMES[self.kind][1], [choice])
         return body | {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage.to_json()}
 
-    def role(self, usage: Usage | None) -> bytes | None:
+    def role(self, usage: TokenUsage | None) -> bytes | None:
         """The first event of a chat stream, sent when the prompt has been computed; completions have none."""
         return self._event({"role": "assistant", "content": ""}, None, None, usage) if self.kind == "chat" else None
 
-    def piece(self, text: str, usage: Usage | None) -> bytes:
+    def piece(self, text: str, usage: TokenUsage | None) -> bytes:
         """Text that was generated since the last event. `usage` where the client asked for continuous statistics."""
         return self._event({"content": text}, None, None, usage)
 
-    def last(self, text: str, finish_reason: str, stop_reason: str | None, usage: Usage | None) -> bytes:
+    def last(self, text: str, finish_reason: str, stop_reason: str | None, usage: TokenUsage | None) -> bytes:
         """The event that says why it ended, with the last text."""
         return self._event({"content": text}, finish_reason, stop_reason, usage)
 
-    def usage(self, usage: Usage) -> bytes:
+    def usage(self, usage: TokenUsage) -> bytes:
         """The event that `stream_options.include_usage` asks for, after the last text: no choices."""
         counts = {key: value for key, value in usage.to_json().items() if value is not None}
         body = self._envelope(_NAMES[self.kind][2], [])
         return _sse(body | {"usage": counts, "system_fingerprint": FINGERPRINT})
 
     def _event(
-        self, delta: dict[str, str], finish_reason: str | None, stop_reason: str | None, usage: Usage | None
+        self, delta: dict[str, str], finish_reason: str | None, stop_reason: str | None, usage: TokenUsage | None
     ) -> bytes:
         content: dict[str, Any] = {"delta": delta} if self.kind == "chat" else {"text": delta["content"]}
         choice = {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason}

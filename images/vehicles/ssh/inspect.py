@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.bundle import Bundle
+from images.remote.connection import Connection
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
 from images.vehicles.ssh.checks import Checks, down_services
-from images.vehicles.ssh.keeper import supervision
-from images.vehicles.ssh.layout.plan import Plan, PlannedFile, secret_files
-from images.vehicles.ssh.layout.planning import plan_for
+from images.vehicles.ssh.keepers.choice import keeper
+from images.vehicles.ssh.layout.layout import Layout, PlannedFile, layout_for, secret_files
 from images.vehicles.ssh.probe import Probe, ask
 
 
@@ -43,38 +43,38 @@ def inspect(
 
     Raises Unreachable and the other errors of a connection: a machine that does not answer is not an unhealthy one.
     """
-    watch = Watch(deadline_s)
-    plan = plan_for(placement, bundle, repository)
-    wanted = (*plan.files, *secret_files(bundle, secrets))
+    watch = Waiting(deadline_s)
+    layout = layout_for(placement, bundle, repository)
+    wanted = (*layout.files, *secret_files(bundle, secrets))
     mask = Mask([*secrets.values(), private_key])
     with Connection.open(placement, private_key) as connection:
-        probe = ask(connection, plan, bundle.secrets, watch)
-        keeper = supervision(connection, plan, watch, _silent)
-        checks = Checks(connection, plan, watch, _silent, mask, keeper)
-        problems = [*differences(probe, plan, wanted), *failures(checks)]
+        probe = ask(connection, layout, bundle.secrets, watch)
+        keeping = keeper(connection, layout, watch, _silent)
+        checks = Checks(connection, layout, watch, _silent, mask, keeping)
+        problems = [*differences(probe, layout, wanted), *failures(checks)]
     return Health(tuple(mask(p) for p in problems))
 
 
-def differences(probe: Probe, plan: Plan, wanted: Sequence[PlannedFile]) -> list[str]:
+def differences(probe: Probe, layout: Layout, wanted: Sequence[PlannedFile]) -> list[str]:
     """Pure: where the machine is not as planned."""
     problems = [f"{name} is not installed" for name, path in probe.programs.items() if not path]
-    for environment in plan.environments:
+    for environment in layout.environments:
         if environment.folder not in probe.environments:
             problems.append(f"the Python environment {environment.name} is not there")
     for file in wanted:
         if probe.differs(file):
             problems.append(f"{file.path} {'differs' if file.path in probe.hashes else 'is missing'}")
-    problems += [f"{path} is left over" for path in probe.leftovers(plan)]
+    problems += [f"{path} is left over" for path in probe.leftovers(layout)]
     problems += [f"{name} waits for its {effect}" for name, effect in probe.pending.items()]
-    if plan.placement.supervision == "supervisor" and not probe.supervisord:
+    if layout.placement.supervision == "supervisor" and not probe.supervisord:
         return [*problems, "supervisord does not run"]
-    return problems + [f"{name} is {state}" for name, state in down_services(probe, plan).items()]
+    return problems + [f"{name} is {state}" for name, state in down_services(probe, layout).items()]
 
 
 def failures(checks: Checks) -> list[str]:
     """The checks that fail now."""
     problems = []
-    for check in checks.plan.bundle.checks:
+    for check in checks.layout.bundle.checks:
         if not checks.attempt(check, 0):
             problems.append(f"{check.name} fails: {checks.answers.get(check.name, 'no answer')}")
     return problems

@@ -13,14 +13,14 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from . import VERSION
+from .. import VERSION
+from ..engine import EngineCore, Speed
+from ..faults import Faults
+from ..kvcache import KvCache
+from ..metrics import ServerMetrics
+from ..service import Admission, EngineService
+from ..settings import ServeSettings, Tls
 from .api import Api
-from .cli import Settings, Tls
-from .engine import Engine, Speed
-from .faults import Faults
-from .kvcache import KvCache
-from .metrics import Metrics
-from .service import Limits, Service
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 5.0
@@ -31,7 +31,7 @@ _STATISTICS_S = 10.0
 _log = logging.getLogger("simulator.server")
 
 
-def run(settings: Settings) -> int:
+def run(settings: ServeSettings) -> int:
     """Serves until SIGTERM or SIGINT. 0 after a shutdown, whatever it had to cut; 1 if it could not start."""
     _configure_logging(settings.log_level)
     try:
@@ -44,7 +44,7 @@ def run(settings: Settings) -> int:
         return asyncio.run(_serve(settings, listener, context))
 
 
-def build(settings: Settings, faults: Faults) -> Service:
+def build(settings: ServeSettings, faults: Faults) -> EngineService:
     """The engines that the settings describe, each with its share of the server's throughput and KV cache."""
     size = settings.data_parallel_size
     speed = Speed(
@@ -52,7 +52,7 @@ def build(settings: Settings, faults: Faults) -> Service:
     )
     blocks = settings.kv_cache_tokens // size // settings.block_size
     engines = [
-        Engine(
+        EngineCore(
             speed,
             KvCache(blocks, settings.block_size, prefix_caching=settings.prefix_caching),
             settings.max_num_seqs,
@@ -60,12 +60,12 @@ def build(settings: Settings, faults: Faults) -> Service:
         )
         for _ in range(size)
     ]
-    metrics = Metrics(settings.served_names[0], engines)
-    limits = Limits(settings.max_num_queued_reqs, settings.max_num_queued_tokens)
-    return Service(engines, metrics, faults, limits=limits, time_scale=settings.time_scale)
+    metrics = ServerMetrics(settings.served_names[0], engines)
+    limits = Admission(settings.max_num_queued_reqs, settings.max_num_queued_tokens)
+    return EngineService(engines, metrics, faults, limits=limits, time_scale=settings.time_scale)
 
 
-async def _serve(settings: Settings, listener: socket.socket, context: ssl.SSLContext | None) -> int:
+async def _serve(settings: ServeSettings, listener: socket.socket, context: ssl.SSLContext | None) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -105,7 +105,13 @@ async def _serve(settings: Settings, listener: socket.socket, context: ssl.SSLCo
 
 
 async def _drain(
-    settings: Settings, api: Api, service: Service, runner: web.AppRunner, site: web.SockSite, *, timeout_s: int
+    settings: ServeSettings,
+    api: Api,
+    service: EngineService,
+    runner: web.AppRunner,
+    site: web.SockSite,
+    *,
+    timeout_s: int,
 ) -> None:
     """Takes nothing new, lets what is in flight end within --shutdown-timeout, and cuts the rest."""
     api.draining = True
@@ -120,7 +126,7 @@ async def _drain(
     await runner.cleanup()
 
 
-async def _report(service: Service) -> None:
+async def _report(service: EngineService) -> None:
     """vLLM's line of statistics, every ten seconds in which something happened."""
     before = 0
     while True:

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
-from providers.errors import CloudError, DeadlineExceeded, NotFound, Unavailable
-from providers.placement import machine_of
+from images.remote.errors import DeadlineExceeded, RemoteError, Unreachable
+from images.remote.waiting import NotYet, Waiting, until
+from providers.base import Clouds, Machine, Tunnelled
+from providers.errors import NotFound, Unauthorized
 from providers.plugin.handler import Handler, InitFailed
+from providers.plugin.machine import machine_of
 from providers.plugin.values import UNKNOWN, Plain, contains_unknown
-from providers.renting.contact import DialFor, NotSettled, directly, first_contact
-from providers.renting.waiting import Waiting
+from providers.renting.contact import NotSettled, WayIn, first_contact, tunnel_to
 
 CONTACT_POLL_S = 1.0
 
@@ -30,8 +33,8 @@ class FirstContactHandler(Handler):
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
     secret = frozenset({"sshPrivateKey"})
 
-    def __init__(self, dial_for: DialFor = directly) -> None:
-        self.dial_for = dial_for
+    def __init__(self, clouds: Clouds) -> None:
+        self.clouds = clouds
 
     def preview(self, olds: Plain, news: Plain) -> Plain:
         if not olds or contains_unknown(news["reported"]):
@@ -53,7 +56,7 @@ class FirstContactHandler(Handler):
         if news["reported"] != olds["reported"]:
             try:
                 machine = self._contacted(machine, news, waiting)
-            except CloudError as e:
+            except RemoteError as e:
                 # What is not proved must not count as reported: the next `up` sees the change again.
                 kept = {**news, "reported": olds["reported"], "machine": machine}
                 raise InitFailed(resource_id, kept, news, [str(e)]) from e
@@ -63,26 +66,36 @@ class FirstContactHandler(Handler):
         """Nothing was made but a host key, which the machine keeps."""
 
     def _contacted(self, known: Plain, news: Plain, waiting: Waiting) -> Plain:
-        """`known` with what the contact told, as soon as it succeeds. Raises DeadlineExceeded, Cancelled, WrongHostKey
-        and what a dial raises."""
-        machine, dial = machine_of(known, news["name"]), self.dial_for(waiting)
-        end, last = waiting.clock() + float(news["deadlineS"]), ""
-        while True:
-            try:
-                met = first_contact(machine, news["sshPrivateKey"], dial)
-            except (Unavailable, NotSettled) as e:
-                if str(e) != last:
-                    last = str(e)
-                    waiting.say(f"waiting for {known['id']}: {last}")
-            else:
-                waiting.say(f"in contact with {known['id']} at {known['address']}")
-                return {**known, "hostKey": met.host_key, "supervision": met.supervision}
-            if waiting.clock() >= end:
-                raise DeadlineExceeded(
-                    f"machine {known['id']} was not reached in {float(news['deadlineS']):g} s: {last}. It is kept and "
-                    "billed; the next `up` tries again"
-                )
-            waiting.pause(CONTACT_POLL_S)
+        """`known` with what the contact told, as soon as it succeeds. Raises DeadlineExceeded, Cancelled,
+        HostKeyChanged, InvalidRequest, and Unauthorized where waiting does not help."""
+        machine, deadline_s = machine_of(known, news["name"]), float(news["deadlineS"])
+
+        def late(last: str) -> RemoteError:
+            return DeadlineExceeded(
+                f"machine {known['id']} was not reached in {deadline_s:g} s: {last}. It is kept and billed; the next "
+                "`up` tries again"
+            )
+
+        meet = partial(self._meet, machine, news["sshPrivateKey"], waiting)
+        met = until(meet, waiting.within(deadline_s), known["id"], late)
+        waiting.say(f"in contact with {known['id']} at {known['address']}")
+        return {**known, "hostKey": met.host_key, "supervision": met.supervision}
+
+    def _meet(self, machine: Machine, ssh_private_key: str, waiting: Waiting) -> Machine:
+        """One try. Raises NotYet."""
+        way = WayIn(tunnel_to(machine, self.clouds), waiting.cancelled)
+        try:
+            return first_contact(machine, ssh_private_key, way)
+        except Unreachable as e:
+            if way.tunnel and self._refused(machine.cloud, str(e)):
+                raise Unauthorized(str(e)) from e
+            raise NotYet(str(e), CONTACT_POLL_S) from e
+        except NotSettled as e:
+            raise NotYet(str(e), CONTACT_POLL_S) from e
+
+    def _refused(self, name: str, said: str) -> bool:
+        cloud = self.clouds(name)
+        return isinstance(cloud, Tunnelled) and cloud.refused(said)
 
 
 def _with_contact(reported: Plain, olds: Plain) -> Plain:

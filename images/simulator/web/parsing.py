@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..tokens import Output, Prompt, generate, prompt_from_ids, prompt_from_text
 from .errors import ApiError, bad_request, invalid, not_simulated, unknown_model
-from .tokens import Output, Prompt, generate, prompt_from_ids, prompt_from_text
 
 Kind = Literal["chat", "completion"]
 Body = Mapping[str, Any]
@@ -41,7 +41,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CompletionRequest:
     kind: Kind
     prompt: Prompt
     output: Output
@@ -50,7 +50,7 @@ class Request:
     continuous_usage: bool
 
 
-def parse(kind: Kind, body: object, model: Model) -> Request:
+def parse(kind: Kind, body: object, model: Model) -> CompletionRequest:
     """Raises ApiError. Fields that neither change what is simulated nor the answer's shape are ignored, as unknown
     ones are by vLLM: temperature, top_p, user, tools, metadata, …"""
     if not isinstance(body, dict):
@@ -75,7 +75,7 @@ def parse(kind: Kind, body: object, model: Model) -> Request:
     )
     include_usage = bool(_get(options, "include_usage", bool))
     continuous = include_usage and bool(_get(options, "continuous_usage_stats", bool))
-    return Request(kind, prompt, output, stream, include_usage, continuous)
+    return CompletionRequest(kind, prompt, output, stream, include_usage, continuous)
 
 
 _TYPES: Mapping[type, tuple[str, str]] = {

@@ -1,4 +1,4 @@
-"""The HTTP side: vLLM's routes, authentication and streaming, over a `Service`."""
+"""The HTTP side: vLLM's routes, authentication and streaming, over an `EngineService`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from . import VERSION
-from .cli import Settings
+from .. import VERSION
+from ..faults import Fault
+from ..service import Busy, EngineService, Generation
+from ..settings import ServeSettings
 from .errors import ApiError, internal, invalid, unavailable
-from .faults import Fault
-from .parsing import Kind, Model, Request, parse
-from .responses import DONE, Usage, Writer
-from .service import Busy, Generation, Service
+from .parsing import CompletionRequest, Kind, Model, parse
+from .responses import DONE, TokenUsage, Writer
 
 MAX_BODY_BYTES = 64 * 2**20
 """vLLM has no limit; this one holds any context, and keeps a wrong client from filling a small machine's memory."""
@@ -36,7 +36,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """The routes of one server. `draining` is set when it shuts down."""
 
-    def __init__(self, settings: Settings, service: Service) -> None:
+    def __init__(self, settings: ServeSettings, service: EngineService) -> None:
         self.draining = False
         self._settings = settings
         self._service = service
@@ -158,7 +158,7 @@ class Api:
             self._service.release(generation)
 
     async def _whole(
-        self, request: Request, generation: Generation, writer: Writer, http: web.Request
+        self, request: CompletionRequest, generation: Generation, writer: Writer, http: web.Request
     ) -> web.StreamResponse:
         output, seen = request.output, 0
         while seen < output.tokens:
@@ -170,7 +170,7 @@ class Api:
         return response
 
     async def _stream(
-        self, request: Request, generation: Generation, writer: Writer, http: web.Request
+        self, request: CompletionRequest, generation: Generation, writer: Writer, http: web.Request
     ) -> web.StreamResponse:
         """Headers at once, as vLLM sends them; then an event whenever there are new tokens."""
         response = _event_stream()
@@ -193,15 +193,17 @@ class Api:
         await response.write_eof()
         return response
 
-    def _usage(self, request: Request, generation: Generation, tokens: int) -> Usage:
+    def _usage(self, request: CompletionRequest, generation: Generation, tokens: int) -> TokenUsage:
         cached = generation.sequence.cached if self._settings.prompt_tokens_details else None
-        return Usage(request.prompt.tokens, tokens, cached)
+        return TokenUsage(request.prompt.tokens, tokens, cached)
 
-    async def _refuse_draining(self, request: Request, writer: Writer, http: web.Request) -> web.StreamResponse:
+    async def _refuse_draining(
+        self, request: CompletionRequest, writer: Writer, http: web.Request
+    ) -> web.StreamResponse:
         """503 on a connection that is about to close; what vLLM does, an empty answer that says "abort", if asked."""
         if not self._settings.listen_while_draining:
             raise unavailable("The server is shutting down.")
-        usage = Usage(request.prompt.tokens, 0, None)
+        usage = TokenUsage(request.prompt.tokens, 0, None)
         if not request.stream:
             return web.json_response(writer.whole("", "abort", None, usage))
         response = _event_stream()

@@ -14,25 +14,25 @@ import pytest
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.remote.errors import InvalidBundle
 from images.vehicles.ssh.layout import rendering
-from images.vehicles.ssh.layout.plan import MANIFEST, Plan, draft_manifest, make_plan, secret_files
-from tests.unit.images.samples import BUNDLE, PLACEMENT, REQUIREMENTS, plan
+from images.vehicles.ssh.layout.layout import MANIFEST, Layout, draft_manifest, make_layout, secret_files
+from tests.unit.images.samples import BUNDLE, PLACEMENT, REQUIREMENTS, layout
 
 ENVIRONMENT = f"/var/cache/crossover/venvs/{REQUIREMENTS.sha256[:16]}"
 
 
-def content(made: Plan, path: str) -> str:
+def content(made: Layout, path: str) -> str:
     return next(f.content for f in made.files if f.path == path).decode()
 
 
 def test_files_are_resolved_and_sources_are_taken_as_they_are() -> None:
-    made = plan()
+    made = layout()
     assert content(made, "web/web.conf") == "listen 0.0.0.0:8000\nkey /opt/crossover/secrets/key\n"
     assert content(made, "lib/web.py") == "x"
 
 
 def test_the_launcher_is_this_script() -> None:
     assert (
-        content(plan(), "run/web")
+        content(layout(), "run/web")
         == f"""#!/bin/sh
 # Starts web in the foreground. Written by Crossover's installer: changes here are overwritten.
 set -eu
@@ -50,15 +50,15 @@ exec {ENVIRONMENT}/bin/python -m web /opt/crossover/web/web.conf
 
 
 def test_supervisor_gets_one_program_a_service() -> None:
-    text = content(plan(), "supervisor/programs/web.conf")
+    text = content(layout(), "supervisor/programs/web.conf")
     assert 'command="/opt/crossover/run/web"' in text
     assert "stopwaitsecs=40" in text
     assert "autorestart=true" in text
-    assert "file=/opt/crossover/run/supervisor.sock" in content(plan(), "supervisor/supervisord.conf")
+    assert "file=/opt/crossover/run/supervisor.sock" in content(layout(), "supervisor/supervisord.conf")
 
 
 def test_systemd_gets_one_unit_a_service_run_by_who_installs() -> None:
-    made = plan(supervision="systemd")
+    made = layout(supervision="systemd")
     assert not [f.path for f in made.files if f.path.startswith("supervisor")]
     text = content(made, "systemd/crossover-sample-web.service")
     for line in ('ExecStart="/opt/crossover/run/web"', "User=ubuntu", "Restart=always", "TimeoutStopSec=40"):
@@ -67,7 +67,7 @@ def test_systemd_gets_one_unit_a_service_run_by_who_installs() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    made = plan(supervision="systemd", ssh_user="root", root=str(tmp_path))
+    made = layout(supervision="systemd", ssh_user="root", root=str(tmp_path))
     (tmp_path / "run").mkdir()
     (tmp_path / "run/web").write_text("#!/bin/sh\n")
     (tmp_path / "run/web").chmod(0o755)
@@ -88,7 +88,7 @@ def test_a_path_too_long_for_a_socket_moves_the_socket_alone() -> None:
 
 
 def test_the_manifest_holds_hashes_of_files_and_only_names_of_secrets() -> None:
-    made = plan()
+    made = layout()
     value = json.loads(made.manifest.content)
     assert (made.manifest.path, made.manifest.mode) == (MANIFEST, 0o600)
     assert set(value["files"]) == {f.path for f in made.files}
@@ -98,14 +98,14 @@ def test_the_manifest_holds_hashes_of_files_and_only_names_of_secrets() -> None:
 
 def test_the_manifest_between_two_bundles_knows_the_files_of_both() -> None:
     recorded = {"files": {"old.txt": {"mode": "644", "sha256": "0"}}, "secrets": ["old"], "services": ["old"]}
-    value = json.loads(draft_manifest(plan(), recorded).content)
+    value = json.loads(draft_manifest(layout(), recorded).content)
     assert {"old.txt", "web/web.conf"} <= set(value["files"])
     assert (value["secrets"], value["services"]) == (["key", "old"], ["web", "old"])
 
 
 def test_the_plan_is_the_same_whatever_order_the_bundle_came_in() -> None:
     turned = replace(BUNDLE, files=BUNDLE.files[::-1])
-    assert plan(turned) == plan()
+    assert layout(turned) == layout()
 
 
 def test_secret_files_are_private_and_only_those_that_the_bundle_names() -> None:
@@ -122,7 +122,7 @@ def test_a_missing_or_empty_secret_is_named(given: dict[str, str]) -> None:
 
 def test_supervision_without_systemd_needs_supervisors_requirements() -> None:
     with pytest.raises(InvalidBundle, match="supervisor"):
-        make_plan(BUNDLE, PLACEMENT, lambda _: b"x")
+        make_layout(BUNDLE, PLACEMENT, lambda _: b"x")
 
 
 def _service(**changes: Any) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _service(**changes: Any) -> dict[str, Any]:
 )
 def test_a_bundle_that_does_not_fit_together_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidBundle, match=said):
-        plan(replace(BUNDLE, **changes))
+        layout(replace(BUNDLE, **changes))
 
 
 def test_a_bundle_survives_its_way_through_json() -> None:
@@ -167,9 +167,9 @@ def test_a_bundle_survives_its_way_through_json() -> None:
 def test_templates_hold_no_name_that_is_not_filled_in() -> None:
     with pytest.raises(KeyError):
         rendering.fill("launcher.sh", service="x")
-    assert "{{" not in "".join(f.content.decode() for f in (*plan().files, *plan(supervision="systemd").files))
+    assert "{{" not in "".join(f.content.decode() for f in (*layout().files, *layout(supervision="systemd").files))
 
 
 def test_a_service_that_is_named_in_no_variable_gets_a_launcher_without_any() -> None:
     bare = Bundle(role="r", services=(Service("one", ("sleep", "9")),))
-    assert content(plan(bare), "run/one").endswith("export PATH CROSSOVER_ROOT\nexec sleep 9\n")
+    assert content(layout(bare), "run/one").endswith("export PATH CROSSOVER_ROOT\nexec sleep 9\n")
