@@ -67,7 +67,6 @@ def test_no_folder_has_more_modules_than_a_person_keeps_in_mind() -> None:
     assert {name: n for name, n in counts.items() if n > MODULES_OF_A_FOLDER and name not in LISTS} == {}
 
 
-@UNDER_WAY
 @pytest.mark.parametrize("folder", LISTS)
 def test_every_list_of_things_alike_is_there(folder: str) -> None:
     assert (CHECKOUT / folder).is_dir()
