@@ -101,7 +101,7 @@ def parse_config(text: str, path: str) -> StackConfig:
     """The `crossover:` keys of a stack's configuration file. Raises ConfigError."""
     try:
         document, placed = strict_yaml.load(text, path)
-    except strict_yaml.Refused as error:
+    except strict_yaml.DocumentError as error:
         raise ConfigError(str(error)) from None
     config = document.get("config") if isinstance(document, dict) else document
     if not isinstance(config, dict | None):
