@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -117,6 +118,4 @@ class LocalCloud:
 
 
 def _user() -> str:
-    import getpass
-
     return getpass.getuser()
