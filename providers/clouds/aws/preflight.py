@@ -35,7 +35,7 @@ class Runner:
 
 
 def _own_address() -> str:
-    from urllib.request import urlopen  # HTTP and TLS, for one command
+    from urllib.request import urlopen  # to start faster: doctor alone asks
 
     with urlopen(OWN_ADDRESS, timeout=ADDRESS_TIMEOUT_S) as response:
         answer = bytes(response.read(64))
