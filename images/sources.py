@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
-from images.bundle import Source
+from images.bundle import Bundle, PythonEnvironment, Source
+from images.remote.errors import InvalidBundle
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SHIPPED = ("images", "requirements")
+"""The folders of what travels to machines."""
 
 
 def repository_source(path_on_machine: str, source: str, mode: int = 0o644, root: Path = REPOSITORY) -> Source:
@@ -33,3 +37,38 @@ def repository_sources(
         repository_source(f"{folder_on_machine}/{name.as_posix()}", f"{folder}/{name.as_posix()}", root=root)
         for name in found
     )
+
+
+def read_source(source: Source, repository: Path) -> bytes:
+    """The bytes that `source` stands for. Raises InvalidBundle if they are not those it was rendered with."""
+    try:
+        content = (repository / source.source).read_bytes()
+    except OSError as e:
+        raise InvalidBundle(f"{source.source} cannot be read from the repository: {e.strerror}") from e
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise InvalidBundle(
+            f"{source.source} changed after the bundle was rendered: run again, so that what is shown is what is sent"
+        )
+    return content
+
+
+def located(bundle: Bundle, root: Path = REPOSITORY) -> Bundle:
+    """The bundle with each source that was moved in the repository where its bytes are now. One whose bytes are nowhere
+    stays as it is: it was changed."""
+    named = (*bundle.sources, *(environment.requirements for environment in bundle.environments))
+    moved = {source.sha256 for source in named if _hash(root / source.source) != source.sha256}
+    if not moved:
+        return bundle
+    files = (path for folder in SHIPPED for path in sorted((root / folder).rglob("*")) if path.is_file())
+    now = {digest: path.relative_to(root).as_posix() for path in files if (digest := _hash(path)) in moved}
+
+    def at(source: Source) -> Source:
+        return replace(source, source=now.get(source.sha256, source.source))
+
+    environments = tuple(PythonEnvironment(e.name, at(e.requirements)) for e in bundle.environments)
+    return replace(bundle, sources=tuple(map(at, bundle.sources)), environments=environments)
+
+
+def _hash(path: Path) -> str:
+    """Of its bytes, hex; empty where there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from strict.names import GATEWAY_PORT, SERVING_PORT, SSH_PORT
-
-if TYPE_CHECKING:  # cryptography takes 50 ms, and every preview reads this file
-    from providers.renting.hostkeys import HostKey
 
 GATEWAY_SUFFIX = "-gateway"
 """Follows a serving machine's root where that machine carries a gateway too."""
@@ -97,6 +94,15 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class HostKey:
+    """An Ed25519 pair in OpenSSH's formats."""
+
+    private: str
+    public: str
+    """"ssh-ed25519 AAAA…", no comment."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """What to rent. `name` is deterministic (`renting/naming.py`), so that a lost create is found again by it."""
 
@@ -162,8 +168,63 @@ class Machine:
     """The vendor's own words, for people."""
 
 
-Say = Callable[[str], None]
-"""Shows one line of progress to the person who waits."""
+def placement(machine: Machine) -> dict[str, Any]:
+    """What an install needs to know of the machine, as the plain value that travels through the engine. Nothing that
+    changes while the machine lives; `tunnel` and `scratch` only where it has one."""
+    rare = {"tunnel": machine.tunnel, "scratch": machine.scratch}
+    return {
+        "id": f"{machine.cloud}/{machine.id}",
+        "address": machine.address or "",
+        "ports": dict(machine.ports),
+        "listen": dict(machine.listen or machine.ports),
+        "bind": machine.bind,
+        "sshUser": machine.ssh_user,
+        "hostKey": machine.host_key,
+        "root": machine.root,
+        "cache": machine.cache,
+        "supervision": machine.supervision,
+        **{key: value for key, value in rare.items() if value},
+    }
+
+
+def placed(cloud: str, machine_id: str, name: str = "", **known: Any) -> Machine:
+    """A machine of which no more is known than `known`, in the words of Machine."""
+    return Machine(
+        id=machine_id, name=name, cloud=cloud, region="", sku="", owner=None, state=MachineState.UNKNOWN,
+        failure_domain="", usd_per_hour=Decimal(0), created_at="", **known,
+    )  # fmt: skip
+
+
+class Grade(StrEnum):
+    """`fail` ends `crossover doctor` with exit code 1: `up` would fail, or be refused."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. `remedy` is empty where all is well."""
+
+    name: str
+    level: Grade
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a stack wants of one cloud. A cloud with a method `preflight(plan) -> list[Check]` says what stands in the
+    way; one with a method `offers_of(places)` need not list its whole catalogue for it."""
+
+    project: str
+    stack: str
+    candidates: Mapping[str, Candidate]
+    """Node key → its first candidate there; the gateway's own machine too."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The stack's `clouds.<cloud>` section."""
+    max_per_failure_domain: int = 1
 
 
 class Cloud(Protocol):
@@ -204,3 +265,19 @@ class Firewalled(Protocol):
         """Lets the gateways among the living machines of the owner's stack, and no other machines of ours, reach all
         of them where they serve; and whom `settings` (`NodeSpec.settings`) names, who stays as it was without. Changes
         nothing that is so already. Raises what the API does, Unavailable where it can be tried again."""
+
+
+@runtime_checkable
+class Tunnelled(Protocol):
+    """What a cloud can do beside, if SSH gets to its machines through a program of this computer's."""
+
+    def tunnel(self, way: str, port: int) -> tuple[str, ...]:
+        """The program, with its arguments, whose stdin and stdout are the port of the machine whose `tunnel` says
+        `way`. Raises InvalidRequest for what is no way there, and where this computer lacks the program."""
+
+    def refused(self, said: str) -> bool:
+        """Whether what the program said means that waiting does not help."""
+
+
+Clouds = Callable[[str], Cloud]
+"""The cloud of a name."""

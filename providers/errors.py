@@ -1,4 +1,5 @@
-"""What can go wrong at a cloud, mapped once from the vendor's exact code.
+"""What can go wrong at a cloud, mapped once from the vendor's exact code. What can go wrong with a machine, on the way
+to it or in a wait stands in `images.remote.errors`.
 
 `NoCapacity` and `QuotaExceeded` let the ladder try its next candidate; everything else ends the attempt.
 """
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from images.remote.errors import RemoteError
 
-class CloudError(Exception):
+
+class CloudError(RemoteError):
     """Base of all. The message says what, where and what to do; it never holds a secret."""
 
 
@@ -57,17 +60,5 @@ class Incomplete(CloudError):
         self.found = tuple(found)
 
 
-class Cancelled(CloudError):
-    """The user interrupted; what exists is reported and kept, or was ended."""
-
-
-class DeadlineExceeded(CloudError):
-    """A wait ended without its condition. The message names the machine and its last status."""
-
-
 class TerminateFailed(CloudError):
     """A machine could not be confirmed gone. Carries what a person needs to end it by hand."""
-
-
-class InstallFailed(CloudError):
-    """A bundle could not be brought onto a machine, or is not healthy there. The machine is kept."""

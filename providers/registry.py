@@ -14,7 +14,7 @@ from providers.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CloudRow:
     """One cloud."""
 
     make: Callable[[], Cloud]
@@ -22,17 +22,17 @@ class Row:
     capabilities: frozenset[Capability] = frozenset()
 
 
-def _row(module: str, kind: str, *capabilities: Capability) -> Row:
+def _row(module: str, kind: str, *capabilities: Capability) -> CloudRow:
     """The class `kind` of the module, imported when it is asked for: HTTP and SSH clients take 0.4 s."""
 
     def make() -> Cloud:
         made: Cloud = getattr(import_module(f"providers.clouds.{module}"), kind).from_environment()
         return made
 
-    return Row(make, frozenset(capabilities))
+    return CloudRow(make, frozenset(capabilities))
 
 
-CLOUDS: Mapping[str, Row] = {
+CLOUDS: Mapping[str, CloudRow] = {
     "aws": _row("aws.cloud", "AwsCloud", Capability.DECLARED),
     "existing": _row("existing.cloud", "ExistingCloud", Capability.OWNED),
     "lambda": _row("lambdalabs.cloud", "LambdaCloud"),
@@ -59,7 +59,7 @@ def cloud(name: str) -> Cloud:
     return _known(name).make()
 
 
-def _known(name: str) -> Row:
+def _known(name: str) -> CloudRow:
     try:
         return CLOUDS[name]
     except KeyError:

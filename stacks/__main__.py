@@ -25,9 +25,11 @@ from strict.problems import Problems
 
 try:
     settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes())
-    urns = [fleet_urn(pulumi.get_stack(), pulumi.get_project(), model.name) for model in settings.models]
-    proposals = [model.proposal.under(waivers, urn) for model, urn in zip(settings.models, urns, strict=True)]
-    verdicts = [judge(proposal, catalogue, day) for proposal in proposals]
+    stack, project = pulumi.get_stack(), pulumi.get_project()
+    verdicts = [
+        judge(model.proposal.under(waivers, fleet_urn(stack, project, model.name)), catalogue, day)
+        for model in settings.models
+    ]
 except Problems as e:
     raise pulumi.RunError(str(e)) from None
 

@@ -48,7 +48,8 @@ class Gateway(pulumi.ComponentResource):
         peers: pulumi.Output[Sequence[Peer]],
         along: pulumi.Output[Bundle],
     ) -> None:
-        # For the pack: who answers when no node of that fleet can. The URN makes the engine see the Fleet first.
+        # For the pack: who answers when no node of that fleet can. The URN makes the engine see the Fleet first. Its
+        # input names one: settings hold one served model today.
         answers = {"fleet": fleets[0].urn, "fallback": settings.gateway.fallback}
         super().__init__(names.GATEWAY, name, answers)
         bundle = pulumi.Output.all(peers, credentials.caCertificate, along).apply(

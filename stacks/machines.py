@@ -43,6 +43,7 @@ def surveyed(settings: Settings) -> Survey | None:
     gateway = host[0] if host and _declared(host) else None
     if not nodes and gateway is None:
         return None
+    # Here, to start faster where nothing is wanted there.
     from providers.clouds.aws import NAME
     from providers.clouds.aws.config import parse
     from providers.clouds.aws.resources.survey import Demand, survey
@@ -81,7 +82,7 @@ class Machines:
         }
         self._network = None
         if found is not None:
-            from providers.clouds.aws import NAME
+            from providers.clouds.aws import NAME  # here, to start faster
             from providers.clouds.aws.resources.network import AwsNetwork
 
             self._network = AwsNetwork(
@@ -133,7 +134,7 @@ class Machines:
         )
 
     def _at_aws(self, wanted: _Wanted, opts: pulumi.ResourceOptions) -> Rented:
-        from providers.clouds.aws.resources.node import AwsNode
+        from providers.clouds.aws.resources.node import AwsNode  # here, to start faster
 
         assert self._network is not None
         [candidate] = wanted.ladder

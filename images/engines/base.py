@@ -51,7 +51,7 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class EngineNeeds:
     """What has to be on a machine before the engine can start there."""
 
     program: tuple[str, ...]
@@ -67,7 +67,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthPath:
     """Where it says that it lives, with 200."""
 
     path: str
@@ -87,7 +87,7 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class EngineMetrics:
     """Counters at /metrics, by what they count."""
 
     namespace: str
@@ -113,9 +113,9 @@ class Engine:
     """The words behind its program; tokens allowed. It listens on @BIND@ and @PORT:…@ of SERVICE, with TLS."""
     key_variable: str
     """The variable by which its process is told the key that clients must send."""
-    health: Health
+    health: HealthPath
     canary: Canary
-    metrics: Metrics
-    needs: Callable[[Source | None], Needs]
+    metrics: EngineMetrics
+    needs: Callable[[Source | None], EngineNeeds]
     """By the locked requirements that the caller has for it; without, from what the repository or the machine has."""
     capabilities: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from images.bundle import PythonEnvironment, Source
 from images.engines import vllm
-from images.engines.base import RATES, EngineOptions, Health, Needs
+from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
 from images.sources import repository_source, repository_sources
 
 REQUIREMENTS = "requirements/simulator.txt"
@@ -18,10 +18,10 @@ def command(options: EngineOptions) -> tuple[str, ...]:
     return vllm.command(options, *(word for flag in rates.items() for word in flag))
 
 
-def needs(requirements: Source | None) -> Needs:
+def needs(requirements: Source | None) -> EngineNeeds:
     """All of it comes from this repository."""
     locked = requirements or repository_source(REQUIREMENTS, REQUIREMENTS)
-    return Needs(
+    return EngineNeeds(
         program=("@ENV:simulator@/bin/python", "-m", "simulator"),
         variables={"PYTHONPATH": "@ROOT@/lib"},
         environments=(PythonEnvironment("simulator", locked),),
@@ -33,7 +33,7 @@ ENGINE = replace(
     vllm.ENGINE,
     name="simulator",
     command=command,
-    health=Health(vllm.ENGINE.health.path, deadline_s=120),
+    health=HealthPath(vllm.ENGINE.health.path, deadline_s=120),
     needs=needs,
     capabilities=frozenset({RATES}),
 )

@@ -11,10 +11,10 @@ from images.engines.base import (
     SERVICE,
     Canary,
     Engine,
+    EngineMetrics,
+    EngineNeeds,
     EngineOptions,
-    Health,
-    Metrics,
-    Needs,
+    HealthPath,
 )
 
 _BATCHED_TOKENS = 2048
@@ -50,14 +50,14 @@ def one_token(model: str, prompt: str) -> dict[str, Any]:
     return {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0}
 
 
-def needs(requirements: Source | None) -> Needs:
+def needs(requirements: Source | None) -> EngineNeeds:
     """`requirements` make an environment of its own; without them the machine must have it on its PATH, as the images
     vllm/vllm-openai do."""
     variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1"}
     directories = ("models",)
     if requirements is None:
-        return Needs(("vllm",), variables, programs=("nvidia-smi", "vllm"), directories=directories)
-    return Needs(
+        return EngineNeeds(("vllm",), variables, programs=("nvidia-smi", "vllm"), directories=directories)
+    return EngineNeeds(
         program=("@ENV:vllm@/bin/vllm",),
         variables=variables,
         environments=(PythonEnvironment("vllm", requirements),),
@@ -73,10 +73,10 @@ ENGINE = Engine(
     command=command,
     key_variable="VLLM_API_KEY",
     # A 70B model is 131 GiB of weights; from a network disk at 200 MB/s that alone is 12 minutes.
-    health=Health("/health", deadline_s=1500),
+    health=HealthPath("/health", deadline_s=1500),
     # /health is 200 while the engine hangs. 429 and 503 are its admission's.
     canary=Canary("/v1/completions", one_token, busy=(429, 503)),
-    metrics=Metrics(
+    metrics=EngineMetrics(
         namespace="vllm",
         model_label="model_name",
         prompt_tokens="vllm:prompt_tokens_total",

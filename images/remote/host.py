@@ -13,6 +13,19 @@ _ABSOLUTE = re.compile(r"/[^\x00-\x1f\x7f\"'%$`;#\\]*")
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How SSH gets to a machine."""
+
+    address: str
+    port: int
+    tunnel: tuple[str, ...] = ()
+    """The program, with its arguments, whose stdin and stdout are the machine's SSH; empty: `address` answers SSH."""
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """One machine as the installer sees it. Two roles on one machine have a root each (their caches may be one)."""
 
@@ -30,7 +43,7 @@ class Placement:
     server_name: str = ""
     """The DNS name in the machine's certificate, e.g. "a.nodes.crossover.internal"; checks over TLS ask for it."""
     tunnel: tuple[str, ...] = ()
-    """The program, with its arguments, whose stdin and stdout are the machine's SSH; empty: `address` answers SSH."""
+    """As of Way."""
     scratch: str = ""
     """Where the machine may have fast disks mounted, which a stop empties: a bundle's data folders lie there if it
     has."""
@@ -43,6 +56,11 @@ class Placement:
                 )
         if self.supervision not in ("systemd", "supervisor"):
             raise InvalidBundle(f"supervision {self.supervision!r} is unknown: systemd or supervisor")
+
+    @property
+    def way(self) -> Way:
+        """How SSH gets there."""
+        return Way(self.address, self.ssh_port, self.tunnel)
 
     @property
     def where(self) -> str:

@@ -19,7 +19,7 @@ from pathlib import PurePath
 from typing import IO
 
 from images.remote.errors import DeadlineExceeded, Unreachable
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 
 START_TIMEOUT_S = 30.0
 """From the command's start to the first line of the machine's sshd. AWS' Session Manager takes seconds."""
@@ -67,7 +67,7 @@ class Tunnel:
                 raise Unreachable(f"{name}, through which SSH goes, cannot be started: {e.strerror}") from e
         tunnel = cls(name, process, ours, said)
         try:
-            tunnel._skip_prelude(Watch(timeout_s, cancelled))
+            tunnel._skip_prelude(Waiting(timeout_s, cancelled))
         except BaseException:
             tunnel.close()
             raise
@@ -103,7 +103,7 @@ class Tunnel:
         shown = ["".join(filter(str.isprintable, line.decode(errors="replace"))).strip() for line in lines]
         return " | ".join([line for line in shown if line][-_SHOWN_LINES:])
 
-    def _skip_prelude(self, watch: Watch) -> None:
+    def _skip_prelude(self, watch: Waiting) -> None:
         """Takes what stands before sshd's first line (RFC 4253, 4.2), as session-manager-plugin greets its user there.
         paramiko would wait for each line but the first only 2 s."""
         self.socket.settimeout(_POLL_S)

@@ -11,10 +11,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from . import VERSION
+from .settings import ServeSettings, Tls
 
 _DTYPES = ("auto", "half", "float16", "bfloat16", "float", "float32")
 _LOG_LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
@@ -23,52 +23,7 @@ _MULTIPLIERS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M"
 _KV_CACHE_DTYPES = ("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "int8_per_token_head")
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    keyfile: str | None
-    certfile: str
-    ca_certs: str | None
-    cert_reqs: int
-    """ssl.CERT_NONE (0, the default, as in vLLM: a CA alone asks for no client certificate), 1 or 2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything the server needs. Capacities are of the whole server; data-parallel engines share them evenly."""
-
-    model: str
-    served_names: tuple[str, ...]
-    host: str
-    port: int
-    api_keys: tuple[str, ...]
-    tls: Tls | None
-    max_model_len: int
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    max_num_queued_reqs: int | None
-    max_num_queued_tokens: int | None
-    data_parallel_size: int
-    block_size: int
-    prefix_caching: bool
-    prompt_tokens_details: bool
-    force_include_usage: bool
-    shutdown_timeout_s: int
-    log_level: str
-    access_log: bool
-    access_log_excluded: frozenset[str]
-    log_requests: bool
-    prefill_tokens_per_s: float
-    decode_tokens_per_s: float
-    sequence_tokens_per_s: float
-    kv_cache_tokens: int
-    output_tokens: int
-    startup_s: float
-    time_scale: float
-    faults: bool
-    listen_while_draining: bool
-
-
-def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def parse(argv: Sequence[str], environment: Mapping[str, str]) -> ServeSettings:
     """Settings of a command line without the program's name. SystemExit 2 or 1 as the module says."""
     parser = _parser()
     args = parser.parse_args([_dashed(argument) for argument in argv])
@@ -81,7 +36,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     settings = parse(sys.argv[1:] if argv is None else argv, os.environ)
-    from .server import run  # a wrong flag is answered without loading aiohttp
+    from .web.server import run  # a wrong flag is answered without loading aiohttp
 
     return run(settings)
 
@@ -161,10 +116,10 @@ def _simulation_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sim-listen-while-draining", action="store_true")
 
 
-def _settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+def _settings(args: argparse.Namespace, environment: Mapping[str, str]) -> ServeSettings:
     keys = args.api_key or [environment.get("VLLM_API_KEY", "")]
     excluded = args.disable_access_log_for_endpoints.split(",")
-    return Settings(
+    return ServeSettings(
         model=args.model,
         served_names=tuple(args.served_model_name or [args.model]),
         host=args.host,
@@ -204,7 +159,7 @@ def _tls(args: argparse.Namespace) -> Tls | None:
     return Tls(args.ssl_keyfile, args.ssl_certfile, args.ssl_ca_certs, args.ssl_cert_reqs)
 
 
-def _problem(settings: Settings, args: argparse.Namespace) -> str | None:
+def _problem(settings: ServeSettings, args: argparse.Namespace) -> str | None:
     """What vLLM refuses at start, too."""
     if settings.max_model_len > args.sim_context_tokens:
         return (

@@ -63,7 +63,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EngineStep:
     """A forward pass that has been scheduled and takes `duration_s`."""
 
     duration_s: float
@@ -86,7 +86,7 @@ class Token:
 
 
 @dataclass(slots=True)
-class Engine:
+class EngineCore:
     """One data-parallel rank. Drive it: `schedule`, wait the step's duration, `commit`, again while there is work."""
 
     speed: Speed
@@ -122,7 +122,7 @@ class Engine:
         sequence.aborted = True
         self._free(sequence)
 
-    def schedule(self, now_s: float) -> Step | None:
+    def schedule(self, now_s: float) -> EngineStep | None:
         """The next step, or None when there is nothing to do."""
         decode = tuple(s for s in self.running if not s.prefilling)
         budget = self.max_num_batched_tokens - len(decode)
@@ -138,9 +138,9 @@ class Engine:
         if not decode and not prefill:
             return None
         duration_s = self.speed.step_s(sum(tokens for _, tokens in prefill), len(decode))
-        return Step(duration_s, tuple(started), tuple(prefill), decode)
+        return EngineStep(duration_s, tuple(started), tuple(prefill), decode)
 
-    def commit(self, step: Step, now_s: float) -> list[Token]:
+    def commit(self, step: EngineStep, now_s: float) -> list[Token]:
         """What `step` produced, at `now_s`. Sequences aborted meanwhile produce nothing; finished ones are freed."""
         produced = list(step.decode)
         for sequence, tokens in step.prefill:

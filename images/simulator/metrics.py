@@ -12,7 +12,7 @@ from collections.abc import Sequence as Several
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from .engine import Engine, Sequence, Token
+from .engine import EngineCore, Sequence, Token
 
 # fmt: off
 REQUEST_LATENCY_S = (
@@ -32,10 +32,10 @@ REJECTION_REASONS = ("max_num_queued_reqs", "max_num_queued_tokens")
 _LABELS = ("model_name", "engine")
 
 
-class EngineMetrics:
+class CoreMetrics:
     """The series of one engine. Counters move as tokens do, so that a hung engine shows."""
 
-    def __init__(self, metrics: Metrics, index: int, engine: Engine) -> None:
+    def __init__(self, metrics: ServerMetrics, index: int, engine: EngineCore) -> None:
         labels = (metrics.model_name, str(index))
         metrics.running.labels(*labels).set_function(lambda: len(engine.running))
         metrics.waiting.labels(*labels).set_function(lambda: len(engine.waiting))
@@ -72,17 +72,17 @@ class EngineMetrics:
             self._queue_time.observe(sequence.started_s - sequence.queued_s)
 
 
-class Metrics:
+class ServerMetrics:
     """A registry of its own with all series, at zero from the start; and this process's memory, CPU and start time."""
 
-    def __init__(self, model_name: str, engines: Several[Engine]) -> None:
+    def __init__(self, model_name: str, engines: Several[EngineCore]) -> None:
         self.model_name = model_name
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._gauges()
         self._counters()
         self._histograms()
-        self.engines = tuple(EngineMetrics(self, index, engine) for index, engine in enumerate(engines))
+        self.engines = tuple(CoreMetrics(self, index, engine) for index, engine in enumerate(engines))
 
     def rejected(self, reason: str) -> None:
         """A request refused with 503 by the limit `reason`."""

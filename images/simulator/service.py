@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
 
-from .engine import Engine, Sequence
+from .engine import EngineCore, Sequence
 from .faults import Faults
-from .metrics import Metrics
+from .metrics import ServerMetrics
 from .tokens import Output, Prompt
 
 
@@ -23,7 +23,7 @@ class Busy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Admission:
     """Admission, None for no limit. Both count over all engines, as vLLM's API server does."""
 
     requests: int | None = None
@@ -33,7 +33,7 @@ class Limits:
 
 
 class Generation:
-    """One request being served. Its handler awaits `progress` and ends with `Service.release`."""
+    """One request being served. Its handler awaits `progress` and ends with `EngineService.release`."""
 
     def __init__(self, sequence: Sequence, output: Output, engine: int) -> None:
         self.sequence = sequence
@@ -49,16 +49,16 @@ class Generation:
         return self.sequence.generated
 
 
-class Service:
+class EngineService:
     """The engines behind one API. `time_scale` multiplies every duration: 0.1 is ten times as fast."""
 
     def __init__(
         self,
-        engines: Several[Engine],
-        metrics: Metrics,
+        engines: Several[EngineCore],
+        metrics: ServerMetrics,
         faults: Faults,
         *,
-        limits: Limits = Limits(),
+        limits: Admission = Admission(),
         time_scale: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from images.remote.waiting import Waiting
 from providers.plugin.handler import Handler
 from providers.plugin.values import UNKNOWN, Plain
-from providers.renting.waiting import Waiting
 
 VALIDITY = timedelta(days=3650)
 """Rotation is a raised `generation`, which a person plans; not a date on which a fleet falls silent."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
 
+from images.remote.waiting import Waiting
 from providers.plugin.values import Plain
-from providers.renting.waiting import Waiting
 
 
 class InitFailed(Exception):
@@ -44,6 +44,10 @@ class Handler(ABC):
     def unfinished(self, olds: Plain) -> tuple[str, ...]:
         """Outputs that the next `up` must try for again although no input changed."""
         return ()
+
+    def compared(self, values: Plain) -> Plain:
+        """The inputs as far as a difference in them is a change."""
+        return values
 
     @abstractmethod
     def preview(self, olds: Plain, news: Plain) -> Plain:

@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-from providers.base import GATEWAY_SUFFIX, Machine, MachineState, Owner
-from providers.errors import Cancelled, CloudError, Incomplete, InstallFailed, NotFound
-from providers.placement import placement
+from images.bundle import Bundle
+from images.remote.errors import RemoteError
+from images.remote.host import Placement
+from images.remote.waiting import Locks, Waiting
+from images.sources import REPOSITORY, located
+from images.vehicles.ssh import inspect, install, remove
+from images.vehicles.ssh.drain import out_of_rotation
+from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placement
+from providers.errors import CloudError, Incomplete, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.node import is_vacant, look
+from providers.plugin.machine import is_vacant, look, machine_of
 from providers.plugin.values import Plain
-from providers.renting.contact import DialFor, directly, identified
-from providers.renting.rent import Clouds
-from providers.renting.waiting import Locks, Waiting
+from providers.renting.contact import WayIn, identified, tunnel_to
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE
+
+DRAIN_S = 60
+"""How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
+
+
+class ChangeStopped(RemoteError):
+    """Another change of the fleet failed in this run, and nothing was changed here."""
 
 
 class Installer(Protocol):
-    """What brings bundles onto machines. All raise InstallFailed for what can be expected to go wrong."""
+    """What brings bundles onto machines. All raise RemoteError for what can be expected to go wrong."""
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         """Afterwards the bundle is there, runs, and passed its checks."""
@@ -45,10 +56,10 @@ class RollingChange:
     failed: dict[str, str] = field(default_factory=dict)
 
     def run(self, fleet: str, who: str, change: Callable[[], None], waiting: Waiting) -> None:
-        """Raises InstallFailed without changing anything if an earlier change of the fleet failed."""
+        """Raises ChangeStopped without changing anything if an earlier change of the fleet failed."""
         with waiting.turn(self.locks[fleet]):
             if fleet in self.failed:
-                raise InstallFailed(
+                raise ChangeStopped(
                     f"not changed, because the change failed on {self.failed[fleet]} and one broken node is enough: "
                     "mend that, then run `up` again"
                 )
@@ -68,14 +79,16 @@ class InstallHandler(Handler):
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
     secret = frozenset({"secrets", "sshPrivateKey"})
 
-    def __init__(
-        self, installer: Installer, clouds: Clouds, cloud_names: Sequence[str], dial_for: DialFor = directly
-    ) -> None:
+    def __init__(self, installer: Installer, clouds: Clouds, cloud_names: Sequence[str]) -> None:
         self.installer = installer
-        self.dial_for = dial_for
         self.clouds = clouds
         self.cloud_names = cloud_names
         self.rolling = RollingChange()
+
+    def compared(self, values: Plain) -> Plain:
+        """Where in the repository a file lies is told, and is no difference: its hash says what is installed."""
+        bundle = values.get("bundle")
+        return {**values, "bundle": _anywhere(bundle)} if isinstance(bundle, dict) else values
 
     def preview(self, olds: Plain, news: Plain) -> Plain:
         return dict(news)
@@ -86,7 +99,9 @@ class InstallHandler(Handler):
             return resource_id, dict(news)
         try:
             self.installer.install(news, None, waiting)
-        except (InstallFailed, Cancelled) as e:
+        except CloudError:
+            raise  # there is no way to the machine, and nothing was tried
+        except RemoteError as e:
             raise InitFailed(resource_id, news, news, [str(e)]) from e
         return resource_id, dict(news)
 
@@ -108,7 +123,9 @@ class InstallHandler(Handler):
             try:
                 with self._out_of_rotation(olds, news, waiting):
                     self.installer.install(news, olds.get("sshPrivateKey"), waiting)
-            except (InstallFailed, Cancelled) as e:
+            except CloudError:
+                raise
+            except RemoteError as e:
                 # The machine may know the old key only: a new one that is not proved must not displace it.
                 kept = {**news, "sshPrivateKey": olds["sshPrivateKey"]}
                 raise InitFailed(resource_id, kept, news, [str(e)]) from e
@@ -131,7 +148,8 @@ class InstallHandler(Handler):
             owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
             if owner is not None:
                 for gateway in self._gateways(owner, waiting):
-                    known = identified(_gateway_on(gateway), keys, self.dial_for(waiting))
+                    way = WayIn(tunnel_to(gateway, self.clouds), waiting.cancelled)
+                    known = identified(_gateway_on(gateway), keys, way)
                     held.enter_context(self.installer.out_of_rotation(placement(known), owner.key, keys, waiting))
             yield
 
@@ -158,7 +176,7 @@ class InstallHandler(Handler):
         """The mark on the install's machine; None where its cloud cannot show it, which the install will tell."""
         try:
             machine = look(str(values["machine"]["id"]), self.clouds, waiting)
-        except CloudError:
+        except RemoteError:
             return None
         return None if machine is None else machine.owner
 
@@ -166,11 +184,83 @@ class InstallHandler(Handler):
         """Told by the cloud alone: a machine that does not answer is not gone."""
         try:
             return look(str(olds["machine"]["id"]), self.clouds, waiting) is None
-        except CloudError:
+        except RemoteError:
             return False
+
+
+def _anywhere(value: Any) -> Any:
+    """A bundle without the places in the repository that it was made from: `source` beside a `sha256`."""
+    if isinstance(value, dict):
+        left_out = {"source"} if "sha256" in value else set()
+        return {key: _anywhere(item) for key, item in value.items() if key not in left_out}
+    return [_anywhere(item) for item in value] if isinstance(value, list) else value
 
 
 def _gateway_on(machine: Machine) -> Machine:
     """The machine with the root of its gateway: a machine that serves has another bundle in its own."""
     serves = machine.owner is not None and machine.owner.role != GATEWAY_ROLE
     return replace(machine, root=f"{machine.root}{GATEWAY_SUFFIX}") if serves else machine
+
+
+class SshInstaller:
+    """`images.vehicles.ssh` for the plugin."""
+
+    def __init__(self, clouds: Clouds) -> None:
+        self.clouds = clouds
+
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
+        install(
+            self._placement(news["machine"], news["serverName"]),
+            Bundle.from_dict(news["bundle"]),
+            news["secrets"],
+            news["sshPrivateKey"],
+            say=waiting.say,
+            cancelled=waiting.cancelled,
+            deadline_s=float(news["deadlineS"]),
+            previous_private_key=previous_private_key,
+            repository=REPOSITORY,
+        )
+
+    def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
+        bundle = located(Bundle.from_dict(olds["bundle"]))
+        try:
+            placement = self._placement(olds["machine"], olds["serverName"])
+            return list(inspect(placement, bundle, olds["secrets"], olds["sshPrivateKey"]).problems)
+        except CloudError:
+            raise
+        except RemoteError as e:
+            return [str(e)]
+
+    def remove(self, olds: Plain, waiting: Waiting) -> None:
+        remove(
+            self._placement(olds["machine"], olds["serverName"]),
+            Bundle.from_dict(olds["bundle"]),
+            olds["sshPrivateKey"],
+            say=waiting.say,
+            cancelled=waiting.cancelled,
+        )
+
+    @contextmanager
+    def out_of_rotation(
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> Iterator[None]:
+        placement = self._placement(gateway)
+        with out_of_rotation(placement, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
+            yield
+
+    def _placement(self, machine: Plain, server_name: str = "") -> Placement:
+        """Raises InvalidRequest where there is no way in."""
+        return Placement(
+            supervision=machine["supervision"],
+            address=machine["address"],
+            ssh_port=int(machine["ports"]["ssh"]),
+            ssh_user=machine["sshUser"],
+            host_key=machine["hostKey"],
+            root=machine["root"],
+            cache=machine["cache"],
+            bind=machine["bind"],
+            ports={name: int(port) for name, port in machine["listen"].items()},
+            server_name=server_name,
+            tunnel=tunnel_to(machine_of(machine), self.clouds),
+            scratch=machine.get("scratch", ""),
+        )

@@ -12,10 +12,9 @@ from pulumi.provider.experimental import provider as rpc_provider
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import PropertyDiff, PropertyDiffKind
 
-from providers.base import Say
+from images.remote.waiting import Say, Waiting
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.values import detailed_diff, plain_map, wrapped_map
-from providers.renting.waiting import Waiting
 
 T = TypeVar("T")
 THREADS = 256
@@ -62,7 +61,7 @@ class Gpucloud(rpc_provider.Provider):
         handler = self._handler(request.urn)
         olds, news = plain_map(request.old_state), plain_map(request.new_inputs)
         keys = [key for key in handler.inputs if key not in request.ignore_changes]
-        detail = detailed_diff(olds, news, keys, handler.replacing)
+        detail = detailed_diff(handler.compared(olds), handler.compared(news), keys, handler.replacing)
         unfinished = handler.unfinished(olds)
         if not unfinished and all(path in handler.silent for path in detail):
             return rpc_provider.DiffResponse(changes=False)

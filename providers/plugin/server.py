@@ -12,7 +12,7 @@ import grpc
 from pulumi.provider.experimental import server
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
 
-from providers.errors import CloudError
+from images.remote.errors import RemoteError
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.provider import Gpucloud, failed_state
 
@@ -72,7 +72,7 @@ class _Servicer(server.ProviderServicer):
                 str(e),
                 (("grpc-status-details-bin", self._init_failed(urn, e).SerializeToString()),),
             )
-        except CloudError as e:
+        except RemoteError as e:
             await context.abort(grpc.StatusCode.UNKNOWN, str(e))
         except Exception as e:
             frame = traceback.extract_tb(e.__traceback__)[-1]

@@ -1,92 +1,91 @@
-"""First contact: the proof that a machine is there and is the one that was rented, and what only it can tell."""
+"""First contact: the proof that a machine is there and is the one that was rented, and what only it can tell.
+
+Over the one SSH of `images.remote`. A machine's way in is data: its address and port, or the program (`tunnel`) whose
+stdin and stdout are its SSH.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import shlex
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-import paramiko
-
-from providers.base import Machine
-from providers.errors import CloudError, Unavailable
+from images.remote.errors import AuthenticationFailed, DeadlineExceeded, RemoteError, Unreachable
+from images.remote.host import Way
+from images.remote.session import Session
+from images.remote.waiting import Waiting
+from providers.base import Clouds, Machine, Tunnelled
+from providers.errors import CloudError, InvalidRequest
 from providers.renting import hostkeys
-from providers.renting.waiting import Waiting
 
-KEY_TYPES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-"""An RSA key signs by SHA-2 only (RFC 8332); every other key is asked for by its own name."""
 COMMAND_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 5.0
-
-
-class WrongHostKey(CloudError):
-    """Something answers, and it is not the machine that was rented."""
 
 
 class NotSettled(CloudError):
     """The machine is the right one and answered; it could not be given its host key, or not be asked."""
 
 
-Dial = Callable[[Machine, float], AbstractContextManager[socket.socket]]
-"""Opens a connection to a machine's SSH, within so many seconds where it is for the caller to say; raises OSError or
-CloudError."""
-DialFor = Callable[[Waiting], Dial]
-"""A dial whose own waits hear of an interruption."""
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """What SSH goes through where no port of the machine's is open, and whether its wait is to end."""
+
+    tunnel: tuple[str, ...] = ()
+    """As of `images.remote.host.Way`."""
+    cancelled: Callable[[], bool] = lambda: False
 
 
-def direct(machine: Machine, timeout_s: float) -> socket.socket:
-    """The dial to a machine whose address answers SSH."""
-    return socket.create_connection((machine.address, machine.ports["ssh"]), timeout_s)
+DIRECT = WayIn()
 
 
-def directly(waiting: Waiting) -> Dial:
-    """`direct`, which waits no longer than it is told."""
-    return direct
+def tunnel_to(machine: Machine, clouds: Clouds) -> tuple[str, ...]:
+    """The program through which SSH gets to the machine; empty where its address answers. Raises InvalidRequest where
+    there is no such way, or this computer lacks what it needs."""
+    if not machine.tunnel:
+        return ()
+    cloud = clouds(machine.cloud)
+    if not isinstance(cloud, Tunnelled):
+        raise InvalidRequest(f"{machine.tunnel!r} is no way to a machine at {machine.cloud}")
+    return cloud.tunnel(machine.tunnel, machine.ports["ssh"])
 
 
-def first_contact(machine: Machine, ssh_private_key: str, dial: Dial = direct) -> Machine:
+def first_contact(machine: Machine, ssh_private_key: str, way: WayIn = DIRECT) -> Machine:
     """The machine with its host key and supervision known, once it has proved to own that key.
 
     Where the cloud cannot report them, the one-use host key of the launch is replaced by the durable one, and the
     machine is asked for its supervision. Raises what `answers_ssh` raises, and NotSettled.
     """
     if not machine.host_key or machine.loses_disk:
-        machine = _keyed(machine, ssh_private_key, dial)
+        machine = _keyed(machine, ssh_private_key, way)
         if machine.supervision:
             return machine
     elif machine.supervision:
-        answers_ssh(machine, dial)
+        answers_ssh(machine, way)
         return machine
-    with _session(machine, dial) as transport:
-        _prove(machine, transport, machine.host_key)
-        found = _run(machine, transport, ssh_private_key, "test -d /run/systemd/system && echo systemd || true", b"")
+    with _proved(machine, way) as session:
+        found = _run(machine, session, ssh_private_key, "test -d /run/systemd/system && echo systemd || true", "")
     return replace(machine, supervision=found.strip() or "supervisor")
 
 
-def identified(machine: Machine, ssh_private_keys: Sequence[str], dial: Dial = direct) -> Machine:
+def identified(machine: Machine, ssh_private_keys: Sequence[str], way: WayIn = DIRECT) -> Machine:
     """A machine of this stack's with its host key, for a caller who has no state of it: what the cloud reports, else
     the durable key of the first of these SSH keys whose machine it proves to be. Unchanged if it proves none."""
     for key in ssh_private_keys:
         known = replace(machine, host_key=machine.host_key or hostkeys.durable(key, machine.name).public)
-        with suppress(CloudError):
-            answers_ssh(known, dial)
+        with suppress(RemoteError):
+            answers_ssh(known, way)
             return known
     return machine
 
 
-def answers_ssh(machine: Machine, dial: Dial = direct) -> None:
+def answers_ssh(machine: Machine, way: WayIn = DIRECT) -> None:
     """Completes an SSH key exchange with the machine, without logging in.
 
-    Returns if it proved to own its host key. Raises Unavailable while nothing answers, WrongHostKey where another
+    Returns if it proved to own its host key. Raises Unreachable while nothing answers, HostKeyChanged where another
     key is shown.
     """
-    with _session(machine, dial) as transport:
-        _prove(machine, transport, machine.host_key)
+    _proved(machine, way).close()
 
 
 _REPLACE_HOST_KEY = """set -eu
@@ -106,82 +105,60 @@ fi
 """
 
 
-def _keyed(machine: Machine, ssh_private_key: str, dial: Dial) -> Machine:
+def _keyed(machine: Machine, ssh_private_key: str, way: WayIn) -> Machine:
     """The machine with the host key that it is known by, or with the durable one, which it is given if it still (or, a
     container after a reset, again) has the one of its launch."""
     durable = hostkeys.durable(ssh_private_key, machine.name)
     settled = replace(machine, host_key=durable.public)
-    with _session(settled, dial) as transport:
-        first = hostkeys.one_use(ssh_private_key, machine.name).public
-        if transport.get_remote_server_key().get_base64() != first.split()[1]:
+    with _met(settled, way) as session:
+        if not session.shows(hostkeys.one_use(ssh_private_key, machine.name).public):
             known = replace(machine, host_key=machine.host_key or durable.public)
-            _prove(known, transport, known.host_key)
+            _prove(known, session)
             return known
-        _run(machine, transport, ssh_private_key, _REPLACE_HOST_KEY, durable.private.encode())
-    answers_ssh(settled, dial)  # Unavailable while its sshd reads the key; WrongHostKey would be a lie of the script's
+        _run(machine, session, ssh_private_key, _REPLACE_HOST_KEY, durable.private)
+    # Unreachable while its sshd reads the key; HostKeyChanged would be a lie of the script's
+    answers_ssh(settled, way)
     return settled
 
 
-@contextmanager
-def _session(machine: Machine, dial: Dial) -> Iterator[paramiko.Transport]:
-    """An SSH connection whose key exchange is done and that is not logged in. Raises Unavailable, and what the dial
-    raises."""
+def _met(machine: Machine, way: WayIn) -> Session:
+    """Its key exchange is done. Raises Unreachable, Cancelled."""
     if machine.address is None or "ssh" not in machine.ports:
-        raise Unavailable(f"machine {machine.id} has no address yet")
-    kind = (machine.host_key or "ssh-ed25519").split()[0]
-    where = f"{machine.address}:{machine.ports['ssh']}"
+        raise Unreachable(f"machine {machine.id} has no address yet")
+    there = Way(machine.address, machine.ports["ssh"], way.tunnel)
+    return Session.meet(there, expecting=machine.host_key, timeout_s=ANSWER_TIMEOUT_S, cancelled=way.cancelled)
+
+
+def _proved(machine: Machine, way: WayIn) -> Session:
+    """It owns its host key. Raises Unreachable, Cancelled, HostKeyChanged."""
+    session = _met(machine, way)
     try:
-        with dial(machine, ANSWER_TIMEOUT_S) as sock:
-            transport = paramiko.Transport(sock)
-            try:
-                # Ask for the pinned key's type only: a server offers several, and its favourite need not be ours.
-                transport.get_security_options().key_types = KEY_TYPES.get(kind, (kind,))
-                transport.start_client(timeout=ANSWER_TIMEOUT_S)
-                yield transport
-            finally:
-                transport.close()
-    except (OSError, EOFError, ValueError, paramiko.SSHException) as e:
-        raise Unavailable(f"{where} does not answer SSH: {e or type(e).__name__}") from e
+        _prove(machine, session)
+    except BaseException:
+        session.close()
+        raise
+    return session
 
 
-def _prove(machine: Machine, transport: paramiko.Transport, host_key: str) -> None:
-    """Raises WrongHostKey unless the other side owns `host_key`."""
+def _prove(machine: Machine, session: Session) -> None:
+    remedy = (
+        "If you know why: `pulumi refresh` where the cloud lists host keys (local, existing), else raise the node's "
+        "generation"
+    )
+    session.prove(machine.host_key, f"machine {machine.id} at {session.way}", remedy)
+
+
+def _run(machine: Machine, session: Session, ssh_private_key: str, script: str, stdin: str) -> str:
+    """Logs in, unless that was done, and runs the script as root; its standard output. Raises NotSettled,
+    Unreachable."""
+    as_root = f'set -- -c {shlex.quote(script)}\n[ "$(id -u)" = 0 ] && exec sh "$@"\nexec sudo -n sh "$@"'
     try:
-        expected = base64.b64decode(host_key.split()[1], validate=True)
-    except (ValueError, IndexError):
-        raise WrongHostKey(f"machine {machine.id} reports the host key {host_key!r}, which is none") from None
-    shown = transport.get_remote_server_key()
-    if shown.asbytes() != expected:
-        raise WrongHostKey(
-            f"the host key of machine {machine.id} at {machine.address}:{machine.ports['ssh']} changed: expected "
-            f"{fingerprint(expected)}, got {fingerprint(shown.asbytes())}. Either the machine was reinstalled, or "
-            "someone stands in between. If you know why: `pulumi refresh` where the cloud lists host keys (local, "
-            "existing), else raise the node's generation"
-        )
-
-
-def _run(machine: Machine, transport: paramiko.Transport, ssh_private_key: str, script: str, stdin: bytes) -> str:
-    """Logs in, unless that was done, and runs the script as root; its standard output. Raises NotSettled."""
-    try:
-        if not transport.is_authenticated():
-            key = paramiko.Ed25519Key.from_private_key(io.StringIO(ssh_private_key))
-            transport.auth_publickey(machine.ssh_user, key)
-        channel = transport.open_session(timeout=COMMAND_TIMEOUT_S)
-        channel.settimeout(COMMAND_TIMEOUT_S)
-        as_root = '[ "$(id -u)" = 0 ] && exec sh "$@"; exec sudo -n sh "$@"'
-        channel.exec_command(f"set -- -c {shlex.quote(script)}; {as_root}")
-        channel.sendall(stdin)
-        channel.shutdown_write()
-        output = channel.makefile("rb").read().decode(errors="replace")
-        problems = channel.makefile_stderr("rb").read().decode(errors="replace")
-        status = channel.recv_exit_status()
-    except paramiko.AuthenticationException as e:
+        session.log_in(machine.ssh_user, ssh_private_key)
+        done = session.run(as_root, watch=Waiting(COMMAND_TIMEOUT_S), step="its first contact", stdin=stdin.encode())
+    except AuthenticationFailed as e:
         raise NotSettled(f"{machine.id} does not let {machine.ssh_user} log in with this stack's SSH key: {e}") from e
-    if status != 0:
-        raise NotSettled(f"{machine.id} refused its host key (status {status}): {problems.strip()[-300:]}")
-    return output
-
-
-def fingerprint(key: bytes) -> str:
-    """SHA256:… as ssh-keygen -l prints it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    except DeadlineExceeded as e:
+        raise Unreachable(f"{session.way} does not answer in time: {e}") from e
+    if done.status != 0:
+        raise NotSettled(f"{machine.id} refused its host key (status {done.status}): {done.stderr.strip()[-300:]}")
+    return done.stdout

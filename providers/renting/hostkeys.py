@@ -8,20 +8,11 @@ state holds and the machine's name: a plugin that died in between knows them aga
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-
-@dataclass(frozen=True, slots=True)
-class HostKey:
-    """An Ed25519 pair in OpenSSH's formats."""
-
-    private: str
-    public: str
-    """"ssh-ed25519 AAAA…", no comment."""
+from providers.base import HostKey
 
 
 def one_use(ssh_private_key: str, machine_name: str) -> HostKey:

@@ -6,48 +6,21 @@ this call, nothing here ends it: the caller is told (`Kept`) and its state keeps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from providers.base import ALIVE, Candidate, Cloud, Firewalled, Machine, MachineState, NodeSpec, Owner
-from providers.errors import (
-    Ambiguous,
-    Cancelled,
-    CloudError,
-    DeadlineExceeded,
-    InvalidRequest,
-    NoCapacity,
-    NotFound,
-    QuotaExceeded,
-    RateLimited,
-    Unavailable,
-)
+from images.remote.errors import Cancelled, RemoteError
+from images.remote.waiting import Locks, Waiting
+from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
+from providers.errors import Ambiguous, InvalidRequest, NoCapacity, QuotaExceeded, Unavailable
 from providers.renting import hostkeys
 from providers.renting.blocklist import Blocklist
-from providers.renting.contact import NotSettled, first_contact
 from providers.renting.naming import machine_name
-from providers.renting.waiting import Locks, Waiting
+from providers.renting.until import Kept, await_contact
 
-CONTACT_POLL_S = 1.0
-LOOKS_AFTER_LAUNCH = 5
-"""How often in a row a cloud must not know a machine that it has just rented out, before that is believed."""
 FLEET_LOCKS = Locks()
 BLOCKLIST = Blocklist()
-
-Clouds = Callable[[str], Cloud]
-
-
-class Ended(CloudError):
-    """The cloud ended the machine while it was waited for."""
-
-
-class Kept(CloudError):
-    """The rent did not end well and the machine exists: it must stay in the state."""
-
-    def __init__(self, machine: Machine, reason: str) -> None:
-        super().__init__(reason)
-        self.machine = machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +40,7 @@ class Request:
 
 
 def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
-    """The node's machine, in contact. Raises Kept where it exists but is not; any other CloudError means that
+    """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that
     nothing of this call is left behind; NoCapacity names every candidate with its reason."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
@@ -85,87 +58,12 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
         raise
     except Cancelled:
         raise Kept(machine, f"interrupted: machine {machine.id} is kept, and the next `up` goes on with it") from None
-    except CloudError as e:
+    except RemoteError as e:
         if not launched:
             raise Kept(machine, str(e)) from e
         raise _given_back(machine, clouds(machine.cloud), e) from e
     except Exception as e:  # a bug of ours: the machine exists all the same, and the state must know
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
-
-
-def await_contact(
-    machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting,
-    settings: Mapping[str, Any] | None = None,
-) -> Machine:  # fmt: skip
-    """Waits until the machine runs, is let in at its siblings and answers SSH with its own key; starts it if it is
-    stopped.
-
-    What `machine` knows and its cloud does not (host key, supervision) is kept. `settings` is its cloud's section, if
-    it may have changed. Raises DeadlineExceeded with its last status, NotFound or Ended if it vanished, Cancelled,
-    WrongHostKey; Kept where it was reached and cannot be settled, or not be let in at its siblings.
-    """
-    end = waiting.clock() + deadline_s
-    last, missing, reached = "", 0, False
-    while True:
-        pause_s = CONTACT_POLL_S
-        try:
-            machine = remembered(cloud.get(machine.id), machine)
-            missing = 0
-            if machine.state is MachineState.STOPPED:
-                machine = remembered(cloud.start(machine.id), machine)
-            if machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
-                raise Ended(f"machine {machine.id} at {machine.cloud} was ended: {machine.status}")
-            if machine.state is MachineState.RUNNING:
-                # Before the contact, as it may be this computer that is not let in any more; judged after it, as what
-                # a firewall refuses is no reason to give a machine back.
-                refusal = admit(machine, cloud, settings)
-                machine = first_contact(machine, ssh_private_key)
-                if refusal is None:
-                    return machine
-                if not isinstance(refusal, Unavailable | RateLimited):
-                    raise Kept(machine, f"machine {machine.id} at {machine.cloud} is kept: {refusal}")
-                raise NotSettled(str(refusal))
-            status = machine.status or machine.state
-        except NotSettled as e:
-            reached, status = True, str(e)
-        except NotFound as e:
-            missing += 1  # a listing may lag behind a launch: only a repeated answer counts
-            if missing >= LOOKS_AFTER_LAUNCH:
-                raise
-            status = str(e)
-        except RateLimited as e:
-            status, pause_s = str(e), e.retry_after_s or CONTACT_POLL_S
-        except Unavailable as e:
-            status = str(e)
-        if status != last:
-            waiting.say(f"waiting for {machine.id}: {status}")
-            last = status
-        if waiting.clock() >= end:
-            if reached:
-                raise Kept(machine, f"machine {machine.id} at {machine.cloud} is kept: {last}")
-            raise DeadlineExceeded(
-                f"machine {machine.id} at {machine.cloud} was not reached in {deadline_s:g} s: {last}"
-            )
-        waiting.pause(pause_s)
-
-
-def admit(machine: Machine, cloud: Cloud, settings: Mapping[str, Any] | None = None) -> CloudError | None:
-    """Lets the machine and its siblings reach one another where the cloud has a firewall for that; why it cannot."""
-    if isinstance(cloud, Firewalled) and machine.owner is not None:
-        try:
-            cloud.admit(machine.owner, settings)
-        except CloudError as e:
-            return e
-    return None
-
-
-def remembered(machine: Machine, before: Machine) -> Machine:
-    """The machine as its cloud reports it, with what only first contact could tell."""
-    return replace(
-        machine,
-        host_key=machine.host_key or before.host_key,
-        supervision=machine.supervision or before.supervision,
-    )
 
 
 def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
@@ -242,10 +140,10 @@ def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, ful
         raise Unavailable(f"{cloud.name} lost the answer to a launch, and no machine {name} came of it: {e}") from e
 
 
-def _given_back(machine: Machine, cloud: Cloud, cause: CloudError) -> CloudError:
+def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError) -> RemoteError:
     try:
         cloud.terminate(machine.id)
-    except CloudError as e:
+    except RemoteError as e:
         return Kept(
             machine,
             f"{cause}. Ending it failed too ({e}): machine {machine.id} at {machine.cloud} goes on costing "

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 import providers.renting.rent
+import providers.renting.until
+from images.remote.waiting import Waiting
 from providers.base import Cloud, Machine, NodeSpec, Owner
 from providers.clouds.existing.cloud import ExistingCloud
 from providers.clouds.existing.config import ExistingConfig
@@ -23,8 +25,7 @@ from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from providers.renting.blocklist import Blocklist
 from providers.renting.hostkeys import one_use
-from providers.renting.rent import await_contact
-from providers.renting.waiting import Waiting
+from providers.renting.until import await_contact
 from tests.clouds.server import Boot, Emulator, Nowhere
 from tests.clouds.vendors import VENDORS
 from tests.support import sshd

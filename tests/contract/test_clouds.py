@@ -13,10 +13,11 @@ from paramiko import Ed25519Key
 
 from cost_guard.catalogue.clouds import cloud_facts, load_clouds, not_billing
 from cost_guard.catalogue.clouds import declared as declared_by_the_gate
+from images.remote.errors import HostKeyChanged
 from providers.base import Capability, Firewalled, MachineState, NodeSpec, Owner
 from providers.errors import InvalidRequest, NotFound
 from providers.registry import CLOUDS, capabilities, cloud
-from providers.renting.contact import WrongHostKey, answers_ssh
+from providers.renting.contact import answers_ssh
 from providers.renting.hostkeys import one_use
 from tests.contract.conftest import KEY, PRIVATE, TRIALS, Trial
 
@@ -125,7 +126,7 @@ def test_its_host_key_is_known_or_was_given_to_it(trial: Trial) -> None:
     answers_ssh(machine)
     other = "ssh-ed25519 " + KEY.split()[1]
     changed = replace(machine, host_key=other)
-    with pytest.raises(WrongHostKey, match=r"host key of machine .* changed: expected SHA256:.*got SHA256:"):
+    with pytest.raises(HostKeyChanged, match=r"host key of machine .* changed: expected SHA256:.*got SHA256:"):
         answers_ssh(changed)
 
 

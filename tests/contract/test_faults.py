@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import providers.renting.rent
+import providers.renting.until
+from images.remote.errors import RemoteError
 from providers.base import Candidate, Owner
-from providers.errors import CloudError, NoCapacity, TerminateFailed, Unauthorized
+from providers.errors import NoCapacity, TerminateFailed, Unauthorized
 from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
@@ -42,9 +44,9 @@ def test_one_fault_and_one_good_run_leave_exactly_one_machine(emulated: Trial, f
         providers.renting.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
         try:
             known = [rent(request(emulated), lambda _: emulated.cloud, emulated.waiting()).id]
-        except providers.renting.rent.Kept as e:
+        except providers.renting.until.Kept as e:
             known = [e.machine.id]
-        except CloudError as e:
+        except RemoteError as e:
             known, said = [], [*said, str(e)]
         assert emulated.billed() == known
     assert len(known) == 1
@@ -178,5 +180,5 @@ class State:
                 self.outputs = handler.update(self.id, self.outputs, self.inputs, waiting)
         except InitFailed as e:
             self.id, self.outputs, self.last_error = e.resource_id, e.outputs, str(e)
-        except CloudError as e:
+        except RemoteError as e:
             self.last_error = str(e)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot, Emulator
 from tests.clouds.vendors import VENDORS, url_variable
@@ -118,7 +118,14 @@ def serves(clone: Checkout) -> set[bool | None]:
     return {node["serves"] for node in nodes if node["role"] == "inference"}
 
 
-@pytest.mark.parametrize("world", [*VENDORS, "existing", "mixed"], indirect=True)
+IN_MIXED = ("lambda", "runpod", "existing")
+"""Clouds that `mixed` brings up together: alone they are for `make test-all`."""
+EXAMPLES = [
+    pytest.param(name, marks=pytest.mark.slow if name in IN_MIXED else ()) for name in (*VENDORS, "existing", "mixed")
+]
+
+
+@pytest.mark.parametrize("world", EXAMPLES, indirect=True)
 def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World) -> None:
     clone = world.clone
     clone.up("--policy-pack", "policies")

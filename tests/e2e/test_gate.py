@@ -137,7 +137,7 @@ def test_a_pack_that_is_switched_off_is_seen(clone: Checkout) -> None:
     config.write_text(json.dumps({"budget": "advisory"}))
     assert "makes mandatory rules advisory: budget" in clone.pulumi(*arguments, fails=True)
     config.write_text(json.dumps({"spot-share": {"maxShar": 1}}))
-    assert "maxShar: unknown property; known are maxShare" in clone.pulumi(*arguments, fails=True)
+    assert "maxShar: unknown key (did you mean maxShare?)" in clone.pulumi(*arguments, fails=True)
 
 
 def test_plan_judges_the_stack_that_the_engine_has_selected(clone: Checkout) -> None:

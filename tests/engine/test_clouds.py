@@ -92,7 +92,12 @@ class Site:
         return known
 
 
-@pytest.fixture(params=list(VENDORS))
+SITES = [pytest.param(name, marks=pytest.mark.slow if name == "runpod" else ()) for name in VENDORS]
+"""One cloud of VMs and one of containers, and for `make test-all` the others: the engine is the same for all, and what
+a client does is held by tests/contract."""
+
+
+@pytest.fixture(params=SITES)
 def site(request: pytest.FixtureRequest, project: Project) -> Iterator[Site]:
     """Each cloud in turn."""
     vendor = VENDORS[request.param]

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from providers.__main__ import dial_for
+from images.remote.errors import Cancelled, HostKeyChanged, Unreachable
+from images.remote.waiting import Waiting
+from providers import registry
 from providers.base import Machine, MachineState
 from providers.clouds.aws import session
-from providers.errors import Cancelled, InvalidRequest, Unauthorized, Unavailable
-from providers.plugin.first_contact import FirstContactHandler
+from providers.errors import (
+    InvalidRequest,
+    Unauthorized,
+)
+from providers.plugin.contact import FirstContactHandler
 from providers.plugin.values import Plain
-from providers.renting.cloudinit import user_data
-from providers.renting.contact import NotSettled, WrongHostKey, first_contact, identified
-from providers.renting.container import ENTRY, environment
+from providers.renting.contact import NotSettled, first_contact, identified
+from providers.renting.firstboot import ENTRY, environment, user_data
 from providers.renting.hostkeys import durable, one_use
-from providers.renting.waiting import Waiting
 from tests.clouds.server import Boot
 from tests.support.eventually import eventually
 from tests.support.sandbox import Sandboxes, sandboxes
@@ -72,7 +75,7 @@ def met(found: Machine, key: str) -> Machine:
     def try_once() -> bool:
         try:
             result.append(first_contact(found, key))
-        except Unavailable:
+        except Unreachable:
             return False
         return True
 
@@ -91,7 +94,7 @@ def test_a_vm_gets_its_durable_key_at_once_and_is_known_by_it(host: Sandboxes, k
 
 def test_the_one_use_key_is_good_for_one_contact(host: Sandboxes, key: str, public: str) -> None:
     settled = met(vm(host, key, public), key)
-    with pytest.raises(WrongHostKey):
+    with pytest.raises(HostKeyChanged):
         first_contact(replace(settled, host_key=one_use(key, NAME).public), key)
 
 
@@ -105,7 +108,7 @@ def test_a_container_that_lost_its_disk_is_met_again_and_a_vm_is_not(host: Sandb
     host.end("c")
     again = container(host, key, public)
     as_vm = replace(settled, address=again.address, ports=again.ports, loses_disk=False)
-    with pytest.raises(WrongHostKey):
+    with pytest.raises(HostKeyChanged):
         met(as_vm, key)
 
 
@@ -140,7 +143,7 @@ def through(
         "cache": "/var/cache/crossover", "supervision": "", "tunnel": session.tunnel(REGION, INSTANCE),
     }  # fmt: skip
     news = {"reported": reported, "name": NAME, "sshPrivateKey": key, "deadlineS": 60}
-    yield Through(FirstContactHandler(dial_for), news, manager)
+    yield Through(FirstContactHandler(registry.cloud), news, manager)
     assert manager.alive() == []
 
 

@@ -21,15 +21,15 @@ import pytest
 
 from images.engines import simulator
 from images.engines.base import EngineOptions
+from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, HostKeyChanged
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 from images.roles.inference.bundle import inference_bundle
 from images.sources import REPOSITORY
 from images.vehicles.ssh.install import install
-from providers.renting import container
-from providers.renting.cloudinit import user_data
+from providers.renting import firstboot
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot, Booted
 from tests.integration.images.test_inference import certificate, pem
@@ -83,8 +83,8 @@ def key(tmp_path: Path) -> tuple[str, str]:
 
 def boot_container(host: Sandboxes, name: str, key: tuple[str, str], *ports: int) -> Booted:
     """As RunPod and Vast.ai are asked to."""
-    environment = container.environment(key[1], one_use(key[0], name).private)
-    return host.boot(Boot(name, command=("sh", "-c", container.ENTRY), environment=environment, ports=(22, *ports)))
+    environment = firstboot.environment(key[1], one_use(key[0], name).private)
+    return host.boot(Boot(name, command=("sh", "-c", firstboot.ENTRY), environment=environment, ports=(22, *ports)))
 
 
 def boot_vm(host: Sandboxes, name: str, key: tuple[str, str], *ports: int) -> Booted:
@@ -113,7 +113,7 @@ def answers(booted: Booted, port: int) -> bool:
 
 def said(connection: Connection, script: str) -> str:
     """The output of a script that must succeed."""
-    result = connection.run(script, watch=Watch(30, lambda: False), step="asking")
+    result = connection.run(script, watch=Waiting(30, lambda: False), step="asking")
     assert result.status == 0, result
     return result.stdout.strip()
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from images.remote.waiting import Waiting
 from providers.base import Candidate, Capability, Machine, MachineState, NodeSpec, Offer, Owner
 from providers.errors import CloudError, NotFound, TerminateFailed
 from providers.renting.rent import Request
-from providers.renting.waiting import Waiting
 
 
 class Clock:

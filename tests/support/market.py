@@ -38,9 +38,9 @@ def registered(monkeypatch: pytest.MonkeyPatch, *clouds: Market) -> None:
     monkeypatch.setattr(registry, "CLOUDS", {cloud.name: row_of(cloud, *cloud.capabilities) for cloud in clouds})
 
 
-def row_of(cloud: Cloud, *capabilities: Capability) -> registry.Row:
+def row_of(cloud: Cloud, *capabilities: Capability) -> registry.CloudRow:
     """The registry's row for one that is made already."""
-    return registry.Row(lambda: cloud, frozenset(capabilities))
+    return registry.CloudRow(lambda: cloud, frozenset(capabilities))
 
 
 def offer(cloud: str, usd_per_hour: str, region: str = "r1", sku: str = "8x", available: bool = True) -> Offer:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import providers.plugin.node
 import providers.renting.contact
-import providers.renting.rent
+import providers.renting.until
 from providers.base import Machine
 
 Patch = Callable[[object, str, object], None]
@@ -17,7 +17,7 @@ def answers_at_once(patch: Patch) -> None:
     """First contact with such a machine succeeds as soon as it runs, and so does every later one; the others answer
     for themselves."""
     first_contact, answers_ssh = providers.renting.contact.first_contact, providers.renting.contact.answers_ssh
-    patch(providers.renting.rent, "first_contact", lambda m, key: m if on_paper(m) else first_contact(m, key))
+    patch(providers.renting.until, "first_contact", lambda m, key: m if on_paper(m) else first_contact(m, key))
     patch(providers.plugin.node, "answers_ssh", lambda m: None if on_paper(m) else answers_ssh(m))
 
 

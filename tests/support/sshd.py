@@ -76,7 +76,7 @@ class Machine:
         subprocess.run([sshd, "-f", str(config), "-E", str(log)], check=True, cwd="/", stdin=subprocess.DEVNULL)
         # It listens before it writes its pid, without which it could not be ended.
         pid = self.folder / "sshd.pid"
-        wait_for(lambda: pid.exists() and self._answers(), f"sshd: {log.read_text() if log.exists() else ''}")
+        wait_for(lambda: pid.exists() and self.answers(), f"sshd: {log.read_text() if log.exists() else ''}")
 
     def authorize(self, *keys: str) -> None:
         """Replaces the keys that may log in."""
@@ -133,7 +133,8 @@ class Machine:
                 time.sleep(0.05)
         assert not self.processes()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether sshd takes connections."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ssh_port), 1):
             return True
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from images.bundle import Bundle, File, HttpCheck, Service
-from images.engines.base import Metrics
+from images.engines.base import EngineMetrics
 from images.roles.monitoring.alertmanager import render_alertmanager
 from images.roles.monitoring.limits import RULES_FOLDER, render_limits
 from images.roles.monitoring.prometheus import Target, render_prometheus
@@ -20,7 +20,7 @@ _LIMITS = "prometheus/limits.yaml"
 
 
 def monitoring_bundle(
-    settings: MonitoringSettings, limits: Limits, stack: str, targets: Sequence[Target], metrics: Metrics
+    settings: MonitoringSettings, limits: Limits, stack: str, targets: Sequence[Target], metrics: EngineMetrics
 ) -> Bundle:
     """Prometheus and Alertmanager, both on loopback only. Needs `tls/ca.pem` and the secret `litellm-master-key` of
     the gateway's bundle. `stack` labels every series that leaves the machine; `metrics` are those of

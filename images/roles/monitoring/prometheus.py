@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from images.engines.base import SERVICE, Metrics
+from images.engines.base import SERVICE, EngineMetrics
 from images.roles.monitoring.settings import MonitoringSettings
 
 
@@ -27,7 +27,9 @@ class Target(Protocol):
         """The name in its certificate."""
 
 
-def render_prometheus(settings: MonitoringSettings, stack: str, targets: Sequence[Target], metrics: Metrics) -> str:
+def render_prometheus(
+    settings: MonitoringSettings, stack: str, targets: Sequence[Target], metrics: EngineMetrics
+) -> str:
     """The file, tokens unresolved. `metrics` are those of the targets' engine.
 
     Every node is scraped under the job SERVICE with the label `node` = its key: series of one key belong together,

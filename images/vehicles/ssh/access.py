@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection, parse_private_key
-from images.remote.waiting import Watch
+from images.remote.keys import parse_private_key
+from images.remote.waiting import Waiting
 from images.vehicles.ssh.scripts import require, run_script
 
 RETRY_S = 1.0
@@ -19,7 +20,7 @@ def connect(
     placement: Placement,
     private_key: str,
     previous_private_key: str | None,
-    watch: Watch,
+    watch: Waiting,
     say: Callable[[str], None],
     within_s: float,
 ) -> Connection:
@@ -30,7 +31,7 @@ def connect(
     """
     if previous_private_key is not None and _public(previous_private_key) == _public(private_key):
         previous_private_key = None
-    patience = Watch(min(within_s, watch.remaining_s), watch.cancelled)
+    patience = Waiting(min(within_s, watch.remaining_s), watch.cancelled)
     try:
         connection = _patiently(placement, private_key, patience, watch, say)
     except AuthenticationFailed:
@@ -46,7 +47,7 @@ def connect(
 
 
 def _patiently(
-    placement: Placement, private_key: str, patience: Watch, watch: Watch, say: Callable[[str], None]
+    placement: Placement, private_key: str, patience: Waiting, watch: Waiting, say: Callable[[str], None]
 ) -> Connection:
     said = ""
     while True:
@@ -62,7 +63,7 @@ def _patiently(
             time.sleep(RETRY_S)
 
 
-def _change_keys(connection: Connection, watch: Watch, *, added: str = "", dropped: str = "") -> None:
+def _change_keys(connection: Connection, watch: Waiting, *, added: str = "", dropped: str = "") -> None:
     step = "changing the authorized keys"
     lines = f"{added}\n{dropped}\n".encode()
     result = run_script(connection, "keys", stdin=lines, watch=watch, step=step)

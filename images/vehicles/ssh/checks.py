@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
-from images.remote.errors import CheckFailed, DeadlineExceeded, InstallError
-from images.remote.ssh import Connection
-from images.remote.waiting import Mask, Progress, Watch
+from images.remote.connection import Connection
+from images.remote.errors import CheckFailed, DeadlineExceeded, RemoteError
+from images.remote.mask import Mask
+from images.remote.waiting import Progress, Waiting
 from images.tokens import resolve, secret_path
-from images.vehicles.ssh.keeper import Supervisor, Systemd
-from images.vehicles.ssh.layout.plan import Plan
-from images.vehicles.ssh.layout.rendering import unit_name
+from images.vehicles.ssh.keepers.keeper import Keeper
+from images.vehicles.ssh.layout.layout import Layout
+from images.vehicles.ssh.layout.rendering import supervised_name
 from images.vehicles.ssh.probe import Probe, ask
 from images.vehicles.ssh.scripts import run_script
 
@@ -28,20 +29,20 @@ SETTLING_PAUSE_S = 0.5
 
 @dataclass(slots=True)
 class Checks:
-    """The checks of one plan on one machine."""
+    """The checks of one bundle on one machine."""
 
     connection: Connection
-    plan: Plan
-    watch: Watch
+    layout: Layout
+    watch: Waiting
     say: Callable[[str], None]
     mask: Mask
-    supervision: Supervisor | Systemd
+    keeper: Keeper
     answers: dict[str, str] = field(default_factory=dict)
     """Check → its newest answer that was not the expected one, masked."""
 
     def wait(self) -> tuple[str, ...]:
         """Runs all checks in order, each until it passes, and returns their names. Raises CheckFailed."""
-        for check in self.plan.bundle.checks:
+        for check in self.layout.bundle.checks:
             seconds = min(check.deadline_s, int(self.watch.remaining_s))
             try:
                 passed = self.attempt(check, seconds)
@@ -55,7 +56,7 @@ class Checks:
                     self._logs(self.suspects(check)),
                 )
             self.say(f"{check.name} is ready")
-        return tuple(c.name for c in self.plan.bundle.checks)
+        return tuple(c.name for c in self.layout.bundle.checks)
 
     def attempt(self, check: HttpCheck, seconds: int) -> bool:
         """Whether it passes within `seconds` (0: one try)."""
@@ -68,7 +69,7 @@ class Checks:
         result = run_script(
             self.connection,
             "check",
-            args=check_arguments(check, self.plan, seconds),
+            args=check_arguments(check, self.layout, seconds),
             watch=self.watch,
             step=f"waiting for {check.name}",
             on_line=heard,
@@ -77,10 +78,10 @@ class Checks:
 
     def settle(self) -> Probe:
         """Waits until every service is up, and returns the probe that saw it. Raises CheckFailed."""
-        patience = Watch(SETTLING_S, self.watch.cancelled)
+        patience = Waiting(SETTLING_S, self.watch.cancelled)
         while True:
-            probe = ask(self.connection, self.plan, (), self.watch)
-            down = down_services(probe, self.plan)
+            probe = ask(self.connection, self.layout, (), self.watch)
+            down = down_services(probe, self.layout)
             if not down:
                 return probe
             if patience.remaining_s == 0:
@@ -94,27 +95,27 @@ class Checks:
     def suspects(self, check: HttpCheck) -> list[str]:
         """The services whose logs may tell why it fails: those that it speaks to, and those that are down."""
         try:
-            down = down_services(ask(self.connection, self.plan, (), Watch(LOOK_S)), self.plan)
-        except InstallError:  # the machine is in a bad way, which the log that is asked for next will say
+            down = down_services(ask(self.connection, self.layout, (), Waiting(LOOK_S)), self.layout)
+        except RemoteError:  # the machine is in a bad way, which the log that is asked for next will say
             down = {}
         return list(dict.fromkeys((*self.owners(check), *down)))
 
     def owners(self, check: HttpCheck) -> list[str]:
         """The services that a check speaks to: those that name its port, else all."""
         token = f"@PORT:{check.port}@"
-        services = self.plan.bundle.services
+        services = self.layout.bundle.services
         found = [s.name for s in services if any(token in t for t in (*s.command, *s.environment.values()))]
         return found or [s.name for s in services]
 
     def _logs(self, services: list[str]) -> str:
         tails = []
         for service in services:
-            log, unit = self.supervision.log_file(service)
+            log, unit = self.keeper.log_of(service)
             result = run_script(
                 self.connection,
                 "log",
                 args=[log, unit, str(LOG_LINES)],
-                watch=Watch(LOOK_S),
+                watch=Waiting(LOOK_S),
                 step=f"reading the log of {service}",
             )
             text = self.mask(result.stdout).rstrip() or "(empty)"
@@ -122,12 +123,12 @@ class Checks:
         return "\n".join(tails)
 
     def _where(self) -> str:
-        return f"{self.plan.bundle.role} on {self.plan.placement.where}"
+        return f"{self.layout.bundle.role} on {self.layout.placement.where}"
 
 
-def check_arguments(check: HttpCheck, plan: Plan, seconds: int) -> list[str]:
+def check_arguments(check: HttpCheck, layout: Layout, seconds: int) -> list[str]:
     """Pure: what check.sh takes. Over TLS the URL holds the server's name, and curl is told where that name is."""
-    placement, bundle = plan.placement, plan.bundle
+    placement, bundle = layout.placement, layout.bundle
     where = f"check {check.name}"
     port = placement.ports[check.port]
     address = f"[{placement.loopback}]" if ":" in placement.loopback else placement.loopback
@@ -144,12 +145,11 @@ def check_arguments(check: HttpCheck, plan: Plan, seconds: int) -> list[str]:
     return [str(seconds), str(check.expect_status), check.method, url, body, located, ca, bearer]
 
 
-def down_services(probe: Probe, plan: Plan) -> dict[str, str]:
+def down_services(probe: Probe, layout: Layout) -> dict[str, str]:
     """Services that are not up → their state in their supervisor's word."""
-    systemd = plan.placement.supervision == "systemd"
     down = {}
-    for service in plan.bundle.services:
-        name = unit_name(plan.bundle.role, service.name) if systemd else service.name
+    for service in layout.bundle.services:
+        name = supervised_name(layout.placement, layout.bundle.role, service.name)
         state = probe.services.get(name, "not there")
         if state not in ("RUNNING", "active"):
             down[service.name] = state

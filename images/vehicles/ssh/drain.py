@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import paramiko
 
-from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, InstallError, Unreachable
+from images.remote.connection import Connection
+from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, RemoteError, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 
 PROGRAM = "bin/route.py"
 """The gateway bundle's program: `route.py NODE LIMIT_S` drains, says one line, and holds until its stdin ends."""
@@ -41,15 +41,15 @@ def out_of_rotation(
             program = shlex.quote(f"{gateway.root}/{PROGRAM}")
             channel = connection.start(f"exec python3 {program} {shlex.quote(node)} {limit_s}")
             held.callback(_give_back, channel)
-            say(_first_line(channel, Watch(limit_s + SLACK_S, cancelled), node))
+            say(_first_line(channel, Waiting(limit_s + SLACK_S, cancelled), node))
         except Cancelled:
             raise
-        except InstallError as e:
+        except RemoteError as e:
             say(f"changing {node} without the gateway's help: {e}")
         yield
 
 
-def _first_line(channel: paramiko.Channel, watch: Watch, node: str) -> str:
+def _first_line(channel: paramiko.Channel, watch: Waiting, node: str) -> str:
     heard = b""
     while b"\n" not in heard:
         watch.check(f"waiting for {node} to finish what it has begun")
@@ -71,7 +71,7 @@ def _give_back(channel: paramiko.Channel) -> None:
 
 def _open(gateway: Placement, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:
     """By the first key that the machine knows: in the middle of a rotation it may be either."""
-    refusal: InstallError = Unreachable("no key to try")
+    refusal: RemoteError = Unreachable("no key to try")
     for key in private_keys:
         try:
             return Connection.open(gateway, key, cancelled=cancelled)

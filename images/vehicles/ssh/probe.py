@@ -8,10 +8,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from images.remote.connection import Connection
 from images.remote.errors import MissingProgram
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
-from images.vehicles.ssh.layout.plan import MANIFEST, SUPERVISOR_ENVIRONMENT, Plan, PlannedFile
+from images.remote.waiting import Waiting
+from images.vehicles.ssh.layout.layout import MANIFEST, SUPERVISOR_ENVIRONMENT, Layout, PlannedFile
 from images.vehicles.ssh.layout.rendering import unit_name
 from images.vehicles.ssh.scripts import require, run_script
 
@@ -68,25 +68,25 @@ class Probe:
             return {}
         return value if isinstance(value, dict) else {}
 
-    def leftovers(self, plan: Plan) -> tuple[str, ...]:
-        """Files of ours, by the machine's manifest, that the plan no longer has."""
+    def leftovers(self, layout: Layout) -> tuple[str, ...]:
+        """Files of ours, by the machine's manifest, that the layout no longer has."""
         old = self.recorded()
         paths = {*old.get("files", {}), *(f"secrets/{name}" for name in old.get("secrets", ()))}
-        kept = {*(f.path for f in plan.files), *(f"secrets/{name}" for name in plan.bundle.secrets)}
+        kept = {*(f.path for f in layout.files), *(f"secrets/{name}" for name in layout.bundle.secrets)}
         return tuple(sorted(paths - kept))
 
 
-def ask(connection: Connection, plan: Plan, secrets: tuple[str, ...], watch: Watch) -> Probe:
-    """Probes the machine for everything in the plan and for the secrets of those names."""
-    placement, bundle = plan.placement, plan.bundle
+def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch: Waiting) -> Probe:
+    """Probes the machine for everything in the layout and for the secrets of those names."""
+    placement, bundle = layout.placement, layout.bundle
     supervisor = placement.supervision == "supervisor"
     lines = [f"program {name}" for name in dict.fromkeys((*ALWAYS_NEEDED, *bundle.programs))]
-    lines += [f"environment {e.folder}" for e in plan.environments]
-    lines += [f"file {path}" for path in (*(f.path for f in plan.files), MANIFEST)]
+    lines += [f"environment {e.folder}" for e in layout.environments]
+    lines += [f"file {path}" for path in (*(f.path for f in layout.files), MANIFEST)]
     lines += [f"file secrets/{name}" for name in secrets]
     if not supervisor:
         lines += [f"unit {unit_name(bundle.role, s.name)}" for s in bundle.services]
-    environment = plan.folder(SUPERVISOR_ENVIRONMENT) if supervisor else ""
+    environment = layout.folder(SUPERVISOR_ENVIRONMENT) if supervisor else ""
     result = run_script(
         connection,
         "probe",
@@ -131,16 +131,16 @@ def parse(text: str) -> Probe:
     return probe
 
 
-def require_programs(probe: Probe, plan: Plan) -> None:
+def require_programs(probe: Probe, layout: Layout) -> None:
     """Raises MissingProgram, naming all that is missing and the packages that bring it."""
     missing = [name for name, path in probe.programs.items() if not path]
     problems = [f"{name} is not there (Debian package {PACKAGES.get(name, name)})" for name in missing]
-    if any(e.folder not in probe.environments for e in plan.environments) and not probe.python:
+    if any(e.folder not in probe.environments for e in layout.environments) and not probe.python:
         problems.append(_PYTHON_PROBLEMS.get(probe.python_problem, probe.python_problem))
     if problems:
         raise MissingProgram(
-            f"{plan.placement.where} cannot carry the bundle {plan.bundle.role}: {'; '.join(problems)}. Install the "
-            "packages there (apt-get install …); where the machine is this computer, scripts/bootstrap does it"
+            f"{layout.placement.where} cannot carry the bundle {layout.bundle.role}: {'; '.join(problems)}. Install "
+            "the packages there (apt-get install …); where the machine is this computer, scripts/bootstrap does it"
         )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from images.bundle import Bundle
+from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, HostKeyChanged, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection
-from images.remote.waiting import Watch
-from images.vehicles.ssh.keeper import longest_stop_s
+from images.remote.waiting import Waiting
+from images.vehicles.ssh.keepers.keeper import longest_stop_s
 from images.vehicles.ssh.layout.rendering import supervisor_socket, unit_name
 from images.vehicles.ssh.scripts import require, run_script
 
@@ -31,7 +31,7 @@ def remove(
     Services get their `stop_timeout_s` to end before they are killed. Raises AuthenticationFailed, CommandFailed,
     Cancelled, DeadlineExceeded.
     """
-    watch = Watch(deadline_s, cancelled)
+    watch = Waiting(deadline_s, cancelled)
     try:
         connection = Connection.open(placement, private_key, cancelled=cancelled)
     except (Unreachable, HostKeyChanged) as e:
@@ -49,7 +49,7 @@ def remove(
     return True
 
 
-def _manifest(connection: Connection, watch: Watch) -> dict[str, Any]:
+def _manifest(connection: Connection, watch: Waiting) -> dict[str, Any]:
     script = 'if [ -f "$1/state/manifest.json" ]; then cat "$1/state/manifest.json"; else echo "{}"; fi'
     result = connection.run(script, connection.placement.root, watch=watch, step="reading the manifest")
     try:
@@ -59,7 +59,7 @@ def _manifest(connection: Connection, watch: Watch) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _clean(connection: Connection, manifest: dict[str, Any], watch: Watch) -> None:
+def _clean(connection: Connection, manifest: dict[str, Any], watch: Waiting) -> None:
     run_script(
         connection,
         "clean",

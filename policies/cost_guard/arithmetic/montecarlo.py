@@ -79,7 +79,7 @@ class Swing:
 
 def simulate(case: Case) -> Simulation:
     """All draws, in chunks."""
-    import numpy as np
+    import numpy as np  # here and below to start faster: a command that draws nothing does not load it
 
     draws = case.scenario.uncertainty.draws
     found = np.empty(draws)
@@ -95,7 +95,7 @@ def simulate(case: Case) -> Simulation:
 
 def stable_volumes(stairs: Staircase, per: Floats, usd_per_token: Floats, overhead: Floats) -> Floats:
     """`Staircase.stable` for many at once: the same closed form, +∞ where none exists."""
-    import numpy as np
+    import numpy as np  # to start faster
 
     node, flat = float(stairs.usd_per_node), stairs.nodes - stairs.spare
     earned = usd_per_token * per
@@ -113,7 +113,7 @@ def needed_volumes(case: Case) -> Floats:
 
     The share of them that a volume is not below is the `probability` of a scenario with that volume.
     """
-    import numpy as np
+    import numpy as np  # to start faster
 
     found = [
         stable_volumes(case.stairs, drawn.per, drawn.usd_per_token, drawn.overhead)
@@ -125,7 +125,7 @@ def needed_volumes(case: Case) -> Floats:
 
 def bands(case: Case) -> tuple[MonthBand, ...]:
     """The sums month by month, of at most BAND_DRAWS draws; what is paid up front to reserve is spread evenly."""
-    import numpy as np
+    import numpy as np  # to start faster
 
     horizon, work, stairs = case.scenario.horizon, case.scenario.workload, case.stairs
     drawn = list(_draws(case, min(case.scenario.uncertainty.draws, BAND_DRAWS)))
@@ -194,7 +194,7 @@ class _Drawn:
 
 def _draws(case: Case, count: int) -> Iterator[_Drawn]:
     """The draws in chunks; draw i takes the i-th four normals of the seed's stream, however many are asked for."""
-    import numpy as np
+    import numpy as np  # to start faster
 
     given, stairs = case.scenario.uncertainty, case.stairs
     medians = np.array(

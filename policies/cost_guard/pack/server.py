@@ -154,7 +154,7 @@ class Servicer(_Server):
 
 def _warm_up() -> None:
     """The engine starts the program now: on another core, the pack loads what the first verdict needs."""
-    from cost_guard.pack import gate
+    from cost_guard.pack import gate  # to start faster
 
     gate.warm_up()
 

@@ -58,7 +58,7 @@ class AwsClient:
 
     def ask(self, service: str, operation: str, region: str, **arguments: Any) -> dict[str, Any]:
         """The answer, of all pages. `operation` in boto3's words: describe_instances. Raises CloudError."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError  # to start faster, as all of boto3 here
 
         try:
             client = self._client(service, region)
@@ -75,7 +75,7 @@ class AwsClient:
         return answer
 
     def _client(self, service: str, region: str) -> Any:
-        import boto3
+        import boto3  # to start faster
         from botocore.config import Config
 
         with self._guard:
@@ -123,7 +123,7 @@ def _refusal(error: ClientError, right: str, region: str) -> CloudError:
 
 def _unreached(error: BotoCoreError, service: str, region: str) -> CloudError:
     """What went wrong before AWS answered, by boto3's class."""
-    from botocore import exceptions as boto
+    from botocore import exceptions as boto  # to start faster
 
     where, kind = f"aws {region}: ", type(error).__name__
     if isinstance(error, boto.ProfileNotFound):

@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from providers.base import Machine, NodeSpec, Offer
-from providers.clouds.aws import NAME, machines, offering, preflight
+from providers.base import Check, Machine, NodeSpec, Offer, Plan
+from providers.clouds.aws import NAME, machines, offering, preflight, session
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import DEFAULT_HOME, AwsConfig, parse
 from providers.errors import Incomplete, InvalidRequest, NotFound
-from providers.preflight import Check, Plan
 
 
 class AwsCloud:
@@ -70,6 +69,15 @@ class AwsCloud:
     def terminate(self, machine_id: str) -> None:
         """Termination protection is lifted first. Of a volume that outlived its machine too."""
         self.account.end(machine_id)
+
+    def tunnel(self, way: str, port: int) -> tuple[str, ...]:
+        """See `Tunnelled`: a session of AWS' Session Manager."""
+        session.require_programs()
+        return session.command(way, port)
+
+    def refused(self, said: str) -> bool:
+        """See `Tunnelled`."""
+        return session.refused(said)
 
     def billed(self, owner_project: str | None = None) -> list[Machine]:
         """All of ours that bills: machines, and volumes that outlived theirs."""

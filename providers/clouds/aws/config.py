@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 
-from providers.errors import InvalidRequest
+from providers.clouds.aws import NAME
 from providers.renting.naming import nearest
-from strict.fields import Cidr, cidr
+from providers.renting.sections import parse_section
+from strict.fields import Cidr, Section, cidr
 
 IMAGES = {
     "base-oss-nvidia-driver-gpu-ubuntu-22.04": "/aws/service/deeplearning/ami/x86_64/"
@@ -98,12 +98,6 @@ def _id(kind: str) -> AfterValidator:
 
 
 Image = Annotated[str, AfterValidator(_image)]
-
-
-class Section(BaseModel):
-    """Frozen, camelCase keys, nothing unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
 class Ssh(Section):
@@ -193,17 +187,4 @@ def parse(section: Mapping[str, Any], regions: Iterable[str] = ()) -> AwsSetting
     """The settings. `regions` are the candidates': the first is the section's where it names none. Raises
     InvalidRequest with one line per problem, each with its key."""
     first = next(iter(regions), None)
-    try:
-        return AwsSettings.model_validate({**({"region": first} if first else {}), **section})
-    except ValidationError as e:
-        raise InvalidRequest("\n".join(_line(error) for error in e.errors())) from None
-
-
-def _line(error: Any) -> str:
-    path = ".".join(("clouds.aws", *(str(part) for part in error["loc"])))
-    if error["type"] == "extra_forbidden":
-        known = tuple(field.alias or name for name, field in AwsSettings.model_fields.items())
-        return f"{path}: unknown key; {nearest(str(error['loc'][-1]), known)}"
-    if error["type"] == "missing":
-        return f"{path}: missing; it has no default, set it"
-    return f"{path}: {str(error['msg']).removeprefix('Value error, ')}"
+    return parse_section(AwsSettings, NAME, {**({"region": first} if first else {}), **section})

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import json
 import os
 import re
 import secrets
-import shlex
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import paramiko
-
+from images.remote.errors import AuthenticationFailed, DeadlineExceeded, Unreachable
+from images.remote.host import Way
+from images.remote.keys import parse_private_key
+from images.remote.session import Session
+from images.remote.waiting import Waiting
 from providers.clouds.existing.config import OwnedMachine
 from providers.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
-from providers.renting.contact import KEY_TYPES, WrongHostKey, fingerprint
 
 CLAIM_ID = re.compile(r"(?P<machine>[a-z0-9-]+)-(?P<token>[0-9a-f]{8})")
 SSH_TIMEOUT_S = 10.0
@@ -115,55 +114,41 @@ class Claims:
 def authorize(machine: OwnedMachine, public_key: str, comment: str) -> None:
     """Lets `public_key` log in from now on, by the machine's `identity_file`; without one nothing is done.
 
-    Raises Unavailable where it does not answer, WrongHostKey, Unauthorized where it refuses the identity.
+    Raises Unavailable where it does not answer, HostKeyChanged, Unauthorized where it refuses the identity.
     """
     if machine.identity_file is None:
         return
-    where = f"{machine.ssh_user}@{machine.address}:{machine.ssh_port}"
+    identity, certificate = _identity(machine, machine.identity_file.expanduser())
     line = f"{' '.join(public_key.split()[:2])} {comment}\n"
+    way = Way(machine.address, machine.ssh_port)
+    where = f"{machine.ssh_user}@{way}"
     try:
-        identity = paramiko.PKey.from_path(machine.identity_file.expanduser())
-    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as e:
-        raise Unauthorized(
-            f"existing: identityFile of {machine.id} cannot be used: {machine.identity_file}: {e}"
-        ) from None
-    try:
-        with socket.create_connection((machine.address, machine.ssh_port), SSH_TIMEOUT_S) as sock:
-            transport = paramiko.Transport(sock)
-            try:
-                _log_in(transport, machine, identity)
-                status, said = _run(transport, line)
-            finally:
-                transport.close()
-    except paramiko.AuthenticationException:
+        with Session.meet(way, expecting=machine.host_key, timeout_s=SSH_TIMEOUT_S) as session:
+            remedy = "If the machine was reinstalled, change its hostKey"
+            session.prove(machine.host_key, f"existing machine {machine.id} at {way}", remedy)
+            session.log_in(machine.ssh_user, identity, certificate)
+            watch, step = Waiting(SSH_TIMEOUT_S), "adding the stack's key"
+            done = session.run(AUTHORIZE, watch=watch, step=step, stdin=line.encode())
+    except AuthenticationFailed:
         raise Unauthorized(
             f"existing: {where} refuses identityFile {machine.identity_file}: add its public key to that user's "
             "authorized_keys"
         ) from None
-    except (OSError, EOFError, paramiko.SSHException) as e:
-        raise Unavailable(f"{where} does not answer SSH: {e or type(e).__name__}") from e
-    if status != 0:
+    except (Unreachable, DeadlineExceeded) as e:
+        raise Unavailable(str(e)) from e
+    if done.status != 0:
+        said = " ".join(done.stderr.split())[:2000]
         raise Unavailable(f"{where}: the stack's key could not be added to authorized_keys: {said}")
 
 
-def _log_in(transport: paramiko.Transport, machine: OwnedMachine, identity: paramiko.PKey) -> None:
-    kind, encoded = machine.host_key.split()
-    transport.get_security_options().key_types = KEY_TYPES.get(kind, (kind,))
-    transport.start_client(timeout=SSH_TIMEOUT_S)
-    shown, expected = transport.get_remote_server_key().asbytes(), base64.b64decode(encoded)
-    if shown != expected:
-        raise WrongHostKey(
-            f"existing: {machine.address}:{machine.ssh_port} shows the host key {fingerprint(shown)}, and hostKey of "
-            f"{machine.id} is {fingerprint(expected)}: nothing was sent. If the machine was reinstalled, change hostKey"
-        )
-    transport.auth_publickey(machine.ssh_user, identity)
-
-
-def _run(transport: paramiko.Transport, line: str) -> tuple[int, str]:
-    channel = transport.open_session(timeout=SSH_TIMEOUT_S)
-    channel.settimeout(SSH_TIMEOUT_S)
-    channel.exec_command(f"/bin/sh -c {shlex.quote(AUTHORIZE)}")
-    channel.sendall(line.encode())
-    channel.shutdown_write()
-    said = channel.makefile_stderr("rb").read(2000).decode(errors="replace").strip()
-    return channel.recv_exit_status(), " ".join(said.split())
+def _identity(machine: OwnedMachine, path: Path) -> tuple[str, str]:
+    """The private key, and its certificate where one lies beside it. Raises Unauthorized where it cannot be used."""
+    beside = path.with_name(f"{path.name}-cert.pub")
+    try:
+        identity, certificate = path.read_text(), beside.read_text() if beside.exists() else ""
+        parse_private_key(identity, certificate)
+    except (OSError, ValueError, AuthenticationFailed) as e:
+        raise Unauthorized(
+            f"existing: identityFile of {machine.id} cannot be used: {machine.identity_file}: {e}"
+        ) from None
+    return identity, certificate

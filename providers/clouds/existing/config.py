@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, model_validator
 
 from providers.errors import InvalidRequest, Unauthorized
+from strict import yaml
+from strict.fields import Section
+from strict.problems import Problems, parse, within
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 HOURS_PER_MONTH = 730
@@ -25,13 +24,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*$"
 Usd = Annotated[Decimal, Field(ge=0, le=Decimal("1e9"))]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
-    )
-
-
-class OwnedMachine(_Frozen):
+class OwnedMachine(Section):
     """One machine of the file. Keys are camelCase there."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=60)]
@@ -80,7 +73,7 @@ class OwnedMachine(_Frozen):
         return (purchase + self.watts / 1000 * self.usd_per_kwh).quantize(Decimal("0.0001"))
 
 
-class _File(_Frozen):
+class _File(Section):
     machines: tuple[OwnedMachine, ...]
 
     @model_validator(mode="after")
@@ -127,43 +120,8 @@ def load(path: Path) -> tuple[OwnedMachine, ...]:
     except (OSError, UnicodeDecodeError) as e:
         raise InvalidRequest(f"existing: cannot read {path}: {e}") from None
     try:
-        tree, document = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        mark = getattr(e, "problem_mark", None)
-        what = getattr(e, "problem", None) or str(e).splitlines()[0]
-        raise InvalidRequest(f"existing: {path}:{mark.line + 1 if mark else 1}: not YAML: {what}") from None
-    try:
-        return _File.model_validate(document).machines
-    except ValidationError as e:
-        lines = [f"{path}:{_line(tree, error['loc'])}: {_told(error)}" for error in e.errors(include_input=False)]
-        raise InvalidRequest("existing: " + "; ".join(lines)) from None
-
-
-def _told(error: Any) -> str:
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        model = OwnedMachine if len(error["loc"]) > 1 else _File
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        near = get_close_matches(str(error["loc"][-1]), known, n=1)
-        return f"{key}: unknown key" + (f" (did you mean {near[0]}?)" if near else f"; known are {', '.join(known)}")
-    if error["type"] == "missing":
-        return f"{key}: missing"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message
-
-
-def _line(node: yaml.Node | None, loc: Sequence[int | str]) -> int:
-    """The line of what `loc` names, or of the nearest thing around it that is there."""
-    line = node.start_mark.line if node is not None else 0
-    for part in loc:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line
-        elif isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == part), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line, found[1]
-        else:
-            break
-    return line + 1
+        document, lines = yaml.load(text, str(path))
+        with within(lines):
+            return parse(_File, document, values=False).machines
+    except Problems as e:
+        raise InvalidRequest(f"existing: {'; '.join(e.lines)}") from None

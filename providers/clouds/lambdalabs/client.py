@@ -131,7 +131,7 @@ class Instance(Said):
         return self.status == "terminated"
 
 
-class Rule(Said):
+class FirewallRule(Said):
     protocol: str
     source_network: str
     description: str
@@ -141,7 +141,7 @@ class Rule(Said):
 
 class Ruleset(Named):
     region: Named
-    rules: tuple[Rule, ...]
+    rules: tuple[FirewallRule, ...]
 
 
 class Launched(Said):

@@ -22,7 +22,7 @@ from providers.errors import (
     TerminateFailed,
     Unavailable,
 )
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.naming import nearest
 
 STATES: Mapping[str, MachineState] = {

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 
-from providers.errors import InvalidRequest
-from strict.fields import Cidr
+from providers.renting.sections import parse_section
+from strict.fields import Cidr, Section
 
 BASE_URL = "https://cloud.lambda.ai"
 KEYS_PAGE = f"{BASE_URL}/api-keys"
@@ -35,17 +34,17 @@ class LambdaConfig:
         )
 
 
-class LambdaSettings(BaseModel):
+class LambdaSettings(Section):
     """The section `clouds.lambda` of a stack. Who may connect counts at the next `up`, all else at the next launch."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(strict=True)
 
     source_networks: list[Cidr] = Field(min_length=1)
     """Who reaches SSH, vLLM and the endpoint: where `up` runs, and a gateway that is not at Lambda. The stack's
     gateways at Lambda are let in at vLLM without being named."""
-    client_cidrs: list[Cidr] = []
+    client_cidrs: list[Cidr] = Field(default=[])
     """Who else may ask the endpoint, where a machine carries a gateway."""
-    file_systems: list[Annotated[str, Field(min_length=1)]] = []
+    file_systems: list[Annotated[str, Field(min_length=1)]] = Field(default=[])
     """Names of Lambda file systems, mounted at /lambda/nfs/<name>: for weights that outlive a machine. They exist
     already, in the candidate's region."""
     image_family: str | None = Field(default=None, min_length=1)
@@ -54,18 +53,5 @@ class LambdaSettings(BaseModel):
 
 def parse(settings: Mapping[str, Any]) -> LambdaSettings:
     """Raises InvalidRequest that names each key that is wrong, as `clouds.lambda.<key>`."""
-    try:
-        return LambdaSettings.model_validate(dict(settings))
-    except ValidationError as e:
-        known = ", ".join(sorted(to_camel(name) for name in LambdaSettings.model_fields))
-        said = {
-            "extra_forbidden": f"there is no such key: choose one of {known}",
-            "missing": "missing; name who may connect, e.g. [203.0.113.7/32]: where `up` runs, and a gateway elsewhere",
-        }
-        raise InvalidRequest(
-            "; ".join(
-                f"clouds.lambda.{'.'.join(map(str, error['loc']))}: "
-                + said.get(error["type"], error["msg"].removeprefix("Value error, "))
-                for error in e.errors(include_url=False, include_input=False)
-            )
-        ) from None
+    who = "missing; name who may connect, e.g. [203.0.113.7/32]: where `up` runs, and a gateway elsewhere"
+    return parse_section(LambdaSettings, "lambda", settings, {"sourceNetworks": who})

@@ -9,12 +9,12 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from images.remote.waiting import Locks
 from providers.base import NodeSpec, Owner
 from providers.clouds.lambdalabs import marks
 from providers.clouds.lambdalabs.client import Instance, LambdaClient, Ruleset
 from providers.clouds.lambdalabs.config import LambdaSettings
 from providers.errors import Ambiguous, CloudError, InvalidRequest, NotFound, Unavailable
-from providers.renting.waiting import Locks
 from strict.names import GATEWAY_PORT
 
 T = TypeVar("T")

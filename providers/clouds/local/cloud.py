@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -86,7 +87,7 @@ class LocalCloud:
             address="127.0.0.1",
             ports=record["ports"],
             bind="127.0.0.1",
-            ssh_user=_user(),
+            ssh_user=getpass.getuser(),
             host_key=self.client.host_key(machine_id),
             root=str(folder / "root"),
             cache=str(self.client.config.cache),
@@ -114,9 +115,3 @@ class LocalCloud:
     def terminate(self, machine_id: str) -> None:
         """Ends all its processes and removes its folder; a machine already gone is fine."""
         self.client.destroy(machine_id)
-
-
-def _user() -> str:
-    import getpass
-
-    return getpass.getuser()

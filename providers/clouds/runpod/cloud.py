@@ -10,7 +10,7 @@ from typing import Any
 
 from providers.base import Machine, MachineState, NodeSpec, Offer
 from providers.clouds.runpod.client import RunpodClient
-from providers.clouds.runpod.config import ANY, COUNTS, GPUS, PODS_PAGE, SKUS, Settings
+from providers.clouds.runpod.config import ANY, COUNTS, GPUS, PODS_PAGE, SKUS, RunpodSettings, parse
 from providers.clouds.runpod.interruptible import RETIREMENT, Interruptible
 from providers.clouds.runpod.pods import machine, order, usd
 from providers.errors import (
@@ -85,7 +85,7 @@ class RunpodCloud:
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raises InvalidRequest, which names the key."""
-        Settings.parse(settings)
+        parse(settings)
 
     def offers(self) -> list[Offer]:
         """Every SKU in every data centre that has its GPU, and in "any". Interruptible ones are missing, with a
@@ -112,7 +112,7 @@ class RunpodCloud:
         sku = SKUS.get(spec.sku)
         if sku is None:
             raise InvalidRequest(f"runpod has no SKU {spec.sku!r}: {nearest(spec.sku, SKUS)}")
-        settings = Settings.parse(spec.settings)
+        settings = parse(spec.settings)
         quote = Quote.of(self.client.gpu(sku.gpu_id, sku.count, settings.min_cuda_version))
         data_centers = self._data_centers(spec, settings, quote)
         orders = [order(spec, sku, settings, data_center) for data_center in data_centers]
@@ -196,7 +196,7 @@ class RunpodCloud:
             return left_over if left_over and left_over.state is not MachineState.TERMINATED else None
         return None if left.state is MachineState.TERMINATED else left
 
-    def _data_centers(self, spec: NodeSpec, settings: Settings, quote: Quote) -> tuple[str, ...]:
+    def _data_centers(self, spec: NodeSpec, settings: RunpodSettings, quote: Quote) -> tuple[str, ...]:
         """Where to try to place the pod, in order: with "any", where the GPU is free and no sibling is in the way, most
         stock first. RunPod is not left to choose, since where it puts a pod is known only afterwards. Raises
         InvalidRequest for what is no data centre, and where the network volume is elsewhere."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, field_validator
 
-from providers.errors import InvalidRequest
+from providers.renting.sections import parse_section
+from strict.fields import Section
 
 BASE_URL = "https://api.runpod.io"
 KEY_VARIABLE = "RUNPOD_API_KEY"
@@ -38,7 +38,7 @@ class RunpodConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Sku:
+class PodSize:
     """One size of one GPU type, on demand or interruptible."""
 
     gpu_id: str
@@ -55,7 +55,7 @@ KINDS = {"secure": False, "spot": True}
 """Both on secure-cloud hardware, RunPod's own; "spot" is interruptible."""
 
 SKUS = {
-    f"{count}x-{name}-{kind}": Sku(gpu_id, memory_gib, count, interruptible)
+    f"{count}x-{name}-{kind}": PodSize(gpu_id, memory_gib, count, interruptible)
     for name, (gpu_id, memory_gib) in GPUS.items()
     for kind, interruptible in KINDS.items()
     for count in COUNTS
@@ -65,10 +65,8 @@ ANY = "any"
 """The region that leaves the data centre to RunPod's scheduler."""
 
 
-class Settings(BaseModel):
+class RunpodSettings(Section):
     """The section `clouds.runpod` of a stack."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
     image: str = DEFAULT_IMAGE
     """With an exact tag or digest: "latest" would be another machine after each rental."""
@@ -88,12 +86,7 @@ class Settings(BaseModel):
             raise ValueError(f"must have an exact tag or digest, as {DEFAULT_IMAGE} has")
         return image
 
-    @classmethod
-    def parse(cls, settings: Mapping[str, Any]) -> Settings:
-        """Raises InvalidRequest, which names each wrong key."""
-        try:
-            return cls.model_validate(dict(settings))
-        except ValidationError as e:
-            known = ", ".join(to_camel(name) for name in cls.model_fields)
-            wrong = "; ".join(f"clouds.runpod.{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors())
-            raise InvalidRequest(f"{wrong} (there is: {known})") from None
+
+def parse(settings: Mapping[str, Any]) -> RunpodSettings:
+    """Raises InvalidRequest that names each key that is wrong, as `clouds.runpod.<key>`."""
+    return parse_section(RunpodSettings, "runpod", settings)

@@ -9,15 +9,12 @@ even as the cause of ours, and nothing here logs.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
 from providers.clouds.runpod.config import KEY_VARIABLE, KEYS_PAGE, RunpodConfig
@@ -30,7 +27,6 @@ RETIREMENT = (
 )
 NOT_FREE = ("no longer any instances available", "not enough free gpus")
 """Parts of the messages that mean "no capacity": the SDK passes on the message alone and drops GraphQL's codes."""
-HERE = Path(__file__).resolve().parents[2]
 
 T = TypeVar("T")
 _sdk_lock = threading.RLock()
@@ -134,19 +130,13 @@ def _never_connected(error: Exception) -> bool:
     return type(reason).__name__ in ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")
 
 
-@functools.cache
 def _sdk() -> Any:
-    """The PyPI package. A process that was started as `python providers` has this folder's parent first on its path,
-    where `runpod` means this folder: that entry is left out while importing."""
+    """The PyPI package."""
     with _sdk_lock:
-        path = sys.path[:]
-        sys.path[:] = [entry for entry in path if Path(entry or ".").resolve() != HERE]
         try:
-            import runpod  # type: ignore[import-untyped]
+            import runpod  # type: ignore[import-untyped]  # takes seconds
         except ImportError as e:
             raise InvalidRequest(f"interruptible pods need the Python package runpod 1.12: {e}") from e
-        finally:
-            sys.path[:] = path
         return runpod
 
 

@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from providers.base import Machine, MachineState, NodeSpec
-from providers.clouds.runpod.config import Settings, Sku
+from providers.clouds.runpod.config import PodSize, RunpodSettings
 from providers.errors import InvalidRequest
-from providers.renting.container import ENTRY, environment
+from providers.renting.firstboot import ENTRY, environment
 from providers.renting.naming import mark, owner_of
 
 OWNER = "CROSSOVER_OWNER"
@@ -56,7 +56,7 @@ class Launch:
             return cls()
 
 
-def order(spec: NodeSpec, sku: Sku, settings: Settings, data_center: str) -> dict[str, Any]:
+def order(spec: NodeSpec, sku: PodSize, settings: RunpodSettings, data_center: str) -> dict[str, Any]:
     """The body of POST /pods (CreatePodRequest)."""
     if spec.host_key is None:
         raise InvalidRequest("runpod reports no SSH host keys: a pod must be launched with a one-use host key")

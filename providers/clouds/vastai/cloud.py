@@ -15,7 +15,7 @@ from providers.clouds.vastai.config import INSTANCES_PAGE, VastaiSettings, parse
 from providers.clouds.vastai.instances import Label
 from providers.clouds.vastai.market import ANY, SKUS, Sku
 from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unauthorized
-from providers.renting.container import ENTRY, environment
+from providers.renting.firstboot import ENTRY, environment
 
 ATTEMPTS = 25
 """Offers tried in one launch."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 
-from providers.errors import InvalidRequest
+from providers.renting.sections import parse_section
+from strict.fields import Section
 
 BASE_URL = "https://console.vast.ai"
 KEYS_PAGE = "https://cloud.vast.ai/manage-keys/"
@@ -35,10 +35,10 @@ class VastaiConfig:
         )
 
 
-class VastaiSettings(BaseModel):
+class VastaiSettings(Section):
     """The section `clouds.vastai` of a stack. It counts at the next launch and changes no machine that exists."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(strict=True)
 
     image: Annotated[str, Field(min_length=1)] = "vllm/vllm-openai:v0.32.0"
     """A Debian-like image; its own entry point is not run. By default the pin of images/gpu/versions.toml."""
@@ -56,9 +56,4 @@ class VastaiSettings(BaseModel):
 
 def parse(settings: Mapping[str, Any]) -> VastaiSettings:
     """Raises InvalidRequest that names each key that is wrong, as `clouds.vastai.<key>`."""
-    try:
-        return VastaiSettings.model_validate(dict(settings))
-    except ValidationError as e:
-        wrong = "; ".join(f"clouds.vastai.{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
-        known = ", ".join(to_camel(name) for name in VastaiSettings.model_fields)
-        raise InvalidRequest(f"{wrong} (there are {known})") from None
+    return parse_section(VastaiSettings, "vastai", settings)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from images.engines.base import SERVICE
 from providers import registry
 from providers.errors import CloudError, NotFound
-from providers.plugin.node import VACANT
+from providers.plugin.machine import VACANT
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, StackError, reading

@@ -10,15 +10,15 @@ import os
 import sys
 from importlib import import_module
 
-import providers.renting.rent
+import providers.renting.until
 import providers.transport.transport
+from images.remote.waiting import Waiting
 from providers import registry
 from providers.plugin.credentials import CredentialsHandler
 from providers.plugin.handler import Handler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
-from providers.renting.waiting import Waiting
 from providers.transport.transport import Pace
 from tests.support.paper import answers_at_once
 
@@ -51,7 +51,7 @@ def hurry() -> None:
     from tests.clouds.vendors import VENDORS  # the emulators too, which nobody needs where the plugin is measured
 
     pauses = [(providers.transport.transport, "FIRST_PAUSE_S"), (providers.transport.transport, "LONGEST_PAUSE_S")]
-    pauses += [(providers.renting.rent, "CONTACT_POLL_S")]
+    pauses += [(providers.renting.until, "CONTACT_POLL_S")]
     for vendor in VENDORS.values():
         for module in (import_module(f"{vendor.package}.{part}") for part in ("client", "cloud")):
             pauses += [(module, name) for name in vars(module) if name.endswith("_POLL_S")]

@@ -14,20 +14,21 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import providers.plugin.first_contact
+import providers.plugin.contact
+from images.remote.errors import CheckFailed
+from images.remote.waiting import Waiting
 from providers import registry
 from providers.base import Machine, NodeSpec
 from providers.clouds.local.cloud import LocalCloud
-from providers.errors import InstallFailed, NoCapacity
+from providers.errors import NoCapacity
+from providers.plugin.contact import FirstContactHandler
 from providers.plugin.credentials import CredentialsHandler
-from providers.plugin.first_contact import FirstContactHandler
 from providers.plugin.install import InstallHandler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
-from providers.renting.contact import Dial
+from providers.renting.contact import WayIn
 from providers.renting.hostkeys import durable
-from providers.renting.waiting import Waiting
 
 
 def write(line: str) -> None:
@@ -35,7 +36,7 @@ def write(line: str) -> None:
         f.write(line + "\n")
 
 
-def contact_on_paper(machine: Machine, ssh_private_key: str, dial: Dial) -> Machine:
+def contact_on_paper(machine: Machine, ssh_private_key: str, way: WayIn) -> Machine:
     """First contact with a machine at which nobody answers: moto's."""
     write(f"contact {machine.id} {machine.tunnel}".strip())
     host_key = machine.host_key or durable(ssh_private_key, machine.name).public
@@ -50,7 +51,7 @@ class RecordingInstaller:
         while "when" in news["bundle"] and not Path(news["bundle"]["when"]).exists():
             waiting.pause(0.05)
         if news["bundle"].get("fail"):
-            raise InstallFailed(f"{news['serverName']} is not healthy; the end of its log: no GPU found")
+            raise CheckFailed(f"{news['serverName']} is not healthy; the end of its log: no GPU found")
         write(f"end {news['serverName']} {news['machine']['id']}")
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
@@ -83,13 +84,13 @@ if __name__ == "__main__":
     scripted = replace(registry.CLOUDS["local"], make=ScriptedCloud.from_environment)
     clouds = {**registry.CLOUDS, "local": scripted}
     registry.CLOUDS = clouds
-    vars(providers.plugin.first_contact)["first_contact"] = contact_on_paper
+    vars(providers.plugin.contact)["first_contact"] = contact_on_paper
     serve(
         {
             "gpucloud:index:Node": NodeHandler(registry.cloud),
             "gpucloud:index:Install": InstallHandler(RecordingInstaller(), registry.cloud, tuple(registry.CLOUDS)),
             "gpucloud:index:Credentials": CredentialsHandler(),
-            "gpucloud:index:FirstContact": FirstContactHandler(),
+            "gpucloud:index:FirstContact": FirstContactHandler(registry.cloud),
         },
         sys.argv[1:],
     )

@@ -16,7 +16,7 @@ import pytest
 from images.bundle import Bundle, File, HttpCheck, Service
 from images.remote.host import Placement
 from images.sources import repository_source
-from images.vehicles.ssh.health import Health, inspect
+from images.vehicles.ssh.inspect import Health, inspect
 from images.vehicles.ssh.install import InstallReport, install
 from tests.support.sshd import Machine, free_port, machine
 

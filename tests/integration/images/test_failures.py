@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from images.bundle import Bundle, File, PythonEnvironment
+from images.remote.connection import Connection
 from images.remote.errors import (
     AuthenticationFailed,
     Cancelled,
@@ -28,11 +29,11 @@ from images.remote.errors import (
     MissingProgram,
     Unreachable,
 )
-from images.remote.ssh import Connection, fingerprint
-from images.remote.waiting import Watch
+from images.remote.keys import fingerprint
+from images.remote.waiting import Waiting
 from images.sources import repository_source
 from images.vehicles.ssh import checks
-from images.vehicles.ssh.layout.plan import PlannedFile
+from images.vehicles.ssh.layout.layout import PlannedFile
 from images.vehicles.ssh.remove import remove
 from images.vehicles.ssh.scripts import put_files, run_script
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle
@@ -229,7 +230,7 @@ class TestFullDisk:
         ]
         with Connection.open(small.placement, small.machine.private_key) as connection:
             with pytest.raises(DiskFull, match="as they were"):
-                put_files(connection, files, str(small.machine.root), watch=Watch(30), step="sending")
+                put_files(connection, files, str(small.machine.root), watch=Waiting(30), step="sending")
         assert (small.machine.root / "config/one.txt").read_text() == "first"
         assert not (small.machine.root / "big.txt").exists()
         assert not (small.machine.root / "state/incoming").exists()
@@ -248,7 +249,7 @@ class TestFullDisk:
         big = PlannedFile("big.txt", b"x" * (1 << 20), 0o644, {})
         with Connection.open(bench.placement, bench.machine.private_key) as connection:
             with pytest.raises(DiskFull):
-                put_files(connection, [big], str(bench.machine.root), watch=Watch(30), step="sending")
+                put_files(connection, [big], str(bench.machine.root), watch=Waiting(30), step="sending")
         assert not (bench.machine.root / "big.txt").exists()
 
     def test_an_environment_that_does_not_fit_is_a_full_disk_and_is_not_there(self, small: Bench) -> None:
@@ -383,7 +384,7 @@ class TestInterrupting:
                 "receive",
                 args=[str(bench.machine.root)],
                 stdin=bytes(1024),
-                watch=Watch(10),
+                watch=Waiting(10),
                 step="sending",
             )
         assert result.status != 0
@@ -418,7 +419,7 @@ class TestEnvironments:
                 "environment",
                 args=[str(folder), "python3", ""],
                 stdin=b"every",
-                watch=Watch(30),
+                watch=Waiting(30),
                 step="building",
             )
         assert (result.status, result.stdout) == (1, "the connection ended before all requirements had come\n")

@@ -20,7 +20,7 @@ from images.engines.base import EngineOptions
 from images.remote.errors import CheckFailed
 from images.roles.inference.bundle import inference_bundle
 from images.vehicles.ssh import checks
-from images.vehicles.ssh.health import inspect
+from images.vehicles.ssh.inspect import inspect
 from images.vehicles.ssh.install import install
 from tests.integration.images.conftest import Bench
 

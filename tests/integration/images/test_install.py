@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from images.bundle import File
-from images.vehicles.ssh.remove import remove
+from images.vehicles.ssh import remove
+from images.vehicles.ssh.steps import STEPS, Installation, Reconnect, Step
 from tests.integration.images.conftest import NOTE, SECRET, Bench, echo, tiny_bundle
 from tests.support.sshd import wait_for
 
@@ -52,28 +53,12 @@ def test_a_changed_file_restarts_only_the_service_that_uses_it(bench: Bench) -> 
     assert bench.get("two") == before
 
 
-def test_a_changed_reload_file_sends_the_signal_instead(bench: Bench) -> None:
-    bench.install()
-    pid = bench.get("two")["pid"]
-    report = bench.install(tiny_bundle(two="changed"))
-    assert (report.restarted, report.reloaded) == ((), ("two",))
-    wait_for(lambda: bench.get("two")["text"] == "changed", "the signal")
-    assert bench.get("two")["pid"] == pid
-
-
 def test_a_changed_secret_restarts_the_services_that_read_it(bench: Bench) -> None:
     bench.install()
     bench.secrets = {"api-key": "sk-test-another-one"}
     report = bench.install()
     assert report.changed_files == ("secrets/api-key",)
     assert report.restarted == ("one", "two")
-
-
-def test_a_service_that_was_killed_comes_back(bench: Bench) -> None:
-    bench.install()
-    pid = bench.get("one")["pid"]
-    os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: bench.answers("one") and bench.get("one")["pid"] != pid, "a new process")
 
 
 def test_a_service_that_answers_after_two_seconds_is_healthy(bench: Bench) -> None:
@@ -234,3 +219,28 @@ def test_inspect_changes_nothing_and_names_what_is_wrong(bench: Bench, ended: st
     problems = bench.inspect().problems
     assert "supervisord does not run" in problems
     assert pid not in bench.machine.processes()
+
+
+def test_a_step_that_cuts_the_connection_is_run_again_over_a_new_one_and_the_install_ends_ready(bench: Bench) -> None:
+    """As a step does that restarts the machine: here its sshd ends, and comes back once somebody waits for it."""
+    bench.install()
+    seen: list[str] = []
+
+    def restart(under_way: Installation) -> Reconnect | None:
+        seen.append(under_way.probe.services["one"])
+        if len(seen) == 2:
+            return None
+        bench.machine.stop_sshd()
+        return Reconnect("sshd starts anew", 30)
+
+    def awaited() -> bool:
+        if any("waiting for the machine" in line for line in bench.said) and not bench.machine.answers():
+            bench.machine.start()
+        return False
+
+    steps = (*STEPS[:2], Step("restarting", restart), *STEPS[2:])
+    report = bench.install(tiny_bundle(one="changed"), steps=steps, cancelled=awaited)
+    assert seen == ["RUNNING", "RUNNING"]
+    assert (report.restarted, report.checks) == (("one",), ("one", "two"))
+    assert "connecting again: sshd starts anew" in bench.said
+    assert bench.get("one")["text"] == "changed"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import images.remote.tunnel
+from images.remote.connection import Connection
 from images.remote.errors import Cancelled, Unreachable
 from images.remote.host import Placement
-from images.remote.ssh import Connection
 from images.remote.tunnel import Tunnel
-from images.remote.waiting import Watch
+from images.remote.waiting import Waiting
 from providers.clouds.aws import session
 from tests.integration.images.conftest import Bench
 from tests.support.session_manager import INSTANCE, REGION, SessionManager
@@ -63,7 +63,7 @@ def test_a_machine_that_is_slow_to_answer_is_waited_for(
     """sshd's first line comes 3 s after the plugin's greeting; paramiko itself gives up after 2 s."""
     manager.behaves(slow_s=3)
     with connect(tunnelled, bench) as connection:
-        assert connection.run("echo here", watch=Watch(10), step="asking").stdout == "here\n"
+        assert connection.run("echo here", watch=Waiting(10), step="asking").stdout == "here\n"
 
 
 def test_a_machine_that_is_not_connected_is_unreachable_in_awss_words(
@@ -119,7 +119,7 @@ def test_a_session_that_dies_in_the_middle_breaks_the_connection_with_its_last_w
     began = time.monotonic()
     with connect(tunnelled, bench) as connection:
         with pytest.raises(Unreachable, match=r"broke while reading: .*the data channel was closed"):
-            connection.run("cat /dev/zero", watch=Watch(30), step="reading")
+            connection.run("cat /dev/zero", watch=Waiting(30), step="reading")
     assert time.monotonic() - began < 20
     assert manager.alive() == []
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from images.remote.waiting import Waiting
 from providers import registry
-from providers.base import Candidate, MachineState, Owner
+from providers.base import Candidate, Check, MachineState, Owner, Plan
 from providers.clouds.aws import preflight
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
@@ -21,9 +22,7 @@ from providers.clouds.aws.config import AwsConfig
 from providers.clouds.aws.preflight import Runner
 from providers.errors import InvalidRequest, NotFound
 from providers.plugin.install import InstallHandler
-from providers.preflight import Check, Plan
 from providers.renting.naming import mark
-from providers.renting.waiting import Waiting
 from scripts.crossover.__main__ import app
 from scripts.crossover.doctor import looks as doctor
 from scripts.crossover.stack import orphans
@@ -146,7 +145,7 @@ def test_a_volume_that_outlived_its_machine_bills_and_can_be_deleted(cloud: AwsC
 def prod(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """AWS is all clouds that there are, and the state of stack `s` knows these resource ids."""
     known: set[str] = set()
-    monkeypatch.setattr(registry, "CLOUDS", {"aws": registry.Row(lambda: cloud)})
+    monkeypatch.setattr(registry, "CLOUDS", {"aws": registry.CloudRow(lambda: cloud)})
     monkeypatch.setattr(orphans, "project", lambda: "p")
     monkeypatch.setattr(orphans, "stacks", lambda: ["s"])
     monkeypatch.setattr(orphans, "known_machines", lambda stack: Known(frozenset(known), busy=False))

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
+from images.remote.errors import HostKeyChanged
+from images.remote.waiting import Waiting
 from providers.base import Candidate, NodeSpec, Owner
 from providers.clouds.existing.cloud import ExistingCloud
 from providers.clouds.existing.config import ExistingConfig
 from providers.errors import NoCapacity, Unauthorized
-from providers.renting.contact import WrongHostKey
 from providers.renting.naming import mark
-from providers.renting.rent import await_contact, rent
-from providers.renting.waiting import Waiting
+from providers.renting.rent import rent
+from providers.renting.until import await_contact
 from tests.support import sshd
 from tests.support.clouds import request
 from tests.support.owned import HOST_KEY, owned
@@ -70,7 +71,7 @@ def test_renting_claims_a_machine_and_meets_it_and_ending_it_leaves_it_running(
 def test_a_machine_with_another_host_key_is_not_met_and_is_released(folder: Path, machine: sshd.Machine) -> None:
     team = cloud(folder, owned(machine, "dgx-1") | {"hostKey": HOST_KEY})
     asked = request(candidates=(Candidate("existing", "hall-1/rack-1", "small"),))
-    with pytest.raises(WrongHostKey, match="host key of machine"):
+    with pytest.raises(HostKeyChanged, match="host key of machine"):
         rent(asked, lambda name: team, Waiting())
     assert team.list() == []
 
@@ -102,7 +103,7 @@ def test_an_identity_that_the_machine_refuses_is_told_and_nothing_is_claimed(
 
 def test_the_identity_is_not_used_on_a_machine_with_another_host_key(folder: Path, machine: sshd.Machine) -> None:
     entry = owned(machine, "dgx-1", identityFile=str(machine.folder / "user_key")) | {"hostKey": HOST_KEY}
-    with pytest.raises(WrongHostKey, match="nothing was sent"):
+    with pytest.raises(HostKeyChanged, match="Nothing was sent"):
         cloud(folder, entry).launch(spec())
 
 

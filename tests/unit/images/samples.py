@@ -1,4 +1,4 @@
-"""A placement and a small bundle to plan with."""
+"""A placement and a small bundle to lay out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service, Source
 from images.remote.host import Placement
-from images.vehicles.ssh.layout.plan import Plan, make_plan
+from images.vehicles.ssh.layout.layout import Layout, make_layout
 
 REQUIREMENTS = Source("requirements/app.txt", "requirements/app.txt", "ab" * 32)
 SUPERVISOR = Source("supervisor.txt", "requirements/supervisor.txt", "cd" * 32)
@@ -47,6 +47,6 @@ BUNDLE = Bundle(
 )
 
 
-def plan(bundle: Bundle = BUNDLE, **placement: Any) -> Plan:
-    """The sample's plan; sources are one byte each."""
-    return make_plan(bundle, replace(PLACEMENT, **placement), lambda _: b"x", SUPERVISOR)
+def layout(bundle: Bundle = BUNDLE, **placement: Any) -> Layout:
+    """The sample's layout; sources are one byte each."""
+    return make_layout(bundle, replace(PLACEMENT, **placement), lambda _: b"x", SUPERVISOR)

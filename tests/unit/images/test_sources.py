@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from images.sources import repository_source, repository_sources
+from images.bundle import Bundle, PythonEnvironment, Source
+from images.sources import located, repository_source, repository_sources
 
 
 def test_a_source_has_the_hash_of_its_bytes(tmp_path: Path) -> None:
@@ -34,3 +35,30 @@ def test_a_file_or_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         repository_source("a", "missing", root=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"nothing matches missing/\*\*/\*\.py"):
         repository_sources("a", "missing", root=tmp_path)
+
+
+def test_a_source_that_moved_is_found_by_its_bytes_and_one_that_changed_stays_what_it_was(tmp_path: Path) -> None:
+    """As a state names files where they lay when it was written."""
+    for name in ("images/new/a.py", "images/b.py", "requirements/new.txt", "elsewhere/c.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    def source(path: str, content: str) -> Source:
+        return Source(path, path, hashlib.sha256(content.encode()).hexdigest())
+
+    moved, still, changed = (
+        source("images/a.py", "images/new/a.py"),
+        source("images/b.py", "images/b.py"),
+        "images/z.py",
+    )
+    bundle = Bundle(
+        role="r",
+        sources=(moved, still, source(changed, "gone"), source("c.py", "elsewhere/c.py")),
+        environments=(PythonEnvironment("e", source("requirements/old.txt", "requirements/new.txt")),),
+    )
+    found = located(bundle, tmp_path)
+    assert {s.path: s.source for s in found.sources} == {
+        "images/a.py": "images/new/a.py", "images/b.py": "images/b.py", changed: changed, "c.py": "c.py"
+    }  # fmt: skip
+    assert found.environments[0].requirements.source == "requirements/new.txt"
+    assert [s.sha256 for s in found.sources] == [s.sha256 for s in bundle.sources]

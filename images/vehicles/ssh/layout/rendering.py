@@ -12,7 +12,7 @@ from images.bundle import Bundle, Service
 from images.remote.host import Placement
 from images.tokens import resolve, secret_path
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+TEMPLATES = Path(__file__).resolve().with_name("templates")
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 """sun_path holds 108 bytes with its terminator (unix(7)); supervisord first binds `<path>.<pid>`, and a pid has up to
 seven digits (/proc/sys/kernel/pid_max is at most 4194304)."""
@@ -22,7 +22,7 @@ _NAME = re.compile(r"\{\{([a-z_]+)\}\}")
 
 @cache
 def template(name: str) -> str:
-    """The text of a template, by its path below images/vehicles/ssh/templates/."""
+    """The text of a template, by its name."""
     return (TEMPLATES / name).read_text()
 
 
@@ -81,6 +81,11 @@ def systemd_unit(service: Service, placement: Placement, role: str) -> str:
 def unit_name(role: str, service: str) -> str:
     """The unit's name; the role is in it because two roles may share a machine."""
     return f"crossover-{role}-{service}.service"
+
+
+def supervised_name(placement: Placement, role: str, service: str) -> str:
+    """What the machine's keeper of services calls that service: its unit, or its own name."""
+    return unit_name(role, service) if placement.supervision == "systemd" else service
 
 
 def supervisor_socket(placement: Placement) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, DiskFull
-from images.remote.ssh import Connection, Result
-from images.remote.waiting import Watch
-from images.vehicles.ssh.layout.plan import PlannedFile
+from images.remote.exchange import Result
+from images.remote.waiting import Waiting
+from images.vehicles.ssh.layout.layout import PlannedFile
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -32,7 +33,7 @@ def run_script(
     connection: Connection,
     *names: str,
     args: Iterable[str] = (),
-    watch: Watch,
+    watch: Waiting,
     step: str,
     stdin: bytes = b"",
     on_line: Callable[[str], None] | None = None,
@@ -42,7 +43,7 @@ def run_script(
     return connection.run(text, *args, watch=watch, step=step, stdin=stdin, on_line=on_line)
 
 
-def put_files(connection: Connection, files: Iterable[PlannedFile], root: str, *, watch: Watch, step: str) -> int:
+def put_files(connection: Connection, files: Iterable[PlannedFile], root: str, *, watch: Waiting, step: str) -> int:
     """Places files below `root`, all of them or (full disk, broken connection) none; returns the bytes of their
     contents. Raises DiskFull, CommandFailed, and what Connection.run raises."""
     chosen = list(files)

@@ -10,18 +10,16 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import Candidate, Owner
+from providers.base import Candidate, Owner, placed, placement
 from providers.clouds.aws import session
 from providers.clouds.aws.config import AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
-from providers.placement import placed, placement
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name
 from providers.resources import FirstContact
-from strict import names
 from strict.names import GATEWAY_ROLE
 
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
@@ -29,6 +27,12 @@ STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSp
 KEPT = (*REPLACING, *STOPPING, f'tags["{USD_PER_HOUR}"]')
 """Inputs whose edit would replace or stop a machine that may not be had again (aws_instance of provider 5.100): they
 apply to the next machine, which a raised generation brings."""
+
+METADATA = {
+    "http_endpoint": "enabled",
+    "http_tokens": "required",  # IMDSv2 alone
+    "http_put_response_hop_limit": 2,  # so that containers reach it
+}
 
 
 class AwsNode(pulumi.ComponentResource):
@@ -60,59 +64,54 @@ class AwsNode(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         _refuse_dear(key, candidate, usd_per_hour)
-        owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
         own = pulumi.ResourceOptions(providers=[network.survey.provider])
-        super().__init__(names.AWS_NODE, name, None, pulumi.ResourceOptions.merge(opts, own))
-        settings, survey = network.survey.settings, network.survey
-        gateway = role == GATEWAY_ROLE
-        zone = survey.gateway_zone if gateway else survey.node_zones[key]
-        assert zone is not None
-        host_key = pulumi.Output.secret(ssh_private_key).apply(lambda private: one_use(private, machine_name(owner)))
-        tags = machine_tags(owner)
+        super().__init__("crossover:aws:Node", name, None, pulumi.ResourceOptions.merge(opts, own))
+        owner = Owner(pulumi.get_project(), pulumi.get_stack(), role, key, generation)
+        way_in = {WAY_IN: "ssm" if network.survey.settings.access.ssm else "ssh"}
         self.instance = aws.ec2.Instance(
             name,
             instance_type=candidate.sku,
-            ami=survey.images[role],
-            availability_zone=zone,
-            subnet_id=network.subnets[zone],
-            # Our own subnets give public addresses by themselves; of others it is not known.
-            associate_public_ip_address=settings.public_addresses if settings.vpc_id else None,
-            vpc_security_group_ids=[network.groups[role]],
-            iam_instance_profile=network.profiles[role],
-            key_name=network.key_name,
+            **_placed(network, owner),
             # Not `user_data`, which version 6 keeps as a hash and version 7 as it is.
-            user_data_base64=host_key.apply(lambda made: base64.b64encode(user_data(made).encode()).decode()),
-            metadata_options={
-                "http_endpoint": "enabled",
-                "http_tokens": "required",  # IMDSv2 alone
-                "http_put_response_hop_limit": 2,  # so that containers reach it
-            },
-            root_block_device={
-                "encrypted": True,
-                "volume_type": "gp3",
-                "volume_size": settings.gateway_root_gb if gateway else settings.root_gb,
-                "delete_on_termination": True,
-                "tags": tags,
-            },
+            user_data_base64=_first_boot(ssh_private_key, owner),
+            metadata_options=METADATA,
             disable_api_termination=True,
-            **({} if gateway else reserved(settings)),
-            tags={**tags, **told(ports, usd_per_hour), WAY_IN: "ssm" if settings.access.ssm else "ssh"},
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=network.way_out,
-                ignore_changes=list(KEPT),
-                # Only a raised generation replaces, and the old machine goes first: capacity and quota are for one.
-                replacement_trigger=generation,
-                delete_before_replace=True,
-                custom_timeouts=pulumi.CustomTimeouts(create="30m", delete="30m"),
-            ),
+            tags={**machine_tags(owner), **told(ports, usd_per_hour), **way_in},
+            opts=self._kept(network, generation),
         )
+        self.machine = self._contact(name, network.survey.settings, owner, ports, ssh_private_key, deadline_s)
+        self.failureDomain = self.instance.availability_zone.apply(lambda known: f"aws/{known}")
+        self.usdPerHour = pulumi.Output.from_input("" if usd_per_hour is None else str(usd_per_hour))
+        self.register_outputs(
+            {"machine": self.machine, "failureDomain": self.failureDomain, "usdPerHour": self.usdPerHour}
+        )
+
+    def _kept(self, network: AwsNetwork, generation: int) -> pulumi.ResourceOptions:
+        """Only a raised generation replaces, and the old machine goes first: capacity and quota are for one."""
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=network.way_out,
+            ignore_changes=list(KEPT),
+            replacement_trigger=generation,
+            delete_before_replace=True,
+            custom_timeouts=pulumi.CustomTimeouts(create="30m", delete="30m"),
+        )
+
+    def _contact(
+        self,
+        name: str,
+        settings: AwsSettings,
+        owner: Owner,
+        ports: Mapping[str, int],
+        ssh_private_key: pulumi.Input[str],
+        deadline_s: int,
+    ) -> pulumi.Output[dict[str, Any]]:
         address = self.instance.public_dns if settings.public_addresses else self.instance.private_ip
-        way_in = settings.region if settings.access.ssm else None
-        self.machine = FirstContact(
+        region = settings.region if settings.access.ssm else None
+        return FirstContact(
             f"{name}-contact",
             reported=pulumi.Output.all(self.instance.id, address).apply(
-                lambda known: reported(known[0], known[1], ports, ssm_region=way_in, scratch=scratch(role))
+                lambda known: reported(known[0], known[1], ports, ssm_region=region, scratch=scratch(owner.role))
             ),
             machine_name=machine_name(owner),
             ssh_private_key=ssh_private_key,
@@ -120,11 +119,38 @@ class AwsNode(pulumi.ComponentResource):
             # Nothing is lost with it, and a protected one would stand in the way of a raised generation.
             opts=pulumi.ResourceOptions(parent=self, protect=False),
         ).machine
-        self.failureDomain = self.instance.availability_zone.apply(lambda known: f"aws/{known}")
-        self.usdPerHour = pulumi.Output.from_input("" if usd_per_hour is None else str(usd_per_hour))
-        self.register_outputs(
-            {"machine": self.machine, "failureDomain": self.failureDomain, "usdPerHour": self.usdPerHour}
-        )
+
+
+def _placed(network: AwsNetwork, owner: Owner) -> dict[str, Any]:
+    """The instance's inputs that its role decides, by the network's survey: image, zone, disk, and who reaches it."""
+    survey, settings = network.survey, network.survey.settings
+    gateway = owner.role == GATEWAY_ROLE
+    zone = survey.gateway_zone if gateway else survey.node_zones[owner.key]
+    assert zone is not None
+    return {
+        "ami": survey.images[owner.role],
+        "availability_zone": zone,
+        "subnet_id": network.subnets[zone],
+        # Our own subnets give public addresses by themselves; of others it is not known.
+        "associate_public_ip_address": settings.public_addresses if settings.vpc_id else None,
+        "vpc_security_group_ids": [network.groups[owner.role]],
+        "iam_instance_profile": network.profiles[owner.role],
+        "key_name": network.key_name,
+        "root_block_device": {
+            "encrypted": True,
+            "volume_type": "gp3",
+            "volume_size": settings.gateway_root_gb if gateway else settings.root_gb,
+            "delete_on_termination": True,
+            "tags": machine_tags(owner),
+        },
+        **({} if gateway else reserved(settings)),
+    }
+
+
+def _first_boot(ssh_private_key: pulumi.Input[str], owner: Owner) -> pulumi.Output[str]:
+    """The cloud-init document with the one-use host key, in base64."""
+    host_key = pulumi.Output.secret(ssh_private_key).apply(lambda private: one_use(private, machine_name(owner)))
+    return host_key.apply(lambda made: base64.b64encode(user_data(made).encode()).decode())
 
 
 def _refuse_dear(key: str, candidate: Candidate, usd_per_hour: Decimal | None) -> None:

@@ -19,6 +19,7 @@ from cost_guard.pack.rule import StackRule
 from scripts.crossover.review.preview.events import Mandatory, Run, read
 from scripts.crossover.review.preview.scrub import Scrubber
 from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
+from strict.day import VARIABLE
 from strict.places import Place
 
 DEADLINE_S = 1800.0
@@ -35,7 +36,7 @@ def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None =
     environment = {
         **os.environ,
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
-        "CROSSOVER_TODAY": today.isoformat(),  # program, pack and this command judge by one day
+        VARIABLE: today.isoformat(),  # program, pack and this command judge by one day
     }
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         exit_code, late = _run(command, environment, out.fileno(), err.fileno())

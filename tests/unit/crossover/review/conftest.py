@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
-from scripts.crossover.review.flip import flips
+from scripts.crossover.review.flip import Flip, flips
 from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved, approved_at
@@ -85,6 +86,18 @@ class Project:
         return Gate(load_catalogue(), TODAY, "prod", waivers)
 
 
+def turned(gate: Gate, proposal: Proposal) -> tuple[Flip, ...]:
+    """What would turn the verdict. The gate is asked some two hundred times for it: once for each case of these tests,
+    most of which look at something else."""
+    case = repr((proposal, gate.waivers))
+    if case not in TURNED:
+        TURNED[case] = flips(proposal.scenario, gate.vary(proposal))
+    return TURNED[case]
+
+
+TURNED: dict[str, tuple[Flip, ...]] = {}
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     folder = tmp_path / "project"
@@ -113,7 +126,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
             base=project.side("HEAD", whole=False) if old is not None else None,
             approved=before,
             run=run if head.verdict else None,
-            flips=flips(judged.scenario, project.gate(waivers).vary(judged)) if judged else (),
+            flips=turned(project.gate(waivers), judged) if judged else (),
             waivers=waivers,
             **more,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -125,11 +126,61 @@ def test_a_judge_that_cannot_judge_ends_in_nothing() -> None:
     assert flips(scenario(2), lambda _: None) == ()
 
 
-@settings(max_examples=12, deadline=None)
+NOW = {"volume": Decimal("6e9"), "managed price": Decimal(5), "nodes": Decimal(4)}
+
+
+def gate_of(blocks: Callable[[Decimal, Decimal, Decimal], bool]) -> Callable[[Scenario], Verdict]:
+    """A gate that blocks where `blocks(volume, price, nodes)` says so, and costs no time."""
+
+    def judge_quickly(asked: Scenario) -> Verdict:
+        volume, price = asked.workload.tokens_per_month, asked.managed.usd_per_million_tokens
+        assert volume is not None
+        assert price is not None
+        level = Level.BLOCK if blocks(volume, price, Decimal(asked.fleet.node_count)) else Level.PASS
+        return replace(VERDICT, level=level, managed_usd_per_million=price)
+
+    return judge_quickly
+
+
+VERDICT = judge(scenario(2))
+EDGES = st.one_of(
+    st.tuples(st.just("volume"), st.decimals("0.02", "50", places=3).map(lambda factor: factor * 6 * 10**9)),
+    st.tuples(st.just("managed price"), st.decimals("0.1", "250", places=3)),
+    st.tuples(st.just("nodes"), st.integers(3, 12).map(Decimal)),
+)
+"""An input and the least value of it that one side of the edge has."""
+SHOWN = {"volume": Decimal("0.001"), "managed price": Decimal("0.01")}
+"""By how much a figure may be rounded: of four digits to a part of a thousand, and to a cent."""
+
+
+@settings(max_examples=25, deadline=None)
+@given(edge=EDGES, inverted=st.booleans())
+def test_every_flip_is_the_nearest_edge_as_it_is_shown(edge: tuple[str, Decimal], inverted: bool) -> None:
+    """From 6B tokens, $5 and 4 nodes, of a gate with one edge in one input: the flip lies beyond it, by no more than
+    its rounding, and no other input turns anything."""
+    name, least = edge
+
+    def blocks(*asked: Decimal) -> bool:
+        return (dict(zip(NOW, asked, strict=True))[name] < least) is not inverted
+
+    ((found_in, flip),) = {flip.input: flip for flip in flips(scenario(4), gate_of(blocks))}.items()
+    short = NOW[name] < least
+    assert found_in == name
+    assert flip.level is (Level.PASS if short is not inverted else Level.BLOCK)
+    assert (flip.at < least) is not short
+    if name == "nodes":
+        assert flip.at == (least if short else least - 1)
+    elif name == "volume":
+        assert abs(flip.at / least - 1) <= SHOWN[name]
+    else:
+        assert abs(flip.at - least) <= SHOWN[name]
+
+
+@settings(max_examples=3, deadline=None)
 @given(
     nodes=st.integers(2, 6),
-    volume=st.integers(10**8, 4 * 10**10),
-    price=st.decimals("0.5", "20", places=2),
+    volume=st.integers(2 * 10**9, 2 * 10**10),
+    price=st.decimals("3", "20", places=2),
 )
 def test_every_flip_turns_the_verdict_and_half_of_it_does_not(nodes: int, volume: int, price: Decimal) -> None:
     """At the value that is shown the verdict is the other one; between there and now, on the way up or down in steps,

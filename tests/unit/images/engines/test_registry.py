@@ -24,7 +24,7 @@ TOY = """
 from dataclasses import replace
 
 from images.engines import vllm
-from images.engines.base import Canary, Health, Needs
+from images.engines.base import Canary, HealthPath, EngineNeeds
 
 ENGINE = replace(
     vllm.ENGINE,
@@ -33,10 +33,10 @@ ENGINE = replace(
     port=9000,
     command=lambda options: ("run", options.model),
     key_variable="TOY_KEY",
-    health=Health("/alive", deadline_s=7),
+    health=HealthPath("/alive", deadline_s=7),
     canary=Canary("/ask", lambda model, prompt: {"m": model, "p": prompt}, busy=(529,)),
     metrics=replace(vllm.ENGINE.metrics, namespace="toy"),
-    needs=lambda requirements: Needs(("toy-server",), programs=("toy-server",)),
+    needs=lambda requirements: EngineNeeds(("toy-server",), programs=("toy-server",)),
 )
 """
 

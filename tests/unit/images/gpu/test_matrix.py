@@ -9,7 +9,7 @@ import pytest
 
 from images.gpu.matrix import Choice, NotAllowed, load, pinned, validate
 from images.simulator import VLLM_VERSION
-from providers.clouds.runpod.config import Settings as RunpodSettings
+from providers.clouds.runpod.config import RunpodSettings
 from providers.clouds.vastai.config import VastaiSettings
 
 WHEEL = Choice("wheel", "0.32.0", "13", "580")

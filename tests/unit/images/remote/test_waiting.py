@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from images.remote.errors import Cancelled, DeadlineExceeded
-from images.remote.waiting import Mask, Progress, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Progress, Waiting
 
 
 def test_an_interruption_and_a_deadline_name_the_step() -> None:
-    Watch(60).check("working")
+    Waiting(60).check("working")
     with pytest.raises(Cancelled, match="while working"):
-        Watch(60, lambda: True).check("working")
+        Waiting(60, lambda: True).check("working")
     with pytest.raises(DeadlineExceeded, match="within 0 s, stopped while working"):
-        Watch(0).check("working")
+        Waiting(0).check("working")
 
 
 def test_progress_shows_the_first_line_and_then_one_every_while(monkeypatch: pytest.MonkeyPatch) -> None:

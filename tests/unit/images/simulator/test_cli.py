@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from images.simulator.cli import Settings, Tls, parse
+from images.simulator.cli import parse
+from images.simulator.settings import ServeSettings, Tls
 
 
-def settings(*arguments: str, **environment: str) -> Settings:
+def settings(*arguments: str, **environment: str) -> ServeSettings:
     return parse(["serve", "org/model", *arguments], environment)
 
 

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from images.simulator.engine import Engine, Sequence, Speed, Step, Token
+from images.simulator.engine import EngineCore, EngineStep, Sequence, Speed, Token
 from images.simulator.kvcache import KvCache
 from images.simulator.tokens import prompt_from_ids
 
@@ -15,8 +15,8 @@ BLOCK = 4
 SPEED = Speed(prefill=1000.0, decode=200.0, sequence=50.0)
 
 
-def engine(*, blocks: int = 1000, seqs: int = 8, batched: int = 64, prefix_caching: bool = True) -> Engine:
-    return Engine(SPEED, KvCache(blocks, BLOCK, prefix_caching=prefix_caching), seqs, batched)
+def engine(*, blocks: int = 1000, seqs: int = 8, batched: int = 64, prefix_caching: bool = True) -> EngineCore:
+    return EngineCore(SPEED, KvCache(blocks, BLOCK, prefix_caching=prefix_caching), seqs, batched)
 
 
 def sequence(prompt: int, output: int, *, family: int = 0, queued_s: float = 0.0) -> Sequence:
@@ -24,7 +24,7 @@ def sequence(prompt: int, output: int, *, family: int = 0, queued_s: float = 0.0
     return Sequence(prompt_from_ids([family] * prompt, BLOCK), output, queued_s)
 
 
-def drive(engine: Engine, now_s: float = 0.0) -> list[Token]:
+def drive(engine: EngineCore, now_s: float = 0.0) -> list[Token]:
     """Steps in virtual time until nothing is left to do."""
     tokens: list[Token] = []
     while step := engine.schedule(now_s):
@@ -138,7 +138,7 @@ class Scheduling(RuleBasedStateMachine):
         self.engine = engine(blocks=self.BLOCKS, seqs=self.SEQS, batched=self.BATCHED)
         self.admitted: list[Sequence] = []
         self.started: list[Sequence] = []
-        self.step: Step | None = None
+        self.step: EngineStep | None = None
         self.now_s = 0.0
         self.tokens = 0
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.simulator.engine import Engine, Speed
+from images.simulator.engine import EngineCore, Speed
 from images.simulator.faults import Fault, Faults
 from images.simulator.kvcache import KvCache
-from images.simulator.metrics import Metrics
-from images.simulator.service import Busy, Generation, Limits, Service
+from images.simulator.metrics import ServerMetrics
+from images.simulator.service import Admission, Busy, EngineService, Generation
 from images.simulator.tokens import Output, generate, prompt_from_ids
 from tests.unit.images.simulator.process import series
 
@@ -32,24 +32,24 @@ class Clock:
 
 
 def service(
-    clock: Clock, *, engines: int = 1, seqs: int = 8, limits: Limits | None = None, time_scale: float = 1.0
-) -> Service:
+    clock: Clock, *, engines: int = 1, seqs: int = 8, limits: Admission | None = None, time_scale: float = 1.0
+) -> EngineService:
     built = [
-        Engine(Speed(PREFILL, DECODE, SEQUENCE), KvCache(1000, 16, prefix_caching=True), seqs, 2048)
+        EngineCore(Speed(PREFILL, DECODE, SEQUENCE), KvCache(1000, 16, prefix_caching=True), seqs, 2048)
         for _ in range(engines)
     ]
-    return Service(
+    return EngineService(
         built,
-        Metrics("m", built),
+        ServerMetrics("m", built),
         Faults(lambda _: None),
-        limits=limits or Limits(),
+        limits=limits or Admission(),
         time_scale=time_scale,
         clock=lambda: clock.now_s,
         sleep=clock.sleep,
     )
 
 
-def submit(to: Service, *, prompt: int = 100, output: int = 11, family: int = 0) -> Generation:
+def submit(to: EngineService, *, prompt: int = 100, output: int = 11, family: int = 0) -> Generation:
     ids = prompt_from_ids([family] * prompt, 16)
     return to.submit(ids, generate(ids, limit=output, mean_tokens=1, ignore_eos=True))
 
@@ -68,7 +68,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def metric(of: Service, name: str, **labels: str) -> float:
+def metric(of: EngineService, name: str, **labels: str) -> float:
     found = series(of.metrics.exposition("text/plain")[0].decode(), name)
     return sum(value for have, value in found if labels.items() <= have.items())
 
@@ -131,7 +131,7 @@ def test_no_more_requests_are_in_flight_than_admitted_and_the_rest_is_counted(
     limit: int, arrivals: int, seqs: int
 ) -> None:
     async def main() -> None:
-        served = service(Clock(), seqs=seqs, limits=Limits(requests=limit))
+        served = service(Clock(), seqs=seqs, limits=Admission(requests=limit))
         refused = 0
         for _ in range(arrivals):
             try:
@@ -148,7 +148,7 @@ def test_no_more_requests_are_in_flight_than_admitted_and_the_rest_is_counted(
 
 def test_a_place_is_free_again_when_a_request_ends_or_its_client_leaves() -> None:
     async def main() -> None:
-        served = service(Clock(), limits=Limits(requests=1))
+        served = service(Clock(), limits=Admission(requests=1))
         left = submit(served)
         with pytest.raises(Busy, match="busy and cannot accept"):
             submit(served)
@@ -165,7 +165,7 @@ def test_a_place_is_free_again_when_a_request_ends_or_its_client_leaves() -> Non
 
 def test_a_backlog_of_prompt_tokens_refuses_too() -> None:
     async def main() -> None:
-        served = service(Clock(), limits=Limits(queued_tokens=100))
+        served = service(Clock(), limits=Admission(queued_tokens=100))
         submit(served, prompt=99)
         submit(served, prompt=500)
         with pytest.raises(Busy, match="prefill token backlog"):

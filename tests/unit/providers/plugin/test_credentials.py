@@ -9,9 +9,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from images.remote.waiting import Waiting
 from providers.plugin.credentials import API_KEYS, CredentialsHandler
 from providers.plugin.values import UNKNOWN
-from providers.renting.waiting import Waiting
 
 HANDLER = CredentialsHandler()
 NAMES = ["a.nodes.crossover.internal", "b.nodes.crossover.internal"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +10,15 @@ from dataclasses import replace
 import pytest
 
 import providers.plugin.install
+from images.remote.errors import CheckFailed
+from images.remote.waiting import Waiting
 from providers.base import Machine, NodeSpec, Owner
-from providers.errors import Incomplete, InstallFailed
+from providers.errors import Incomplete
 from providers.plugin.handler import InitFailed
-from providers.plugin.install import InstallHandler
-from providers.plugin.values import Plain
-from providers.renting.contact import Dial
+from providers.plugin.install import ChangeStopped, InstallHandler
+from providers.plugin.values import UNKNOWN, Plain, detailed_diff
+from providers.renting.contact import WayIn
 from providers.renting.naming import machine_name
-from providers.renting.waiting import Waiting
 from tests.support.clouds import FakeCloud
 
 
@@ -33,7 +34,7 @@ class Installer:
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         self.calls.append(f"install {previous_private_key}->{news['sshPrivateKey']}")
         if self.broken:
-            raise InstallFailed("the machine does not answer")
+            raise CheckFailed("the machine does not answer")
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         return []
@@ -113,25 +114,23 @@ def test_a_gateway_is_told_of_although_a_part_of_its_cloud_is_silent(
 def test_a_gateway_without_an_open_port_is_told_through_its_tunnel(
     cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is identified through the dial of the composer, and the installer is told the way."""
+    """It is identified through the program of its cloud, and the installer is told the way."""
     installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
     name = gateway.removeprefix("fake/")
     cloud.machines[name] = replace(cloud.machines[name], tunnel="ssm:us-east-1/i-0123abcd")
-    dials: list[Dial] = []
+    monkeypatch.setattr(cloud, "tunnel", lambda way, port: ("reach", way, str(port)), raising=False)
+    monkeypatch.setattr(cloud, "refused", lambda said: False, raising=False)
+    ways: list[WayIn] = []
 
-    def known(found: Machine, keys: Sequence[str], dial: Dial) -> Machine:
-        dials.append(dial)
+    def known(found: Machine, keys: Sequence[str], way: WayIn) -> Machine:
+        ways.append(way)
         return found
 
     monkeypatch.setattr(providers.plugin.install, "identified", known)
-    handler = InstallHandler(installer, lambda _: cloud, ("fake",), lambda waiting: through)
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
     handler.update("id", inputs(machine), inputs(machine), Waiting())
-    assert dials == [through]
+    assert [way.tunnel for way in ways] == [("reach", "ssm:us-east-1/i-0123abcd", "22")]
     assert installer.tunnels == ["ssm:us-east-1/i-0123abcd"]
-
-
-def through(machine: Machine, timeout_s: float) -> socket.socket:
-    raise AssertionError("nobody is dialled here")
 
 
 def test_after_a_failure_the_rest_of_the_fleet_is_left_alone(cloud: FakeCloud) -> None:
@@ -140,7 +139,7 @@ def test_after_a_failure_the_rest_of_the_fleet_is_left_alone(cloud: FakeCloud) -
     installer.broken = True
     with pytest.raises(InitFailed):
         handler.update("id", inputs(machine), inputs(machine), Waiting())
-    with pytest.raises(InstallFailed, match="one broken node is enough"):
+    with pytest.raises(ChangeStopped, match="one broken node is enough"):
         handler.update("id", inputs(machine), inputs(machine), Waiting())
     assert len(installer.calls) == 1
 
@@ -171,3 +170,36 @@ def test_nothing_is_installed_on_a_vacant_node_and_nothing_removed(cloud: FakeCl
     handler.update("id", vacant, vacant, Waiting())
     handler.delete("id", vacant, Waiting())
     assert installer.calls == []
+
+
+BUNDLE: Plain = {
+    "role": "inference",
+    "sources": {"bin/route.py": {"source": "images/route.py", "sha256": "aa", "mode": 420}},
+    "environments": [{"name": "vllm", "requirements": {"path": "vllm.txt", "source": "vllm.txt", "sha256": "bb"}}],
+}
+
+
+def differences(old: Plain, new: Plain) -> list[str]:
+    """What a preview would show of two bundles, as the provider asks for it."""
+    handler = InstallHandler(Installer(), lambda _: FakeCloud(), ("fake",))
+    before, after = ({"machine": {"id": "fake/1"}, "bundle": bundle} for bundle in (old, new))
+    return sorted(detailed_diff(handler.compared(before), handler.compared(after), ("bundle",), handler.replacing))
+
+
+def test_a_file_that_moved_in_the_repository_is_no_difference_while_its_bytes_are_the_same() -> None:
+    moved = json.loads(
+        json.dumps(BUNDLE).replace("images/route.py", "images/roles/route.py").replace("vllm.txt", "v.txt")
+    )
+    moved["environments"][0]["requirements"]["path"] = "vllm.txt"
+    assert moved != BUNDLE
+    assert differences(BUNDLE, moved) == []
+    assert differences(BUNDLE, json.loads(json.dumps(moved).replace('"aa"', '"cc"'))) == [
+        'bundle.sources["bin/route.py"].sha256'
+    ]
+    assert differences(BUNDLE, {**BUNDLE, "role": "gateway"}) == ["bundle.role"]
+
+
+def test_a_bundle_that_only_up_will_know_is_compared_as_it_is() -> None:
+    handler = InstallHandler(Installer(), lambda _: FakeCloud(), ("fake",))
+    assert handler.compared({"bundle": UNKNOWN}) == {"bundle": UNKNOWN}
+    assert handler.compared({}) == {}

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 import providers.renting.rent
+import providers.renting.until
+from images.remote.waiting import Waiting
 from providers.base import Capability
 from providers.errors import InvalidRequest, NoCapacity
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import UNKNOWN
 from providers.renting.blocklist import Blocklist
-from providers.renting.waiting import Waiting
 from tests.support.clouds import FakeCloud
 
 GOOD: dict[str, Any] = {
@@ -113,7 +114,7 @@ def rented(handler: NodeHandler, waiting: Waiting, **changes: Any) -> tuple[str,
 @pytest.fixture
 def empty_cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
     """A cloud with nothing free for one launch, whose machines then answer at once."""
-    monkeypatch.setattr(providers.renting.rent, "first_contact", lambda machine, key: machine)
+    monkeypatch.setattr(providers.renting.until, "first_contact", lambda machine, key: machine)
     monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())
     return FakeCloud(launch_faults=deque([NoCapacity("sold out")]))
 

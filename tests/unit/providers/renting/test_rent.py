@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import providers.renting.rent
+import providers.renting.until
+from images.remote.errors import Cancelled, DeadlineExceeded, RemoteError, Unreachable
 from providers.base import Candidate, Machine, MachineState, NodeSpec
 from providers.errors import (
     Ambiguous,
-    Cancelled,
     CloudError,
-    DeadlineExceeded,
     InvalidRequest,
     NoCapacity,
     NotFound,
@@ -27,7 +27,8 @@ from providers.errors import (
 )
 from providers.renting.blocklist import CAPACITY_S, Blocklist
 from providers.renting.contact import NotSettled
-from providers.renting.rent import LOOKS_AFTER_LAUNCH, Kept, rent
+from providers.renting.rent import rent
+from providers.renting.until import LOOKS_AFTER_LAUNCH, Kept
 from tests.support.clouds import Clock, FakeCloud, request
 
 
@@ -38,10 +39,10 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def answers(machine: Machine, ssh_private_key: str) -> Machine:
         if machine.id in silent:
-            raise Unavailable(f"{machine.id} does not answer SSH")
+            raise Unreachable(f"{machine.id} does not answer SSH")
         return machine
 
-    monkeypatch.setattr(providers.renting.rent, "first_contact", answers)
+    monkeypatch.setattr(providers.renting.until, "first_contact", answers)
     monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())
     return silent
 
@@ -96,7 +97,7 @@ def test_a_machine_that_answered_and_cannot_be_settled_is_kept(monkeypatch: pyte
     def refuses(machine: Machine, ssh_private_key: str) -> Machine:
         raise NotSettled("sudo asks for a password")
 
-    monkeypatch.setattr(providers.renting.rent, "first_contact", refuses)
+    monkeypatch.setattr(providers.renting.until, "first_contact", refuses)
     cloud = FakeCloud()
     with pytest.raises(Kept, match="is kept: sudo asks for a password") as caught:
         rent(request(), lambda _: cloud, Clock().waiting())
@@ -260,7 +261,7 @@ def test_after_any_sequence_of_faults_and_one_good_run_there_is_exactly_one_mach
             known = rent(request(), lambda _: cloud, clock.waiting(cancelled=stop.is_set)).id
         except Kept as e:
             known = e.machine.id
-        except CloudError:
+        except RemoteError:
             pass
         # What the state knows of is what the cloud bills, after every single run.
         assert list(cloud.machines) == ([known] if known else [])

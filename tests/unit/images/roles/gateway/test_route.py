@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from images.engines.base import SERVICE
+from images.roles.gateway import haproxy, route
 from tests.support.checkout import REPOSITORY
 
 PROGRAM = REPOSITORY / "images/roles/gateway/route.py"
@@ -86,3 +88,8 @@ def test_a_caller_that_dies_during_the_drain_gives_the_node_back(router: Router)
     router.busy = 0
     program.wait(timeout=10)
     assert router.commands[-1] == "set server vllm/a state ready"
+
+
+def test_it_speaks_to_the_backend_and_the_socket_of_haproxys_file() -> None:
+    """It travels alone, and so spells them itself."""
+    assert (route.BACKEND, route.SOCKET) == (SERVICE, haproxy.SOCKET)

@@ -13,7 +13,7 @@ from images.engines.base import Engine, EngineOptions
 from images.roles.inference.bundle import SECRETS, inference_bundle, ports
 from images.simulator import cli
 from images.vehicles.ssh.layout.effects import effects
-from images.vehicles.ssh.layout.plan import make_plan
+from images.vehicles.ssh.layout.layout import make_layout
 from tests.unit.images.samples import PLACEMENT, SUPERVISOR
 
 OPTIONS = EngineOptions(model="meta-llama/Llama-3.1-70B-Instruct", served_names=("llama-70b", "llama"))
@@ -53,7 +53,7 @@ def test_a_node_gets_longer_to_stop_than_its_requests_to_end(engine: Engine) -> 
 def test_the_bundle_fits_a_machine_and_a_new_ca_disturbs_nobody(engine: Engine) -> None:
     made = bundle(engine)
     placement = replace(PLACEMENT, ports=ports(engine))
-    assert make_plan(made, placement, lambda _: b"", SUPERVISOR).bundle.role == "inference"
+    assert make_layout(made, placement, lambda _: b"", SUPERVISOR).bundle.role == "inference"
     assert effects(made)["tls/ca.pem"] == {}
     assert all(effects(made)[f"secrets/{name}"] == {"vllm": "restart"} for name in SECRETS)
 

@@ -7,15 +7,16 @@ from typing import Any, cast
 import pytest
 
 from images.bundle import HttpCheck
-from images.remote.waiting import Mask, Watch
+from images.remote.mask import Mask
+from images.remote.waiting import Waiting
 from images.vehicles.ssh import checks
 from images.vehicles.ssh.checks import SETTLING_PAUSE_S, Checks, check_arguments
 from images.vehicles.ssh.probe import Probe
-from tests.unit.images.samples import BUNDLE, plan
+from tests.unit.images.samples import BUNDLE, layout
 
 
 def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_listens() -> None:
-    assert check_arguments(BUNDLE.checks[0], plan(), 30) == [
+    assert check_arguments(BUNDLE.checks[0], layout(), 30) == [
         "30",
         "200",
         "GET",
@@ -29,14 +30,14 @@ def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_lis
 
 def test_without_tls_the_address_is_asked() -> None:
     check = HttpCheck("c", "web", "/x", method="POST", body='{"at": "@PORT:web@"}', expect_status=204)
-    assert check_arguments(check, plan(), 0) == [
+    assert check_arguments(check, layout(), 0) == [
         "0", "204", "POST", "http://127.0.0.1:8000/x", '{"at": "8000"}', "", "", ""
     ]  # fmt: skip
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:
     check = HttpCheck("c", "web", "/x")
-    assert check_arguments(check, plan(bind="::"), 0)[3] == "http://[::1]:8000/x"
+    assert check_arguments(check, layout(bind="::"), 0)[3] == "http://[::1]:8000/x"
 
 
 def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +47,6 @@ def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: p
     monkeypatch.setattr(checks, "ask", lambda *_: next(seen))
     monkeypatch.setattr("images.vehicles.ssh.checks.time.sleep", pauses.append)
     nothing = cast(Any, None)
-    made = Checks(nothing, plan(), Watch(60), lambda _: None, Mask([]), nothing)
+    made = Checks(nothing, layout(), Waiting(60), lambda _: None, Mask([]), nothing)
     assert made.settle() is answers[-1]
     assert pauses == [SETTLING_PAUSE_S] * 2

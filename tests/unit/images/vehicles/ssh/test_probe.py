@@ -10,17 +10,18 @@ import pytest
 
 from images.bundle import Service
 from images.remote.errors import MissingProgram
-from images.vehicles.ssh.health import differences
-from images.vehicles.ssh.install import wanted_effects
-from images.vehicles.ssh.keeper import longest_stop_s, systemd_orders
-from images.vehicles.ssh.layout.plan import PlannedFile, secret_files
+from images.vehicles.ssh.inspect import differences
+from images.vehicles.ssh.keepers.keeper import longest_stop_s
+from images.vehicles.ssh.keepers.systemd import systemd_orders
+from images.vehicles.ssh.layout.layout import PlannedFile, secret_files
 from images.vehicles.ssh.probe import Probe, parse, require_programs
-from tests.unit.images.samples import BUNDLE, plan
+from images.vehicles.ssh.steps import wanted_effects
+from tests.unit.images.samples import BUNDLE, layout
 
 
 def standing(**changes: object) -> Probe:
     """A machine on which the sample stands as planned."""
-    made = plan()
+    made = layout()
     files = (*made.files, made.manifest, *secret_files(BUNDLE, {"key": "value"}))
     probe = Probe(
         programs={"curl": "/usr/bin/curl"},
@@ -37,7 +38,7 @@ def standing(**changes: object) -> Probe:
 
 
 def problems(probe: Probe) -> list[str]:
-    made = plan()
+    made = layout()
     return differences(probe, made, (*made.files, *secret_files(BUNDLE, {"key": "value"})))
 
 
@@ -91,17 +92,17 @@ def test_a_restart_that_was_interrupted_outweighs_a_reload_and_the_other_way_rou
 
 def test_a_missing_package_is_named_where_it_differs_from_its_program() -> None:
     with pytest.raises(MissingProgram, match=r"promtool is not there \(Debian package prometheus\)"):
-        require_programs(standing(programs={"promtool": ""}), plan())
+        require_programs(standing(programs={"promtool": ""}), layout())
 
 
 def test_python_is_needed_only_where_an_environment_has_to_be_made() -> None:
-    require_programs(standing(python=""), plan())
+    require_programs(standing(python=""), layout())
     with pytest.raises(MissingProgram, match="python3"):
-        require_programs(standing(python="", environments=set()), plan())
+        require_programs(standing(python="", environments=set()), layout())
 
 
 def test_systemd_is_told_to_remove_what_is_gone_and_to_start_what_is_down() -> None:
-    made = plan(supervision="systemd")
+    made = layout(supervision="systemd")
     probe = standing(manifest=json.dumps({"services": ["old", "web"]}), services={})
     lines, applied = systemd_orders(made, probe, {})
     assert lines == [
@@ -114,7 +115,7 @@ def test_systemd_is_told_to_remove_what_is_gone_and_to_start_what_is_down() -> N
 
 def test_systemd_is_told_to_signal_and_left_alone_where_nothing_changed() -> None:
     service = Service("web", ("x",), reload_signal="HUP")
-    made = plan(replace(BUNDLE, services=(service,)), supervision="systemd")
+    made = layout(replace(BUNDLE, services=(service,)), supervision="systemd")
     probe = standing(services={"crossover-sample-web.service": "active"})
     lines, applied = systemd_orders(made, probe, {"web": "reload"})
     assert lines[-1] == "reload crossover-sample-web.service web HUP"

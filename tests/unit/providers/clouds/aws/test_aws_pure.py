@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import Machine, MachineState, Owner
+from providers.base import Machine, MachineState, Owner, placement
 from providers.clouds.aws import session
 from providers.clouds.aws.config import parse
 from providers.clouds.aws.machines import NVME
@@ -21,7 +21,6 @@ from providers.clouds.aws.resources.layout import spread, subnet_cidr
 from providers.clouds.aws.resources.node import reported, reserved
 from providers.clouds.aws.tags import MARK, key_of, machine_tags
 from providers.errors import InvalidRequest
-from providers.placement import placement
 
 P = QUOTAS[0]
 OWNER = Owner("p", "s", "inference", "a", 1)

@@ -11,7 +11,7 @@ import pytest
 from providers.base import MachineState, Owner
 from providers.clouds.lambdalabs import marks
 from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed
-from providers.renting.cloudinit import user_data
+from providers.renting.firstboot import user_data
 from tests.clouds.server import Fault
 from tests.support.lambdalabs import HOST_KEY, PUBLIC_KEY, REGION, SKU, Stage, spec, stage
 

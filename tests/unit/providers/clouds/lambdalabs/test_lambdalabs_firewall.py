@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import providers.renting.rent
+import providers.renting.until
 from providers.base import Machine, MachineState, Owner
 from providers.clouds.lambdalabs import upkeep
 from providers.errors import InvalidRequest, Unavailable
@@ -16,7 +17,7 @@ from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
 from providers.renting.blocklist import Blocklist
-from providers.renting.rent import await_contact
+from providers.renting.until import await_contact
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.server import Fault, Request
 from tests.support.lambdalabs import NETWORKS, PUBLIC_KEY, REGION, SKU, Stage, stage
@@ -217,7 +218,7 @@ def test_an_up_changes_who_may_connect_before_it_connects(lab: Stage, monkeypatc
         at_contact.append(rules(lab)[REGION])
         return met
 
-    monkeypatch.setattr(providers.renting.rent, "first_contact", first_contact)
+    monkeypatch.setattr(providers.renting.until, "first_contact", first_contact)
     handler, known = node(lab, machine)
     section = {"sourceNetworks": ["203.0.113.8/32"]}
     handler.update(f"lambda/{machine.id}", known, inputs(section=section), lab.clock.waiting())
@@ -263,7 +264,7 @@ def test_who_cannot_be_reached_is_given_back_although_it_was_let_in(
         return machine
 
     a = meet(lab, "a", REGION)
-    monkeypatch.setattr(providers.renting.rent, "first_contact", silent)
+    monkeypatch.setattr(providers.renting.until, "first_contact", silent)
     rungs = [{"cloud": "lambda", "region": WEST, "sku": SKU}]
     with pytest.raises(Exception, match="confirmed gone"):
         NodeHandler(lambda _: lab.cloud).create("urn", inputs("b", candidates=rungs), lab.clock.waiting())

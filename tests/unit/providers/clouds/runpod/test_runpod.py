@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from providers.base import Machine, MachineState, NodeSpec, Owner
 from providers.clouds.runpod.client import RunpodClient, classify
 from providers.clouds.runpod.cloud import TERMINATE_WITHIN_S, RunpodCloud
-from providers.clouds.runpod.config import DEFAULT_IMAGE, SKUS, RunpodConfig, Settings
+from providers.clouds.runpod.config import DEFAULT_IMAGE, SKUS, RunpodConfig, parse
 from providers.clouds.runpod.interruptible import Interruptible, mutation
 from providers.errors import (
     Ambiguous,
@@ -35,7 +35,7 @@ from providers.errors import (
     Unavailable,
 )
 from providers.renting import hostkeys
-from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.transport.transport import Answer
 from tests.clouds.runpod import GPU, RunpodEmulator
 from tests.clouds.runpod_graphql import operation
@@ -277,7 +277,7 @@ def test_a_volume_is_not_shared_within_a_data_centre_that_is_full(bench: Bench) 
         ({"diskGb": "200"}, "clouds.runpod.diskGb: "),
         ({"minCudaVersion": "13"}, "clouds.runpod.minCudaVersion: "),
         ({"volumeMountPath": "models"}, "clouds.runpod.volumeMountPath: "),
-        ({"disk": 200}, "there is: image, diskGb, volumeId, volumeMountPath, minCudaVersion"),
+        ({"disk": 200}, "clouds.runpod.disk: unknown key (did you mean diskGb?)"),
     ],
 )
 def test_settings_it_cannot_use_are_refused_by_name(bench: Bench, settings: dict[str, Any], named: str) -> None:
@@ -286,7 +286,7 @@ def test_settings_it_cannot_use_are_refused_by_name(bench: Bench, settings: dict
 
 @pytest.mark.parametrize("image", [DEFAULT_IMAGE, "registry.example:5000/vllm:1.2", f"vllm@sha256:{'0' * 64}"])
 def test_images_with_a_tag_or_digest_are_taken(image: str) -> None:
-    assert Settings.parse({"image": image}).image == image
+    assert parse({"image": image}).image == image
 
 
 def test_a_volume_pins_its_data_centre(bench: Bench) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import providers.renting.rent
+import providers.renting.until
+from images.remote.errors import RemoteError
 from providers.base import Candidate, Machine, MachineState, NodeSpec, Owner
 from providers.clouds.vastai import instances, market
 from providers.clouds.vastai.client import FailedContract, VastaiClient, classify
@@ -28,10 +30,11 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
-from providers.renting.container import AUTHORIZED_KEY, ENTRY, HOST_KEY
+from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name, mark
-from providers.renting.rent import Kept, Request, rent
+from providers.renting.rent import Request, rent
+from providers.renting.until import Kept
 from providers.transport.transport import Answer
 from tests.clouds.server import Fault, Nowhere, Refusal
 from tests.clouds.vastai import ENTRYPOINT, VastaiEmulator
@@ -214,7 +217,7 @@ def test_a_price_that_jumps_above_the_ceiling_during_the_create_is_not_paid(worl
         ({"region": "nowhere"}, "choose one of .*any"),
         ({"region": "us"}, "choose one of US"),
         ({"region": "UK"}, r"choose one of \w\w, .*country codes"),
-        ({"settings": {"disk": 3}}, r"clouds\.vastai\.disk: Extra.*diskGb"),
+        ({"settings": {"disk": 3}}, r"clouds\.vastai\.disk: unknown key \(did you mean diskGb\?\)"),
         ({"host_key": None}, "host key"),
     ],
 )
@@ -421,7 +424,7 @@ def with_host_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Renting gives the cloud a one-use host key, whatever the state of providers.renting.rent."""
     launch = world.cloud.launch
     monkeypatch.setattr(world.cloud, "launch", lambda spec: launch(replace(spec, host_key=spec.host_key or HOST)))
-    monkeypatch.setattr(providers.renting.rent, "first_contact", lambda machine, key: machine)
+    monkeypatch.setattr(providers.renting.until, "first_contact", lambda machine, key: machine)
 
 
 @pytest.mark.usefixtures("with_host_key")
@@ -440,7 +443,7 @@ def test_an_outbid_host_is_destroyed_before_first_contact_and_at_once(world: Wor
 @pytest.mark.usefixtures("with_host_key")
 def test_a_never_ready_host_is_destroyed(world: World) -> None:
     world.vendor.inject(Fault.STUCK)
-    with pytest.raises(CloudError, match=r"was not reached in 300 s.*confirmed gone"):
+    with pytest.raises(RemoteError, match=r"was not reached in 300 s.*confirmed gone"):
         rent(renting(world), lambda _: world.cloud, world.clock.waiting())
     assert world.vendor.machines == []
 

@@ -1,0 +1,100 @@
+"""PyPI's supervisor as a keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from images.remote.errors import CommandFailed
+from images.vehicles.ssh.keepers.keeper import COMING_UP, Applied, Keeper, longest_stop_s
+from images.vehicles.ssh.layout.effects import Effect
+from images.vehicles.ssh.layout.layout import PROGRAMS, SUPERVISOR_ENVIRONMENT, SUPERVISORD_MARK
+from images.vehicles.ssh.layout.rendering import supervisor_socket
+from images.vehicles.ssh.probe import Probe
+from images.vehicles.ssh.scripts import require, run_script
+
+
+class Supervisor(Keeper):
+    """PyPI's supervisor, run from an environment of its own and as the user who logs in.
+
+    supervisord is started detached and inherits the environment of the SSH session: on `local` that carries the mark
+    by which the machine's processes are found.
+    """
+
+    def apply(self, probe: Probe, wanted: Mapping[str, Effect]) -> Applied:
+        names = [s.name for s in self.layout.bundle.services]
+        if not probe.supervisord or SUPERVISORD_MARK in wanted:
+            self._start_supervisord()
+            return Applied(restarted=names)
+        applied = Applied()
+        if set(probe.services) != set(names) or self._programs_differ(probe):
+            applied.restarted += self._update()
+        for service in names:
+            if service in applied.restarted:
+                continue
+            effect = wanted.get(service)
+            if effect == "restart" or probe.services.get(service) not in COMING_UP:
+                self.say(f"restarting {service}")
+                self._control("restart", service, mark=service)
+                applied.restarted.append(service)
+            elif effect == "reload":
+                signal = self.layout.service(service).reload_signal or "HUP"
+                self.say(f"sending {service} the signal {signal}")
+                self._control("signal", signal, service, mark=service)
+                applied.reloaded.append(service)
+        return applied
+
+    def log_of(self, service: str) -> tuple[str, str]:
+        return f"{self.layout.placement.root}/logs/{service}.log", ""
+
+    def _programs_differ(self, probe: Probe) -> bool:
+        return any(f.path.startswith(PROGRAMS) and probe.differs(f) for f in self.layout.files)
+
+    def _start_supervisord(self) -> None:
+        self.say("starting supervisord and its services")
+        placement = self.layout.placement
+        result = run_script(
+            self.connection,
+            "strays",
+            "supervisord",
+            args=[
+                placement.root,
+                self.layout.folder(SUPERVISOR_ENVIRONMENT),
+                supervisor_socket(placement),
+                str(longest_stop_s(self.layout.bundle)),
+            ],
+            watch=self.watch,
+            step="starting supervisord",
+        )
+        require(result, f"supervisord does not start on {placement.where}")
+        self._clear_marks(SUPERVISORD_MARK, *(s.name for s in self.layout.bundle.services))
+
+    def _clear_marks(self, *services: str) -> None:
+        """Those services were started from what is on the disk now."""
+        script = 'cd "$1"/state/pending && shift && rm -f -- "$@"'
+        self.connection.run(script, self.layout.placement.root, *services, watch=self.watch, step="starting services")
+
+    def _update(self) -> list[str]:
+        """Adds, changes and removes services; returns those that this has started, and clears their marks."""
+        output = self._control("update")
+        started = []
+        for line in output.splitlines():
+            name, _, what = line.partition(": ")
+            if what in ("added process group", "updated process group"):
+                started.append(name)
+                self.say(f"started {name}")
+            elif what == "removed process group":
+                self.say(f"removed {name}")
+        self._clear_marks(*started)
+        return started
+
+    def _control(self, *words: str, mark: str = "") -> str:
+        """Runs supervisorctl, and takes that service's mark away."""
+        placement = self.layout.placement
+        environment = self.layout.folder(SUPERVISOR_ENVIRONMENT)
+        step = f"running supervisorctl {' '.join(words)}"
+        result = run_script(
+            self.connection, "control", args=[placement.root, environment, mark, *words], watch=self.watch, step=step
+        )
+        if result.status == 4:
+            raise CommandFailed(f"supervisord on {placement.where} does not answer: run again, it is started anew")
+        return result.stdout

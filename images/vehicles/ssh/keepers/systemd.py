@@ -1,0 +1,55 @@
+"""systemd as a keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from images.vehicles.ssh.keepers.keeper import COMING_UP, Applied, Keeper
+from images.vehicles.ssh.layout.effects import Effect
+from images.vehicles.ssh.layout.layout import Layout
+from images.vehicles.ssh.layout.rendering import unit_name
+from images.vehicles.ssh.probe import Probe
+from images.vehicles.ssh.scripts import require, run_script
+
+UNITS = "/etc/systemd/system"
+
+
+class Systemd(Keeper):
+    """systemd, through `sudo -n` where the user who logs in is not root."""
+
+    def apply(self, probe: Probe, wanted: Mapping[str, Effect]) -> Applied:
+        lines, applied = systemd_orders(self.layout, probe, wanted)
+        placement = self.layout.placement
+        result = run_script(
+            self.connection,
+            "systemd",
+            args=[placement.root, UNITS],
+            stdin="".join(f"{line}\n" for line in lines).encode(),
+            watch=self.watch,
+            step="bringing systemd up to date",
+            on_line=self.say,
+        )
+        require(result, f"systemd on {placement.where} does not take the bundle {self.layout.bundle.role}")
+        return applied
+
+    def log_of(self, service: str) -> tuple[str, str]:
+        return "", unit_name(self.layout.bundle.role, service)
+
+
+def systemd_orders(layout: Layout, probe: Probe, wanted: Mapping[str, Effect]) -> tuple[list[str], Applied]:
+    """Pure: the lines that systemd.sh reads, and what they do."""
+    role = layout.bundle.role
+    names = [s.name for s in layout.bundle.services]
+    gone = [s for s in probe.recorded().get("services", ()) if s not in names]
+    lines = [f"remove {unit_name(role, s)}" for s in gone] + [f"unit {unit_name(role, s)}" for s in names]
+    applied = Applied()
+    for service in layout.bundle.services:
+        unit = unit_name(role, service.name)
+        effect = wanted.get(service.name)
+        if effect == "restart" or probe.services.get(unit) not in COMING_UP:
+            lines.append(f"restart {unit} {service.name}")
+            applied.restarted.append(service.name)
+        elif effect == "reload":
+            lines.append(f"reload {unit} {service.name} {service.reload_signal}")
+            applied.reloaded.append(service.name)
+    return lines, applied

@@ -1,0 +1,184 @@
+"""Which bodies are refused, and how: the shapes are vLLM 0.32's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from images.simulator.web.errors import ApiError
+from images.simulator.web.parsing import CompletionRequest, Kind, Model, parse
+
+MODEL = Model(("llama-70b", "alias"), max_model_len=100, block_size=16, mean_output_tokens=20)
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def chat(**fields: Any) -> CompletionRequest:
+    return parse("chat", {"messages": HELLO, **fields}, MODEL)
+
+
+def completion(**fields: Any) -> CompletionRequest:
+    return parse("completion", {"prompt": "Hello", **fields}, MODEL)
+
+
+def refused(kind: Kind, body: object) -> dict[str, Any]:
+    with pytest.raises(ApiError) as error:
+        parse(kind, body, MODEL)
+    inner: dict[str, Any] = error.value.to_json()["error"]
+    assert inner.keys() == {"message", "type", "param", "code"}
+    return inner
+
+
+def test_a_chat_prompt_is_the_messages_in_a_fixed_template() -> None:
+    rendered = "<|user|>\nHello\n<|assistant|>\n"
+    assert chat().prompt.tokens == (len(rendered) + 3) // 4
+
+
+def test_a_conversation_goes_on_from_the_prompt_before() -> None:
+    long = {"role": "user", "content": "x" * 200}
+    first = parse("chat", {"messages": [long]}, MODEL).prompt
+    turns = [long, {"role": "assistant", "content": "y" * 80}, {"role": "user", "content": "and then?"}]
+    later = parse("chat", {"messages": turns}, MODEL).prompt
+    assert later.block_hashes[: len(first.block_hashes)] == first.block_hashes != ()
+
+
+def test_text_parts_are_their_text_and_null_content_is_empty() -> None:
+    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    assert parse("chat", {"messages": [{"role": "user", "content": parts}]}, MODEL).prompt == chat().prompt
+    assert parse("chat", {"messages": [{"role": "assistant", "content": None}]}, MODEL).prompt.tokens == 8
+
+
+@pytest.mark.parametrize("prompt", ["Hello", ["Hello"]])
+def test_a_prompt_is_a_string_or_a_list_of_one(prompt: object) -> None:
+    assert completion(prompt=prompt).prompt == completion().prompt
+
+
+@pytest.mark.parametrize("prompt", [[1, 2, 3], [[1, 2, 3]]])
+def test_a_prompt_may_be_token_ids(prompt: object) -> None:
+    assert completion(prompt=prompt).prompt.tokens == 3
+
+
+def test_completions_have_16_tokens_unless_told_and_chats_all_that_fit() -> None:
+    assert completion(ignore_eos=True).output.tokens == 16
+    assert completion(ignore_eos=True, max_tokens=7).output.tokens == 7
+    assert chat(ignore_eos=True).output.tokens == 100 - chat().prompt.tokens
+
+
+def test_max_completion_tokens_goes_before_max_tokens() -> None:
+    assert chat(ignore_eos=True, max_tokens=9, max_completion_tokens=3).output.tokens == 3
+
+
+def test_an_answer_never_outgrows_the_context() -> None:
+    assert completion(prompt=[1] * 90, ignore_eos=True, max_tokens=50).output.tokens == 10
+
+
+def test_every_served_name_and_none_at_all_is_the_model() -> None:
+    assert completion(model="llama-70b") == completion(model="alias") == completion()
+
+
+def test_streaming_options_are_read() -> None:
+    got = chat(stream=True, stream_options={"include_usage": True, "continuous_usage_stats": True})
+    assert (got.stream, got.include_usage, got.continuous_usage) == (True, True, True)
+    assert not chat(stream=True, stream_options={"continuous_usage_stats": True}).continuous_usage
+
+
+def test_fields_without_effect_are_ignored() -> None:
+    plain = chat()
+    neutral = {"n": 1, "logprobs": False, "response_format": {"type": "text"}, "tool_choice": "auto", "tools": []}
+    assert chat(temperature=0.2, top_p=0.9, user="u", made_up=1, **neutral) == plain
+
+
+def test_an_unknown_model_is_404() -> None:
+    assert refused("chat", {"messages": HELLO, "model": "gpt-4o"}) == {
+        "message": "The model `gpt-4o` does not exist.",
+        "type": "NotFoundError",
+        "param": "model",
+        "code": 404,
+    }
+
+
+def test_a_prompt_longer_than_the_context_is_400() -> None:
+    error = refused("completion", {"prompt": [1] * 101})
+    assert (error["code"], error["type"], error["param"]) == (400, "BadRequestError", "input_tokens")
+    assert error["message"].startswith(
+        "This model's maximum context length is 100 tokens. However, your prompt contains 101 input tokens"
+    )
+
+
+def test_asking_for_more_than_the_context_is_400() -> None:
+    error = refused("chat", {"messages": HELLO, "max_completion_tokens": 101})
+    assert (error["code"], error["param"]) == (400, "max_completion_tokens")
+    assert "cannot be greater than max_model_len=100" in error["message"]
+
+
+@pytest.mark.parametrize("body", [{"prompt": "Hello", "max_tokens": 0}, {"prompt": [1] * 100}])
+def test_no_room_for_a_single_token_is_400(body: dict[str, Any]) -> None:
+    error = refused("completion", body)
+    assert (error["code"], error["param"]) == (400, "max_tokens")
+    assert "must be at least 1" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "param"),
+    [
+        ("chat", [], "body"),
+        ("chat", {}, "body.messages"),
+        ("chat", {"messages": "Hello"}, "body.messages"),
+        ("chat", {"messages": ["Hello"]}, "body.messages.0"),
+        ("chat", {"messages": [{"content": "Hello"}]}, "body.messages.0.role"),
+        ("chat", {"messages": [{"role": "user", "content": 7}]}, "body.messages.0.content"),
+        ("chat", {"messages": [{"role": "user", "content": ["x"]}]}, "body.messages.0.content.0"),
+        ("chat", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "body.messages.0.content.0.text"),
+        ("chat", {"messages": HELLO, "max_tokens": "9"}, "body.max_tokens"),
+        ("chat", {"messages": HELLO, "max_tokens": True}, "body.max_tokens"),
+        ("chat", {"messages": HELLO, "stream": "yes"}, "body.stream"),
+        ("chat", {"messages": HELLO, "stop": [1]}, "body.stop"),
+        ("chat", {"messages": HELLO, "stop": {}}, "body.stop"),
+        ("chat", {"messages": HELLO, "model": 7}, "body.model"),
+        ("chat", {"messages": HELLO, "seed": 1.5}, "body.seed"),
+        ("completion", {"prompt": 7}, "body.prompt"),
+        ("completion", {"prompt": [1, "x"]}, "body.prompt"),
+        ("completion", {"prompt": [-1]}, "body.prompt"),
+    ],
+)
+def test_a_body_of_the_wrong_shape_is_400_and_names_the_place(kind: Kind, body: object, param: str) -> None:
+    error = refused(kind, body)
+    assert (error["code"], error["type"], error["param"]) == (400, "Bad Request", param)
+    assert error["message"].startswith("1 validation error:")
+
+
+@pytest.mark.parametrize("body", [{}, {"prompt": ""}, {"prompt": []}, {"prompt": [""]}, {"prompt": [[]]}])
+def test_a_missing_prompt_is_400(body: dict[str, Any]) -> None:
+    assert (refused("completion", body)["code"], refused("completion", body)["param"]) == (400, "prompt")
+
+
+def test_no_messages_is_400() -> None:
+    assert refused("chat", {"messages": []})["param"] == "messages"
+
+
+def test_stream_options_without_stream_is_400() -> None:
+    error = refused("chat", {"messages": HELLO, "stream_options": {"include_usage": True}})
+    assert (error["param"], error["code"]) == ("stream_options", 400)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n", 2),
+        ("best_of", 3),
+        ("logprobs", True),
+        ("echo", True),
+        ("response_format", {"type": "json_object"}),
+        ("tool_choice", "required"),
+        ("prompt", ["two", "prompts"]),
+    ],
+)
+def test_what_is_not_simulated_is_refused_rather_than_left_out(field: str, value: object) -> None:
+    error = refused("completion", {"prompt": "Hello", field: value})
+    assert (error["code"], error["param"]) == (400, field)
+
+
+def test_an_image_is_refused() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    error = refused("chat", {"messages": [{"role": "user", "content": [image]}]})
+    assert error["param"] == "messages.0.content.0"
