@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from images.bundle import Source
-from images.engines.base import Needs
+from images.engines.base import EngineNeeds
 from images.engines.simulator import ENGINE as SIMULATOR
 
 
-def needs(requirements: Source | None) -> Needs:
+def needs(requirements: Source | None) -> EngineNeeds:
     return replace(SIMULATOR.needs(requirements), program=("toy-serve",))
 
 
