@@ -1,4 +1,4 @@
-"""One stack for the tests that look, a fresh clone for those that change."""
+"""One stack for the tests that look, one without a machine for those that make none, a fresh clone for the others."""
 
 from __future__ import annotations
 
@@ -19,6 +19,26 @@ def running() -> Iterator[Checkout]:
         yield checkout
     finally:
         checkout.discard()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Checkout]:
+    """A clone with an empty stack, for `empty`."""
+    checkout = Checkout.make()
+    try:
+        checkout.init()
+        yield checkout
+    finally:
+        checkout.discard()
+
+
+@pytest.fixture
+def empty(shared: Checkout) -> Iterator[Checkout]:
+    """A clone with an empty stack, in which nothing is ever made: configuration and variables are each test's own."""
+    yield shared
+    assert shared.machines == {}
+    shared.reset()
+    shared.variables.clear()
 
 
 @pytest.fixture

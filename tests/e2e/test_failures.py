@@ -56,12 +56,3 @@ def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: C
     clone.reset()
     clone.up("--refresh")
     assert clone.machines["gateway"].id == gateway.id
-
-
-def test_two_clones_run_side_by_side(running: Checkout, clone: Checkout) -> None:
-    clone.up()
-    ours = {port for machine in clone.machines.values() for port in machine.ports.values()}
-    theirs = {port for machine in running.machines.values() for port in machine.ports.values()}
-    assert ours & theirs == set()
-    clone.run("scripts/down", "local")
-    assert set(running.machines) == {"a", "b", "gateway"}

@@ -22,40 +22,37 @@ THIRD = {
 PACK = ("--policy-pack", "policies")
 
 
-def test_what_goes_through_says_what_it_costs_and_how_far_live_prices_are(clone: Checkout) -> None:
-    preview = clone.pulumi("preview", "-s", "local", *PACK)
+def test_what_goes_through_says_what_it_costs_and_how_far_live_prices_are(empty: Checkout) -> None:
+    preview = empty.pulumi("preview", "-s", "local", *PACK)
     assert "6B tokens/month cost $19,940/month self-hosted (2 nodes) against $30,000/month managed" in preview
     assert "table quotation $7,920/month (2026-03-26); live price seen 2026-09-20 is $22.32/h" in preview
     assert "+105.7 %" in preview
-    assert clone.machines == {}
 
 
-def test_too_little_volume_is_refused_everywhere_and_creates_nothing(clone: Checkout) -> None:
-    clone.configure(TOO_LITTLE)
-    preview = clone.pulumi("preview", "-s", "local", *PACK, fails=True)
+def test_too_little_volume_is_refused_everywhere_and_creates_nothing(empty: Checkout) -> None:
+    empty.configure(TOO_LITTLE)
+    preview = empty.pulumi("preview", "-s", "local", *PACK, fails=True)
     # Preview shows the whole plan, the program's refusal and the pack's.
     assert "gpucloud:index:Install" in preview
     assert preview.count("BLOCK break-even") >= 2
     for part in ("500M tokens/month", "3.988B", "$2,500"):
         assert part in preview, preview
     for arguments in (PACK, ()):
-        refused = clone.up(*arguments, fails=True)
+        refused = empty.up(*arguments, fails=True)
         assert "BLOCK break-even" in refused
         assert "gpucloud:index:Node" not in refused
-    refused = clone.pulumi("up", "-s", "local", "--yes", *PACK, fails=True)
+    refused = empty.pulumi("up", "-s", "local", "--yes", *PACK, fails=True)
     assert "BLOCK break-even" in refused
-    assert clone.machines == {}
-    assert [r["type"] for r in clone.state()["deployment"].get("resources", [])] in ([], ["pulumi:pulumi:Stack"])
+    assert [r["type"] for r in empty.state()["deployment"].get("resources", [])] in ([], ["pulumi:pulumi:Stack"])
 
 
-def test_repair_goes_through_at_any_volume_and_growth_does_not(clone: Checkout) -> None:
-    clone.configure({**TOO_LITTLE, **BASELINE, "serving.maxNumSeqs": 64})
-    preview = clone.pulumi("preview", "-s", "local", *PACK)
+def test_repair_goes_through_at_any_volume_and_growth_does_not(empty: Checkout) -> None:
+    empty.configure({**TOO_LITTLE, **BASELINE, "serving.maxNumSeqs": 64})
+    preview = empty.pulumi("preview", "-s", "local", *PACK)
     assert "WARN break-even" in preview
-    clone.configure(THIRD)
-    assert "BLOCK break-even" in clone.pulumi("preview", "-s", "local", *PACK, fails=True)
-    assert "BLOCK break-even" in clone.up(*PACK, fails=True)
-    assert clone.machines == {}
+    empty.configure(THIRD)
+    assert "BLOCK break-even" in empty.pulumi("preview", "-s", "local", *PACK, fails=True)
+    assert "BLOCK break-even" in empty.up(*PACK, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +80,12 @@ def test_repair_goes_through_at_any_volume_and_growth_does_not(clone: Checkout) 
     ],
 )  # fmt: skip
 def test_bad_input_is_a_clear_message_and_nothing_is_created(
-    clone: Checkout, change: dict[str, object], message: str
+    empty: Checkout, change: dict[str, object], message: str
 ) -> None:
-    clone.configure(change)
-    refused = clone.up(fails=True)
+    empty.configure(change)
+    refused = empty.up(fails=True)
     assert message in refused
     assert "Traceback" not in refused
-    assert clone.machines == {}
 
 
 DAY = {"CROSSOVER_TODAY": "2026-11-22"}
@@ -126,18 +122,18 @@ def test_a_waived_stack_goes_up_and_shows_it_and_an_expired_waiver_blocks(clone:
     assert set(clone.machines) == {"a", "b", "gateway"}
 
 
-def test_a_pack_that_is_switched_off_is_seen(clone: Checkout) -> None:
+def test_a_pack_that_is_switched_off_is_seen(empty: Checkout) -> None:
     """Everything disabled leaves one advisory voice; one rule that is downgraded blocks."""
-    config = clone.folder / "policy.json"
+    config = empty.folder / "policy.json"
     arguments = ("preview", "-s", "local", *PACK, "--policy-pack-config", str(config))
     config.write_text(json.dumps({"all": "disabled"}))
-    off = clone.pulumi(*arguments)
+    off = empty.pulumi(*arguments)
     assert "[advisory] [severity: critical]  self-check" in off
     assert "makes mandatory rules disabled (every one of them): break-even, " in off
     config.write_text(json.dumps({"budget": "advisory"}))
-    assert "makes mandatory rules advisory: budget" in clone.pulumi(*arguments, fails=True)
+    assert "makes mandatory rules advisory: budget" in empty.pulumi(*arguments, fails=True)
     config.write_text(json.dumps({"spot-share": {"maxShar": 1}}))
-    assert "maxShar: unknown key (did you mean maxShare?)" in clone.pulumi(*arguments, fails=True)
+    assert "maxShar: unknown key (did you mean maxShare?)" in empty.pulumi(*arguments, fails=True)
 
 
 def test_plan_judges_the_stack_that_the_engine_has_selected(clone: Checkout) -> None:

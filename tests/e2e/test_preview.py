@@ -21,10 +21,23 @@ DOUBLED = {
 }
 
 
+@pytest.fixture(scope="module")
+def repository() -> Iterator[PullRequest]:
+    """A clone under git whose stack is empty."""
+    clone = Checkout.make()
+    try:
+        clone.init()
+        yield PullRequest(clone)
+    finally:
+        clone.discard()
+
+
 @pytest.fixture
-def pull_request(clone: Checkout) -> Iterator[PullRequest]:
-    yield PullRequest(clone)
-    assert clone.machines == {}  # a preview rents nothing
+def pull_request(repository: PullRequest) -> Iterator[PullRequest]:
+    yield repository
+    assert repository.clone.machines == {}  # a preview rents nothing
+    repository.git("reset", "-q", "--hard")
+    repository.git("clean", "-q", "-d", "--force")
 
 
 def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: PullRequest) -> None:
