@@ -8,13 +8,14 @@ from typing import Any
 import yaml
 
 from strict.places import Lines, Place, told
+from strict.problems import Problems
 
 TAG = "tag:yaml.org,2002:"
 MOST_VALUES, DEEPEST = 20_000, 64
 """Aliases make a small file large once it is walked, or shown in a message: that is refused, too."""
 
 
-class Refused(ValueError):
+class DocumentError(Problems):
     """The text cannot be taken; the message is one line, with the file and the line."""
 
 
@@ -39,7 +40,7 @@ class _Loader(yaml.SafeLoader):
 
 def load(content: str | bytes, file: str) -> tuple[Any, Lines]:
     """The data, None where there is nothing, and where its keys and items stand; `file` is what messages call it.
-    Raises Refused."""
+    Raises DocumentError."""
     try:
         made = _Loader(content if isinstance(content, str) else content.decode("utf-8"))
         try:
@@ -51,12 +52,12 @@ def load(content: str | bytes, file: str) -> tuple[Any, Lines]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         what = "" if isinstance(error, _Unwanted) else "not YAML: "
-        raise Refused(told(file, line, "", f"{what}{error.problem}")) from None
+        raise DocumentError(told(file, line, "", f"{what}{error.problem}")) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise Refused(told(file, line, "", "is not UTF-8")) from None
+        raise DocumentError(told(file, line, "", "is not UTF-8")) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two PyYAML lets through
-        raise Refused(told(file, 1, "", f"not YAML: {str(error).splitlines()[0]}")) from None
+        raise DocumentError(told(file, 1, "", f"not YAML: {str(error).splitlines()[0]}")) from None
 
 
 def _places(root: yaml.Node | None) -> Iterator[tuple[Place, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from images.roles.gateway.haproxy import LITELLM_MAX_IN_FLIGHT
-from images.roles.gateway.settings import GatewaySettings, RoutedModel
+from images.roles.gateway.settings import GatewayModel, GatewaySettings
 
 MAX_QUEUED = 50
 STAND_IN_BASE = "http://127.0.0.1:@PORT:managed@/v1"
@@ -69,7 +69,7 @@ def _variable(secret: str) -> str:
     return f"KEY_{secret.upper().replace('-', '_')}"
 
 
-def _model(model: RoutedModel, stood_in: bool) -> dict[str, Any]:
+def _model(model: GatewayModel, stood_in: bool) -> dict[str, Any]:
     parameters = {"model": model.model, "api_key": f"os.environ/{_variable(model.api_key_secret)}"}
     base = STAND_IN_BASE if stood_in else model.api_base
     if base is not None:

@@ -31,7 +31,7 @@ def _address(value: str) -> str:
         raise ValueError(f"{value!r} is neither an IP address nor a host name") from None
 
 
-class RoutedModel(Section):
+class GatewayModel(Section):
     """One model of a managed API, served through LiteLLM."""
 
     name: ModelName
@@ -52,7 +52,7 @@ class GatewaySettings(Section):
     tls_server_name: Annotated[str, Field(pattern=f"^{_HOST_NAME.pattern}$")] | None = None
     """Name in the endpoint's certificate, which the fleet's own CA signs. None serves plain HTTP, which is only for a
     gateway on this computer: the key would travel in clear."""
-    managed: tuple[RoutedModel, ...] = ()
+    managed: tuple[GatewayModel, ...] = ()
     fallback: str | None = None
     """Name of the managed model that answers when no node can; None means a 503 that says so."""
     stand_in: bool = False
@@ -106,7 +106,7 @@ class GatewaySettings(Section):
             raise ValueError("standIn: the models it plays must share one apiKeySecret")
 
     @property
-    def stood_in(self) -> tuple[RoutedModel, ...]:
+    def stood_in(self) -> tuple[GatewayModel, ...]:
         """The managed models that the stand-in plays."""
         return tuple(m for m in self.managed if m.api_base is None) if self.stand_in else ()
 

@@ -10,7 +10,7 @@ from cost_guard.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True)
-class RoutedModel:
+class RoutePrice:
     """One route with its row of the catalogue."""
 
     row: ManagedRates
@@ -25,7 +25,7 @@ class ManagedPrice:
     """The blended price; None where a model has no row, or where the routes cost nothing."""
 
     usd_per_million: Decimal | None
-    routes: tuple[RoutedModel, ...] = ()
+    routes: tuple[RoutePrice, ...] = ()
     """Empty where the scenario gives the price."""
     missing: tuple[str, ...] = ()
     """Models that have no row."""
@@ -44,7 +44,7 @@ def managed_price(scenario: Scenario, catalogue: Catalogue) -> ManagedPrice:
     if missing := tuple(route.model for route in given.routes if route.model not in catalogue.managed):
         return ManagedPrice(None, missing=missing)
     routes = tuple(
-        RoutedModel(row, route.share, row.blended(work.input_share, work.cached_share))
+        RoutePrice(row, route.share, row.blended(work.input_share, work.cached_share))
         for route in given.routes
         for row in [catalogue.managed[route.model]]
     )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -18,6 +17,7 @@ from cost_guard import wording
 from cost_guard.catalogue.clouds import CloudFacts, cloud_facts, load_clouds
 from cost_guard.units import HOURS_PER_MONTH
 from strict.numbers import Number, Whole, refuse, shown
+from strict.problems import nearest
 from strict.toml import CatalogueError, Row, read, read_rows, wrong
 
 DATA = Path(__file__).parent / "data"
@@ -211,8 +211,7 @@ class Catalogue:
 
     def nearest(self, key: str) -> str | None:
         """The known key most like an unknown one."""
-        near = get_close_matches(key, self.prices, n=1)
-        return near[0] if near else None
+        return nearest(key, self.prices)
 
 
 @lru_cache(maxsize=1)

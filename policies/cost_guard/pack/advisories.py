@@ -17,8 +17,9 @@ from pulumi_policy import (
 
 from cost_guard.codes import ADVISORY, DOCS, WAIVERS, Level
 from cost_guard.pack import registry, standing
-from cost_guard.pack.fleet import Failure, verdict_on
+from cost_guard.pack.fleet import verdict_on
 from cost_guard.pack.policies import ResourcePolicy, StackPolicy, policy_of
+from cost_guard.pack.rule import Failure
 from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.scenario.waivers import unused_words
 from strict import names

@@ -6,22 +6,15 @@ pack has answered which rules it has, and loading the catalogue's and the scenar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # to start faster
     from pulumi_policy import ResourceValidationArgs
 
     from cost_guard.catalogue.catalogue import Catalogue
+    from cost_guard.pack.rule import Failure
     from cost_guard.scenario.fleet import Fleet
     from cost_guard.verdict.verdict import Verdict
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The gate cannot evaluate; `lines` say why."""
-
-    lines: tuple[str, ...]
 
 
 def verdict_on(args: ResourceValidationArgs) -> Verdict | Failure:

@@ -18,8 +18,7 @@ from pulumi_policy import ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
-from cost_guard.pack.fleet import Failure
-from cost_guard.pack.rule import CannotJudge, unwrapped
+from cost_guard.pack.rule import CannotJudge, Failure, unwrapped
 from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
 from cost_guard.scenario.proposal import parse_proposal, parse_scenario

@@ -15,8 +15,8 @@ from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard.codes import Level, Rule
 from cost_guard.pack import registry
-from cost_guard.pack.fleet import Failure, verdict_on
-from cost_guard.pack.rule import CannotJudge, NoConfig, ResourceRule, StackRule, looks_at
+from cost_guard.pack.fleet import verdict_on
+from cost_guard.pack.rule import CannotJudge, Failure, NoConfig, ResourceRule, StackRule, looks_at
 from cost_guard.pack.standing import settled
 from cost_guard.verdict.rule import VerdictRule
 from strict import names

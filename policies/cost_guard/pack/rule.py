@@ -23,6 +23,13 @@ class CannotJudge(Exception):
     """A check cannot be made; the message may be shown: it says what, where and what to do."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """The gate cannot evaluate a Fleet's inputs; `lines` say why."""
+
+    lines: tuple[str, ...]
+
+
 class NoConfig(Section):
     """Of a rule that has nothing to configure."""
 

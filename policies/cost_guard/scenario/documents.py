@@ -18,7 +18,7 @@ def read_document(path: Path, file: str = "") -> tuple[Any, Lines]:
     path. Raises ScenarioError where it is none, OSError."""
     try:
         return strict_yaml.load(path.read_bytes(), file or str(path))
-    except strict_yaml.Refused as error:
+    except strict_yaml.DocumentError as error:
         raise ScenarioError([str(error)]) from None
 
 

@@ -48,7 +48,7 @@ def parse_waivers(content: str | bytes, codes: Codes, file: str = FILE) -> Waive
     """The file's content: a list of entries, or nothing. Raises WaiverError."""
     try:
         document, lines = strict_yaml.load(content, file)
-    except strict_yaml.Refused as error:
+    except strict_yaml.DocumentError as error:
         raise WaiverError(str(error)) from None
     if document is None:
         return replace(NO_WAIVERS, file=file)

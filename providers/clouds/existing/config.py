@@ -123,5 +123,5 @@ def load(path: Path) -> tuple[OwnedMachine, ...]:
         document, lines = yaml.load(text, str(path))
         with within(lines):
             return parse(_File, document, values=False).machines
-    except (yaml.Refused, Problems) as e:
-        raise InvalidRequest(f"existing: {'; '.join(str(e).splitlines())}") from None
+    except Problems as e:
+        raise InvalidRequest(f"existing: {'; '.join(e.lines)}") from None

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cost_guard.catalogue.catalogue import THROUGHPUT, CatalogueError, Throughput, load_catalogue
+from cost_guard.catalogue.catalogue import THROUGHPUT, Throughput, load_catalogue
 from images.engines.vllm import ENGINE
 from scripts.crossover.bench import row
 from scripts.crossover.bench.load import BenchError, Load, Measured, measure
 from scripts.crossover.prices import files
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import DATA, AsJson, Folder
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, table
+from scripts.crossover.shell.output import console, emit_json, evaluating, failing, table
 
 KEY_VARIABLE = ENGINE.key_variable
 
@@ -43,7 +43,7 @@ def command(
 ) -> None:
     reading, writing = _shape(shape)
     load = Load(model, reading, writing, concurrency, warm_up, duration)
-    try:
+    with evaluating(as_json), failing(BenchError):
         _check(load_catalogue(data).prices, sku)
         found = measure(url, load, os.environ.get(key_env, ""), None if ca is None else str(ca))
         refused = row.refusal(found, load, simulated)
@@ -53,11 +53,6 @@ def command(
             for key in keys:
                 files.add(data / THROUGHPUT, key, fields, Throughput)
             load_catalogue.cache_clear()
-    except BenchError as error:
-        print(f"crossover: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except CatalogueError as error:
-        cannot_evaluate([str(error)], as_json)
     if as_json:
         _emit(found, keys, fields, refused, write)
     else:

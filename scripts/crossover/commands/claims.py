@@ -9,18 +9,15 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.catalogue.catalogue import CatalogueError
 from cost_guard.catalogue.claims import Checked, load_claims
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, styled, table
+from scripts.crossover.shell.output import console, emit_json, evaluating, styled, table
 
 _SIZES = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"))
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of a table.")] = False) -> None:
-    try:
+    with evaluating(as_json):
         checked = load_claims()
-    except CatalogueError as error:
-        cannot_evaluate([str(error)], as_json)
     if as_json:
         emit_json([one.to_json_dict() for one in checked])
         return

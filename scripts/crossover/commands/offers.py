@@ -15,7 +15,7 @@ from providers.base import Offer
 from providers.errors import InvalidRequest
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.shell.options import AsJson
-from scripts.crossover.shell.output import console, emit_json, right_aligned, styled, table
+from scripts.crossover.shell.output import console, emit_json, failing, right_aligned, styled, table
 
 FREE = {True: styled("PASS", "yes"), False: styled("FAIL", "no"), None: styled("WARN", "?")}
 
@@ -24,11 +24,8 @@ def command(
     cloud: Annotated[str | None, typer.Option("--cloud", "-c", help="Ask this cloud alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    try:
+    with failing(InvalidRequest):
         answers = ask(lambda asked: asked.offers(), None if cloud is None else [cloud])
-    except InvalidRequest as e:
-        print(f"crossover: {e}", file=sys.stderr)
-        raise typer.Exit(1) from None
     offers = cheapest_first(answers)
     if as_json:
         troubled = [{"cloud": answer.cloud, **answer.trouble} for answer in answers if answer.trouble]

@@ -12,23 +12,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
+from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level, worst
 from cost_guard.scenario.documents import read_document, read_usage
 from cost_guard.scenario.proposal import parse_baseline, parse_proposal
-from cost_guard.scenario.scenario import Baseline, ScenarioError
+from cost_guard.scenario.scenario import Baseline
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.report import text as report
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson, Strict
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json
+from scripts.crossover.shell.output import console, emit_json, evaluating, fail
 from scripts.crossover.stack.engine import reading, selected
 from scripts.crossover.stack.verdict import judged
 from strict.problems import within
@@ -81,13 +81,8 @@ def command(
         raise typer.BadParameter("a stack has its own: crossover:baseline", param_hint="--baseline")
     name = "" if file else stack or selected()
     now = day(today)
-    try:
-        with reading(), _working("reckoning"):
-            verdict = _judge(file, baseline, now) if file else softened(judged(name, now))
-    except ScenarioError as error:
-        cannot_evaluate(error.lines, as_json)
-    except CatalogueError as error:
-        cannot_evaluate([str(error)], as_json)
+    with evaluating(as_json), reading(), _working("reckoning"):
+        verdict = _judge(file, baseline, now) if file else softened(judged(name, now))
     # Before anything is said: with --json, a document and a failure would contradict one another.
     written = [] if charts is None else _draw(verdict, charts)
     if as_json:
@@ -145,7 +140,7 @@ def _draw(verdict: Verdict, folder: Path) -> list[Path]:
         with _working("drawing"):
             return charts.write(verdict, folder)
     except OSError as error:
-        _fail(f"--charts: {folder} cannot be written: {error.strerror or error}")
+        fail(f"--charts: {folder} cannot be written: {error.strerror or error}")
 
 
 def _tell(written: Sequence[Path]) -> None:
@@ -154,11 +149,6 @@ def _tell(written: Sequence[Path]) -> None:
     names = ", ".join(dict.fromkeys(path.stem.removesuffix("-dark") for path in written))
     # By print: a path stays on one line, to be pasted.
     print(f"\nCharts in {written[0].parent}, SVG and PNG, light and dark:\n  {names}")
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"crossover: {message}", file=sys.stderr)
-    raise typer.Exit(1)
 
 
 @contextmanager

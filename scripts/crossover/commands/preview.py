@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from scripts.crossover.review.preview.scrub import Scrubber, from_environment
 from scripts.crossover.review.review import Review
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson, Strict
-from scripts.crossover.shell.output import console, emit_json, styled
+from scripts.crossover.shell.output import console, emit_json, fail, styled
 from scripts.crossover.stack.config import SourceError
 from scripts.crossover.stack.engine import Stack
 
@@ -53,8 +52,7 @@ def command(
             review, clean = previewed(review, policy_pack_config)
         written = write(review, out, strict, clean)
     except (SourceError, OSError) as error:
-        print(f"crossover: {clean(str(error))}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        fail(clean(str(error)))
     if as_json:
         emit_json(json.loads(written["report.json"]))
     else:

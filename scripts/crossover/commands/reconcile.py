@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import typer
-
+from scripts.crossover.shell.output import fail
 from scripts.crossover.stack.engine import STATE, Stack, StackError, pulumi
 from scripts.crossover.stack.state import resources
 from strict.names import GATEWAY, INSTALL, name_of, parents_of
@@ -27,8 +25,7 @@ def command(stack: Stack) -> None:
         try:
             print(f"{stack}: {reconcile(stack)}")
         except StackError as e:
-            print(f"crossover: reconcile of {stack}: {e}", file=sys.stderr)
-            raise typer.Exit(1) from None
+            fail(f"reconcile of {stack}: {e}")
 
 
 def reconcile(stack: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
+from cost_guard.catalogue.catalogue import load_catalogue
 from providers import registry
 from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
 from scripts.crossover.doctor import checks
@@ -59,7 +59,7 @@ def run(stack: str) -> list[Check]:
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
-    except (CatalogueError, Problems) as e:
+    except Problems as e:
         return [*found, Check("prices", Grade.FAIL, str(e), "mend it: the gate cannot judge either")]
 
 

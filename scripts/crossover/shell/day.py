@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date, tzinfo
 from typing import Annotated
 
 import typer
 
+from scripts.crossover.shell.output import fail
 from strict.day import today
 from strict.problems import Problems
 
@@ -22,7 +22,6 @@ def day(given: str | None, zone: tzinfo | None = None) -> date:
     try:
         return today(zone) if given is None else date.fromisoformat(given)
     except Problems as error:
-        print(f"crossover: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        fail(error)
     except ValueError:
         raise typer.BadParameter(f"{given!r} is no date as YYYY-MM-DD", param_hint="--today") from None

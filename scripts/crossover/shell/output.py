@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cost_guard.codes import CANNOT_EVALUATE
+from strict.problems import Problems
 
 STYLES = {
     "PASS": "bold green",
@@ -64,8 +66,32 @@ def emit_json(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def cannot_evaluate(lines: Sequence[str], as_json: bool) -> NoReturn:
-    """Ends with exit code 3; says what is wrong on standard error, or as the JSON document."""
+def fail(message: object) -> NoReturn:
+    """Ends with exit code 1, and says why on standard error."""
+    print(f"crossover: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def failing(*errors: type[Exception]) -> Iterator[None]:
+    """Such an error ends the command with exit code 1 and its message, not with a traceback."""
+    try:
+        yield
+    except errors as error:
+        fail(error)
+
+
+@contextmanager
+def evaluating(as_json: bool) -> Iterator[None]:
+    """What is given and cannot be used ends the command with exit code 3; what is to be mended is told on standard
+    error, or as the JSON document."""
+    try:
+        yield
+    except Problems as error:
+        _cannot_evaluate(error.lines, as_json)
+
+
+def _cannot_evaluate(lines: Sequence[str], as_json: bool) -> NoReturn:
     if as_json:
         emit_json({"verdict": None, "reasons": [], "errors": list(lines)})
     else:

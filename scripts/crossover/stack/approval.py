@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from cost_guard import wording
 from cost_guard.scenario.proposal import parse_baseline
-from cost_guard.scenario.scenario import Baseline, ScenarioError
-from scripts.crossover.stack.config import ConfigError, Tree, read_config
+from cost_guard.scenario.scenario import Baseline
+from scripts.crossover.stack.config import Tree, read_config
+from strict.problems import Problems
 
 WAIVERS = "docs/reference/waivers.md"
 
@@ -59,7 +60,7 @@ def approved_at(tree: Tree, path: str) -> Approved:
         config = read_config(tree, path)
         given = config.values.get("baseline") if config else None
         return Approved(tree.ref, None if given is None else parse_baseline(given))
-    except (ConfigError, ScenarioError):
+    except Problems:
         return Approved(tree.ref, None, readable=False)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from cost_guard.scenario.proposal import STACK_PREFIX
 from strict import yaml as strict_yaml
 from strict.places import Lines, Place, told
+from strict.problems import Problems
 
 MOST_BYTES = 256 * 1024
 
@@ -22,12 +23,8 @@ class SourceError(Exception):
     """The repository cannot be asked: no such ref, or no git. The message says what to do."""
 
 
-class ConfigError(Exception):
-    """The file cannot be used. `lines` has one line for each thing to mend."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
+class ConfigError(Problems):
+    """The file cannot be used; the lines name it."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def parse_config(text: str, path: str) -> StackConfig:
     """The `crossover:` keys of a stack's configuration file. Raises ConfigError."""
     try:
         document, placed = strict_yaml.load(text, path)
-    except strict_yaml.Refused as error:
+    except strict_yaml.DocumentError as error:
         raise ConfigError(str(error)) from None
     config = document.get("config") if isinstance(document, dict) else document
     if not isinstance(config, dict | None):

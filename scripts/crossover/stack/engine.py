@@ -6,14 +6,14 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
+
+from scripts.crossover.shell.output import failing
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 STATE = REPOSITORY / ".state"
@@ -79,11 +79,6 @@ Stack = Annotated[
 ]
 
 
-@contextmanager
-def reading() -> Iterator[None]:
-    """A stack that cannot be read ends the command with exit code 1 and the reason, not with a traceback."""
-    try:
-        yield
-    except StackError as e:
-        print(f"crossover: {e}", file=sys.stderr)
-        raise typer.Exit(1) from None
+def reading() -> AbstractContextManager[None]:
+    """A stack that cannot be read ends the command with exit code 1 and the reason."""
+    return failing(StackError)

@@ -12,7 +12,7 @@ from cost_guard.pack.registry import codes
 from cost_guard.scenario.documents import usage_path
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
-from cost_guard.scenario.waiver_file import WaiverError, load_waivers
+from cost_guard.scenario.waiver_file import load_waivers
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
 from cost_guard.verdict.judge import judge, refuse_future
 from cost_guard.verdict.verdict import Verdict
@@ -20,7 +20,7 @@ from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import REPOSITORY, StackError, project
 from stacks.served import proposal_of
-from stacks.settings import SettingsError, parse
+from stacks.settings import parse
 from strict.day import today
 from strict.problems import Problems
 
@@ -87,7 +87,7 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: App
     try:
         config = read_config(tree, path)
     except ConfigError as error:
-        return Side(tree.ref, errors=error.lines)
+        return Side(tree.ref, errors=tuple(error.lines))
     if config is None:
         return Side(tree.ref)
     try:
@@ -101,8 +101,8 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: App
         verdict = (gate if whole else replace(gate, waivers=NO_WAIVERS)).judge(found)
         return Side(tree.ref, config, found, verdict, own_baseline=own)
     except ConfigError as error:
-        return Side(tree.ref, config, errors=error.lines)
-    except (ScenarioError, SettingsError) as error:
+        return Side(tree.ref, config, errors=tuple(error.lines))
+    except Problems as error:
         return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
 
 
@@ -118,17 +118,14 @@ def judged(stack: str, day: date) -> Verdict:
     """The gate on the stack's committed configuration with its waivers, as `up` would judge it on that day.
 
     The file is read: the stack need not exist, and no secret is needed. Raises StackError where there is no such file,
-    ScenarioError and CatalogueError where what it says cannot be judged.
+    Problems where what it says cannot be judged.
     """
     path = config_path(stack)
-    try:
-        waivers = load_waivers(REPOSITORY, codes())
-    except WaiverError as e:
-        raise ScenarioError(e.lines) from None
+    waivers = load_waivers(REPOSITORY, codes())
     gate = Gate(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
     side = evaluate_side(gate, Tree(REPOSITORY), path, whole=True)
     if side.errors:
-        raise ScenarioError(list(side.errors))
+        raise Problems(side.errors)
     if side.verdict is None:
         raise StackError(f"there is no {path}")
     return side.verdict

@@ -10,9 +10,9 @@ import typer
 from rich.text import Text
 
 from cost_guard.pack.registry import codes
-from cost_guard.scenario.waiver_file import WaiverError, load_waivers, read_waivers
+from cost_guard.scenario.waiver_file import load_waivers, read_waivers
 from cost_guard.scenario.waivers import FILE, Status, Waiver, Waivers
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, styled, table
+from scripts.crossover.shell.output import console, emit_json, evaluating, styled, table
 from scripts.crossover.stack.engine import REPOSITORY
 
 File = Annotated[
@@ -23,10 +23,8 @@ File = Annotated[
 
 def show(file: Path | None, today: date, as_json: bool, stack: str | None = None) -> None:
     """Those that cover a stack, or all; what expires first stands at the top. Exits 3 where the file cannot be used."""
-    try:
+    with evaluating(as_json):
         found = load_waivers(REPOSITORY, codes()) if file is None else read_waivers(file, codes())
-    except WaiverError as error:
-        cannot_evaluate(error.lines, as_json)
     chosen = sorted((w for w in found.entries if stack is None or w.covers_stack(stack)), key=lambda w: w.expires)
     if as_json:
         emit_json({"file": found.file, "waivers": [_document(found, waiver, today) for waiver in chosen]})

@@ -13,6 +13,7 @@ from typing import Any
 
 from strict.numbers import shown
 from strict.places import told, where
+from strict.problems import Problems
 
 MOST_TOKENS = 10**16
 """More in one record is a slip: it is the most that a scenario takes as a whole month."""
@@ -29,7 +30,7 @@ LOGGED = timedelta(0)
 """The width of a single request, logged at its start."""
 
 
-class BadExport(ValueError):
+class BadExport(Problems):
     """An export that cannot be used: one line with file, line and key, and what to do."""
 
 

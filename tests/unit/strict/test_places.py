@@ -66,7 +66,7 @@ def test_what_is_no_yaml_is_refused_with_its_line() -> None:
         ("a: 1\na: 2\n", "f:2: a: stands twice; keep one"),
         ("a: 1\nb: [\n", "f:3: not YAML: "),
     ):
-        with pytest.raises(strict_yaml.Refused, match=f"^{said}"):
+        with pytest.raises(strict_yaml.DocumentError, match=f"^{said}"):
             strict_yaml.load(content, "f")
 
 

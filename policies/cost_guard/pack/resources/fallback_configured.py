@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Severity
-from cost_guard.pack.fleet import Failure, verdict_on
-from cost_guard.pack.rule import NoConfig, ResourceRule
+from cost_guard.pack.fleet import verdict_on
+from cost_guard.pack.rule import Failure, NoConfig, ResourceRule
 from strict import names
 
 if TYPE_CHECKING:  # to start faster: see `pack.rule`

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import (
-    CatalogueError,
     check_dates,
 )
 from providers.errors import InvalidRequest
@@ -19,7 +18,7 @@ from scripts.crossover.prices.diff import Figures
 from scripts.crossover.prices.renewal import Renewal
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import DATA, AsJson, Folder
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
+from scripts.crossover.shell.output import console, emit_json, evaluating, failing, right_aligned, styled, table
 
 STATE_STYLES = {"refused": "FAIL", "changed": "WARN", "new": "WARN", "removed": "WARN", "same": "PASS"}
 
@@ -47,17 +46,12 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     renewal = Renewal(data, frozenset(accept or ()), day(today), write)
-    try:
+    with evaluating(as_json), failing(InvalidRequest):
         check_dates(data, renewal.today)
         if clouds is not None or not (managed or source):
             renewal.ask_clouds(None if clouds is None else clouds.split(","))
         if managed or source or clouds is None:
             renewal.ask_litellm(source)
-    except InvalidRequest as error:
-        print(f"crossover: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except CatalogueError as error:
-        cannot_evaluate([str(error)], as_json)
     renewal.check_accepted()
     if as_json:
         emit_json(_plain(renewal))

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from cost_guard import wording
 from cost_guard.arithmetic.mix import effective_usd_per_month
-from cost_guard.catalogue.catalogue import CatalogueError, ManagedRates, Price, Throughput, check_dates, load_catalogue
+from cost_guard.catalogue.catalogue import ManagedRates, Price, Throughput, check_dates, load_catalogue
 from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import DATA, AsJson, Folder
-from scripts.crossover.shell.output import cannot_evaluate, console, emit_json, right_aligned, styled, table
+from scripts.crossover.shell.output import console, emit_json, evaluating, right_aligned, styled, table
 
 
 def command(
@@ -28,11 +28,9 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     now = day(today)
-    try:
+    with evaluating(as_json):
         check_dates(data, now)
         found = load_catalogue(data)
-    except CatalogueError as error:
-        cannot_evaluate([str(error)], as_json)
     prices = _named(found.prices, catalogue)
     served = {**_named(found.throughputs, catalogue), **_named(found.benchmarks, catalogue)}
     managed = found.managed if catalogue is None else {}

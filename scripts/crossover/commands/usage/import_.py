@@ -12,17 +12,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import MINIMUM_DAYS
 from images.engines.registry import DEFAULT
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson
-from scripts.crossover.shell.output import cannot_evaluate
+from scripts.crossover.shell.output import evaluating
 from scripts.crossover.usage import shown
 from scripts.crossover.usage.file import render
 from scripts.crossover.usage.importing import AUTO, Import, is_address
 from scripts.crossover.usage.readers import FORMATS, prometheus
-from scripts.crossover.usage.record import BadExport
 
 Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE…", help="Files (all pages together), or a Prometheus' http address.")
@@ -70,12 +68,8 @@ def command(
         form=form, counters=counters, zone=zone, today=now, models=tuple(models or ()), forecast=forecast,
         zero_gaps=zero_gaps, peak_to_mean=None if peak_to_mean is None else Decimal(str(peak_to_mean)),
     )  # fmt: skip
-    try:
+    with evaluating(as_json):
         usage, notes = asked.measured(sources)
-    except BadExport as error:
-        cannot_evaluate([str(error)], as_json)
-    except ScenarioError as error:
-        cannot_evaluate(error.lines, as_json)
     try:
         out.write_text(render(usage, notes), "utf-8")
     except OSError as error:

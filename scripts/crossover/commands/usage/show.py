@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from cost_guard.scenario.documents import usage_in
-from cost_guard.scenario.scenario import ScenarioError
-from scripts.crossover.shell.output import cannot_evaluate
+from scripts.crossover.shell.output import evaluating
 from scripts.crossover.usage.shown import show
 
 
@@ -17,8 +16,6 @@ def command(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The usage file.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")] = False,
 ) -> None:
-    try:
+    with evaluating(as_json):
         usage = usage_in(file)
-    except ScenarioError as error:
-        cannot_evaluate(error.lines, as_json)
     show(usage, (), as_json)

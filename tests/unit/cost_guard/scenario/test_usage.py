@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level
 from cost_guard.pack import gate
-from cost_guard.pack.fleet import Failure
+from cost_guard.pack.rule import Failure
 from cost_guard.scenario.proposal import parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import (

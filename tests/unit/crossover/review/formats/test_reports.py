@@ -16,7 +16,7 @@ from scripts.crossover.review.formats import junit, report, sarif
 from scripts.crossover.review.preview.events import PolicyViolation, Run
 from scripts.crossover.review.review import Review
 from tests.unit.crossover.review.conftest import config
-from tests.unit.crossover.review.test_comment import waiver, waivers
+from tests.unit.crossover.review.formats.test_comment import waiver, waivers
 
 Reviewed = Callable[..., Review]
 PATH = "stacks/config/Pulumi.prod.yaml"
