@@ -2,10 +2,10 @@
 
 | token            | becomes                                                                        |
 |------------------|--------------------------------------------------------------------------------|
-| `@ROOT@`         | `Placement.root`                                                               |
-| `@BIND@`         | `Placement.bind`                                                               |
-| `@SERVER_NAME@`  | `Placement.server_name`: the name in the machine's certificate                 |
-| `@PORT:name@`    | `Placement.ports[name]`                                                        |
+| `@ROOT@`         | `Host.root`                                                               |
+| `@BIND@`         | `Host.bind`                                                               |
+| `@SERVER_NAME@`  | `Host.server_name`: the name in the machine's certificate                 |
+| `@PORT:name@`    | `Host.ports[name]`                                                        |
 | `@ENV:name@`     | the folder of that Python environment, `{cache}/venvs/<hash of requirements>`  |
 | `@SECRET:name@`  | the path (never the content) of that secret's file, `{root}/secrets/<name>`    |
 
@@ -19,43 +19,43 @@ import re
 
 from images.bundle import Bundle, Source
 from images.remote.errors import InvalidBundle
-from images.remote.host import Placement
+from images.remote.host import Host
 
 _TOKEN = re.compile(r"@([A-Z][A-Z_]*)(?::([A-Za-z0-9._-]*))?@|@(?:ROOT|BIND|SERVER_NAME|PORT|ENV|SECRET)\b[^\s@]*")
 
 
-def environment_folder(requirements: Source, placement: Placement) -> str:
+def environment_folder(requirements: Source, host: Host) -> str:
     """The folder of the environment that those requirements make: equal requirements share one."""
-    return f"{placement.cache}/venvs/{requirements.sha256[:16]}"
+    return f"{host.cache}/venvs/{requirements.sha256[:16]}"
 
 
-def secret_path(name: str, placement: Placement) -> str:
+def secret_path(name: str, host: Host) -> str:
     """Where a secret's content lies on the machine."""
-    return f"{placement.root}/secrets/{name}"
+    return f"{host.root}/secrets/{name}"
 
 
-def resolve(text: str, placement: Placement, bundle: Bundle, *, where: str) -> str:
+def resolve(text: str, host: Host, bundle: Bundle, *, where: str) -> str:
     """`text` with every token replaced. `where` names the file or field for the InvalidBundle of a token that is
-    unknown, unfinished, or names what neither bundle nor placement has."""
+    unknown, unfinished, or names what neither bundle nor host has."""
 
     def one(match: re.Match[str]) -> str:
-        return _value(match, placement, bundle, where)
+        return _value(match, host, bundle, where)
 
     return _TOKEN.sub(one, text)
 
 
-def _value(match: re.Match[str], placement: Placement, bundle: Bundle, where: str) -> str:
+def _value(match: re.Match[str], host: Host, bundle: Bundle, where: str) -> str:
     token, kind, name = match[0], match[1], match[2]
-    plain = {"ROOT": placement.root, "BIND": placement.bind, "SERVER_NAME": placement.server_name}
-    environments = {e.name: environment_folder(e.requirements, placement) for e in bundle.environments}
+    plain = {"ROOT": host.root, "BIND": host.bind, "SERVER_NAME": host.server_name}
+    environments = {e.name: environment_folder(e.requirements, host) for e in bundle.environments}
     named: dict[str, dict[str, str]] = {
-        "PORT": {n: str(p) for n, p in placement.ports.items()},
+        "PORT": {n: str(p) for n, p in host.ports.items()},
         "ENV": environments,
-        "SECRET": {n: secret_path(n, placement) for n in bundle.secrets},
+        "SECRET": {n: secret_path(n, host) for n in bundle.secrets},
     }
     if kind in plain and name is None:
         if kind == "SERVER_NAME" and not plain[kind]:
-            raise InvalidBundle(f"{where}: {token} is used, and the placement of {placement.where} has no server_name")
+            raise InvalidBundle(f"{where}: {token} is used, and the host of {host.where} has no server_name")
         return plain[kind]
     if kind in named and name is not None:
         if name not in named[kind]:

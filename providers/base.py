@@ -168,7 +168,7 @@ class Machine:
     """The vendor's own words, for people."""
 
 
-def placement(machine: Machine) -> dict[str, Any]:
+def plain_host(machine: Machine) -> dict[str, Any]:
     """What an install needs to know of the machine, as the plain value that travels through the engine. Nothing that
     changes while the machine lives; `tunnel` and `scratch` only where it has one."""
     rare = {"tunnel": machine.tunnel, "scratch": machine.scratch}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.keys import parse_private_key
 from images.remote.session import CONNECT_TIMEOUT_S, Session
 
@@ -15,28 +15,28 @@ _REMEDY = "If you know why, run `pulumi refresh`; if not, end the machine"
 class Connection(Session):
     """Logged in. Use it as a context manager."""
 
-    placement: Placement
+    host: Host
 
     @classmethod
     def open(
         cls,
-        placement: Placement,
+        host: Host,
         private_key: str,
         *,
         timeout_s: float = CONNECT_TIMEOUT_S,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Self:
-        """Connects, through the placement's tunnel if it has one, proves the host, logs in. `private_key` is the text
+        """Connects, through the host's tunnel if it has one, proves the host, logs in. `private_key` is the text
         of an OpenSSH key without a passphrase; `cancelled` ends the wait for a tunnel.
 
         Raises Unreachable, HostKeyChanged, AuthenticationFailed, Cancelled.
         """
         parse_private_key(private_key)  # nobody is asked with a key that cannot be read
-        made = cls.meet(placement.way, expecting=placement.host_key, timeout_s=timeout_s, cancelled=cancelled)
-        made.placement = placement
+        made = cls.meet(host.way, expecting=host.host_key, timeout_s=timeout_s, cancelled=cancelled)
+        made.host = host
         try:
-            made.prove(placement.host_key, placement.where, _REMEDY)
-            made.log_in(placement.ssh_user, private_key)
+            made.prove(host.host_key, host.where, _REMEDY)
+            made.log_in(host.ssh_user, private_key)
         except BaseException:
             made.close()
             raise

@@ -33,7 +33,7 @@ class AuthenticationFailed(RemoteError):
 
 
 class InvalidBundle(RemoteError):
-    """The bundle, its placement or its secrets do not fit together: nothing was sent."""
+    """The bundle, its host or its secrets do not fit together: nothing was sent."""
 
 
 class MissingProgram(RemoteError):

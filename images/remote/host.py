@@ -26,7 +26,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Host:
     """One machine as the installer sees it. Two roles on one machine have a root each (their caches may be one)."""
 
     address: str

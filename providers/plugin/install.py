@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 from images.bundle import Bundle
 from images.remote.errors import RemoteError
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.waiting import Locks, Waiting
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation
-from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placement
+from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, plain_host
 from providers.errors import CloudError, Incomplete, NotFound
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import is_vacant, look, machine_of
@@ -150,7 +150,7 @@ class InstallHandler(Handler):
                 for gateway in self._gateways(owner, waiting):
                     way = WayIn(tunnel_to(gateway, self.clouds), waiting.cancelled)
                     known = identified(_gateway_on(gateway), keys, way)
-                    held.enter_context(self.installer.out_of_rotation(placement(known), owner.key, keys, waiting))
+                    held.enter_context(self.installer.out_of_rotation(plain_host(known), owner.key, keys, waiting))
             yield
 
     def _gateways(self, owner: Owner, waiting: Waiting) -> list[Machine]:
@@ -210,7 +210,7 @@ class SshInstaller:
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
         install(
-            self._placement(news["machine"], news["serverName"]),
+            self._host(news["machine"], news["serverName"]),
             Bundle.from_dict(news["bundle"]),
             news["secrets"],
             news["sshPrivateKey"],
@@ -224,8 +224,8 @@ class SshInstaller:
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         bundle = located(Bundle.from_dict(olds["bundle"]))
         try:
-            placement = self._placement(olds["machine"], olds["serverName"])
-            return list(inspect(placement, bundle, olds["secrets"], olds["sshPrivateKey"]).problems)
+            host = self._host(olds["machine"], olds["serverName"])
+            return list(inspect(host, bundle, olds["secrets"], olds["sshPrivateKey"]).problems)
         except CloudError:
             raise
         except RemoteError as e:
@@ -233,7 +233,7 @@ class SshInstaller:
 
     def remove(self, olds: Plain, waiting: Waiting) -> None:
         remove(
-            self._placement(olds["machine"], olds["serverName"]),
+            self._host(olds["machine"], olds["serverName"]),
             Bundle.from_dict(olds["bundle"]),
             olds["sshPrivateKey"],
             say=waiting.say,
@@ -244,13 +244,13 @@ class SshInstaller:
     def out_of_rotation(
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
     ) -> Iterator[None]:
-        placement = self._placement(gateway)
-        with out_of_rotation(placement, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
+        host = self._host(gateway)
+        with out_of_rotation(host, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
             yield
 
-    def _placement(self, machine: Plain, server_name: str = "") -> Placement:
+    def _host(self, machine: Plain, server_name: str = "") -> Host:
         """Raises InvalidRequest where there is no way in."""
-        return Placement(
+        return Host(
             supervision=machine["supervision"],
             address=machine["address"],
             ssh_port=int(machine["ports"]["ssh"]),

@@ -15,16 +15,16 @@ LOOKS_BEFORE_GONE = 2
 """How often a cloud must say "not found" before a machine counts as gone."""
 
 
-def machine_of(placement: Plain, name: str = "") -> Machine:
-    """The machine of a placement (`providers.base.placement`), as far as that tells."""
-    cloud, _, machine_id = placement["id"].partition("/")
+def machine_of(host: Plain, name: str = "") -> Machine:
+    """The machine of a host (`providers.base.plain_host`), as far as that tells."""
+    cloud, _, machine_id = host["id"].partition("/")
     known: dict[str, Any] = {
-        "address": placement["address"],
-        "ports": placement["ports"],
-        "ssh_user": placement["sshUser"],
-        "host_key": placement["hostKey"],
-        "supervision": placement["supervision"],
-        "tunnel": placement.get("tunnel", ""),
+        "address": host["address"],
+        "ports": host["ports"],
+        "ssh_user": host["sshUser"],
+        "host_key": host["hostKey"],
+        "supervision": host["supervision"],
+        "tunnel": host.get("tunnel", ""),
     }
     return placed(cloud, machine_id, name, **known)
 

@@ -15,7 +15,7 @@ from pulumi.provider.experimental.provider import CheckFailure
 from images.remote.errors import RemoteError
 from images.remote.waiting import Waiting
 from providers import registry
-from providers.base import Clouds, Machine, MachineState, placed, placement
+from providers.base import Clouds, Machine, MachineState, placed, plain_host
 from providers.errors import NoCapacity, NotFound
 from providers.plugin import node_inputs
 from providers.plugin.handler import Handler, InitFailed
@@ -76,7 +76,7 @@ class NodeHandler(Handler):
         try:
             outputs = self._rented(news, waiting)
         except Kept as e:
-            raise InitFailed(placement(e.machine)["id"], _outputs(news, e.machine), news, [str(e)]) from e
+            raise InitFailed(plain_host(e.machine)["id"], _outputs(news, e.machine), news, [str(e)]) from e
         return outputs["machine"]["id"], outputs
 
     def _rented(self, news: Plain, waiting: Waiting) -> Plain:
@@ -152,7 +152,7 @@ def _as_in_state(machine: Machine, olds: Plain) -> Machine:
 def _outputs(inputs: Plain, machine: Machine) -> Plain:
     return {
         **inputs,
-        "machine": placement(machine),
+        "machine": plain_host(machine),
         "failureDomain": machine.failure_domain,
         "usdPerHour": str(machine.usd_per_hour),
     }

@@ -23,7 +23,7 @@ from images.engines import simulator
 from images.engines.base import EngineOptions
 from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, HostKeyChanged
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.roles.inference.bundle import inference_bundle
 from images.sources import REPOSITORY
@@ -95,11 +95,9 @@ def boot_vm(host: Sandboxes, name: str, key: tuple[str, str], *ports: int) -> Bo
 
 def log_in(booted: Booted, user: str, private_key: str, host_key: str) -> Connection:
     """Waits for sshd."""
-    placement = Placement(
-        booted.address, booted.ports[22], user, host_key, "/opt/crossover", "/var/cache/crossover", ""
-    )
+    at = Host(booted.address, booted.ports[22], user, host_key, "/opt/crossover", "/var/cache/crossover", "")
     wait_for(lambda: answers(booted, 22), "sshd does not answer")
-    return Connection.open(placement, private_key)
+    return Connection.open(at, private_key)
 
 
 def answers(booted: Booted, port: int) -> bool:
@@ -350,13 +348,13 @@ def test_an_inference_bundle_is_installed_and_completes_through_the_outer_port(k
     secrets = {"tls.crt": pem(crt), "tls.key": pem(server_key), "vllm-api-key": "sk-test-0123456789"}
     with sandboxes(prepare_cache()) as host:
         booted = (boot_vm if kind == "vm" else boot_container)(host, "node", key, 8000)
-        placement = Placement(
+        at = Host(
             booted.address, booted.ports[22], "ubuntu" if kind == "vm" else "root",
             one_use(key[0], "node").public, "/opt/crossover", CACHE, "0.0.0.0",
             {"ssh": 22, "vllm": 8000}, supervision="supervisor", server_name=name,
         )  # fmt: skip
         report = install(
-            placement, inference_bundle(simulator.ENGINE, settings, pem(authority[0])), secrets, key[0],
+            at, inference_bundle(simulator.ENGINE, settings, pem(authority[0])), secrets, key[0],
             say=print, cancelled=lambda: False, deadline_s=180,
         )  # fmt: skip
         assert report.checks == ("vllm", "one-token completion")

@@ -36,7 +36,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.sources import REPOSITORY, repository_source
 from images.tokens import environment_folder
 from images.vehicles.ssh.scripts import read_script
@@ -210,7 +210,7 @@ def prepare_cache(folder: Path | None = None, requirements: Sequence[str] = REQU
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = folder or base / "crossover" / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
-    nowhere = Placement("", 0, "", "", root="/opt/crossover", cache=CACHE, bind="")
+    nowhere = Host("", 0, "", "", root="/opt/crossover", cache=CACHE, bind="")
     for path in requirements:
         name = environment_folder(repository_source("requirements.txt", path), nowhere)
         # Python is where it is in machines, so that the link can be followed from here.

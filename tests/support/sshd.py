@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from images.remote.host import Placement
+from images.remote.host import Host
 
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY")
 """What a machine needs of this computer's environment to reach a package index."""
@@ -82,7 +82,7 @@ class Machine:
         """Replaces the keys that may log in."""
         (self.folder / "authorized_keys").write_text("".join(f"{key} test\n" for key in keys))
 
-    def placement(self, ports: Mapping[str, int], **changes: Any) -> Placement:
+    def host(self, ports: Mapping[str, int], **changes: Any) -> Host:
         """The machine as the installer sees it."""
         values: dict[str, Any] = {
             "address": "127.0.0.1",
@@ -95,7 +95,7 @@ class Machine:
             "ports": dict(ports),
             "supervision": "supervisor",
         }
-        return Placement(**{**values, **changes})
+        return Host(**{**values, **changes})
 
     def processes(self) -> dict[int, list[str]]:
         """Live processes that run on it (but not its sshd) → their argument lists."""

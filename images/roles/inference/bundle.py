@@ -33,7 +33,7 @@ def inference_bundle(
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet.
 
-    `ca_certificate` is the private CA's, PEM: the node checks itself by it, under the placement's `server_name`.
+    `ca_certificate` is the private CA's, PEM: the node checks itself by it, under the host's `server_name`.
     `requirements`, hash-locked, are the engine's, where it comes from a package index. Needs the secrets SECRETS and
     the ports of `ports`. Raises ValueError for rates that the engine does not take.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, Unreachable
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.keys import parse_private_key
 from images.remote.waiting import Waiting
 from images.vehicles.ssh.scripts import require, run_script
@@ -17,7 +17,7 @@ _COMMENT = "crossover"
 
 
 def connect(
-    placement: Placement,
+    host: Host,
     private_key: str,
     previous_private_key: str | None,
     watch: Waiting,
@@ -33,27 +33,27 @@ def connect(
         previous_private_key = None
     patience = Waiting(min(within_s, watch.remaining_s), watch.cancelled)
     try:
-        connection = _patiently(placement, private_key, patience, watch, say)
+        connection = _patiently(host, private_key, patience, watch, say)
     except AuthenticationFailed:
         if previous_private_key is None:
             raise
         say("the machine knows the previous key only: adding the new one")
-        with Connection.open(placement, previous_private_key, cancelled=watch.cancelled) as old:
+        with Connection.open(host, previous_private_key, cancelled=watch.cancelled) as old:
             _change_keys(old, watch, added=_public(private_key))
-        connection = Connection.open(placement, private_key, cancelled=watch.cancelled)
+        connection = Connection.open(host, private_key, cancelled=watch.cancelled)
     if previous_private_key is not None:
         _change_keys(connection, watch, dropped=_public(previous_private_key))
     return connection
 
 
 def _patiently(
-    placement: Placement, private_key: str, patience: Waiting, watch: Waiting, say: Callable[[str], None]
+    host: Host, private_key: str, patience: Waiting, watch: Waiting, say: Callable[[str], None]
 ) -> Connection:
     said = ""
     while True:
-        watch.check(f"connecting to {placement.where}")
+        watch.check(f"connecting to {host.where}")
         try:
-            return Connection.open(placement, private_key, cancelled=watch.cancelled)
+            return Connection.open(host, private_key, cancelled=watch.cancelled)
         except Unreachable as e:
             if patience.remaining_s <= RETRY_S:
                 raise
@@ -67,7 +67,7 @@ def _change_keys(connection: Connection, watch: Waiting, *, added: str = "", dro
     step = "changing the authorized keys"
     lines = f"{added}\n{dropped}\n".encode()
     result = run_script(connection, "keys", stdin=lines, watch=watch, step=step)
-    require(result, f"the authorized keys of {connection.placement.where} could not be changed")
+    require(result, f"the authorized keys of {connection.host.where} could not be changed")
 
 
 def _public(private_key: str) -> str:

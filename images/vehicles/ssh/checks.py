@@ -123,25 +123,25 @@ class Checks:
         return "\n".join(tails)
 
     def _where(self) -> str:
-        return f"{self.layout.bundle.role} on {self.layout.placement.where}"
+        return f"{self.layout.bundle.role} on {self.layout.host.where}"
 
 
 def check_arguments(check: HttpCheck, layout: Layout, seconds: int) -> list[str]:
     """Pure: what check.sh takes. Over TLS the URL holds the server's name, and curl is told where that name is."""
-    placement, bundle = layout.placement, layout.bundle
+    host, bundle = layout.host, layout.bundle
     where = f"check {check.name}"
-    port = placement.ports[check.port]
-    address = f"[{placement.loopback}]" if ":" in placement.loopback else placement.loopback
-    path = resolve(check.path, placement, bundle, where=where)
-    body = resolve(check.body, placement, bundle, where=where) if check.body is not None else ""
+    port = host.ports[check.port]
+    address = f"[{host.loopback}]" if ":" in host.loopback else host.loopback
+    path = resolve(check.path, host, bundle, where=where)
+    body = resolve(check.body, host, bundle, where=where) if check.body is not None else ""
     authority, located, ca = address, "", ""
     if check.tls_ca is not None:
-        ca = resolve(check.tls_ca, placement, bundle, where=where)
+        ca = resolve(check.tls_ca, host, bundle, where=where)
         if check.tls_server_name is not None:
-            authority = resolve(check.tls_server_name, placement, bundle, where=where)
+            authority = resolve(check.tls_server_name, host, bundle, where=where)
             located = f"{authority}:{port}:{address}"
     url = f"{'http' if check.tls_ca is None else 'https'}://{authority}:{port}{path}"
-    bearer = secret_path(check.bearer_secret, placement) if check.bearer_secret is not None else ""
+    bearer = secret_path(check.bearer_secret, host) if check.bearer_secret is not None else ""
     return [str(seconds), str(check.expect_status), check.method, url, body, located, ca, bearer]
 
 
@@ -149,7 +149,7 @@ def down_services(probe: Probe, layout: Layout) -> dict[str, str]:
     """Services that are not up → their state in their supervisor's word."""
     down = {}
     for service in layout.bundle.services:
-        name = supervised_name(layout.placement, layout.bundle.role, service.name)
+        name = supervised_name(layout.host, layout.bundle.role, service.name)
         state = probe.services.get(name, "not there")
         if state not in ("RUNNING", "active"):
             down[service.name] = state

@@ -15,7 +15,7 @@ import paramiko
 
 from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, RemoteError, Unreachable
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.waiting import Waiting
 
 PROGRAM = "bin/route.py"
@@ -25,7 +25,7 @@ SLACK_S = 15
 
 @contextmanager
 def out_of_rotation(
-    gateway: Placement,
+    gateway: Host,
     node: str,
     private_keys: Sequence[str],
     limit_s: int,
@@ -69,7 +69,7 @@ def _give_back(channel: paramiko.Channel) -> None:
         channel.status_event.wait(SLACK_S)
 
 
-def _open(gateway: Placement, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:
+def _open(gateway: Host, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:
     """By the first key that the machine knows: in the middle of a rotation it may be either."""
     refusal: RemoteError = Unreachable("no key to try")
     for key in private_keys:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from images.bundle import Bundle
 from images.remote.connection import Connection
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
@@ -31,7 +31,7 @@ class Health:
 
 
 def inspect(
-    placement: Placement,
+    host: Host,
     bundle: Bundle,
     secrets: Mapping[str, str],
     private_key: str,
@@ -44,10 +44,10 @@ def inspect(
     Raises Unreachable and the other errors of a connection: a machine that does not answer is not an unhealthy one.
     """
     watch = Waiting(deadline_s)
-    layout = layout_for(placement, bundle, repository)
+    layout = layout_for(host, bundle, repository)
     wanted = (*layout.files, *secret_files(bundle, secrets))
     mask = Mask([*secrets.values(), private_key])
-    with Connection.open(placement, private_key) as connection:
+    with Connection.open(host, private_key) as connection:
         probe = ask(connection, layout, bundle.secrets, watch)
         keeping = keeper(connection, layout, watch, _silent)
         checks = Checks(connection, layout, watch, _silent, mask, keeping)
@@ -66,7 +66,7 @@ def differences(probe: Probe, layout: Layout, wanted: Sequence[PlannedFile]) -> 
             problems.append(f"{file.path} {'differs' if file.path in probe.hashes else 'is missing'}")
     problems += [f"{path} is left over" for path in probe.leftovers(layout)]
     problems += [f"{name} waits for its {effect}" for name, effect in probe.pending.items()]
-    if layout.placement.supervision == "supervisor" and not probe.supervisord:
+    if layout.host.supervision == "supervisor" and not probe.supervisord:
         return [*problems, "supervisord does not run"]
     return problems + [f"{name} is {state}" for name, state in down_services(probe, layout).items()]
 

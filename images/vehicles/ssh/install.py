@@ -13,7 +13,7 @@ from pathlib import Path
 from images.bundle import Bundle
 from images.remote.connection import Connection
 from images.remote.errors import RemoteError
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
@@ -39,7 +39,7 @@ class InstallReport:
 
 
 def install(
-    placement: Placement,
+    host: Host,
     bundle: Bundle,
     secrets: Mapping[str, str],
     private_key: str,
@@ -61,7 +61,7 @@ def install(
     again resumes. One install of a root at a time: callers see to that.
     """
     began = time.monotonic()
-    layout = layout_for(placement, bundle, repository)
+    layout = layout_for(host, bundle, repository)
     wanted = secret_files(bundle, secrets)
     mask = Mask([*secrets.values(), private_key, previous_private_key or ""])
     watch = Waiting(deadline_s, cancelled)
@@ -70,7 +70,7 @@ def install(
         say(mask(text))
 
     def reach(within_s: float, previous: str | None = None) -> Connection:
-        return connect(placement, private_key, previous, watch, tell, within_s)
+        return connect(host, private_key, previous, watch, tell, within_s)
 
     try:
         connection = reach(connect_within_s, previous_private_key)

@@ -78,8 +78,8 @@ class Probe:
 
 def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch: Waiting) -> Probe:
     """Probes the machine for everything in the layout and for the secrets of those names."""
-    placement, bundle = layout.placement, layout.bundle
-    supervisor = placement.supervision == "supervisor"
+    host, bundle = layout.host, layout.bundle
+    supervisor = host.supervision == "supervisor"
     lines = [f"program {name}" for name in dict.fromkeys((*ALWAYS_NEEDED, *bundle.programs))]
     lines += [f"environment {e.folder}" for e in layout.environments]
     lines += [f"file {path}" for path in (*(f.path for f in layout.files), MANIFEST)]
@@ -90,12 +90,12 @@ def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch:
     result = run_script(
         connection,
         "probe",
-        args=[placement.root, placement.cache, placement.supervision, environment],
+        args=[host.root, host.cache, host.supervision, environment],
         stdin=("\n".join(lines) + "\n").encode(),
         watch=watch,
         step="looking at the machine",
     )
-    return parse(require(result, f"{placement.where} could not be looked at").stdout)
+    return parse(require(result, f"{host.where} could not be looked at").stdout)
 
 
 def parse(text: str) -> Probe:
@@ -139,7 +139,7 @@ def require_programs(probe: Probe, layout: Layout) -> None:
         problems.append(_PYTHON_PROBLEMS.get(probe.python_problem, probe.python_problem))
     if problems:
         raise MissingProgram(
-            f"{layout.placement.where} cannot carry the bundle {layout.bundle.role}: {'; '.join(problems)}. Install "
+            f"{layout.host.where} cannot carry the bundle {layout.bundle.role}: {'; '.join(problems)}. Install "
             "the packages there (apt-get install …); where the machine is this computer, scripts/bootstrap does it"
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 from images.bundle import Bundle
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, HostKeyChanged, Unreachable
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.vehicles.ssh.keepers.keeper import longest_stop_s
 from images.vehicles.ssh.layout.rendering import supervisor_socket, unit_name
@@ -17,7 +17,7 @@ from images.vehicles.ssh.scripts import require, run_script
 
 
 def remove(
-    placement: Placement,
+    host: Host,
     bundle: Bundle,
     private_key: str,
     *,
@@ -33,7 +33,7 @@ def remove(
     """
     watch = Waiting(deadline_s, cancelled)
     try:
-        connection = Connection.open(placement, private_key, cancelled=cancelled)
+        connection = Connection.open(host, private_key, cancelled=cancelled)
     except (Unreachable, HostKeyChanged) as e:
         say(f"nothing to remove: {e}")
         return False
@@ -41,21 +41,21 @@ def remove(
         say("ending the services")
         manifest = _manifest(connection, watch)
         names = dict.fromkeys((*(s.name for s in bundle.services), *manifest.get("services", ())))
-        units = [unit_name(bundle.role, n) for n in names] if placement.supervision == "systemd" else []
-        arguments = [placement.root, str(longest_stop_s(bundle)), supervisor_socket(placement), *units]
+        units = [unit_name(bundle.role, n) for n in names] if host.supervision == "systemd" else []
+        arguments = [host.root, str(longest_stop_s(bundle)), supervisor_socket(host), *units]
         result = run_script(connection, "strays", "remove", args=arguments, watch=watch, step="ending the services")
-        require(result, f"services on {placement.where} do not end")
+        require(result, f"services on {host.where} do not end")
         _clean(connection, manifest, watch)
     return True
 
 
 def _manifest(connection: Connection, watch: Waiting) -> dict[str, Any]:
     script = 'if [ -f "$1/state/manifest.json" ]; then cat "$1/state/manifest.json"; else echo "{}"; fi'
-    result = connection.run(script, connection.placement.root, watch=watch, step="reading the manifest")
+    result = connection.run(script, connection.host.root, watch=watch, step="reading the manifest")
     try:
         value = json.loads(result.stdout)
     except ValueError as e:
-        raise CommandFailed(f"the manifest on {connection.placement.where} cannot be read: {e}") from e
+        raise CommandFailed(f"the manifest on {connection.host.where} cannot be read: {e}") from e
     return value if isinstance(value, dict) else {}
 
 
@@ -63,7 +63,7 @@ def _clean(connection: Connection, manifest: dict[str, Any], watch: Waiting) -> 
     run_script(
         connection,
         "clean",
-        args=[connection.placement.root],
+        args=[connection.host.root],
         stdin="".join(f"{path}\n" for path in manifest.get("files", {})).encode(),
         watch=watch,
         step="removing files",

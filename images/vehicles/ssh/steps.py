@@ -63,7 +63,7 @@ class Installation:
 
     def put(self, files: Iterable[PlannedFile], step: str) -> None:
         """Sends files of ours."""
-        put_files(self.connection, files, self.layout.placement.root, watch=self.watch, step=step)
+        put_files(self.connection, files, self.layout.host.root, watch=self.watch, step=step)
 
     def clean(self, paths: Sequence[str]) -> None:
         """Removes files of ours."""
@@ -71,7 +71,7 @@ class Installation:
             run_script(
                 self.connection,
                 "clean",
-                args=[self.layout.placement.root],
+                args=[self.layout.host.root],
                 stdin="".join(f"{p}\n" for p in paths).encode(),
                 watch=self.watch,
                 step="removing what the bundle no longer has",
@@ -112,7 +112,7 @@ def run_steps(steps: Iterable[Step], under_way: Installation, connect: Callable[
         while (wish := step.run(under_way)) is not None:
             asked += 1
             if asked > MOST_RECONNECTS:
-                where = under_way.layout.placement.where
+                where = under_way.layout.host.where
                 raise CommandFailed(f"{where}: {step.name} asked {asked} times to connect again: {wish.why}")
             under_way.say(f"connecting again: {wish.why}")
             under_way.connection.close()
@@ -135,15 +135,15 @@ def look(under_way: Installation) -> None:
 def build_environments(under_way: Installation) -> None:
     """Makes the folders, and those environments that are missing, in the machine's cache."""
     layout = under_way.layout
-    placement = layout.placement
+    host = layout.host
     result = run_script(
         under_way.connection,
         "prepare",
-        args=[placement.root, placement.cache, placement.scratch, *layout.bundle.directories],
+        args=[host.root, host.cache, host.scratch, *layout.bundle.directories],
         watch=under_way.watch,
         step="making folders",
     )
-    require(result, f"{placement.where} does not let {placement.ssh_user} make its folders")
+    require(result, f"{host.where} does not let {host.ssh_user} make its folders")
     for environment in layout.environments:
         if environment.folder not in under_way.probe.environments:
             _build(under_way, environment)
@@ -202,11 +202,11 @@ def wanted_effects(probe: Probe, changed: Iterable[PlannedFile]) -> dict[str, Ef
 
 
 def _require_room(under_way: Installation) -> None:
-    placement, free = under_way.layout.placement, under_way.probe.free_root_bytes
+    host, free = under_way.layout.host, under_way.probe.free_root_bytes
     needed = sum(len(f.content) for f in under_way.changed) + DISK_MARGIN_BYTES
     if free < needed:
         raise DiskFull(
-            f"{placement.where} has {free >> 10} KiB free where {placement.root} lies, and {needed >> 10} KiB are "
+            f"{host.where} has {free >> 10} KiB free where {host.root} lies, and {needed >> 10} KiB are "
             "needed. Nothing was sent; make room and run again"
         )
 
@@ -223,6 +223,6 @@ def _build(under_way: Installation, environment: PlannedEnvironment) -> None:
         step=f"building the Python environment {environment.name}",
         on_line=Progress(under_way.say, prefix=f"environment {environment.name}: "),
     )
-    where = under_way.layout.placement.where
+    where = under_way.layout.host.where
     failure = f"the Python environment {environment.name} could not be built on {where}"
     require(result, failure, full=result.status == FULL_STATUS)

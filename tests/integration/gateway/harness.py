@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from images.bundle import Bundle, HttpCheck, Service
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.roles.gateway.settings import Peer
 from images.tokens import resolve
 
@@ -171,8 +171,8 @@ class Machine:
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
-    def placement(self) -> Placement:
-        return Placement(
+    def host(self) -> Host:
+        return Host(
             address="127.0.0.1",
             ssh_port=1,
             ssh_user="nobody",
@@ -186,7 +186,7 @@ class Machine:
     def resolved(self, text: str) -> str:
         for name, folder in self.interpreters.items():
             text = text.replace(f"@ENV:{name}@", folder)
-        return resolve(text, self.placement, self.bundle, where="test")
+        return resolve(text, self.host, self.bundle, where="test")
 
     def put(self, bundle: Bundle | None = None) -> Machine:
         """Writes files, sources and secrets."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from images.bundle import Bundle, File, HttpCheck, Service
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.sources import repository_source
 from images.vehicles.ssh.inspect import Health, inspect
 from images.vehicles.ssh.install import InstallReport, install
@@ -61,18 +61,18 @@ class Bench:
     secrets: dict[str, str] = field(default_factory=lambda: {"api-key": SECRET})
 
     @property
-    def placement(self) -> Placement:
-        return self.machine.placement(self.ports)
+    def host(self) -> Host:
+        return self.machine.host(self.ports)
 
     def install(self, bundle: Bundle | None = None, **changes: Any) -> InstallReport:
         options: dict[str, Any] = {"cancelled": lambda: False, "deadline_s": 90, "connect_within_s": 0, **changes}
-        placement = options.pop("placement", self.placement)
+        host = options.pop("host", self.host)
         secrets = options.pop("secrets", self.secrets)
         key = options.pop("private_key", self.machine.private_key)
-        return install(placement, bundle or tiny_bundle(), secrets, key, say=self.said.append, **options)
+        return install(host, bundle or tiny_bundle(), secrets, key, say=self.said.append, **options)
 
     def inspect(self, bundle: Bundle | None = None) -> Health:
-        return inspect(self.placement, bundle or tiny_bundle(), self.secrets, self.machine.private_key)
+        return inspect(self.host, bundle or tiny_bundle(), self.secrets, self.machine.private_key)
 
     def get(self, service: str) -> dict[str, Any]:
         """What the service says of itself."""

@@ -54,17 +54,17 @@ class TestConnecting:
     def test_a_changed_host_key_is_refused_with_both_fingerprints_before_anything_is_sent(self, bench: Bench) -> None:
         pinned = public_key(bench.machine.folder / "host_key")
         bench.machine.stop_sshd()
-        placement = bench.placement
+        host = bench.host
         make_key(bench.machine.folder / "host_key")
         bench.machine.start()
         with pytest.raises(HostKeyChanged) as caught:
-            bench.install(placement=placement)
+            bench.install(host=host)
         for key in (pinned, public_key(bench.machine.folder / "host_key")):
             assert fingerprint(base64.b64decode(key.split()[1])) in str(caught.value)
         assert "pulumi refresh" in str(caught.value)
         assert not bench.machine.root.exists()
         assert "Accepted" not in (bench.machine.folder / "sshd.log").read_text()
-        assert not remove(placement, tiny_bundle(), bench.machine.private_key, say=bench.said.append)
+        assert not remove(host, tiny_bundle(), bench.machine.private_key, say=bench.said.append)
 
     def test_a_key_that_is_not_authorized_is_refused(self, bench: Bench, tmp_path: Path) -> None:
         with pytest.raises(AuthenticationFailed, match="SHA256:"):
@@ -110,7 +110,7 @@ class TestConnecting:
     def test_another_kind_of_host_key_is_no_way_around_the_pin(self, bench: Bench) -> None:
         wrong = public_key(bench.machine.folder / "user_key").split()[1]
         with pytest.raises(HostKeyChanged):
-            bench.install(placement=bench.machine.placement(bench.ports, host_key=f"ecdsa-sha2-nistp256 {wrong}"))
+            bench.install(host=bench.machine.host(bench.ports, host_key=f"ecdsa-sha2-nistp256 {wrong}"))
 
 
 class TestRotation:
@@ -228,7 +228,7 @@ class TestFullDisk:
             PlannedFile("config/one.txt", b"new", 0o644, {}),
             PlannedFile("big.txt", b"x" * (4 << 20), 0o644, {}),
         ]
-        with Connection.open(small.placement, small.machine.private_key) as connection:
+        with Connection.open(small.host, small.machine.private_key) as connection:
             with pytest.raises(DiskFull, match="as they were"):
                 put_files(connection, files, str(small.machine.root), watch=Waiting(30), step="sending")
         assert (small.machine.root / "config/one.txt").read_text() == "first"
@@ -247,7 +247,7 @@ class TestFullDisk:
     def test_a_file_size_limit_counts_as_a_full_disk(self, new_bench: Callable[..., Bench]) -> None:
         bench = new_bench(shell_prefix="trap '' XFSZ; ulimit -f 64")
         big = PlannedFile("big.txt", b"x" * (1 << 20), 0o644, {})
-        with Connection.open(bench.placement, bench.machine.private_key) as connection:
+        with Connection.open(bench.host, bench.machine.private_key) as connection:
             with pytest.raises(DiskFull):
                 put_files(connection, [big], str(bench.machine.root), watch=Waiting(30), step="sending")
         assert not (bench.machine.root / "big.txt").exists()
@@ -255,7 +255,7 @@ class TestFullDisk:
     def test_an_environment_that_does_not_fit_is_a_full_disk_and_is_not_there(self, small: Bench) -> None:
         cache = small.machine.root / "cache"
         with pytest.raises(DiskFull, match="environment supervisor"):
-            small.install(placement=small.machine.placement(small.ports, cache=str(cache)))
+            small.install(host=small.machine.host(small.ports, cache=str(cache)))
         assert not [p for p in (cache / "venvs").iterdir() if p.suffix != ".lock"]
 
 
@@ -378,7 +378,7 @@ class TestInterrupting:
 
     def test_a_stream_that_ends_early_replaces_nothing(self, bench: Bench) -> None:
         bench.install()
-        with Connection.open(bench.placement, bench.machine.private_key) as connection:
+        with Connection.open(bench.host, bench.machine.private_key) as connection:
             result = run_script(
                 connection,
                 "receive",
@@ -413,7 +413,7 @@ class TestEnvironments:
 
     def test_requirements_that_came_in_part_make_no_environment(self, bench: Bench, tmp_path: Path) -> None:
         folder = tmp_path / "venvs" / hashlib.sha256(b"everything").hexdigest()[:16]
-        with Connection.open(bench.placement, bench.machine.private_key) as connection:
+        with Connection.open(bench.host, bench.machine.private_key) as connection:
             result = run_script(
                 connection,
                 "environment",

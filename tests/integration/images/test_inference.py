@@ -77,18 +77,18 @@ def test_a_node_answers_a_completion_over_tls_and_its_second_install_changes_not
     crt, key = certificate(NAME, authority)
     secrets = {"tls.crt": pem(crt), "tls.key": pem(key), "vllm-api-key": "sk-test-0123456789"}
     bundle = inference_bundle(simulator.ENGINE, SETTINGS, pem(authority[0]))
-    placement = node.machine.placement(node.ports, server_name=NAME)
+    host = node.machine.host(node.ports, server_name=NAME)
 
     def run() -> tuple[tuple[str, ...], int, tuple[str, ...]]:
         report = install(
-            placement, bundle, secrets, node.machine.private_key,
+            host, bundle, secrets, node.machine.private_key,
             say=node.said.append, cancelled=lambda: False, deadline_s=180,
         )  # fmt: skip
         return report.checks, report.transferred_bytes, report.restarted
 
     assert run()[0] == ("vllm", "one-token completion")
     assert run()[1:] == (0, ())
-    assert inspect(placement, bundle, secrets, node.machine.private_key).healthy
+    assert inspect(host, bundle, secrets, node.machine.private_key).healthy
     context = ssl.create_default_context(cadata=pem(authority[0]))
     context.check_hostname = False  # asked by address here; the checks have asked by name
     request = urllib.request.Request(
@@ -109,6 +109,6 @@ def test_a_node_whose_certificate_is_not_its_own_is_not_ready(node: Bench, monke
     short = replace(bundle, checks=tuple(replace(c, deadline_s=4) for c in bundle.checks))
     with pytest.raises(CheckFailed, match="no alternative certificate subject name matches"):
         install(
-            node.machine.placement(node.ports, server_name=NAME), short, secrets, node.machine.private_key,
+            node.machine.host(node.ports, server_name=NAME), short, secrets, node.machine.private_key,
             say=node.said.append, cancelled=lambda: False, deadline_s=120,
         )  # fmt: skip

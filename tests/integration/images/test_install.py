@@ -172,17 +172,17 @@ def test_a_talkative_login_shell_does_no_harm(bench: Bench) -> None:
 def test_a_root_with_a_space_and_a_long_path_works(new_bench: Callable[..., Bench], short_path: Path) -> None:
     bench = new_bench("m")
     root = short_path / "a folder with spaces" / ("x" * 90)
-    placement = bench.machine.placement(bench.ports, root=str(root))
-    assert bench.install(placement=placement).checks == ("one", "two")
-    assert bench.install(placement=placement).transferred_bytes == 0
-    assert remove(placement, tiny_bundle(), bench.machine.private_key)
+    host = bench.machine.host(bench.ports, root=str(root))
+    assert bench.install(host=host).checks == ("one", "two")
+    assert bench.install(host=host).transferred_bytes == 0
+    assert remove(host, tiny_bundle(), bench.machine.private_key)
 
 
 def test_two_machines_share_a_cache_and_nothing_else(new_bench: Callable[..., Bench]) -> None:
     first, second = new_bench("m1"), new_bench("m2")
     first.install()
     second.install(tiny_bundle(one="mine"))
-    assert remove(first.placement, tiny_bundle(), first.machine.private_key)
+    assert remove(first.host, tiny_bundle(), first.machine.private_key)
     assert second.get("one")["text"] == "mine"
     assert second.inspect(tiny_bundle(one="mine")).healthy
 
@@ -190,7 +190,7 @@ def test_two_machines_share_a_cache_and_nothing_else(new_bench: Callable[..., Be
 def test_remove_ends_all_processes_and_removes_secrets_but_not_data(bench: Bench) -> None:
     bench.install()
     (bench.machine.root / "data/one/kept").write_text("data")
-    assert remove(bench.placement, tiny_bundle(), bench.machine.private_key, say=bench.said.append)
+    assert remove(bench.host, tiny_bundle(), bench.machine.private_key, say=bench.said.append)
     assert bench.machine.processes() == {}
     left = {p.relative_to(bench.machine.root).parts[0] for p in bench.machine.root.rglob("*") if p.is_file()}
     assert left <= {"data", "logs"}
@@ -198,15 +198,15 @@ def test_remove_ends_all_processes_and_removes_secrets_but_not_data(bench: Bench
 
 
 def test_remove_twice_and_remove_of_nothing_are_fine(bench: Bench) -> None:
-    assert remove(bench.placement, tiny_bundle(), bench.machine.private_key)
+    assert remove(bench.host, tiny_bundle(), bench.machine.private_key)
     bench.install()
-    assert remove(bench.placement, tiny_bundle(), bench.machine.private_key)
-    assert remove(bench.placement, tiny_bundle(), bench.machine.private_key)
+    assert remove(bench.host, tiny_bundle(), bench.machine.private_key)
+    assert remove(bench.host, tiny_bundle(), bench.machine.private_key)
 
 
 def test_remove_minds_no_machine_that_is_gone(bench: Bench) -> None:
     bench.machine.stop_sshd()
-    assert not remove(bench.placement, tiny_bundle(), bench.machine.private_key, say=bench.said.append)
+    assert not remove(bench.host, tiny_bundle(), bench.machine.private_key, say=bench.said.append)
     assert "does not answer" in bench.said[-1]
 
 

@@ -15,7 +15,7 @@ import pytest
 from images.bundle import Bundle
 from images.remote.connection import Connection
 from images.remote.errors import RemoteError
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
 from images.vehicles.ssh import remove
@@ -38,7 +38,7 @@ PORTS = {"one": 8001, "two": 8002}
 class Node:
     """A machine with the ports of the tiny bundle, and how a person there speaks to its keeper."""
 
-    placement: Placement
+    host: Host
     private_key: str
     stop_two: str
     listed: str
@@ -46,16 +46,16 @@ class Node:
 
     def install(self, bundle: Bundle) -> InstallReport:
         return install(
-            self.placement, bundle, {"api-key": SECRET}, self.private_key,
+            self.host, bundle, {"api-key": SECRET}, self.private_key,
             say=print, cancelled=lambda: False, deadline_s=90, connect_within_s=30,
         )  # fmt: skip
 
     def inspect(self, bundle: Bundle) -> Health:
-        return inspect(self.placement, bundle, {"api-key": SECRET}, self.private_key)
+        return inspect(self.host, bundle, {"api-key": SECRET}, self.private_key)
 
     def run(self, script: str) -> str:
         """What the script says there."""
-        with Connection.open(self.placement, self.private_key) as connection:
+        with Connection.open(self.host, self.private_key) as connection:
             return connection.run(script, watch=Waiting(30, lambda: False), step="asking").stdout.strip()
 
     def services(self) -> list[str]:
@@ -63,7 +63,7 @@ class Node:
 
     def get(self, service: str) -> dict[str, Any]:
         """What the service says of itself; {} where nothing answers."""
-        url = f"http://{self.placement.address}:{self.placement.ports[service]}/"
+        url = f"http://{self.host.address}:{self.host.ports[service]}/"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 value: dict[str, Any] = json.load(answer)
@@ -75,25 +75,25 @@ class Node:
 def with_systemd(tmp_path: Path) -> Iterator[Node]:
     if reason := sandbox_systemd.missing():
         pytest.skip(reason)
-    with sandboxes() as host:
+    with sandboxes() as sandboxed:
         key = make_key(tmp_path / "key")
         host_key = one_use(key, "node")
         order = Boot("node", (public_key(tmp_path / "key"),), user_data(host_key), ports=(22, *PORTS.values()))
-        placement = Placement(
-            host.boot(order, systemd=True).address, 22, "ubuntu", host_key.public, "/opt/crossover", CACHE, "0.0.0.0",
-            PORTS, supervision="systemd",
+        host = Host(
+            sandboxed.boot(order, systemd=True).address, 22, "ubuntu", host_key.public,
+            "/opt/crossover", CACHE, "0.0.0.0", PORTS, supervision="systemd",
         )  # fmt: skip
         units = "systemctl list-unit-files 'crossover-tiny-*' --state=enabled --no-legend --plain"
         named = "sed 's/crossover-tiny-//; s/[.]service.*//'"
-        yield Node(placement, key, "systemctl stop crossover-tiny-two", f"{units} | {named}")
+        yield Node(host, key, "systemctl stop crossover-tiny-two", f"{units} | {named}")
 
 
 def with_supervisor(bench: Bench) -> Iterator[Node]:
-    placement = bench.placement
-    folder = layout_for(placement, tiny_bundle(), REPOSITORY).folder(SUPERVISOR_ENVIRONMENT)
-    control = f"cd {placement.root} && {folder}/bin/supervisorctl -c supervisor/supervisord.conf"
-    listed = f"[ ! -S {placement.root}/run/supervisor.sock ] || {{ {control} status | cut -d ' ' -f 1; }}"
-    yield Node(placement, bench.machine.private_key, f"{control} stop two", listed)
+    host = bench.host
+    folder = layout_for(host, tiny_bundle(), REPOSITORY).folder(SUPERVISOR_ENVIRONMENT)
+    control = f"cd {host.root} && {folder}/bin/supervisorctl -c supervisor/supervisord.conf"
+    listed = f"[ ! -S {host.root}/run/supervisor.sock ] || {{ {control} status | cut -d ' ' -f 1; }}"
+    yield Node(host, bench.machine.private_key, f"{control} stop two", listed)
 
 
 @pytest.fixture(params=sorted(KEEPERS))
@@ -146,6 +146,6 @@ def test_a_service_that_is_not_wanted_any_more_goes_and_removal_takes_all(node: 
     node.install(replace(whole, services=(echo("one"),), checks=whole.checks[:1], files=whole.files[:1]))
     assert node.get("two") == {}
     assert (node.services(), node.get("one")["pid"]) == (["one"], one)
-    assert remove(node.placement, whole, node.private_key)
+    assert remove(node.host, whole, node.private_key)
     assert node.get("one") == {}
     assert node.services() == []

@@ -13,7 +13,7 @@ import pytest
 import images.remote.tunnel
 from images.remote.connection import Connection
 from images.remote.errors import Cancelled, Unreachable
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.remote.tunnel import Tunnel
 from images.remote.waiting import Waiting
 from providers.clouds.aws import session
@@ -28,11 +28,11 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionManager:
 
 
 @pytest.fixture
-def tunnelled(bench: Bench, manager: SessionManager) -> Placement:
+def tunnelled(bench: Bench, manager: SessionManager) -> Host:
     """The bench's machine as one whose address answers nobody."""
     manager.serves(port=bench.machine.ssh_port)
     way = session.command(session.tunnel(REGION, INSTANCE), 22)
-    return replace(bench.placement, address="203.0.113.1", ssh_port=22, tunnel=way)
+    return replace(bench.host, address="203.0.113.1", ssh_port=22, tunnel=way)
 
 
 def zombies() -> list[str]:
@@ -41,25 +41,23 @@ def zombies() -> list[str]:
     return [pid for pid in children if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"]
 
 
-def connect(placement: Placement, bench: Bench) -> Connection:
-    return Connection.open(placement, bench.machine.private_key)
+def connect(host: Host, bench: Bench) -> Connection:
+    return Connection.open(host, bench.machine.private_key)
 
 
-def test_a_whole_install_goes_through_a_session(bench: Bench, tunnelled: Placement, manager: SessionManager) -> None:
+def test_a_whole_install_goes_through_a_session(bench: Bench, tunnelled: Host, manager: SessionManager) -> None:
     """Install, look, and nothing sent a second time; each session was ended in the way that tells AWS."""
-    report = bench.install(placement=tunnelled)
+    report = bench.install(host=tunnelled)
     assert report.checks == ("one", "two")
     assert bench.get("one")["text"] == "first"
-    assert bench.install(placement=tunnelled).transferred_bytes == 0
+    assert bench.install(host=tunnelled).transferred_bytes == 0
     assert [line for line in manager.log if not line.startswith("plugin")] == [
         f"start {INSTANCE} {REGION}", "ended"
     ] * 2  # fmt: skip
     assert manager.alive() == []
 
 
-def test_a_machine_that_is_slow_to_answer_is_waited_for(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
-) -> None:
+def test_a_machine_that_is_slow_to_answer_is_waited_for(bench: Bench, tunnelled: Host, manager: SessionManager) -> None:
     """sshd's first line comes 3 s after the plugin's greeting; paramiko itself gives up after 2 s."""
     manager.behaves(slow_s=3)
     with connect(tunnelled, bench) as connection:
@@ -67,7 +65,7 @@ def test_a_machine_that_is_slow_to_answer_is_waited_for(
 
 
 def test_a_machine_that_is_not_connected_is_unreachable_in_awss_words(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
+    bench: Bench, tunnelled: Host, manager: SessionManager
 ) -> None:
     manager.serves()
     with pytest.raises(Unreachable) as refused:
@@ -80,7 +78,7 @@ def test_a_machine_that_is_not_connected_is_unreachable_in_awss_words(
 
 
 def test_an_install_waits_until_the_machine_is_connected(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
+    bench: Bench, tunnelled: Host, manager: SessionManager
 ) -> None:
     """A machine that boots is not connected at first."""
     manager.serves()
@@ -91,28 +89,28 @@ def test_an_install_waits_until_the_machine_is_connected(
 
     booting = threading.Thread(target=boots)
     booting.start()
-    report = bench.install(placement=tunnelled, connect_within_s=30)
+    report = bench.install(host=tunnelled, connect_within_s=30)
     booting.join()
     assert report.checks == ("one", "two")
     assert any("TargetNotConnected" in line for line in bench.said)
 
 
 def test_without_the_plugin_the_message_says_what_is_missing(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
+    bench: Bench, tunnelled: Host, manager: SessionManager
 ) -> None:
     manager.remove("session-manager-plugin")
     with pytest.raises(Unreachable, match="SessionManagerPlugin is not found"):
         connect(tunnelled, bench)
 
 
-def test_without_the_program_the_message_names_it(bench: Bench, tunnelled: Placement, tmp_path: Path) -> None:
+def test_without_the_program_the_message_names_it(bench: Bench, tunnelled: Host, tmp_path: Path) -> None:
     nowhere = replace(tunnelled, tunnel=(str(tmp_path / "aws"), *tunnelled.tunnel[1:]))
     with pytest.raises(Unreachable, match=r"aws, through which SSH goes, cannot be started: No such file"):
         connect(nowhere, bench)
 
 
 def test_a_session_that_dies_in_the_middle_breaks_the_connection_with_its_last_words(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
+    bench: Bench, tunnelled: Host, manager: SessionManager
 ) -> None:
     """Within seconds, and nothing of it stays behind."""
     manager.behaves(dies_after=200_000)
@@ -124,16 +122,14 @@ def test_a_session_that_dies_in_the_middle_breaks_the_connection_with_its_last_w
     assert manager.alive() == []
 
 
-def test_an_interruption_ends_the_wait_for_a_session_and_the_session(
-    tunnelled: Placement, manager: SessionManager
-) -> None:
+def test_an_interruption_ends_the_wait_for_a_session_and_the_session(tunnelled: Host, manager: SessionManager) -> None:
     manager.behaves(slow_s=60)
     with pytest.raises(Cancelled):
         Tunnel.open(tunnelled.tunnel, cancelled=lambda: any(line.startswith("plugin") for line in manager.log))
     assert manager.alive() == []
 
 
-def test_a_session_that_never_reaches_the_machine_is_given_up(tunnelled: Placement, manager: SessionManager) -> None:
+def test_a_session_that_never_reaches_the_machine_is_given_up(tunnelled: Host, manager: SessionManager) -> None:
     manager.behaves(slow_s=60)
     with pytest.raises(Unreachable, match=r"did not reach the machine within 1 s: Starting session with SessionId"):
         Tunnel.open(tunnelled.tunnel, timeout_s=1)
@@ -141,7 +137,7 @@ def test_a_session_that_never_reaches_the_machine_is_given_up(tunnelled: Placeme
 
 
 def test_a_plugin_that_hears_nothing_is_killed_with_the_cli(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
+    bench: Bench, tunnelled: Host, manager: SessionManager
 ) -> None:
     manager.behaves(deaf=1)
     connection = connect(tunnelled, bench)
@@ -153,7 +149,7 @@ def test_a_plugin_that_hears_nothing_is_killed_with_the_cli(
 
 
 def test_no_descriptor_and_no_zombie_is_left_by_what_fails(
-    bench: Bench, tunnelled: Placement, manager: SessionManager
+    bench: Bench, tunnelled: Host, manager: SessionManager
 ) -> None:
     manager.serves()
 

@@ -1,4 +1,4 @@
-"""A placement and a small bundle to lay out."""
+"""A host and a small bundle to lay out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service, Source
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.vehicles.ssh.layout.layout import Layout, make_layout
 
 REQUIREMENTS = Source("requirements/app.txt", "requirements/app.txt", "ab" * 32)
 SUPERVISOR = Source("supervisor.txt", "requirements/supervisor.txt", "cd" * 32)
 
-PLACEMENT = Placement(
+PLACEMENT = Host(
     address="192.0.2.7",
     ssh_port=22,
     ssh_user="ubuntu",
@@ -47,6 +47,6 @@ BUNDLE = Bundle(
 )
 
 
-def layout(bundle: Bundle = BUNDLE, **placement: Any) -> Layout:
+def layout(bundle: Bundle = BUNDLE, **host: Any) -> Layout:
     """The sample's layout; sources are one byte each."""
-    return make_layout(bundle, replace(PLACEMENT, **placement), lambda _: b"x", SUPERVISOR)
+    return make_layout(bundle, replace(PLACEMENT, **host), lambda _: b"x", SUPERVISOR)

@@ -12,9 +12,9 @@ from images.vehicles.ssh.keepers.systemd import Systemd
 from images.vehicles.ssh.layout.layout import Layout
 
 KEEPERS: dict[str, type[Keeper]] = {"systemd": Systemd, "supervisor": Supervisor}
-"""By `Placement.supervision`."""
+"""By `Host.supervision`."""
 
 
 def keeper(connection: Connection, layout: Layout, watch: Waiting, say: Callable[[str], None]) -> Keeper:
     """What keeps the services of that layout alive."""
-    return KEEPERS[layout.placement.supervision](connection, layout, watch, say)
+    return KEEPERS[layout.host.supervision](connection, layout, watch, say)

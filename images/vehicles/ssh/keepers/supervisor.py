@@ -44,34 +44,34 @@ class Supervisor(Keeper):
         return applied
 
     def log_of(self, service: str) -> tuple[str, str]:
-        return f"{self.layout.placement.root}/logs/{service}.log", ""
+        return f"{self.layout.host.root}/logs/{service}.log", ""
 
     def _programs_differ(self, probe: Probe) -> bool:
         return any(f.path.startswith(PROGRAMS) and probe.differs(f) for f in self.layout.files)
 
     def _start_supervisord(self) -> None:
         self.say("starting supervisord and its services")
-        placement = self.layout.placement
+        host = self.layout.host
         result = run_script(
             self.connection,
             "strays",
             "supervisord",
             args=[
-                placement.root,
+                host.root,
                 self.layout.folder(SUPERVISOR_ENVIRONMENT),
-                supervisor_socket(placement),
+                supervisor_socket(host),
                 str(longest_stop_s(self.layout.bundle)),
             ],
             watch=self.watch,
             step="starting supervisord",
         )
-        require(result, f"supervisord does not start on {placement.where}")
+        require(result, f"supervisord does not start on {host.where}")
         self._clear_marks(SUPERVISORD_MARK, *(s.name for s in self.layout.bundle.services))
 
     def _clear_marks(self, *services: str) -> None:
         """Those services were started from what is on the disk now."""
         script = 'cd "$1"/state/pending && shift && rm -f -- "$@"'
-        self.connection.run(script, self.layout.placement.root, *services, watch=self.watch, step="starting services")
+        self.connection.run(script, self.layout.host.root, *services, watch=self.watch, step="starting services")
 
     def _update(self) -> list[str]:
         """Adds, changes and removes services; returns those that this has started, and clears their marks."""
@@ -89,12 +89,12 @@ class Supervisor(Keeper):
 
     def _control(self, *words: str, mark: str = "") -> str:
         """Runs supervisorctl, and takes that service's mark away."""
-        placement = self.layout.placement
+        host = self.layout.host
         environment = self.layout.folder(SUPERVISOR_ENVIRONMENT)
         step = f"running supervisorctl {' '.join(words)}"
         result = run_script(
-            self.connection, "control", args=[placement.root, environment, mark, *words], watch=self.watch, step=step
+            self.connection, "control", args=[host.root, environment, mark, *words], watch=self.watch, step=step
         )
         if result.status == 4:
-            raise CommandFailed(f"supervisord on {placement.where} does not answer: run again, it is started anew")
+            raise CommandFailed(f"supervisord on {host.where} does not answer: run again, it is started anew")
         return result.stdout

@@ -19,17 +19,17 @@ class Systemd(Keeper):
 
     def apply(self, probe: Probe, wanted: Mapping[str, Effect]) -> Applied:
         lines, applied = systemd_orders(self.layout, probe, wanted)
-        placement = self.layout.placement
+        host = self.layout.host
         result = run_script(
             self.connection,
             "systemd",
-            args=[placement.root, UNITS],
+            args=[host.root, UNITS],
             stdin="".join(f"{line}\n" for line in lines).encode(),
             watch=self.watch,
             step="bringing systemd up to date",
             on_line=self.say,
         )
-        require(result, f"systemd on {placement.where} does not take the bundle {self.layout.bundle.role}")
+        require(result, f"systemd on {host.where} does not take the bundle {self.layout.bundle.role}")
         return applied
 
     def log_of(self, service: str) -> tuple[str, str]:

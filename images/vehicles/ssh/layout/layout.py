@@ -1,4 +1,4 @@
-"""A bundle and a placement become the full list of what stands on that machine, and what each change disturbs."""
+"""A bundle and a host become the full list of what stands on that machine, and what each change disturbs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from images.bundle import Bundle, PythonEnvironment, Service, Source
 from images.remote.errors import InvalidBundle
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.sources import read_source, repository_source
 from images.tokens import environment_folder, resolve
 from images.vehicles.ssh.layout import rendering
@@ -58,7 +58,7 @@ class Layout:
     """Everything of one bundle on one machine."""
 
     bundle: Bundle
-    placement: Placement
+    host: Host
     files: tuple[PlannedFile, ...]
     manifest: PlannedFile
     """What of ours stands there: paths, hashes and modes; of secrets the names alone, for the hash of a short secret
@@ -74,7 +74,7 @@ class Layout:
         return next(s for s in self.bundle.services if s.name == name)
 
 
-def layout_for(placement: Placement, bundle: Bundle, repository: Path) -> Layout:
+def layout_for(host: Host, bundle: Bundle, repository: Path) -> Layout:
     """The layout, with sources read from `repository`. Raises InvalidBundle, also where a file has changed since the
     bundle was rendered."""
 
@@ -82,29 +82,29 @@ def layout_for(placement: Placement, bundle: Bundle, repository: Path) -> Layout
         return read_source(source, repository)
 
     supervisor = None
-    if placement.supervision == "supervisor":
+    if host.supervision == "supervisor":
         supervisor = repository_source("supervisor.txt", SUPERVISOR_REQUIREMENTS, root=repository)
-    return make_layout(bundle, placement, contents, supervisor)
+    return make_layout(bundle, host, contents, supervisor)
 
 
 def make_layout(
-    bundle: Bundle, placement: Placement, contents: Callable[[Source], bytes], supervisor: Source | None = None
+    bundle: Bundle, host: Host, contents: Callable[[Source], bytes], supervisor: Source | None = None
 ) -> Layout:
     """Pure. `contents` gives the bytes of a Source; `supervisor` is the locked requirements of supervisord and must be
-    there where the placement has no systemd. Raises InvalidBundle for whatever does not fit together."""
-    if placement.supervision == "supervisor":
+    there where the host has no systemd. Raises InvalidBundle for whatever does not fit together."""
+    if host.supervision == "supervisor":
         if supervisor is None:
-            raise InvalidBundle(f"{placement.where} has no systemd: the requirements of supervisor are needed")
+            raise InvalidBundle(f"{host.where} has no systemd: the requirements of supervisor are needed")
         own = PythonEnvironment(SUPERVISOR_ENVIRONMENT, supervisor)
         bundle = replace(bundle, environments=(*bundle.environments, own))
     validate(bundle)
-    files = (*_bundle_files(bundle, placement, contents), *_service_files(bundle, placement))
+    files = (*_bundle_files(bundle, host, contents), *_service_files(bundle, host))
     environments = tuple(
-        PlannedEnvironment(e.name, environment_folder(e.requirements, placement), contents(e.requirements))
+        PlannedEnvironment(e.name, environment_folder(e.requirements, host), contents(e.requirements))
         for e in bundle.environments
     )
-    _resolve_checks(bundle, placement)
-    return Layout(bundle, placement, files, _manifest(bundle, files), environments)
+    _resolve_checks(bundle, host)
+    return Layout(bundle, host, files, _manifest(bundle, files), environments)
 
 
 def secret_files(bundle: Bundle, secrets: Mapping[str, str]) -> tuple[PlannedFile, ...]:
@@ -120,33 +120,33 @@ def secret_files(bundle: Bundle, secrets: Mapping[str, str]) -> tuple[PlannedFil
     )
 
 
-def _bundle_files(bundle: Bundle, placement: Placement, contents: Callable[[Source], bytes]) -> tuple[PlannedFile, ...]:
+def _bundle_files(bundle: Bundle, host: Host, contents: Callable[[Source], bytes]) -> tuple[PlannedFile, ...]:
     touched = effects(bundle)
     rendered = [
-        PlannedFile(f.path, resolve(f.content, placement, bundle, where=f.path).encode(), f.mode, touched[f.path])
+        PlannedFile(f.path, resolve(f.content, host, bundle, where=f.path).encode(), f.mode, touched[f.path])
         for f in bundle.files
     ]
     copied = [PlannedFile(s.path, contents(s), s.mode, touched[s.path]) for s in bundle.sources]
     return (*rendered, *copied)
 
 
-def _service_files(bundle: Bundle, placement: Placement) -> tuple[PlannedFile, ...]:
+def _service_files(bundle: Bundle, host: Host) -> tuple[PlannedFile, ...]:
     files = []
     for position, service in enumerate(bundle.services):
         restart: dict[str, Effect] = {service.name: "restart"}
-        script = rendering.launcher(service, placement, bundle)
+        script = rendering.launcher(service, host, bundle)
         files.append(PlannedFile(f"run/{service.name}", script.encode(), 0o755, restart))
-        if placement.supervision == "supervisor":
-            program = rendering.supervisor_program(service, placement, position)
+        if host.supervision == "supervisor":
+            program = rendering.supervisor_program(service, host, position)
             # `supervisorctl update` restarts what differs here, so that a restart on top would be one too many.
             files.append(PlannedFile(f"{PROGRAMS}{service.name}.conf", program.encode(), 0o644, {}))
         else:
-            unit = rendering.systemd_unit(service, placement, bundle.role)
+            unit = rendering.systemd_unit(service, host, bundle.role)
             path = f"systemd/{rendering.unit_name(bundle.role, service.name)}"
             files.append(PlannedFile(path, unit.encode(), 0o644, restart))
-    if placement.supervision == "supervisor":
+    if host.supervision == "supervisor":
         environment = next(e for e in bundle.environments if e.name == SUPERVISOR_ENVIRONMENT)
-        text = rendering.supervisord_configuration(placement, environment_folder(environment.requirements, placement))
+        text = rendering.supervisord_configuration(host, environment_folder(environment.requirements, host))
         files.append(PlannedFile(SUPERVISORD, text.encode(), 0o644, {SUPERVISORD_MARK: "restart"}))
     return tuple(files)
 
@@ -175,11 +175,11 @@ def draft_manifest(layout: Layout, recorded: Mapping[str, Any]) -> PlannedFile:
     return replace(layout.manifest, content=_manifest_text(value))
 
 
-def _resolve_checks(bundle: Bundle, placement: Placement) -> None:
+def _resolve_checks(bundle: Bundle, host: Host) -> None:
     """Finds an unknown token before anything is sent."""
     for check in bundle.checks:
         where = f"check {check.name}"
-        if check.port not in placement.ports:
-            raise InvalidBundle(f"{where}: {placement.where} has no port named {check.port}")
+        if check.port not in host.ports:
+            raise InvalidBundle(f"{where}: {host.where} has no port named {check.port}")
         for text in (check.path, check.body, check.tls_ca, check.tls_server_name):
-            resolve(text or "", placement, bundle, where=where)
+            resolve(text or "", host, bundle, where=where)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from images.bundle import Bundle, Service
-from images.remote.host import Placement
+from images.remote.host import Host
 from images.tokens import resolve, secret_path
 
 TEMPLATES = Path(__file__).resolve().with_name("templates")
@@ -31,49 +31,49 @@ def fill(name: str, **values: str) -> str:
     return _NAME.sub(lambda m: values[m[1]], template(name))
 
 
-def launcher(service: Service, placement: Placement, bundle: Bundle) -> str:
+def launcher(service: Service, host: Host, bundle: Bundle) -> str:
     """The sh script that becomes the service: exports its environment, reads its secrets, replaces itself by it."""
     where = f"service {service.name}"
     lines = [
-        f"export {name}={shlex.quote(resolve(value, placement, bundle, where=f'{where}, variable {name}'))}\n"
+        f"export {name}={shlex.quote(resolve(value, host, bundle, where=f'{where}, variable {name}'))}\n"
         for name, value in sorted(service.environment.items())
     ]
     for name, secret in sorted(service.secret_environment.items()):
-        lines.append(f"{name}=$(cat {shlex.quote(secret_path(secret, placement))})\nexport {name}\n")
-    command = [resolve(word, placement, bundle, where=f"{where}, command") for word in service.command]
+        lines.append(f"{name}=$(cat {shlex.quote(secret_path(secret, host))})\nexport {name}\n")
+    command = [resolve(word, host, bundle, where=f"{where}, command") for word in service.command]
     return fill(
         "launcher.sh",
         service=service.name,
-        root=shlex.quote(placement.root),
+        root=shlex.quote(host.root),
         environment="".join(lines),
         command=shlex.join(command),
     )
 
 
-def supervisord_configuration(placement: Placement, environment: str) -> str:
+def supervisord_configuration(host: Host, environment: str) -> str:
     """supervisord's own configuration; `environment` is the folder of the environment that it runs from."""
-    return fill("supervisord.conf", root=placement.root, socket=supervisor_socket(placement), environment=environment)
+    return fill("supervisord.conf", root=host.root, socket=supervisor_socket(host), environment=environment)
 
 
-def supervisor_program(service: Service, placement: Placement, position: int) -> str:
+def supervisor_program(service: Service, host: Host, position: int) -> str:
     """One service for supervisord; services start in the order of their positions."""
     return fill(
         "supervisor-program.conf",
         service=service.name,
-        root=placement.root,
+        root=host.root,
         priority=str(100 + position),
         stop_timeout_s=str(service.stop_timeout_s),
     )
 
 
-def systemd_unit(service: Service, placement: Placement, role: str) -> str:
+def systemd_unit(service: Service, host: Host, role: str) -> str:
     """One service as a systemd unit, run by the user that installs it."""
     return fill(
         "systemd.service",
         service=service.name,
         role=role,
-        root=placement.root,
-        user=placement.ssh_user,
+        root=host.root,
+        user=host.ssh_user,
         stop_timeout_s=str(service.stop_timeout_s),
     )
 
@@ -83,14 +83,14 @@ def unit_name(role: str, service: str) -> str:
     return f"crossover-{role}-{service}.service"
 
 
-def supervised_name(placement: Placement, role: str, service: str) -> str:
+def supervised_name(host: Host, role: str, service: str) -> str:
     """What the machine's keeper of services calls that service: its unit, or its own name."""
-    return unit_name(role, service) if placement.supervision == "systemd" else service
+    return unit_name(role, service) if host.supervision == "systemd" else service
 
 
-def supervisor_socket(placement: Placement) -> str:
+def supervisor_socket(host: Host) -> str:
     """Where supervisord listens: below the root, or in /tmp where that path is too long for a Unix socket."""
-    usual = f"{placement.root}/run/supervisor.sock"
+    usual = f"{host.root}/run/supervisor.sock"
     if len(usual.encode()) <= LONGEST_SOCKET_PATH:
         return usual
-    return f"/tmp/crossover-{hashlib.sha256(placement.root.encode()).hexdigest()[:16]}/supervisor.sock"
+    return f"/tmp/crossover-{hashlib.sha256(host.root.encode()).hexdigest()[:16]}/supervisor.sock"

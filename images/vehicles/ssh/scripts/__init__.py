@@ -48,7 +48,7 @@ def put_files(connection: Connection, files: Iterable[PlannedFile], root: str, *
     contents. Raises DiskFull, CommandFailed, and what Connection.run raises."""
     chosen = list(files)
     result = run_script(connection, "receive", args=[root], watch=watch, step=step, stdin=_archive(chosen))
-    require(result, f"{connection.placement.where} could not take the files into {root}")
+    require(result, f"{connection.host.where} could not take the files into {root}")
     return sum(len(f.content) for f in chosen)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from providers.base import Candidate, Owner, placed, placement
+from providers.base import Candidate, Owner, placed, plain_host
 from providers.clouds.aws import session
 from providers.clouds.aws.config import AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
@@ -166,13 +166,13 @@ def _refuse_dear(key: str, candidate: Candidate, usd_per_hour: Decimal | None) -
 def reported(
     instance_id: str, address: str, ports: Mapping[str, int], *, ssm_region: str | None = None, scratch: str = ""
 ) -> dict[str, Any]:
-    """The placement of the machine before first contact. With `ssm_region`, SSH goes through Session Manager there;
-    `scratch` is where its fast disks may be mounted."""
+    """The machine as a host before first contact. With `ssm_region`, SSH goes through Session Manager there; `scratch`
+    is where its fast disks may be mounted."""
     tunnel = session.tunnel(ssm_region, instance_id) if ssm_region else ""
     machine = placed(
         "aws", instance_id, address=address, ports=ports, ssh_user=SSH_USER, tunnel=tunnel, scratch=scratch
     )
-    return placement(machine)
+    return plain_host(machine)
 
 
 def reserved(settings: AwsSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A placement is one that every tool reads alike."""
+"""A host is one that every tool reads alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from images.remote.errors import InvalidBundle
-from images.remote.host import Placement
+from images.remote.host import Host
 from tests.unit.images.samples import PLACEMENT
 
 
@@ -19,7 +19,7 @@ def test_a_folder_that_tools_would_read_differently_is_refused(name: str, path: 
         changed(**{name: path})
 
 
-def changed(**changes: Any) -> Placement:
+def changed(**changes: Any) -> Host:
     return replace(PLACEMENT, **changes)
 
 
@@ -30,5 +30,5 @@ def test_only_two_kinds_of_supervision_are_known() -> None:
 
 @pytest.mark.parametrize(("bind", "reached"), [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.0.0.5", "10.0.0.5")])
 def test_services_are_asked_where_they_listen(bind: str, reached: str) -> None:
-    placement: Placement = replace(PLACEMENT, bind=bind)
-    assert placement.loopback == reached
+    host: Host = replace(PLACEMENT, bind=bind)
+    assert host.loopback == reached

@@ -52,8 +52,8 @@ def test_a_node_gets_longer_to_stop_than_its_requests_to_end(engine: Engine) -> 
 @ENGINES
 def test_the_bundle_fits_a_machine_and_a_new_ca_disturbs_nobody(engine: Engine) -> None:
     made = bundle(engine)
-    placement = replace(PLACEMENT, ports=ports(engine))
-    assert make_layout(made, placement, lambda _: b"", SUPERVISOR).bundle.role == "inference"
+    host = replace(PLACEMENT, ports=ports(engine))
+    assert make_layout(made, host, lambda _: b"", SUPERVISOR).bundle.role == "inference"
     assert effects(made)["tls/ca.pem"] == {}
     assert all(effects(made)[f"secrets/{name}"] == {"vllm": "restart"} for name in SECRETS)
 

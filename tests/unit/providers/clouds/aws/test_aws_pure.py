@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import Machine, MachineState, Owner, placement
+from providers.base import Machine, MachineState, Owner, plain_host
 from providers.clouds.aws import session
 from providers.clouds.aws.config import parse
 from providers.clouds.aws.machines import NVME
@@ -123,7 +123,7 @@ def test_the_mark_survives_as_tags() -> None:
 
 
 def test_an_install_is_told_the_same_as_of_a_gpucloud_node() -> None:
-    """The same keys, and values that the placement takes."""
+    """The same keys, and values that a host takes."""
     ports = {"ssh": 22, "vllm": 8000}
     known: dict[str, Any] = {
         "id": "i-1", "name": "n", "cloud": "aws", "region": "us-east-1", "sku": "p4de.24xlarge", "owner": OWNER,
@@ -131,8 +131,8 @@ def test_an_install_is_told_the_same_as_of_a_gpucloud_node() -> None:
         "address": "ec2-1.example", "ports": ports, "ssh_user": "ubuntu",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Machine)} >= known.keys()
-    assert reported("i-1", "ec2-1.example", ports) == placement(Machine(**known))
-    through = placement(Machine(**known, tunnel="ssm:us-east-1/i-1"))
+    assert reported("i-1", "ec2-1.example", ports) == plain_host(Machine(**known))
+    through = plain_host(Machine(**known, tunnel="ssm:us-east-1/i-1"))
     assert reported("i-1", "ec2-1.example", ports, ssm_region="us-east-1", scratch=NVME) == {**through, "scratch": NVME}
 
 

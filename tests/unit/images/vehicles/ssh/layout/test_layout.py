@@ -1,4 +1,4 @@
-"""A bundle and a placement become files; what does not fit together is refused before anything is sent."""
+"""A bundle and a host become files; what does not fit together is refused before anything is sent."""
 
 from __future__ import annotations
 
