@@ -275,8 +275,3 @@ def volume_sigma(totals: Sequence[int], seed: int = SEED, draws: int = DRAWS) ->
     draw = random.Random(seed)
     months = [log(max(1, sum(draw.choices(sums, k=blocks)))) for _ in range(draws)]
     return min(pstdev(months), LARGEST_SIGMA)
-
-
-def consecutive(first: date, last: date) -> list[date]:
-    """All days from first to last."""
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
