@@ -5,7 +5,6 @@ A stack serves models (`stacks/served.py`): today one, whose keys stand at the t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +23,8 @@ from providers.base import Capability
 from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section
-from strict.problems import Problems, unknown
+from strict.problems import Problems, did_you_mean, unknown
+from strict.yaml import configured
 
 GATEWAY_SECRETS = {
     "endpoint-keys",
@@ -96,10 +96,24 @@ class Settings(StackKeys):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         if strange := sorted(set(self.clouds) - set(registry.NAMES)):
             raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
+        self._check_clouds()
         self._check_gateway_placement()
         self.gateway.check_served(self.served_names)
         self._check_secrets()
         return self
+
+    def _check_clouds(self) -> None:
+        """Raises ValueError where a machine is wanted of a cloud that there is not."""
+        wanted = {
+            f"fleet.nodes.{key}.candidates[{number}].cloud": rung.cloud
+            for key, node in self.nodes.items()
+            for number, rung in enumerate(node.candidates)
+        }
+        if self.gateway_node is not None:
+            wanted["gatewayNode.cloud"] = self.gateway_node.cloud
+        for key, cloud in wanted.items():
+            if cloud not in registry.NAMES:
+                raise ValueError(f"{key}: unknown cloud {cloud!r}; {did_you_mean(cloud, registry.NAMES)}")
 
     def _check_gateway_placement(self) -> None:
         """Raises ValueError where the gateway has no machine, or would take the key in clear over a network."""
@@ -172,7 +186,7 @@ def from_pulumi() -> Settings:
     config = pulumi.Config(STACK_PREFIX.rstrip(":"))
     # Every key of the namespace, so that a misspelt one is seen and not passed over.
     keys = [key.removeprefix(STACK_PREFIX) for key in pulumi.runtime.get_config_env() if key.startswith(STACK_PREFIX)]
-    return parse({key: _value(config.require(key)) for key in keys})
+    return parse({key: configured(config.require(key)) for key in keys})
 
 
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
@@ -198,11 +212,3 @@ def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
         raise SettingsError(lines)
     assert isinstance(settings, Settings)
     return settings
-
-
-def _value(text: str) -> Any:
-    """Configuration arrives as text: structured values as JSON, others as they were typed."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -40,7 +40,7 @@ def engine(name: str) -> Engine:
 
 
 def _checked(name: object) -> object:
-    if name not in known():
+    if not isinstance(name, str) or name not in known():
         expected = _or(repr(other) for other in known())
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
     return name

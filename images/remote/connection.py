@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from images.remote.errors import HostKeyChanged
 from images.remote.host import Host
-from images.remote.keys import parse_private_key
+from images.remote.keys import parse_private_key, public_blob
 from images.remote.session import CONNECT_TIMEOUT_S, Session
 
 _REMEDY = "If you know why, run `pulumi refresh`; if not, end the machine"
@@ -32,6 +33,7 @@ class Connection(Session):
         Raises Unreachable, HostKeyChanged, AuthenticationFailed, Cancelled.
         """
         parse_private_key(private_key)  # nobody is asked with a key that cannot be read
+        _require_key(host)
         made = cls.meet(host.way, expecting=host.host_key, timeout_s=timeout_s, cancelled=cancelled)
         made.host = host
         try:
@@ -41,3 +43,10 @@ class Connection(Session):
             made.close()
             raise
         return made
+
+
+def _require_key(host: Host) -> None:
+    try:
+        public_blob(host.host_key)
+    except ValueError as e:
+        raise HostKeyChanged(f"{host.where} has no readable host key pinned: nothing can be trusted") from e

@@ -23,6 +23,8 @@ from images.remote.tunnel import Tunnel
 from images.remote.waiting import Waiting
 
 CONNECT_TIMEOUT_S = 10.0
+LOGIN_TIMEOUT_S = 30.0
+"""PAM and a reverse look-up of our address may take longer than the key exchange, above all at a first boot."""
 KEEPALIVE_S = 15
 """A connection that is silently gone is noticed within a few of these."""
 KEY_TYPES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -38,9 +40,10 @@ class Session:
     """A machine whose key exchange is done. Use it as a context manager; nothing of the user's is sent before
     `log_in`."""
 
-    def __init__(self, way: Way, transport: paramiko.Transport, tunnel: Tunnel | None = None) -> None:
+    def __init__(self, way: Way, transport: paramiko.Transport, shown: bytes, tunnel: Tunnel | None = None) -> None:
         self.way = way
         self._transport = transport
+        self._shown = shown
         self._tunnel = tunnel
 
     @classmethod
@@ -49,11 +52,13 @@ class Session:
         way: Way,
         *,
         expecting: str = "",
+        alone: bool = False,
         timeout_s: float = CONNECT_TIMEOUT_S,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Self:
         """Connects, through the way's tunnel if it has one, and exchanges keys. `expecting` is the pinned host key;
-        `cancelled` ends the wait for a tunnel. Raises Unreachable, Cancelled."""
+        `alone` asks for its type and no other, for a machine that boots may not have it yet; `cancelled` ends the wait
+        for a tunnel. Raises Unreachable, Cancelled."""
         with ExitStack() as undone:
             tunnel = undone.enter_context(Tunnel.open(way.tunnel, cancelled=cancelled)) if way.tunnel else None
             try:
@@ -62,13 +67,15 @@ class Session:
                 transport = paramiko.Transport(sock)
                 undone.callback(transport.close)
                 transport.set_log_channel(_LOG)
-                transport.banner_timeout = transport.auth_timeout = timeout_s
-                _ask_for(transport, expecting)
+                transport.banner_timeout, transport.auth_timeout = timeout_s, LOGIN_TIMEOUT_S
+                _ask_for(transport, expecting, alone)
                 transport.start_client(timeout=timeout_s)
+                # paramiko 5.1 returns from start_client at its time-out as if keys were exchanged, and raises here.
+                shown = transport.get_remote_server_key().asbytes()
             except _BROKEN as e:
                 raise Unreachable(f"{way} does not answer SSH: {e or type(e).__name__}{_words(tunnel)}") from e
             undone.pop_all()
-        return cls(way, transport, tunnel)
+        return cls(way, transport, shown, tunnel)
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +91,7 @@ class Session:
 
     def shows(self, host_key: str) -> bool:
         """Whether the machine owns the key of the line "ssh-ed25519 AAAA…". Raises ValueError for what is no key."""
-        return bool(self._transport.get_remote_server_key().asbytes() == public_blob(host_key))
+        return self._shown == public_blob(host_key)
 
     def prove(self, host_key: str, whose: str, remedy: str) -> None:
         """Raises HostKeyChanged, in which `remedy` says what to do, unless the machine owns `host_key`."""
@@ -93,11 +100,10 @@ class Session:
                 return
         except ValueError as e:
             raise HostKeyChanged(f"{whose} has the host key {host_key!r} pinned, which is none") from e
-        expected, shown = public_blob(host_key), self._transport.get_remote_server_key().asbytes()
+        expected, shown = fingerprint(public_blob(host_key)), fingerprint(self._shown)
         raise HostKeyChanged(
-            f"the host key of {whose} changed: expected {fingerprint(expected)}, got {fingerprint(shown)}. Nothing was "
-            "sent. Either the machine was reinstalled, or another one has its address, or someone stands in between. "
-            f"{remedy}"
+            f"the host key of {whose} changed: expected {expected}, got {shown}. Nothing was sent. Either the machine "
+            f"was reinstalled, or another one has its address, or someone stands in between. {remedy}"
         )
 
     def log_in(self, user: str, private_key: str, certificate: str = "") -> None:
@@ -156,12 +162,12 @@ class Session:
         return Unreachable(f"the connection to {self.way} broke {when}: {said}")
 
 
-def _ask_for(transport: paramiko.Transport, host_key: str) -> None:
+def _ask_for(transport: paramiko.Transport, host_key: str, alone: bool) -> None:
     """A server has keys of several types: ours is asked for first, the others so that what is shown can be named."""
     kind = (host_key or "ssh-ed25519").split()[0]
     options = transport.get_security_options()
     ours = KEY_TYPES.get(kind, (kind,))
-    options.key_types = (*ours, *(k for k in options.key_types if k not in ours))
+    options.key_types = ours if alone else (*ours, *(k for k in options.key_types if k not in ours))
 
 
 def _words(tunnel: Tunnel | None) -> str:

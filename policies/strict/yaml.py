@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,32 @@ def load(content: str | bytes, file: str) -> tuple[Any, Lines]:
         raise DocumentError(told(file, line, "", "is not UTF-8")) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # the last two PyYAML lets through
         raise DocumentError(told(file, 1, "", f"not YAML: {str(error).splitlines()[0]}")) from None
+    except (LookupError, AttributeError, TypeError):  # `!!bool x`, `!!int ''`, `!!timestamp x`: PyYAML's own slips
+        text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+        before = text.partition("!")[0]
+        words = "not YAML: a value does not fit the tag before it (!!…); leave the tag out"
+        raise DocumentError(told(file, before.count("\n") + 1, "", words)) from None
+
+
+def configured(text: str) -> Any:
+    """A value of a stack's configuration as the program gets it: text that is JSON is what the JSON says. What is no
+    JSON, or deeper than a person writes, stays the text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [item for one in level for item in _items(one)]
+        if not level:
+            return value
+    return text
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _places(root: yaml.Node | None) -> Iterator[tuple[Place, int]]:

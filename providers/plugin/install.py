@@ -222,8 +222,8 @@ class SshInstaller:
         )
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
-        bundle = located(Bundle.from_dict(olds["bundle"]))
         try:
+            bundle = located(Bundle.from_dict(olds["bundle"]))
             host = self._host(olds["machine"], olds["serverName"])
             return list(inspect(host, bundle, olds["secrets"], olds["sshPrivateKey"]).problems)
         except CloudError:

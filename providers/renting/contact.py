@@ -125,8 +125,9 @@ def _met(machine: Machine, way: WayIn) -> Session:
     """Its key exchange is done. Raises Unreachable, Cancelled."""
     if machine.address is None or "ssh" not in machine.ports:
         raise Unreachable(f"machine {machine.id} has no address yet")
-    there = Way(machine.address, machine.ports["ssh"], way.tunnel)
-    return Session.meet(there, expecting=machine.host_key, timeout_s=ANSWER_TIMEOUT_S, cancelled=way.cancelled)
+    there, key = Way(machine.address, machine.ports["ssh"], way.tunnel), machine.host_key
+    # A server offers several types of key, and while it boots not yet each: only ours tells that it is another machine.
+    return Session.meet(there, expecting=key, alone=True, timeout_s=ANSWER_TIMEOUT_S, cancelled=way.cancelled)
 
 
 def _proved(machine: Machine, way: WayIn) -> Session:

@@ -18,7 +18,7 @@ def parse_section(
     """The settings. Raises InvalidRequest with a line for each key that is wrong, as `clouds.<cloud>.<key>`; what
     `missing` says of a key stands there in place of the general words."""
     try:
-        return parse(model, section, f"clouds.{cloud}.")
+        return parse(model, section, f"clouds.{cloud}.", values=False)  # one of them may be a secret
     except Problems as e:
         keys = {f"clouds.{cloud}.{key}": text for key, text in (missing or {}).items()}
         said = {f"{key}: {MISSING}": f"{key}: {text}" for key, text in keys.items()}

@@ -9,8 +9,12 @@ from typing import Any
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import Usage, parse_usage
 from strict import yaml as strict_yaml
+from strict.numbers import shown
 from strict.places import Lines
 from strict.problems import within
+
+LONGEST_PATH = 255
+"""Characters of the path of a usage file: no file system takes a longer name."""
 
 
 def read_document(path: Path, file: str = "") -> tuple[Any, Lines]:
@@ -36,6 +40,11 @@ def usage_path(scenario: object) -> str | None:
     return path if isinstance(path, str) else None
 
 
+def is_path(named: str) -> bool:
+    """Whether a text can be asked for as a file, of the system or of git."""
+    return 0 < len(named) <= LONGEST_PATH and named.isprintable()
+
+
 def read_usage(scenario: object, folder: Path, prefix: str = "") -> Usage | None:
     """The usage file that a scenario's plain data names, relative to `folder` and within it; None where it names none.
 
@@ -45,6 +54,8 @@ def read_usage(scenario: object, folder: Path, prefix: str = "") -> Usage | None
     if named is None:
         return None
     key = f"{prefix}workload.usage"
+    if not is_path(named):
+        raise ScenarioError([f"{key}: {shown(named)} is no path of a file; name the usage file, like usage/prod.yaml"])
     path = (folder / named).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ScenarioError([f"{key}: {named} leads out of the folder; keep the usage file beside what names it"])

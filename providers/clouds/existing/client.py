@@ -123,7 +123,7 @@ def authorize(machine: OwnedMachine, public_key: str, comment: str) -> None:
     way = Way(machine.address, machine.ssh_port)
     where = f"{machine.ssh_user}@{way}"
     try:
-        with Session.meet(way, expecting=machine.host_key, timeout_s=SSH_TIMEOUT_S) as session:
+        with Session.meet(way, expecting=machine.host_key, alone=True, timeout_s=SSH_TIMEOUT_S) as session:
             remedy = "If the machine was reinstalled, change its hostKey"
             session.prove(machine.host_key, f"existing machine {machine.id} at {way}", remedy)
             session.log_in(machine.ssh_user, identity, certificate)

@@ -31,7 +31,7 @@ REMOVED = (
 def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> Review:
     """What can be known without the engine. Raises SourceError."""
     path = config_path(stack)
-    yardstick = Yardstick(Catalogue({}, {}), today, stack.rpartition("/")[2], project=project())
+    yardstick = Yardstick(Catalogue({}, {}, clouds={}), today, stack.rpartition("/")[2], project=project())
     unpriced: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -163,13 +162,8 @@ def _too_large(path: str) -> str:
 
 
 def _value(given: Any) -> Any:
-    """As the program reads it: text that is JSON is what the JSON says."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given)
-    except ValueError:
-        return given
+    """As the program reads it."""
+    return strict_yaml.configured(given) if isinstance(given, str) else given
 
 
 def _without_secrets(value: Any, place: Place, found: list[Place]) -> Any:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
-from cost_guard.scenario.documents import usage_path
+from cost_guard.scenario.documents import is_path, usage_path
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
 from cost_guard.scenario.waiver_file import load_waivers
@@ -134,5 +134,6 @@ def judged(stack: str, day: date) -> Verdict:
 def _usage_file(config: StackConfig) -> str | None:
     """The usage file that a configuration names, if it is within the project."""
     named = usage_path(config.values)
-    outside = named is None or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts
-    return None if outside else named
+    if named is None or not is_path(named) or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts:
+        return None
+    return named

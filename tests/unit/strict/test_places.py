@@ -10,6 +10,7 @@ from cost_guard.scenario.scenario import ScenarioError
 from strict import yaml as strict_yaml
 from strict.places import Lines, key_of, place_of, told
 from strict.problems import within
+from strict.yaml import DEEPEST, configured
 
 TEXT = """\
 # a comment
@@ -65,9 +66,25 @@ def test_what_is_no_yaml_is_refused_with_its_line() -> None:
         (b"a: 1\nb: \xff\n", "f:2: is not UTF-8"),
         ("a: 1\na: 2\n", "f:2: a: stands twice; keep one"),
         ("a: 1\nb: [\n", "f:3: not YAML: "),
+        ("a: 1\nb: !!bool x\n", "f:2: not YAML: a value does not fit the tag before it"),
+        ("a: !!int ''\n", "f:1: not YAML: a value does not fit the tag before it"),
+        ("a: !!timestamp x\n", "f:1: not YAML: a value does not fit the tag before it"),
     ):
         with pytest.raises(strict_yaml.DocumentError, match=f"^{said}"):
             strict_yaml.load(content, "f")
+
+
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 50_000])
+def test_json_in_a_text_that_is_deeper_than_a_person_writes_stays_a_text(depth: int) -> None:
+    """Who walks it, or shows it, would end in a RecursionError."""
+    assert configured("[" * depth + "]" * depth) == "[" * depth + "]" * depth
+
+
+def test_a_text_that_is_json_is_what_the_json_says() -> None:
+    """`pulumi config set` stores a map so; what is no JSON is a text."""
+    assert configured('{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
+    assert configured("6e9") == 6e9
+    assert configured("llama-70b") == "llama-70b"
 
 
 def test_scalars_mean_what_they_mean_to_the_engine() -> None:

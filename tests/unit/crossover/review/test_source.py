@@ -166,6 +166,16 @@ def test_a_usage_file_is_read_from_the_same_commit(project: Project) -> None:
     assert any(line.startswith("usage/prod.yaml:1: inputShare: missing") for line in project.side().errors)
 
 
+@pytest.mark.parametrize("named", ["", "a\0b", "a\ud800b", "x" * 200_000])
+def test_a_usage_file_whose_name_is_no_path_is_refused_and_git_is_not_asked(project: Project, named: str) -> None:
+    """In a fork's file as in the working tree: git would end with an error of the system's."""
+    project.commit(config(workload={"usage": named}))
+    for side in (project.side("HEAD"), project.side()):
+        (error,) = side.errors
+        assert "crossover:workload.usage: " in error
+        assert "is no path of a file" in error
+
+
 @pytest.mark.parametrize("named", ["../outside.yaml", "/etc/hostname", "usage/missing.yaml"])
 def test_a_usage_file_outside_the_commit_is_not_read(project: Project, named: str) -> None:
     (project.folder.parent / "outside.yaml").write_text("tokensPerMonth: 1")
