@@ -1,4 +1,4 @@
-"""The whole path: settings → verdict → fleets → gateway → monitoring → exports."""
+"""The whole path: settings → verdict → fleets → monitoring's part → the gateway, which brings it along → exports."""
 
 from __future__ import annotations
 

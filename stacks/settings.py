@@ -90,12 +90,12 @@ class Settings(StackKeys):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        if unknown := sorted(set(self.generations) - {*self.nodes, GATEWAY}):
-            raise ValueError(f"generations: the fleet has no node {', '.join(unknown)}")
+        if strange := sorted(set(self.generations) - {*self.nodes, GATEWAY}):
+            raise ValueError(f"generations: the fleet has no node {', '.join(strange)}")
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
-        if unknown := sorted(set(self.clouds) - set(registry.NAMES)):
-            raise ValueError(f"clouds: unknown cloud {', '.join(unknown)}; known are {', '.join(registry.NAMES)}")
+        if strange := sorted(set(self.clouds) - set(registry.NAMES)):
+            raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
         self._check_clouds()
         self._check_gateway_placement()
         self.gateway.check_served(self.served_names)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import typer
@@ -33,8 +32,13 @@ class Verb(TyperCommand):
         self.module = module
 
     def loaded(self) -> Any:
-        """The command itself: now its module is imported. What it has as CONTEXT_SETTINGS goes to Typer."""
+        """The command itself: now its module is imported. What it has as CONTEXT_SETTINGS goes to Typer.
+
+        Raises ImportError for a module without a `command`.
+        """
         module = import_module(self.module)
+        if not hasattr(module, "command"):
+            raise ImportError(f"{self.module} must have a function `command`, which is what runs")
         app = typer.Typer(add_completion=False)
         settings = getattr(module, "CONTEXT_SETTINGS", None)
         app.command(self.name, help=self.help, context_settings=settings)(module.command)
@@ -60,15 +64,28 @@ class Verbs(TyperGroup):
 
 
 def found(package: str) -> Iterator[Verb | Verbs]:
-    """A Verb for each module of the package, and Verbs for each package in it, by name. `import_` is called import."""
-    folder = ROOT.joinpath(*package.split("."))
-    for module in iter_modules([str(folder)]):
-        name, path = module.name.rstrip("_"), f"{package}.{module.name}"
-        if module.ispkg:
-            about = _docstring(folder / module.name / "__init__.py")
-            yield Verbs(package=path, name=name, help=about, no_args_is_help=True)
+    """A Verb for each module of the package, and Verbs for each package in it, by name. `import_` is called import.
+
+    Raises ImportError where a file and a folder, or two files, are one name.
+    """
+    for name, path in _named(ROOT.joinpath(*package.split("."))).items():
+        if path.is_dir():
+            about = _docstring(path / "__init__.py")
+            yield Verbs(package=f"{package}.{path.name}", name=name, help=about, no_args_is_help=True)
         else:
-            yield Verb(name, path, _docstring(folder / f"{module.name}.py"))
+            yield Verb(name, f"{package}.{path.stem}", _docstring(path))
+
+
+def _named(folder: Path) -> dict[str, Path]:
+    """The modules and packages in a folder by the names of their commands. Not by pkgutil: it passes over a file that a
+    folder hides."""
+    named: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file():
+            other = named.setdefault(path.stem.rstrip("_"), path)
+            if other is not path:
+                raise ImportError(f"{other.name} and {path.name} in {folder} are the same command: rename one")
+    return named
 
 
 def _docstring(file: Path) -> str:

@@ -17,7 +17,7 @@ from strict.problems import Problems, parse, within
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 HOURS_PER_MONTH = 730
-"""As the gate counts (`cost_guard.arithmetic.capacity`): 8,760 hours a year / 12."""
+"""As the gate counts (`cost_guard.units`): 8,760 hours a year / 12."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*$", max_length=100)]

@@ -17,7 +17,7 @@ from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import approved_at
 from scripts.crossover.stack.config import Tree, changed_files, config_path
 from scripts.crossover.stack.engine import REPOSITORY, project
-from scripts.crossover.stack.verdict import Gate, Side, evaluate_side
+from scripts.crossover.stack.verdict import Side, Yardstick, evaluate_side
 
 JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")
 """What decides the verdict beside the configuration: a pull request that changes it says so."""
@@ -31,40 +31,40 @@ REMOVED = (
 def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> Review:
     """What can be known without the engine. Raises SourceError."""
     path = config_path(stack)
-    gate = Gate(Catalogue({}, {}, clouds={}), today, stack.rpartition("/")[2], project=project())
+    yardstick = Yardstick(Catalogue({}, {}, clouds={}), today, stack.rpartition("/")[2], project=project())
     unpriced: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     try:
-        gate = replace(gate, catalogue=load_catalogue())
+        yardstick = replace(yardstick, catalogue=load_catalogue())
     except CatalogueError as error:
         unpriced = (str(error),)
     try:
-        gate = replace(gate, waivers=load_waivers(REPOSITORY, codes()))
+        yardstick = replace(yardstick, waivers=load_waivers(REPOSITORY, codes()))
     except WaiverError as error:
         broken = tuple(error.lines)
     # A fork is compared with what stands here, as it is judged by the waivers here.
     approved = approved_at(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
-    head = evaluate_side(gate, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
+    head = evaluate_side(yardstick, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
         head = replace(head, verdict=None, proposal=None, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
-        before = evaluate_side(gate, Tree(REPOSITORY, base), path, whole=False)
+        before = evaluate_side(yardstick, Tree(REPOSITORY, base), path, whole=False)
     removed = missing and before is not None and before.config is not None
     if missing:
         why = REMOVED if removed else "there is no such file; has stack {stack} another name?"
-        head = replace(head, errors=(f"{path}:1: {why.format(stack=gate.stack)}", *head.errors))
+        head = replace(head, errors=(f"{path}:1: {why.format(stack=yardstick.stack)}", *head.errors))
     return Review(
         stack=stack,
         path=path,
-        today=gate.today,
+        today=yardstick.today,
         head=head,
         base=before,
         approved=approved,
         untrusted=untrusted is not None,
-        waivers=gate.waivers,
-        flips=flips(head.proposal.scenario, gate.vary(head.proposal)) if head.proposal else (),
+        waivers=yardstick.waivers,
+        flips=flips(head.proposal.scenario, yardstick.vary(head.proposal)) if head.proposal else (),
         judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
         removed=removed,
     )

@@ -26,8 +26,8 @@ from strict.problems import Problems
 
 
 @dataclass(frozen=True)
-class Gate:
-    """What every evaluation of one review shares."""
+class Yardstick:
+    """What both sides of one review are judged by."""
 
     catalogue: Catalogue
     """Of the head, for both sides: a difference is then the configuration's."""
@@ -81,7 +81,7 @@ class Side:
         return self.proposal.baseline if self.proposal else None
 
 
-def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: Approved | None = None) -> Side:
+def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, before: Approved | None = None) -> Side:
     """Reads and judges, with the baseline that counts beside the one `before`. `whole` is what the program would do: it
     checks the rest of the configuration too, and applies the waivers. Raises SourceError."""
     try:
@@ -96,9 +96,9 @@ def evaluate_side(gate: Gate, tree: Tree, path: str, *, whole: bool, before: App
             found = parse(config.values, folder).models[0].proposal if whole else proposal_of(config.values, folder)
         own = found.baseline
         if before is not None:
-            refuse_future(own, gate.today)  # as the program does, which knows no other baseline
+            refuse_future(own, yardstick.today)  # as the program does, which knows no other baseline
             found = replace(found, baseline=before.counted(own))
-        verdict = (gate if whole else replace(gate, waivers=NO_WAIVERS)).judge(found)
+        verdict = (yardstick if whole else replace(yardstick, waivers=NO_WAIVERS)).judge(found)
         return Side(tree.ref, config, found, verdict, own_baseline=own)
     except ConfigError as error:
         return Side(tree.ref, config, errors=tuple(error.lines))
@@ -122,8 +122,8 @@ def judged(stack: str, day: date) -> Verdict:
     """
     path = config_path(stack)
     waivers = load_waivers(REPOSITORY, codes())
-    gate = Gate(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
-    side = evaluate_side(gate, Tree(REPOSITORY), path, whole=True)
+    yardstick = Yardstick(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
+    side = evaluate_side(yardstick, Tree(REPOSITORY), path, whole=True)
     if side.errors:
         raise Problems(side.errors)
     if side.verdict is None:

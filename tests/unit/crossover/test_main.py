@@ -80,6 +80,33 @@ def test_a_folder_is_a_group(copied: Path, crossover: Crossover) -> None:
     assert crossover("greet").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("plan/__init__.py", "plan and plan.py in "),
+        ("plan_.py", "plan.py and plan_.py in "),
+    ],
+)
+def test_two_commands_of_one_name_are_refused(copied: Path, crossover: Crossover, file: str, said: str) -> None:
+    """A folder hides the file beside it from Python: neither is passed over in silence, and both are named."""
+    path = copied / "scripts" / "crossover" / "commands" / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(HELLO)
+    ran = crossover("--help")
+    assert ran.returncode == 1
+    last = ran.stderr.splitlines()[-1]
+    assert said in last
+    assert last.endswith(" are the same command: rename one")
+
+
+def test_a_file_without_a_command_says_so(copied: Path, crossover: Crossover) -> None:
+    (copied / "scripts" / "crossover" / "commands" / "hello.py").write_text('"""Says hello."""\n')
+    ran = crossover("hello")
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (
+        1, "ImportError: scripts.crossover.commands.hello must have a function `command`, which is what runs",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("arguments", [["helo"], ["plan", "--no-such"], ["usage", "exprt"], []], ids=" ".join)
 def test_a_wrong_call_exits_1(arguments: list[str]) -> None:
     """The usual 2 would read as BLOCK in a pipeline."""

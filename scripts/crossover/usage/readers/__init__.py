@@ -11,15 +11,24 @@ from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Place, near
 from scripts.crossover.usage.stream import Export
 
-
-def _found() -> list[Format]:
-    """What the modules here export as FORMAT, by their positions."""
-    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    formats: list[Format] = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
-    return sorted(formats, key=lambda form: (form.position, form.name))
+_NOT_FORMATS = (f"{__name__}.format", f"{__name__}.pages")
+"""What the readers share. Every other module here is a reader."""
 
 
-FORMATS = {form.name: form for form in _found()}
+def discovered() -> dict[str, Format]:
+    """By name, in the order of their positions. Raises TypeError for a file without a FORMAT, and for a name that is
+    taken."""
+    formats: dict[str, Format] = {}
+    for module in iter_modules(__path__, f"{__name__}."):
+        if module.name in _NOT_FORMATS:
+            continue
+        form = getattr(import_module(module.name), "FORMAT", None)
+        if not isinstance(form, Format) or formats.setdefault(form.name, form) is not form:
+            raise TypeError(f"{module.name} holds no FORMAT = Format(…) with a name of its own")
+    return dict(sorted(formats.items(), key=lambda named: (named[1].position, named[0])))
+
+
+FORMATS = discovered()
 """By name, in the order in which they are listed. Where a header is of several, or a slip near to several, it is of the
 first."""
 

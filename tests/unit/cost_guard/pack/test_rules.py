@@ -18,7 +18,7 @@ from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import ADVISORY, WAIVERS, Severity, discovered
 from cost_guard.pack import gate, registry, resources, rule, standing
 from cost_guard.pack.advisories import policies
-from cost_guard.pack.resources import node_outside_fleet
+from cost_guard.pack.resources import node_outside_fleet, spot_share
 from cost_guard.scenario.proposal import parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import Scenario
 from cost_guard.verdict import rules as verdict_rules
@@ -122,6 +122,23 @@ def test_a_file_without_its_rule_keeps_the_pack_from_starting(tmp_path: Path, mo
         monkeypatch.syspath_prepend(str(tmp_path))
         with pytest.raises(ImportError, match=r"a_toy must have a RULE with the code of its name"):
             discovered(importlib.import_module(folder.name))
+
+
+@pytest.mark.parametrize(
+    ("doubled", "said"),
+    [
+        ({"code": "capacity", "position": 1000}, "rules/capacity.py and pack/resources/capacity.py both hold"),
+        ({"code": "a-toy", "position": 110}, "the rules spot-share and a-toy both have the position 110"),
+    ],
+)
+def test_two_rules_of_one_code_or_position_keep_the_pack_from_starting(
+    doubled: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither hides the other in silence: both are named."""
+    toy = replace(spot_share.RULE, **doubled)
+    monkeypatch.setattr(registry, "discovered", lambda package: [*discovered(package), toy])
+    with pytest.raises(ImportError, match=said):
+        registry.rules.__wrapped__()
 
 
 def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:

@@ -19,7 +19,7 @@ from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved, approved_at
 from scripts.crossover.stack.config import Tree, config_path
-from scripts.crossover.stack.verdict import Gate, Side, evaluate_side
+from scripts.crossover.stack.verdict import Side, Yardstick, evaluate_side
 
 TODAY = date(2026, 4, 20)
 """25 days after the quotation of 2026-03-26: every price is fresh."""
@@ -76,22 +76,22 @@ class Project:
     ) -> Side:
         """The configuration at a ref, judged."""
         tree = Tree(self.folder, ref)
-        return evaluate_side(self.gate(waivers), tree, config_path("prod"), whole=whole, before=before)
+        return evaluate_side(self.yardstick(waivers), tree, config_path("prod"), whole=whole, before=before)
 
     def approved(self, ref: str) -> Approved:
         """The baseline at a ref."""
         return approved_at(Tree(self.folder, ref), config_path("prod"))
 
-    def gate(self, waivers: Waivers = NO_WAIVERS) -> Gate:
-        return Gate(load_catalogue(), TODAY, "prod", waivers)
+    def yardstick(self, waivers: Waivers = NO_WAIVERS) -> Yardstick:
+        return Yardstick(load_catalogue(), TODAY, "prod", waivers)
 
 
-def turned(gate: Gate, proposal: Proposal) -> tuple[Flip, ...]:
+def turned(yardstick: Yardstick, proposal: Proposal) -> tuple[Flip, ...]:
     """What would turn the verdict. The gate is asked some two hundred times for it: once for each case of these tests,
     most of which look at something else."""
-    case = repr((proposal, gate.waivers))
+    case = repr((proposal, yardstick.waivers))
     if case not in TURNED:
-        TURNED[case] = flips(proposal.scenario, gate.vary(proposal))
+        TURNED[case] = flips(proposal.scenario, yardstick.vary(proposal))
     return TURNED[case]
 
 
@@ -126,7 +126,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
             base=project.side("HEAD", whole=False) if old is not None else None,
             approved=before,
             run=run if head.verdict else None,
-            flips=turned(project.gate(waivers), judged) if judged else (),
+            flips=turned(project.yardstick(waivers), judged) if judged else (),
             waivers=waivers,
             **more,
         )

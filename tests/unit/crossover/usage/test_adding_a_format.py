@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta, tzinfo
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.crossover.usage import readers
 from scripts.crossover.usage.readers import FORMATS
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import Empty, Record, count, moment
@@ -54,6 +57,13 @@ WORDS = Format(
     gateway=True,
     read=_read,
 )
+TAKEN = """
+from dataclasses import replace
+
+from scripts.crossover.usage.readers import daily_csv
+
+FORMAT = replace(daily_csv.FORMAT, position=1)
+"""
 DAYS = [{"from": f"{b.start:%Y-%m-%dT00:00}", "fresh_words": b.fresh, "output_words": b.output} for b in DAILY]
 LINES = "[\n" + ",\n".join(map(json.dumps, DAYS)) + "\n]"
 TABLE = "\n".join(["from,fresh_words,output_words", *(",".join(map(str, day.values())) for day in DAYS)])
@@ -113,6 +123,22 @@ def test_a_readers_own_fault_in_a_table_names_the_row(imported: Imported, added:
     code, output = imported({"e.csv": TABLE.replace("from", "since", 1)}, "--format", "words")
     said = "cannot evaluate: e.csv:2: cannot be read as words: internal error, KeyError: report it\n"
     assert (code, output) == (3, said)
+
+
+@pytest.mark.parametrize("text", ["", "FORMAT = 'csv'\n", TAKEN], ids=["none", "no format", "a name that is taken"])
+def test_a_reader_that_brings_no_format_of_its_own_is_refused(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither replaces another in silence nor is passed over: the error names its file."""
+    (tmp_path / "a_toy.py").write_text(text)
+    monkeypatch.setattr(readers, "__path__", [*readers.__path__, str(tmp_path)])
+    importlib.invalidate_caches()
+    try:
+        with pytest.raises(TypeError, match=r"readers\.a_toy holds no FORMAT = Format\(…\) with a name of its own"):
+            readers.discovered()
+    finally:
+        sys.modules.pop(f"{readers.__name__}.a_toy", None)
+        vars(readers).pop("a_toy", None)
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)

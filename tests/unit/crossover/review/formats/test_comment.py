@@ -82,7 +82,7 @@ def test_a_new_stack_has_nothing_to_compare_with(reviewed: Reviewed, project: An
     project.commit()
     project.write(config(2))
     review = Review(
-        "prod", "stacks/config/Pulumi.prod.yaml", project.gate().today, project.side(), project.side("HEAD")
+        "prod", "stacks/config/Pulumi.prod.yaml", project.yardstick().today, project.side(), project.side("HEAD")
     )
     comment = render(review)
     assert "The stack is new: there is nothing at `HEAD` to compare with." in comment
