@@ -1,10 +1,12 @@
 # The first three are all that a newcomer needs. STACK names another stack than `local`: make up STACK=aws.
 STACK ?= local
 PYTEST_ARGS ?=
-PYTEST = .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three on two cores: what the tests of the engine and of whole stacks do most is wait.
+WORKERS ?= 3
+PYTEST = .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check test test-all bench lint format lock bootstrap recover
+.PHONY: help up down check unit test test-all bench lint format lock bootstrap recover
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -15,7 +17,10 @@ up: bootstrap ## set everything up, then bring the stack up and say how to reach
 down: ## destroy the stack and leave no process behind
 	@scripts/down $(STACK)
 
-check: lint ## before each commit, under 2 minutes: lint, types, import rules, unit tests
+check: bootstrap ## before each commit, under 2 minutes: lint, types, import rules, unit tests
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 lint unit
+
+unit: bootstrap ## the unit tests alone
 	@$(PYTEST) tests/unit $(PYTEST_ARGS)
 
 test: bootstrap ## before each push, under 15 minutes: all tests but the slow ones whose promises others keep in part

@@ -24,7 +24,7 @@ from strict.day import today
 from strict.problems import Problems
 
 try:
-    settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes())
+    settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes)
     stack, project = pulumi.get_stack(), pulumi.get_project()
     verdicts = [
         judge(model.proposal.under(waivers, fleet_urn(stack, project, model.name)), catalogue, day)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, InstanceOf, model_validator
 
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
@@ -60,7 +60,7 @@ class ServedModel(ModelKeys):
 
     name: str
     """Of its Fleet."""
-    proposal: Proposal
+    proposal: InstanceOf[Proposal]
     """The scenario, the baseline, and the usage file that `workload.usage` names."""
 
     @model_validator(mode="after")

@@ -96,24 +96,18 @@ class Settings(StackKeys):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         if strange := sorted(set(self.clouds) - set(registry.NAMES)):
             raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
-        self._check_clouds()
+        self._check_gateway_cloud()
         self._check_gateway_placement()
         self.gateway.check_served(self.served_names)
         self._check_secrets()
         return self
 
-    def _check_clouds(self) -> None:
-        """Raises ValueError where a machine is wanted of a cloud that there is not."""
-        wanted = {
-            f"fleet.nodes.{key}.candidates[{number}].cloud": rung.cloud
-            for key, node in self.nodes.items()
-            for number, rung in enumerate(node.candidates)
-        }
-        if self.gateway_node is not None:
-            wanted["gatewayNode.cloud"] = self.gateway_node.cloud
-        for key, cloud in wanted.items():
-            if cloud not in registry.NAMES:
-                raise ValueError(f"{key}: unknown cloud {cloud!r}; {did_you_mean(cloud, registry.NAMES)}")
+    def _check_gateway_cloud(self) -> None:
+        """Raises ValueError where the gateway's machine is wanted of a cloud that there is not. Of a candidate the gate
+        says that no price is known."""
+        cloud = None if self.gateway_node is None else self.gateway_node.cloud
+        if cloud is not None and cloud not in registry.NAMES:
+            raise ValueError(f"gatewayNode.cloud: unknown cloud {cloud!r}; {did_you_mean(cloud, registry.NAMES)}")
 
     def _check_gateway_placement(self) -> None:
         """Raises ValueError where the gateway has no machine, or would take the key in clear over a network."""

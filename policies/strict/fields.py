@@ -82,7 +82,13 @@ class Section(BaseModel):
     Code may make one by its Python names; `strict.problems.parse`, through which data come, takes no such key.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        defer_build=True,  # to start faster: most are parts of another one and need no validator of their own
+    )
 
 
 def without_null(data: object, key: str) -> object:

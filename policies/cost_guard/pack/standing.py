@@ -45,6 +45,6 @@ def standing_day() -> date | None:
 def standing_waivers() -> Waivers | WaiverError:
     """Those of the file, or why it cannot be used."""
     try:
-        return load_waivers(ROOT, codes())
+        return load_waivers(ROOT, codes)
     except WaiverError as error:
         return error

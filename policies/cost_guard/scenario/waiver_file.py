@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,16 +24,17 @@ class WaiverError(Problems):
     """The file cannot be used: each line with file, line and key."""
 
 
-def load_waivers(folder: Path, codes: Codes) -> Waivers:
+def load_waivers(folder: Path, codes: Callable[[], Codes]) -> Waivers:
     """Those of the file that CROSSOVER_WAIVERS names, else of `folder`/waivers.yaml, where no file is none.
 
-    Raises WaiverError: also where CROSSOVER_WAIVERS names no file.
+    `codes` is asked only where there is a file: to know every rule is to load its module, in every preview. Raises
+    WaiverError: also where CROSSOVER_WAIVERS names no file.
     """
     given = os.environ.get(WAIVERS_VARIABLE)
     path = Path(given) if given else folder / FILE
     if not given and not path.exists():
         return NO_WAIVERS
-    return read_waivers(path, codes)
+    return read_waivers(path, codes())
 
 
 def read_waivers(path: Path, codes: Codes) -> Waivers:

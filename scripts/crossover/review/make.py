@@ -39,7 +39,7 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
     except CatalogueError as error:
         unpriced = (str(error),)
     try:
-        yardstick = replace(yardstick, waivers=load_waivers(REPOSITORY, codes()))
+        yardstick = replace(yardstick, waivers=load_waivers(REPOSITORY, codes))
     except WaiverError as error:
         broken = tuple(error.lines)
     # A fork is compared with what stands here, as it is judged by the waivers here.

@@ -121,7 +121,7 @@ def judged(stack: str, day: date) -> Verdict:
     Problems where what it says cannot be judged.
     """
     path = config_path(stack)
-    waivers = load_waivers(REPOSITORY, codes())
+    waivers = load_waivers(REPOSITORY, codes)
     yardstick = Yardstick(load_catalogue(), day, stack.rpartition("/")[2], waivers, project())
     side = evaluate_side(yardstick, Tree(REPOSITORY), path, whole=True)
     if side.errors:

@@ -24,7 +24,7 @@ File = Annotated[
 def show(file: Path | None, today: date, as_json: bool, stack: str | None = None) -> None:
     """Those that cover a stack, or all; what expires first stands at the top. Exits 3 where the file cannot be used."""
     with evaluating(as_json):
-        found = load_waivers(REPOSITORY, codes()) if file is None else read_waivers(file, codes())
+        found = load_waivers(REPOSITORY, codes) if file is None else read_waivers(file, codes())
     chosen = sorted((w for w in found.entries if stack is None or w.covers_stack(stack)), key=lambda w: w.expires)
     if as_json:
         emit_json({"file": found.file, "waivers": [_document(found, waiver, today) for waiver in chosen]})

@@ -119,7 +119,8 @@ def test_services_are_started_reloaded_restarted_and_revived(node: Node) -> None
     assert before != one
     node.run(f"kill -KILL {before}")
     wait_for(lambda: node.get("one").get("pid", before) != before, "a new process")
-    assert node.inspect(tiny_bundle("changed", "changed")).healthy
+    # supervisord calls it STARTING until it has lived for a while.
+    wait_for(lambda: node.inspect(tiny_bundle("changed", "changed")).healthy, "a healthy service")
 
 
 def test_a_service_that_somebody_stopped_is_told_and_started_by_the_next_install(node: Node) -> None:

@@ -255,12 +255,12 @@ def test_the_file_is_beside_the_pack_or_where_the_variable_says(
 ) -> None:
     """No file beside is none; a variable that names no file is refused, and so is what is no text."""
     monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
-    assert load_waivers(tmp_path, codes()) is NO_WAIVERS
+    assert load_waivers(tmp_path, codes) is NO_WAIVERS
     (tmp_path / "waivers.yaml").write_text(yaml.safe_dump([ENTRY]))
-    assert len(load_waivers(tmp_path, codes()).entries) == 1
+    assert len(load_waivers(tmp_path, codes).entries) == 1
     monkeypatch.setenv(WAIVERS_VARIABLE, str(tmp_path / "none.yaml"))
     with pytest.raises(WaiverError, match="cannot be read"):
-        load_waivers(tmp_path, codes())
+        load_waivers(tmp_path, codes)
     (tmp_path / "none.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(WaiverError, match="is not UTF-8"):
-        load_waivers(tmp_path, codes())
+        load_waivers(tmp_path, codes)
