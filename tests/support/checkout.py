@@ -54,14 +54,15 @@ class Checkout:
     """In the command of processes that a plugin of others leaves behind: they are ended after each of ours."""
 
     @classmethod
-    def make(cls, stack: str = "local") -> Checkout:
-        """Copies what git would: tracked files, and new ones that it does not ignore."""
+    def make(cls, stack: str = "local", root: Path = REPOSITORY) -> Checkout:
+        """Copies what git would: tracked files, and new ones that it does not ignore. `root` is this project, or the
+        work tree of another commit."""
         folder = Path(tempfile.mkdtemp(prefix="xo-"))  # short: machines hold Unix sockets
         listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.check_output(listing, cwd=REPOSITORY, text=True).splitlines():
-            if (REPOSITORY / name).is_file():
+        for name in subprocess.check_output(listing, cwd=root, text=True).splitlines():
+            if (root / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(REPOSITORY / name, folder / name)
+                shutil.copy2(root / name, folder / name)
         (folder / ".venv").symlink_to(REPOSITORY / ".venv")
         (folder / ".state").mkdir()
         if (REPOSITORY / ".state" / "bin").is_dir():
@@ -72,7 +73,7 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         dropped = ("PULUMI_", "CROSSOVER_")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
-        paths = f"{self.folder}:{self.folder / 'policies'}"
+        paths = f"{self.folder / 'policies'}:{self.folder}"
         return {**kept, "PYTHONPATH": paths, "CROSSOVER_TODAY": TODAY, **self.variables}
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
