@@ -1,4 +1,4 @@
-"""`python -m tests.bench.paired REF`: commands and previews of this tree against those of a commit, in turn, in one run.
+"""`python -m tests.bench.paired REF`: commands and previews of this tree against those of a commit, in turn.
 Prints the section "Against the commit before" of docs/performance.md. Needs what `make test` needs.
 """
 
@@ -34,7 +34,7 @@ def main(ref: str) -> None:
     print(f"\n| What | At {ref} | Now | Ratio |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="xo-") as name:
         before = Path(name) / "before"
-        subprocess.run(["git", "worktree", "add", "--detach", before, ref], cwd=REPOSITORY, check=True)
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", before, ref], cwd=REPOSITORY, check=True)
         try:
             compare(before)
         finally:
