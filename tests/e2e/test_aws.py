@@ -72,6 +72,7 @@ def serves(clone: Checkout) -> None:
     assert '"model": "llama-70b"' in answer.stdout
 
 
+@pytest.mark.slow  # tests/engine/test_aws.py has the machines, `mixed` the served completion
 def test_the_example_serves_replaces_one_node_and_leaves_nothing(world: World) -> None:
     """A completion after `up`, an unchanged second one, a raised generation for that node alone, `destroy`."""
     clone, region = world.clone, world.region
