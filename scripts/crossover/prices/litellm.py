@@ -17,8 +17,8 @@ from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from images.sources import REPOSITORY
 from scripts.crossover.prices.diff import RowQuote
-from scripts.crossover.stack.engine import REPOSITORY
 
 MEMBER = "litellm/model_prices_and_context_window_backup.json"
 LOCK = REPOSITORY / "requirements" / "litellm.txt"

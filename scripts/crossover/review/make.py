@@ -10,13 +10,14 @@ from pathlib import Path
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import WaiverError, load_waivers
+from images.sources import REPOSITORY
 from scripts.crossover.review.flip import flips
 from scripts.crossover.review.preview.engine import preview, secret_values
 from scripts.crossover.review.preview.scrub import Scrubber, from_environment
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import approved_at
 from scripts.crossover.stack.config import Tree, changed_files, config_path
-from scripts.crossover.stack.engine import REPOSITORY, project
+from scripts.crossover.stack.engine import project
 from scripts.crossover.stack.verdict import Side, Yardstick, evaluate_side
 
 JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")

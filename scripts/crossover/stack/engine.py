@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 import yaml
 
+from images.sources import REPOSITORY
 from scripts.crossover.shell.output import failing
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 STATE = REPOSITORY / ".state"
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
+from images.sources import REPOSITORY
 from scripts.crossover.stack.config import ConfigError, Tree, config_path, read_config
-from scripts.crossover.stack.engine import REPOSITORY, StackError
+from scripts.crossover.stack.engine import StackError
 from stacks.served import SCENARIO_KEYS
 
 

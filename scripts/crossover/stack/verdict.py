@@ -16,9 +16,10 @@ from cost_guard.scenario.waiver_file import load_waivers
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
 from cost_guard.verdict.judge import judge, refuse_future
 from cost_guard.verdict.verdict import Verdict
+from images.sources import REPOSITORY
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
-from scripts.crossover.stack.engine import REPOSITORY, StackError, project
+from scripts.crossover.stack.engine import StackError, project
 from stacks.served import proposal_of
 from stacks.settings import parse
 from strict.day import today

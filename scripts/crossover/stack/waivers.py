@@ -12,8 +12,8 @@ from rich.text import Text
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import load_waivers, read_waivers
 from cost_guard.scenario.waivers import FILE, Status, Waiver, Waivers
+from images.sources import REPOSITORY
 from scripts.crossover.shell.output import console, emit_json, evaluating, styled, table
-from scripts.crossover.stack.engine import REPOSITORY
 
 File = Annotated[
     Path | None,

@@ -16,9 +16,10 @@ from typing import Any
 
 from cost_guard.pack import registry
 from cost_guard.pack.rule import StackRule
+from images.sources import REPOSITORY
 from scripts.crossover.review.preview.events import Mandatory, Run, read
 from scripts.crossover.review.preview.scrub import Scrubber
-from scripts.crossover.stack.engine import REPOSITORY, StackError, pulumi
+from scripts.crossover.stack.engine import StackError, pulumi
 from strict.day import VARIABLE
 from strict.places import Place
 

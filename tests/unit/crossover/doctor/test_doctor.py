@@ -16,6 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
+from images.sources import REPOSITORY
 from providers.base import Capability, Check, Grade
 from providers.errors import Unauthorized, Unavailable
 from scripts.crossover.__main__ import app
@@ -24,7 +25,7 @@ from scripts.crossover.doctor import looks as doctor
 from scripts.crossover.doctor.checks import Wanted
 from scripts.crossover.shell.clouds import CloudAnswer
 from scripts.crossover.stack import fleet
-from scripts.crossover.stack.engine import REPOSITORY, StackError
+from scripts.crossover.stack.engine import StackError
 from tests.support.market import MISSING, Market, offer, registered
 
 LAMBDA = "gpu_8x_a100_80gb_sxm4"

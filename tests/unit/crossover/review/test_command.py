@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError
+from images.sources import REPOSITORY
 from scripts.crossover.__main__ import app
 from scripts.crossover.review import make
 from scripts.crossover.review.preview.events import Run
 from scripts.crossover.stack.config import config_path
-from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import TODAY, Project, config
 
 FILES = {"comment.md", "report.json", "junit.xml", "sarif.json"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.crossover.stack.engine import REPOSITORY
+from images.sources import REPOSITORY
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "preview.yml"
 

@@ -56,10 +56,10 @@ def test_a_waiver_counts_in_the_verdict_as_in_up(config: Path) -> None:
         "ticket": "T-1", "created": date(2026, 11, 1), "expires": date(2026, 12, 1), "costCapUsdPerMonth": 20000,
     }  # fmt: skip
     entries = [{"policy": code, **entry} for code in ("break-even", "probability")]
-    (engine.REPOSITORY / "waivers.yaml").write_text(yaml.safe_dump(entries))
+    (config.parents[2] / "waivers.yaml").write_text(yaml.safe_dump(entries))
     found = stack.verdict("prod")
     assert found.level == "WARN"
     assert {reason.code for reason in found.reasons if reason.level == "WAIVED"} == {"break-even", "probability"}
-    (engine.REPOSITORY / "waivers.yaml").write_text("waivers: 1")
+    (config.parents[2] / "waivers.yaml").write_text("waivers: 1")
     with pytest.raises(StackError, match=r"waivers\.yaml"):
         stack.verdict("prod")

@@ -14,13 +14,13 @@ import yaml
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import parse_waivers
 from cost_guard.scenario.waivers import Waivers
+from images.sources import REPOSITORY
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.formats.comment import MOST_CHARACTERS, TERMS, Part, fit, render
 from scripts.crossover.review.formats.figures import ODDS
 from scripts.crossover.review.formats.headline import headline, lead
 from scripts.crossover.review.preview.events import Change, PolicyViolation, Run
 from scripts.crossover.review.review import Review, ReviewOutcome
-from scripts.crossover.stack.engine import REPOSITORY
 from tests.unit.crossover.review.conftest import QUOTED, config
 
 Reviewed = Callable[..., Review]
