@@ -18,8 +18,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
+
+LATER = {"later": True}
+"""Metadata of a field that came after the first stacks: it is written only where it says something, so that a bundle
+that has no use for it stays as it is in a state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +120,17 @@ class Bundle:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: what travels as a resource input. Files and sources are keyed by path, so that a diff
         names the file that changed and not its position."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(_plain(self)))
         for name in ("files", "sources"):
             plain[name] = {item.pop("path"): item for item in plain[name]}
         return plain
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Bundle:
-        """The inverse of `to_dict`, also after numbers became floats on the way. Raises KeyError or TypeError on a
-        value that is no bundle."""
-        return cls(
-            role=str(value["role"]),
-            files=tuple(File(path, f["content"], int(f["mode"])) for path, f in value["files"].items()),
-            sources=tuple(_source({"path": path, **s}) for path, s in value["sources"].items()),
-            environments=tuple(
-                PythonEnvironment(name=e["name"], requirements=_source(e["requirements"]))
-                for e in value["environments"]
-            ),
-            services=tuple(_service(s) for s in value["services"]),
-            checks=tuple(
-                HttpCheck(**{**c, "expect_status": int(c["expect_status"]), "deadline_s": int(c["deadline_s"])})
-                for c in value["checks"]
-            ),
-            secrets=tuple(value["secrets"]),
-            programs=tuple(value["programs"]),
-            directories=tuple(value["directories"]),
-        )
+        """The inverse of `to_dict`, also after numbers became floats on the way, and of one that an older version
+        wrote. Raises ValueError on a value that is no bundle."""
+        paths = {name: [{"path": path, **f} for path, f in value[name].items()] for name in ("files", "sources")}
+        return _READER.validate_python({**value, **paths})
 
     @property
     def digest(self) -> str:
@@ -147,10 +138,25 @@ class Bundle:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
-def _source(value: Mapping[str, Any]) -> Source:
-    return Source(**{**value, "mode": int(value["mode"])})
+def _plain(value: Any) -> Any:
+    """A dataclass as a dict, at any depth; a field that is LATER and says nothing is left out."""
+    if is_dataclass(value):
+        known = {f.name: getattr(value, f.name) for f in fields(value) if not _silent(f, getattr(value, f.name))}
+        return {name: _plain(item) for name, item in known.items()}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _service(value: Mapping[str, Any]) -> Service:
-    sequences = {name: tuple(value[name]) for name in ("command", "reload_files")}
-    return Service(**{**value, **sequences, "stop_timeout_s": int(value["stop_timeout_s"])})
+def _silent(of: Field[Any], value: Any) -> bool:
+    default = (
+        of.default
+        if of.default is not MISSING
+        else of.default_factory()
+        if of.default_factory is not MISSING
+        else MISSING
+    )
+    return "later" in of.metadata and value == default
+
+
+_READER = TypeAdapter(Bundle)

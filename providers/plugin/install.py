@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
@@ -25,6 +25,9 @@ from strict.names import GATEWAY_PORT, GATEWAY_ROLE
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
 
+FOUND = "found"
+"""The output that says what the machine turned out to have."""
+
 
 class ChangeStopped(RemoteError):
     """Another change of the fleet failed in this run, and nothing was changed here."""
@@ -33,8 +36,8 @@ class ChangeStopped(RemoteError):
 class Installer(Protocol):
     """What brings bundles onto machines. All raise RemoteError for what can be expected to go wrong."""
 
-    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
-        """Afterwards the bundle is there, runs, and passed its checks."""
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> Mapping[str, str]:
+        """Afterwards the bundle is there, runs, and passed its checks. Returns what the machine turned out to have."""
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         """What is not as installed; empty when all is well. Changes nothing."""
@@ -72,7 +75,9 @@ class RollingChange:
 
 class InstallHandler(Handler):
     """Inputs: machine (a node's output), role, fleet (name under which changes go one by one), serverName (in the
-    node's certificate), bundle, secrets {name: value}, sshPrivateKey, deadlineS. Outputs: the inputs."""
+    node's certificate), bundle, secrets {name: value}, sshPrivateKey, deadlineS.
+
+    Outputs: the inputs, and `found`: what the machine turned out to have, for people."""
 
     inputs = ("machine", "role", "fleet", "serverName", "bundle", "secrets", "sshPrivateKey", "deadlineS")
     replacing = frozenset({"machine.id"})
@@ -91,19 +96,19 @@ class InstallHandler(Handler):
         return {**values, "bundle": _anywhere(bundle)} if isinstance(bundle, dict) else values
 
     def preview(self, olds: Plain, news: Plain) -> Plain:
-        return dict(news)
+        return _with(news, olds.get(FOUND))
 
     def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
         resource_id = f"{news['machine']['id']}/{news['role']}"
         if is_vacant(news["machine"]):
             return resource_id, dict(news)
         try:
-            self.installer.install(news, None, waiting)
+            found = self.installer.install(news, None, waiting)
         except CloudError:
             raise  # there is no way to the machine, and nothing was tried
         except RemoteError as e:
             raise InitFailed(resource_id, news, news, [str(e)]) from e
-        return resource_id, dict(news)
+        return resource_id, _with(news, found)
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if not olds:
@@ -119,10 +124,12 @@ class InstallHandler(Handler):
         return inputs, olds
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
+        found: dict[str, str] = {}
+
         def change() -> None:
             try:
                 with self._out_of_rotation(olds, news, waiting):
-                    self.installer.install(news, olds.get("sshPrivateKey"), waiting)
+                    found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
             except CloudError:
                 raise
             except RemoteError as e:
@@ -132,7 +139,7 @@ class InstallHandler(Handler):
 
         if not is_vacant(news["machine"]):
             self.rolling.run(news["fleet"], news["serverName"], change, waiting)
-        return dict(news)
+        return _with(news, found)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
         if is_vacant(olds["machine"]) or self._machine_is_gone(olds, waiting):
@@ -188,6 +195,11 @@ class InstallHandler(Handler):
             return False
 
 
+def _with(news: Plain, found: Mapping[str, str] | None) -> Plain:
+    """The outputs."""
+    return {**news, FOUND: dict(found)} if found else dict(news)
+
+
 def _anywhere(value: Any) -> Any:
     """A bundle without the places in the repository that it was made from: `source` beside a `sha256`."""
     if isinstance(value, dict):
@@ -208,8 +220,8 @@ class SshInstaller:
     def __init__(self, clouds: Clouds) -> None:
         self.clouds = clouds
 
-    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
-        install(
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> Mapping[str, str]:
+        return install(
             self._host(news["machine"], news["serverName"]),
             Bundle.from_dict(news["bundle"]),
             news["secrets"],
@@ -219,7 +231,7 @@ class SshInstaller:
             deadline_s=float(news["deadlineS"]),
             previous_private_key=previous_private_key,
             repository=REPOSITORY,
-        )
+        ).found
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         try:

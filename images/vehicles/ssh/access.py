@@ -9,8 +9,9 @@ from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, Unreachable
 from images.remote.host import Host
 from images.remote.keys import parse_private_key
+from images.remote.scripts import require
 from images.remote.waiting import Waiting
-from images.vehicles.ssh.scripts import require, run_script
+from images.vehicles.ssh.scripts import run_script
 
 RETRY_S = 1.0
 _COMMENT = "crossover"

@@ -1,13 +1,13 @@
 """Brings a bundle onto a machine over SSH: only what differs, safe to interrupt anywhere, and done when it answers.
 
-The machine's own state decides what is done, never a memory of the last run: see the list in `steps.py`.
+The machine's own state decides what is done, never a memory of the last run: see the list in `steps/order.py`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from images.bundle import Bundle
@@ -19,7 +19,8 @@ from images.remote.waiting import Waiting
 from images.sources import REPOSITORY
 from images.vehicles.ssh.access import connect
 from images.vehicles.ssh.layout.layout import layout_for, secret_files
-from images.vehicles.ssh.steps import STEPS, Installation, Say, Step, run_steps
+from images.vehicles.ssh.steps.installation import Installation, Say, Step, run_steps
+from images.vehicles.ssh.steps.order import STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class InstallReport:
     checks: tuple[str, ...]
     """Names of the checks that passed: all of the bundle's."""
     seconds: float
+    found: Mapping[str, str] = field(default_factory=dict)
+    """What the machine turned out to have, for people."""
 
 
 def install(
@@ -90,4 +93,5 @@ def _report(done: Installation, seconds: float) -> InstallReport:
         reloaded=tuple(done.applied.reloaded),
         checks=done.passed,
         seconds=seconds,
+        found=done.found,
     )

@@ -10,10 +10,11 @@ from typing import Any
 
 from images.remote.connection import Connection
 from images.remote.errors import MissingProgram
+from images.remote.scripts import require
 from images.remote.waiting import Waiting
 from images.vehicles.ssh.layout.layout import MANIFEST, SUPERVISOR_ENVIRONMENT, Layout, PlannedFile
 from images.vehicles.ssh.layout.rendering import unit_name
-from images.vehicles.ssh.scripts import require, run_script
+from images.vehicles.ssh.scripts import run_script
 
 ALWAYS_NEEDED = ("curl", "flock", "sha256sum", "tar", "xargs")
 PACKAGES = {

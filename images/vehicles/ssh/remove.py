@@ -10,10 +10,11 @@ from images.bundle import Bundle
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, HostKeyChanged, Unreachable
 from images.remote.host import Host
+from images.remote.scripts import require
 from images.remote.waiting import Waiting
 from images.vehicles.ssh.keepers.keeper import longest_stop_s
 from images.vehicles.ssh.layout.rendering import supervisor_socket, unit_name
-from images.vehicles.ssh.scripts import require, run_script
+from images.vehicles.ssh.scripts import run_script
 
 
 def remove(

@@ -44,7 +44,7 @@ def contact_on_paper(machine: Machine, ssh_private_key: str, way: WayIn) -> Mach
 
 
 class RecordingInstaller:
-    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> dict[str, str]:
         write(f"begin {news['serverName']} {news['machine']['id']}")
         if "slow_s" in news["bundle"]:
             waiting.pause(float(news["bundle"]["slow_s"]))
@@ -53,6 +53,7 @@ class RecordingInstaller:
         if news["bundle"].get("fail"):
             raise CheckFailed(f"{news['serverName']} is not healthy; the end of its log: no GPU found")
         write(f"end {news['serverName']} {news['machine']['id']}")
+        return {}
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         return ["vllm does not run"] if olds["bundle"].get("sick") else []

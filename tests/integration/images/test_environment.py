@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from images.vehicles.ssh.scripts import read_script
-from images.vehicles.ssh.steps import FULL_STATUS
+from images.vehicles.ssh.steps.environments import FULL_STATUS
 
 UV = Path(sys.executable).with_name("uv")
 SSO = "Requires-Dist: xo-model[email]>=1\n"

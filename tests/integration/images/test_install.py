@@ -14,7 +14,8 @@ import pytest
 
 from images.bundle import File
 from images.vehicles.ssh import remove
-from images.vehicles.ssh.steps import STEPS, Installation, Reconnect, Step
+from images.vehicles.ssh.steps.installation import Installation, Reconnect, Step
+from images.vehicles.ssh.steps.order import STEPS
 from tests.integration.images.conftest import NOTE, SECRET, Bench, echo, tiny_bundle
 from tests.support.sshd import wait_for
 

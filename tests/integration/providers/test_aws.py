@@ -174,8 +174,8 @@ class Drained:
     def __init__(self) -> None:
         self.gateways: list[dict[str, Any]] = []
 
-    def install(self, news: Any, previous_private_key: str | None, waiting: Waiting) -> None:
-        """Does nothing."""
+    def install(self, news: Any, previous_private_key: str | None, waiting: Waiting) -> dict[str, str]:
+        return {}
 
     def inspect(self, olds: Any, waiting: Waiting) -> list[str]:
         return []

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from images.remote.errors import CommandFailed
+from images.remote.scripts import require
 from images.vehicles.ssh.keepers.keeper import COMING_UP, Applied, Keeper, longest_stop_s
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import PROGRAMS, SUPERVISOR_ENVIRONMENT, SUPERVISORD_MARK
 from images.vehicles.ssh.layout.rendering import supervisor_socket
 from images.vehicles.ssh.probe import Probe
-from images.vehicles.ssh.scripts import require, run_script
+from images.vehicles.ssh.scripts import run_script
 
 
 class Supervisor(Keeper):

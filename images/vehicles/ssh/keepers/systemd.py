@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from images.remote.scripts import require
 from images.vehicles.ssh.keepers.keeper import COMING_UP, Applied, Keeper
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import Layout
 from images.vehicles.ssh.layout.rendering import unit_name
 from images.vehicles.ssh.probe import Probe
-from images.vehicles.ssh.scripts import require, run_script
+from images.vehicles.ssh.scripts import run_script
 
 UNITS = "/etc/systemd/system"
 

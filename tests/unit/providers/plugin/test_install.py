@@ -31,10 +31,11 @@ class Installer:
         self.roots: list[str] = []
         self.tunnels: list[str] = []
 
-    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> None:
+    def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> dict[str, str]:
         self.calls.append(f"install {previous_private_key}->{news['sshPrivateKey']}")
         if self.broken:
             raise CheckFailed("the machine does not answer")
+        return {}
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         return []

@@ -15,7 +15,7 @@ from images.vehicles.ssh.keepers.keeper import longest_stop_s
 from images.vehicles.ssh.keepers.systemd import systemd_orders
 from images.vehicles.ssh.layout.layout import PlannedFile, secret_files
 from images.vehicles.ssh.probe import Probe, parse, require_programs
-from images.vehicles.ssh.steps import wanted_effects
+from images.vehicles.ssh.steps.look import wanted_effects
 from tests.unit.images.samples import BUNDLE, layout
 
 

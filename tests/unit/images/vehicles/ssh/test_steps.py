@@ -11,9 +11,10 @@ from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, Unreachable
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
-from images.vehicles.ssh import steps
 from images.vehicles.ssh.probe import Probe
-from images.vehicles.ssh.steps import MOST_RECONNECTS, STEPS, Installation, Reconnect, Step, run_steps
+from images.vehicles.ssh.steps import installation
+from images.vehicles.ssh.steps.installation import MOST_RECONNECTS, Installation, Reconnect, Step, run_steps
+from images.vehicles.ssh.steps.order import STEPS
 from tests.unit.images.samples import layout
 
 
@@ -39,7 +40,7 @@ class Bench:
     opened: int = 0
 
     def __post_init__(self) -> None:
-        self.monkeypatch.setattr(steps, "ask", lambda line, *_: Probe(python=f"as seen over line {line.number}"))
+        self.monkeypatch.setattr(installation, "ask", lambda line, *_: Probe(python=f"as seen over line {line.number}"))
 
     def connect(self, within_s: float = 0) -> Connection:
         self.opened += 1

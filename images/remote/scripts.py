@@ -1,0 +1,55 @@
+"""Scripts that run on a machine: a file each in the folder of whoever owns them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.remote.connection import Connection
+from images.remote.errors import CommandFailed, DiskFull
+from images.remote.exchange import Result
+from images.remote.waiting import Waiting
+
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Wrote only \d+ of \d+ bytes")
+"""ENOSPC, EDQUOT and EFBIG as glibc words them in the C locale, which the scripts that write choose; and what GNU tar
+says when the disk fills in the middle of a block. A failed build of an environment is judged by the disk first; there
+the words still tell of a quota, and of downloads that filled the disk and are removed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """The sh scripts of one folder."""
+
+    folder: Path
+
+    def read(self, name: str) -> str:
+        """The text of `name`.sh."""
+        return (self.folder / f"{name}.sh").read_text()
+
+    def run(
+        self,
+        connection: Connection,
+        *names: str,
+        args: Iterable[str] = (),
+        watch: Waiting,
+        step: str,
+        stdin: bytes = b"",
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """As Connection.run, with the scripts of those names, one after another."""
+        text = "\n".join(self.read(name) for name in names)
+        return connection.run(text, *args, watch=watch, step=step, stdin=stdin, on_line=on_line)
+
+
+def require(result: Result, failure: str, *, full: bool = False) -> Result:
+    """The result if it succeeded. Else raises DiskFull or CommandFailed: `failure`, and the end of the output. `full`
+    says that the script has looked at the disk and found no room."""
+    if result.status == 0:
+        return result
+    if full or _FULL.search(result.stderr) or _FULL.search(result.stdout):
+        raise DiskFull(
+            f"{failure}: no room on its disk. Files there are as they were; make room and run again.\n{result.tail}"
+        )
+    raise CommandFailed(f"{failure} (status {result.status}):\n{result.tail}")
