@@ -22,7 +22,9 @@ from images.bundle import Bundle, Source
 from images.remote.errors import InvalidBundle
 from images.remote.host import Host
 
-_TOKEN = re.compile(r"@([A-Z][A-Z_]*)(?::([A-Za-z0-9._-]*))?@|@(?:ROOT|BIND|SERVER_NAME|WEIGHTS|PORT|ENV|SECRET)\b[^\s@]*")
+_TOKEN = re.compile(
+    r"@([A-Z][A-Z_]*)(?::([A-Za-z0-9._-]*))?@|@(?:ROOT|BIND|SERVER_NAME|WEIGHTS|PORT|ENV|SECRET)\b[^\s@]*"
+)
 
 
 def environment_folder(requirements: Source, host: Host) -> str:

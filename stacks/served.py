@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, InstanceOf, model_validator
 
@@ -16,9 +16,11 @@ from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario
-from images.engines.base import Engine
+from images.bundle import Weights
+from images.engines.base import WEIGHTS, Engine
 from images.engines.registry import DEFAULT, EngineName, engine
 from images.roles.gateway.settings import RESERVED_SERVER
+from images.weights.settings import WeightsSettings, weights_of
 from providers import registry
 from providers.base import Capability
 from strict.fields import ModelName, Section
@@ -36,6 +38,10 @@ class Serving(Section):
     engine: EngineName = DEFAULT.name
     model: ModelName
     """Hugging Face name of the weights."""
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")] | None = None
+    """Of the weights: a commit, branch or tag."""
+    weights: WeightsSettings | None = None
+    """Where the nodes get them; None is the hub for an engine that reads them, else nowhere."""
     served_name: ModelName
     """What clients ask for."""
     max_model_len: int = Field(32_768, ge=256, le=1_048_576)
@@ -88,6 +94,11 @@ class ServedModel(ModelKeys):
     def engine(self) -> Engine:
         """What serves it."""
         return engine(self.serving.engine)
+
+    @property
+    def weights(self) -> Weights | None:
+        """The files that its nodes serve; None where the engine reads none, and none are named."""
+        return weights_of(self.serving, needed=WEIGHTS in self.engine.capabilities)
 
     @property
     def fleet(self) -> LadderFleet:

@@ -161,6 +161,7 @@ def refusal(weights: Weights) -> str:
     if weights.kind == "hf" or weights.record is not None or weights.unverified:
         return ""
     return (
-        f"nothing says what the files of {weights.model}@{weights.revision} in {weights.place} must be: name the commit "
-        "in serving.revision and write its record (`crossover weights record`), or set serving.weights.unverified: true"
+        f"nothing says what the files of {weights.model}@{weights.revision} in {weights.place} must be: name the "
+        "commit in serving.revision and write its record (`crossover weights record`), or set "
+        "serving.weights.unverified: true"
     )
