@@ -7,6 +7,7 @@ from typing import Any
 from images.bundle import PythonEnvironment, Source
 from images.engines.base import (
     CERTIFICATE_SECRET,
+    GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
     Canary,
@@ -84,4 +85,5 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
+    capabilities=frozenset({GPUS}),
 )
