@@ -96,6 +96,18 @@ class HttpCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuDemand:
+    """What GPUs and driver a machine must have. See docs/reference/gpu.md."""
+
+    install: bool
+    """Whether a driver may be installed, held and started there; else it is judged and nothing is touched."""
+    least_driver: int
+    """The oldest branch that will do, e.g. 580."""
+    count: int
+    """GPUs, at least."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """All that one role needs. Equal bundles install nothing twice: see `digest`."""
 
@@ -111,6 +123,8 @@ class Bundle:
     """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
+    gpu: GpuDemand | None = field(default=None, metadata=LATER)
+    """None: nobody looks for GPUs."""
 
     def __post_init__(self) -> None:
         # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.

@@ -20,6 +20,8 @@ CERTIFICATE_SECRET = "tls.crt"
 PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""
 
+GPUS = "gpus"
+"""Capability: it runs on GPUs, and the machine must have them."""
 RATES = "rates"
 """Capability: how fast it serves is told by `EngineOptions.simulation`."""
 

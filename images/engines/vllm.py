@@ -8,6 +8,7 @@ from images.bundle import PythonEnvironment, Source
 from images.engines.arguments import argument_words
 from images.engines.base import (
     CERTIFICATE_SECRET,
+    GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
     Canary,
@@ -102,4 +103,5 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
+    capabilities=frozenset({GPUS}),
 )

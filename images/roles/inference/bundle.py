@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from images.bundle import Bundle, File, HttpCheck, Service, Source
+from images.bundle import Bundle, File, GpuDemand, HttpCheck, Service, Source
 from images.engines.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
@@ -29,12 +29,17 @@ def ports(engine: Engine) -> dict[str, int]:
 
 
 def inference_bundle(
-    engine: Engine, options: EngineOptions, ca_certificate: str, requirements: Source | None = None
+    engine: Engine,
+    options: EngineOptions,
+    ca_certificate: str,
+    requirements: Source | None = None,
+    gpu: GpuDemand | None = None,
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet.
 
     `ca_certificate` is the private CA's, PEM: the node checks itself by it, under the host's `server_name`.
-    `requirements`, hash-locked, are the engine's, where it comes from a package index. Needs the secrets SECRETS and
+    `requirements`, hash-locked, are the engine's, where it comes from a package index. `gpu` is `images.gpu.matrix`'
+    `demand`, for an engine that needs GPUs. Needs the secrets SECRETS and
     the ports of `ports`. Raises ValueError for rates that the engine does not take.
     """
     if options.simulation and RATES not in engine.capabilities:
@@ -58,6 +63,7 @@ def inference_bundle(
         secrets=SECRETS,
         programs=needs.programs,
         directories=needs.directories,
+        gpu=gpu,
     )
 
 
