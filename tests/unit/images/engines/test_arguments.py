@@ -11,7 +11,7 @@ import pytest
 
 from images.bundle import Bundle, Source
 from images.engines import arguments, simulator, vllm
-from images.engines.arguments import argument_problem, argument_words, known, variable_problem
+from images.engines.arguments import Argument, argument_problem, argument_words, known, variable_problem
 from images.engines.base import EngineOptions
 from images.roles.inference.bundle import inference_bundle
 from images.simulator import cli
@@ -78,7 +78,7 @@ def test_what_vllm_would_not_take_or_take_for_something_else_is_told(flag: str, 
 
 
 def test_words_are_vllms_own_in_a_fixed_order() -> None:
-    given = {
+    given: dict[str, Argument] = {
         "seed": -1,
         "enforce-eager": True,
         "async-scheduling": False,
