@@ -167,8 +167,8 @@ class Settings(StackKeys):
 
     @property
     def served_names(self) -> tuple[str, ...]:
-        """What clients ask for, of nodes of this stack."""
-        return tuple(model.serving.served_name for model in self.models)
+        """What clients ask for, of nodes of this stack, the name that series have first."""
+        return tuple(name for model in self.models for name in model.serving.names)
 
     @property
     def engine(self) -> Engine:

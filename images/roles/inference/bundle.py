@@ -55,17 +55,17 @@ def inference_bundle(
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
     needs = engine.needs(requirements)
     if weights is not None:
-        needs, options = _beside(needs), replace(options, model=weights.folder)
+        needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
     return Bundle(
         role="inference",
         files=(File(CA_PATH, ca_certificate),),
-        sources=needs.sources,
+        sources=needs.sources if options.chat_template is None else (*needs.sources, options.chat_template),
         environments=needs.environments,
         services=(
             Service(
                 name=SERVICE,
                 command=(*needs.program, *engine.command(options)),
-                environment=needs.variables,
+                environment={**options.environment, **needs.variables},
                 secret_environment={engine.key_variable: API_KEY_SECRET},
                 stop_timeout_s=options.shutdown_timeout_s + _STOP_SLACK_S,
             ),
