@@ -16,10 +16,11 @@ from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario
-from images.bundle import Source
-from images.engines.base import Engine
+from images.bundle import Source, Weights
+from images.engines.base import WEIGHTS, Engine
 from images.engines.registry import DEFAULT, EngineName, engine
 from images.roles.gateway.settings import RESERVED_SERVER
+from images.weights.settings import WeightsSettings, weights_of
 from providers import registry
 from providers.base import Capability
 from stacks.arguments import (
@@ -55,6 +56,8 @@ class Serving(Section):
     """Hugging Face name of the weights."""
     revision: Revision | None = None
     """Of the weights: a commit, branch or tag."""
+    weights: WeightsSettings | None = None
+    """Where the nodes get them; None is the hub for an engine that reads them, else nowhere."""
     served_name: ModelName
     """What clients ask for."""
     aliases: tuple[ModelName, ...] = ()
@@ -139,6 +142,11 @@ class ServedModel(ModelKeys):
     def engine(self) -> Engine:
         """What serves it."""
         return engine(self.serving.engine)
+
+    @property
+    def weights(self) -> Weights | None:
+        """The files that its nodes serve; None where the engine reads none, and none are named."""
+        return weights_of(self.serving, needed=WEIGHTS in self.engine.capabilities)
 
     @property
     def fleet(self) -> LadderFleet:

@@ -22,6 +22,8 @@ PRIVATE_KEY_SECRET = "tls.key"
 
 GPUS = "gpus"
 """Capability: it runs on GPUs, and the machine must have them."""
+WEIGHTS = "weights"
+"""Capability: it reads a model's files, which have to be on the machine."""
 RATES = "rates"
 """Capability: how fast it serves is told by `EngineOptions.simulation`."""
 

@@ -190,3 +190,17 @@ def test_the_usage_is_no_key_of_the_configuration(values: dict[str, Any]) -> Non
     """Only the file says it."""
     with pytest.raises(SettingsError, match="crossover:usage: unknown key"):
         parse({**values, "usage": {}})
+
+
+def test_a_token_that_weights_name_must_be_there(values: dict[str, Any]) -> None:
+    change(values, "serving.weights", {"source": "hf", "tokenSecret": "hf"})
+    with pytest.raises(SettingsError, match=r"apiKeys: hf is missing, which serving\.weights\.tokenSecret names"):
+        parse(values)
+    (model,) = parse(change(values, "apiKeys.hf", "hf_token")).models
+    assert model.weights is not None
+    assert model.weights.place == model.serving.model
+
+
+def test_a_simulator_fetches_nothing_that_it_is_not_told_to(values: dict[str, Any]) -> None:
+    (model,) = parse(values).models
+    assert model.weights is None
