@@ -26,16 +26,21 @@ def bring(job: Job) -> dict[str, Any]:
     """What is there afterwards: {"revision", "bytes", "files", "fetched_bytes", "verified"}. Raises Refused."""
     folder, marker = Path(job.folder), Marker.read(Path(job.marker))
     want = wanted(job)
-    if not job.again and marker.want == want and marker.holds(folder):
+    if _is_there(job, marker, want):
         return result(marker, 0)
     if job.look:
-        raise Refused("absent", f"the weights of {job.model} are not there, or not all of them")
-    _make(folder, Path(job.marker).parent)
+        raise Refused("absent", f"the weights of {job.model} are not all in {folder}, or were not verified")
+    _make(Path(job.marker).parent, *([] if job.kind == "path" else [folder]))
     with _alone(job):
         marker = Marker.read(Path(job.marker))  # whoever held the lock may have brought them
-        if not job.again and marker.want == want and marker.holds(folder):
+        if _is_there(job, marker, want):
             return result(marker, 0)
         return _in_place(job, marker, want) if job.kind == "path" else _fetched(job, marker, want)
+
+
+def _is_there(job: Job, marker: Marker, want: str) -> bool:
+    trusted = marker.want == want and (marker.verified or job.unverified)
+    return trusted and not job.again and marker.holds(Path(job.folder))
 
 
 def wanted(job: Job) -> str:

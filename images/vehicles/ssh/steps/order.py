@@ -8,10 +8,12 @@ from images.vehicles.ssh.steps.files import send_files
 from images.vehicles.ssh.steps.installation import Step
 from images.vehicles.ssh.steps.look import look
 from images.vehicles.ssh.steps.services import bring_services
+from images.vehicles.ssh.steps.weights import bring_weights
 
 STEPS = (
     Step("looking at the machine", look),
     Step("building environments", build_environments),
+    Step("bringing weights", bring_weights),
     Step("sending files", send_files),
     Step("bringing services up to date", bring_services),
     Step("waiting until it answers", accept),
