@@ -57,8 +57,9 @@ def program() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("__main__.py"), _MAIN)
-        for path in sorted((_HERE / "agent").glob("*.py")):
-            archive.writestr(zipfile.ZipInfo(f"agent/{path.name}"), path.read_bytes(), zipfile.ZIP_DEFLATED)
+        for path in sorted((_HERE / "agent").rglob("*.py")):
+            name = path.relative_to(_HERE).as_posix()
+            archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

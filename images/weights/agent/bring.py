@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from .fetch import SourceOfFiles, Tally, fetch_all, part_of
-from .hub import Hub
 from .job import Job
 from .keep import Marker, right_ones
 from .listing import Entry, Listing, chosen, identity, of_record
 from .reuse import reuse
-from .s3 import Bucket
+from .sources.hub import Hub
+from .sources.s3 import S3Folder
 from .told import Refused, gib, say
 
 
@@ -103,7 +103,7 @@ def _require_leave(job: Job) -> None:
 
 def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     """Files of ours: those that are right stay, the others come, what is no part of the model goes."""
-    source: SourceOfFiles = Hub(job) if job.kind == "hf" else Bucket(job)
+    source: SourceOfFiles = Hub(job) if job.kind == "hf" else S3Folder(job)
     if job.record is None and job.kind == "s3":
         _require_leave(job)
     listing = source.listing() if job.record is None else of_record(job.record, job.record_revision)

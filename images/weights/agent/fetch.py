@@ -19,8 +19,8 @@ from typing import Protocol
 from .job import Job
 from .keep import PIECE_BYTES, Digest, digest_of
 from .listing import Entry, Listing
+from .sources.web import PASSING, Cut, HttpRefusal, Patience
 from .told import Refused, gib, say
-from .web import PASSING, Answer, Cut, Patience
 
 TOLD_EVERY_S = 2.0
 LEAST_BYTES_PER_S = 1024
@@ -38,7 +38,7 @@ class SourceOfFiles(Protocol):
 
     def open(self, entry: Entry, revision: str, start: int) -> http.client.HTTPResponse: ...
 
-    def refusal(self, e: Answer) -> Refused: ...
+    def refusal(self, e: HttpRefusal) -> Refused: ...
 
 
 @dataclass
@@ -103,7 +103,7 @@ def fetch_all(
 
     def one(entry: Entry) -> None:
         try:
-            done(entry, _File(source, job, entry, revision, tally, stop).fetch())
+            done(entry, _Growing(source, job, entry, revision, tally, stop).fetch())
         except BaseException:
             stop.set()
             raise
@@ -121,7 +121,7 @@ class _Stopped(Refused):
 
 
 @dataclass
-class _File:
+class _Growing:
     """One file under way."""
 
     source: SourceOfFiles
@@ -159,8 +159,8 @@ class _File:
                 before = digest.size
                 try:
                     digest = self._more(out, digest)
-                except (Cut, Answer) as e:
-                    if isinstance(e, Answer) and e.status not in PASSING:
+                except (Cut, HttpRefusal) as e:
+                    if isinstance(e, HttpRefusal) and e.status not in PASSING:
                         raise self.source.refusal(e) from e
                     patience.failed(e, progressed=digest.size > before)
             os.fsync(out.fileno())
@@ -178,7 +178,7 @@ class _File:
 
     def _more(self, out: FileIO, digest: Digest) -> Digest:
         """Feeds what the source gives in one go. A source that cannot begin in the middle begins anew: the digest is
-        then another one. Raises Answer, Cut."""
+        then another one. Raises HttpRefusal, Cut."""
         with self.source.open(self.entry, self.revision, digest.size) as answer:
             if digest.size and answer.status != http.client.PARTIAL_CONTENT:
                 self.tally.add(-digest.size)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from .job import Job
-from .listing import Entry, Listing, chosen
-from .told import Refused
-from .web import Answer, Patience, Web, patiently, rest_of
+from ..job import Job
+from ..listing import Entry, Listing, chosen
+from ..told import Refused
+from .web import HttpRefusal, Patience, Web, patiently, rest_of
 
 ENDPOINT = "https://huggingface.co"
 _BAD_TOKEN = "Invalid credentials in Authorization header"
@@ -43,7 +43,7 @@ class Hub:
             found = patiently(lambda: self.web.json(url, self.headers), self._patience())
             entries = [_entry(sibling) for sibling in found["siblings"]]
             return Listing(str(found["sha"]), chosen(entries))
-        except Answer as e:
+        except HttpRefusal as e:
             raise self.refusal(e) from e
         except (KeyError, TypeError, ValueError) as e:
             raise Refused("source", f"{self.endpoint} lists {self.job.place} as no hub does: {e!r}") from e
@@ -53,16 +53,16 @@ class Hub:
         url = f"{self.endpoint}/api/models/{self.job.place}/auth-check"
         try:
             patiently(lambda: self.web.read(url, self.headers), self._patience())
-        except Answer as e:
+        except HttpRefusal as e:
             if e.status != 404 or e.code:
                 raise self.refusal(e) from e
 
     def open(self, entry: Entry, revision: str, start: int) -> http.client.HTTPResponse:
-        """The file from that byte on. Raises Answer, Cut."""
+        """The file from that byte on. Raises HttpRefusal, Cut."""
         url = f"{self.endpoint}/{self.job.place}/resolve/{quote(revision, safe='')}/{quote(entry.path)}"
         return self.web.open(url, {**self.headers, "Accept-Encoding": "identity", **rest_of(start)})
 
-    def refusal(self, e: Answer) -> Refused:
+    def refusal(self, e: HttpRefusal) -> Refused:
         """What an answer means, and what to do."""
         page, name = f"{self.endpoint}/{self.job.place}", self.job.place
         if e.code == "GatedRepo":

@@ -14,7 +14,7 @@ from email.message import Message
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
-from .told import Refused
+from ..told import Refused
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
@@ -28,7 +28,7 @@ MOST_FAILURES = 100
 Answered = TypeVar("Answered")
 
 
-class Answer(Exception):
+class HttpRefusal(Exception):
     """The server said no: a status from 400 on."""
 
     def __init__(self, url: str, status: int, headers: Message, body: str) -> None:
@@ -92,20 +92,20 @@ class Web:
         self._opener = urllib.request.build_opener(_Redirects)
 
     def open(self, url: str, headers: Mapping[str, str], method: str = "GET") -> http.client.HTTPResponse:
-        """The answer, to be read and closed. Raises Answer, Cut."""
+        """The answer, to be read and closed. Raises HttpRefusal, Cut."""
         request = urllib.request.Request(url, headers={"User-Agent": "crossover", **headers}, method=method)
         try:
             answer: http.client.HTTPResponse = self._opener.open(request, timeout=self.timeout_s)
         except urllib.error.HTTPError as e:
             with e:
-                raise Answer(url, e.code, e.headers, _body(e)) from None
+                raise HttpRefusal(url, e.code, e.headers, _body(e)) from None
         except (OSError, http.client.HTTPException) as e:
             reason = getattr(e, "reason", e)
             raise Cut(f"{_shown(url)}: {reason or type(reason).__name__}") from e
         return answer
 
     def read(self, url: str, headers: Mapping[str, str], method: str = "GET") -> bytes:
-        """All of the answer. Raises Answer, Cut."""
+        """All of the answer. Raises HttpRefusal, Cut."""
         try:
             with self.open(url, headers, method) as answer:
                 return answer.read()
@@ -113,7 +113,7 @@ class Web:
             raise Cut(f"{_shown(url)}: {e or type(e).__name__}") from e
 
     def json(self, url: str, headers: Mapping[str, str]) -> Any:
-        """The answer as JSON. Raises Answer, Cut, Refused."""
+        """The answer as JSON. Raises HttpRefusal, Cut, Refused."""
         try:
             return json.loads(self.read(url, headers))
         except ValueError as e:
@@ -150,7 +150,7 @@ class Patience:
             kind = "network" if isinstance(e, Cut) else "busy"
             advice = "does this machine have a way there (DNS, a proxy, ca-certificates)?" if kind == "network" else ""
             raise Refused(kind, f"{e} ({self.failures} times in all); {advice or 'try again later'}") from e
-        asked = e.retry_after_s if isinstance(e, Answer) else None
+        asked = e.retry_after_s if isinstance(e, HttpRefusal) else None
         backoff = min(LONGEST_PAUSE_S, self.pause_s * 2 ** (self.idle - 1))
         self._wait(backoff if asked is None else min(asked, LONGEST_RETRY_AFTER_S))
 
@@ -162,14 +162,14 @@ class Patience:
 
 
 def patiently(ask: Callable[[], Answered], patience: Patience) -> Answered:
-    """What `ask` returns; it is asked again after what may pass. Raises Answer for what does not, Refused."""
+    """What `ask` returns; it is asked again after what may pass. Raises HttpRefusal for what does not, Refused."""
     while True:
         patience.check()
         try:
             return ask()
         except Cut as e:
             patience.failed(e)
-        except Answer as e:
+        except HttpRefusal as e:
             if e.status not in PASSING:
                 raise
             patience.failed(e)

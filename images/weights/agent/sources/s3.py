@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
-from .job import Job
-from .listing import Entry, Listing, chosen
-from .told import Refused
-from .web import Answer, Cut, Patience, Web, patiently, rest_of
+from ..job import Job
+from ..listing import Entry, Listing, chosen
+from ..told import Refused
+from .web import Cut, HttpRefusal, Patience, Web, patiently, rest_of
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _ROLE = "latest/meta-data/iam/security-credentials/"
@@ -28,7 +28,7 @@ _FRESH_S = 300.0
 
 
 @dataclass(frozen=True)
-class Access:
+class S3Key:
     """What requests are signed with."""
 
     key_id: str
@@ -38,7 +38,7 @@ class Access:
     """Unix time."""
 
 
-def signed(access: Access, region: str, url: str, now: datetime, extra: Mapping[str, str]) -> dict[str, str]:
+def signed(access: S3Key, region: str, url: str, now: datetime, extra: Mapping[str, str]) -> dict[str, str]:
     """The headers of a GET (AWS, "Create a signed AWS API request"). `url`'s path and query are encoded already, the
     query sorted."""
     there, stamp = urlsplit(url), now.strftime("%Y%m%dT%H%M%SZ")
@@ -59,14 +59,14 @@ def signed(access: Access, region: str, url: str, now: datetime, extra: Mapping[
 
 
 @dataclass
-class Bucket:
+class S3Folder:
     """One folder of one bucket, by path: a bucket's name with dots fits no certificate as a host."""
 
     job: Job
     web: Web = field(init=False)
     prefix: str = field(init=False)
     base: str = field(init=False)
-    _access: Access | None = None
+    _access: S3Key | None = None
 
     def __post_init__(self) -> None:
         self.web = Web(self.job.stall_s)
@@ -97,11 +97,11 @@ class Bucket:
         self._page("", most=1)
 
     def open(self, entry: Entry, revision: str, start: int) -> http.client.HTTPResponse:
-        """The file from that byte on. Raises Answer, Cut, Refused."""
+        """The file from that byte on. Raises HttpRefusal, Cut, Refused."""
         url = f"{self.base}/{quote(self.prefix + entry.path)}"
         return self.web.open(url, self._signed(url, rest_of(start)))
 
-    def refusal(self, e: Answer) -> Refused:
+    def refusal(self, e: HttpRefusal) -> Refused:
         """What an answer means, and what to do."""
         word = e.body.partition("<Code>")[2].partition("</Code>")[0]
         where = f"{self.job.place} ({self.job.region})"
@@ -125,7 +125,7 @@ class Bucket:
         patience = Patience(self.job.pause_s, self.job.check_time)
         try:
             return ElementTree.fromstring(patiently(lambda: self.web.read(url, self._signed(url, {})), patience))
-        except Answer as e:
+        except HttpRefusal as e:
             raise self.refusal(e) from e
         except ElementTree.ParseError as e:
             raise Refused("source", f"{self.base} does not answer as S3 does: see serving.weights.endpoint") from e
@@ -135,13 +135,13 @@ class Bucket:
             self._access = self._given() if self.job.secret_file else self._of_role()
         return {**signed(self._access, self.job.region, url, datetime.now(UTC), extra), **extra}
 
-    def _given(self) -> Access:
+    def _given(self) -> S3Key:
         words = self.job.secret.split(":")
         if len(words) not in (2, 3) or not all(words):
             raise Refused("token", "the credentials are no ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]")
-        return Access(words[0], words[1], "".join(words[2:]))
+        return S3Key(words[0], words[1], "".join(words[2:]))
 
-    def _of_role(self) -> Access:
+    def _of_role(self) -> S3Key:
         """By the second version of the metadata service, which asks for a token first."""
         web, base = Web(5), self.job.role_endpoint
         try:
@@ -151,8 +151,8 @@ class Bucket:
             name = web.read(f"{base}/{_ROLE}", proof).decode().split()[0]
             told = json.loads(web.read(f"{base}/{_ROLE}{quote(name)}", proof))
             ends = datetime.fromisoformat(told["Expiration"].replace("Z", "+00:00")).timestamp()
-            return Access(told["AccessKeyId"], told["SecretAccessKey"], told["Token"], ends)
-        except (Answer, Cut, LookupError, ValueError) as e:
+            return S3Key(told["AccessKeyId"], told["SecretAccessKey"], told["Token"], ends)
+        except (HttpRefusal, Cut, LookupError, ValueError) as e:
             raise Refused(
                 "token",
                 f"{self.job.place}: this machine has no role that can be asked for ({e}). Give it an instance profile "
