@@ -76,6 +76,10 @@ class Service:
     reload_files: tuple[str, ...] = ()
 
 
+REFUSED = 0
+"""`HttpCheck.expect_status` of a server that must not even speak: curl's own status of no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpCheck:
     """One request that must succeed on the machine before the role counts as ready. Run over SSH with curl."""
@@ -92,7 +96,12 @@ class HttpCheck:
     """Path (tokens allowed) of the CA certificate; None means plain HTTP."""
     tls_server_name: str | None = None
     expect_status: int = 200
+    """Of every path; REFUSED: there is no answer, because the handshake fails."""
     deadline_s: int = 60
+    client_certificate: str | None = field(default=None, metadata=LATER)
+    """Name of the secret that is shown: a certificate and its private key in one PEM."""
+    more_paths: tuple[str, ...] = field(default=(), metadata=LATER)
+    """Asked on the same connection: each must get the expected status, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,8 @@ class Bundle:
     """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
+    clients_show: str = field(default="", metadata=LATER)
+    """Name of the secret without which its services let nobody in: whoever is to reach them needs it before."""
 
     def __post_init__(self) -> None:
         # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.

@@ -17,6 +17,8 @@ API_KEY_SECRET = "vllm-api-key"
 CERTIFICATE_SECRET = "tls.crt"
 PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""
+CLIENT_CERTIFICATE_SECRET = "client.pem"
+"""The secret that whoever reaches a node shows it: the stack's client certificate and its key, in one PEM."""
 
 RATES = "rates"
 """Capability: how fast it serves is told by `EngineOptions.simulation`."""
@@ -39,6 +41,10 @@ class EngineOptions:
     tensor_parallel_size: int = 8
     shutdown_timeout_s: int = 30
     """How long requests in flight may still run once the node is to stop. vLLM's own default aborts them."""
+    client_ca: str = ""
+    """Path, tokens allowed, of the CA that a client's certificate must come from. Empty: nobody is asked for one."""
+    middleware: tuple[str, ...] = ()
+    """Classes around its web application, importable there, in the order in which they are given."""
     simulation: Mapping[str, str] = field(default_factory=dict)
     """An engine's rates, where it has the capability RATES: {"decode-tokens-per-s": "2000"}."""
 

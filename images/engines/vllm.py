@@ -36,7 +36,11 @@ def flags(options: EngineOptions) -> tuple[str, ...]:
     }
     if options.max_num_seqs > _BATCHED_TOKENS:
         flags["--max-num-batched-tokens"] = str(options.max_num_seqs)
-    return tuple(word for flag in flags.items() for word in flag)
+    if options.client_ca:
+        flags["--ssl-ca-certs"] = options.client_ca
+        flags["--ssl-cert-reqs"] = "2"  # Python's ssl.CERT_REQUIRED
+    words = tuple(word for flag in flags.items() for word in flag)
+    return words + tuple(word for name in options.middleware for word in ("--middleware", name))
 
 
 def command(options: EngineOptions, *more: str) -> tuple[str, ...]:
