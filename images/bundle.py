@@ -9,6 +9,7 @@ container. What differs between machines is written as a token and resolved when
     @PORT:name@       the machine's port for a named service, e.g. @PORT:vllm@
     @ENV:name@        the folder of a Python environment of the bundle
     @SECRET:name@     the path (never the content) of a secret's file
+    @WEIGHTS@         the folder of models' files: a volume's, where the vendor mounts one, else @ROOT@/models
 
 Secrets are no part of a bundle. Their *names* are; the contents travel separately, to files of mode 0600.
 """
@@ -105,6 +106,51 @@ class HttpCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuDemand:
+    """What GPUs and driver a machine must have. See docs/reference/gpu.md."""
+
+    install: bool
+    """Whether a driver may be installed, held and started there; else it is judged and nothing is touched."""
+    least_driver: int
+    """The oldest branch that will do, e.g. 580."""
+    count: int
+    """GPUs, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's files, and where a machine gets them. They are there, and verified, before a service starts."""
+
+    kind: str
+    """"hf", "s3", or "path": they lie on the machine already."""
+    place: str
+    """The hub's name of the repository, `s3://bucket/prefix`, or the absolute path."""
+    model: str
+    """Whose they are: a hub's name."""
+    revision: str = "main"
+    """A commit, a branch or a tag. One that moves is resolved once, and kept."""
+    record: Source | None = None
+    """What the files must be (`images/weights/records`); without one, what the source itself says."""
+    secret: str = ""
+    """Name of the secret that opens the source; empty: it is open, or the machine's role opens it."""
+    endpoint: str = ""
+    """Of a mirror; empty: the source's own."""
+    region: str = ""
+    """Of the bucket."""
+    unverified: bool = False
+    """Whether files may be used that nothing is known of."""
+    stall_s: int = 120
+    """A download whose bytes do not grow for so long is begun anew."""
+    deadline_s: int = 4 * 3600
+
+    @property
+    def folder(self) -> str:
+        """Where they lie; tokens allowed."""
+        name = f"{self.model}/{self.revision}".replace("/", "--")
+        return self.place if self.kind == "path" else f"@WEIGHTS@/{name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """All that one role needs. Equal bundles install nothing twice: see `digest`."""
 
@@ -122,6 +168,9 @@ class Bundle:
     """Data folders below @ROOT@ that survive a change of the bundle."""
     clients_show: str = field(default="", metadata=LATER)
     """Name of the secret without which its services let nobody in: whoever is to reach them needs it before."""
+    weights: Weights | None = field(default=None, metadata=LATER)
+    gpu: GpuDemand | None = field(default=None, metadata=LATER)
+    """None: nobody looks for GPUs."""
 
     def __post_init__(self) -> None:
         # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from images.bundle import PythonEnvironment, Source
+from images.engines.arguments import argument_words
 from images.engines.base import (
     CERTIFICATE_SECRET,
+    GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
     Canary,
@@ -39,14 +41,31 @@ def flags(options: EngineOptions) -> tuple[str, ...]:
     if options.client_ca:
         flags["--ssl-ca-certs"] = options.client_ca
         flags["--ssl-cert-reqs"] = "2"  # Python's ssl.CERT_REQUIRED
-    words = tuple(word for flag in flags.items() for word in flag)
+    flags |= _chosen(options)
+    words = tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
     return words + tuple(word for name in options.middleware for word in ("--middleware", name))
+
+
+def _chosen(options: EngineOptions) -> dict[str, str]:
+    """Flags of what vLLM would else choose itself."""
+    template = options.chat_template
+    flags = {
+        "--revision": options.revision,
+        "--dtype": options.dtype,
+        "--quantization": options.quantization,
+        "--gpu-memory-utilization": options.gpu_memory_utilization,
+        "--tool-call-parser": options.tool_call_parser,
+        "--reasoning-parser": options.reasoning_parser,
+        "--chat-template": None if template is None else f"@ROOT@/{template.path}",
+    }
+    return {flag: str(value) for flag, value in flags.items() if value is not None}
 
 
 def command(options: EngineOptions, *more: str) -> tuple[str, ...]:
     """`serve MODEL` with its flags, and `more` of them."""
+    tools = () if options.tool_call_parser is None else ("--enable-auto-tool-choice",)
     names = ("--enable-prefix-caching", "--served-model-name", *options.served_names)
-    return ("serve", options.model, *flags(options), *more, *names)
+    return ("serve", options.model, *flags(options), *tools, *argument_words(options.arguments), *more, *names)
 
 
 def one_token(model: str, prompt: str) -> dict[str, Any]:
@@ -88,4 +107,5 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
+    capabilities=frozenset({GPUS}),
 )

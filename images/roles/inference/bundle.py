@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from images.bundle import REFUSED, Bundle, File, HttpCheck, Service, Source
+from images.bundle import REFUSED, Bundle, File, GpuDemand, HttpCheck, Service, Source, Weights
 from images.engines.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
@@ -14,6 +14,7 @@ from images.engines.base import (
     RATES,
     SERVICE,
     Engine,
+    EngineNeeds,
     EngineOptions,
 )
 from images.sources import repository_sources
@@ -29,6 +30,11 @@ LIBRARY = "lib"
 CLOSED_PATHS = ("/invocations", "/tokenize", "/load", "/openapi.json")
 """What vLLM answers without its key, the first with a completion (0.32)."""
 
+WEIGHTS_FOLDER = "models"
+"""The data folder of weights, where no volume is mounted for them (`Host.weights`)."""
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CACHE_ROOT": "@WEIGHTS@/cache/vllm"}
+"""Of an engine whose weights are there: it asks no hub, and keeps what it compiles beside them."""
+
 _STOP_SLACK_S = 10
 _CANARY_DEADLINE_S = 120
 _CLOSED_DEADLINE_S = 10
@@ -41,46 +47,70 @@ def ports(engine: Engine) -> dict[str, int]:
 
 
 def inference_bundle(
-    engine: Engine, options: EngineOptions, ca_certificate: str, requirements: Source | None = None
+    engine: Engine,
+    options: EngineOptions,
+    ca_certificate: str,
+    requirements: Source | None = None,
+    gpu: GpuDemand | None = None,
+    weights: Weights | None = None,
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet.
 
     `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
-    it, under the host's `server_name`.
-    `requirements`, hash-locked, are the engine's, where it comes from a package index. Needs the secrets SECRETS and
-    the ports of `ports`. Raises ValueError for rates that the engine does not take.
+    it, under the host's `server_name`. `requirements`, hash-locked, are the engine's, where it comes from a package
+    index. `gpu` is `images.gpu.matrix`' `demand`, for an engine that needs GPUs. `weights` are brought before the
+    engine starts, which then asks nobody for them; without, it gets the model's name. Needs the secrets SECRETS, that
+    of the weights, and the ports of `ports`. Raises ValueError for rates that the engine does not take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
     needs = engine.needs(requirements)
-    closed = replace(options, client_ca=f"@ROOT@/{CA_PATH}", middleware=(GUARD,))
+    if weights is not None:
+        needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
     return Bundle(
         role="inference",
         files=(File(CA_PATH, ca_certificate),),
-        sources=(*needs.sources, *repository_sources(f"{LIBRARY}/crossover_node", "images/roles/inference/node")),
+        sources=(*needs.sources, *_guard(), *([] if options.chat_template is None else [options.chat_template])),
         environments=needs.environments,
         services=(
             Service(
                 name=SERVICE,
-                command=(*needs.program, *engine.command(closed)),
-                environment={**needs.variables, "PYTHONPATH": f"@ROOT@/{LIBRARY}"},
+                command=(*needs.program, *engine.command(_closed(options))),
+                environment={**options.environment, **needs.variables, "PYTHONPATH": f"@ROOT@/{LIBRARY}"},
                 secret_environment={engine.key_variable: API_KEY_SECRET},
                 stop_timeout_s=options.shutdown_timeout_s + _STOP_SLACK_S,
             ),
         ),
         checks=_checks(engine, options.served_names[0]),
-        secrets=SECRETS,
+        secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
+        gpu=gpu,
+        weights=weights,
         clients_show=CLIENT_CERTIFICATE_SECRET,
     )
+
+
+def _closed(options: EngineOptions) -> EngineOptions:
+    """Nobody gets in but by the client's certificate, and nothing is served but what the guard lets through."""
+    return replace(options, client_ca=f"@ROOT@/{CA_PATH}", middleware=(GUARD,))
+
+
+def _guard() -> tuple[Source, ...]:
+    return repository_sources(f"{LIBRARY}/{GUARD.split('.')[0]}", "images/roles/inference/node")
+
+
+def _beside(needs: EngineNeeds) -> EngineNeeds:
+    """What an engine needs whose weights are there."""
+    folders = tuple(dict.fromkeys((*needs.directories, WEIGHTS_FOLDER)))
+    return replace(needs, variables={**needs.variables, **_OFFLINE}, directories=folders)
 
 
 def _checks(engine: Engine, model: str) -> tuple[HttpCheck, ...]:
     """A hung engine may say that it is healthy, so a node is ready once it has made a token; and it is closed."""
     health, canary = engine.health, engine.canary
     anyone = HttpCheck(
-        "closed without the client's certificate",
+        "refusal without the client's certificate",
         SERVICE,
         health.path,
         tls_ca=f"@ROOT@/{CA_PATH}",
@@ -100,10 +130,10 @@ def _checks(engine: Engine, model: str) -> tuple[HttpCheck, ...]:
             bearer_secret=API_KEY_SECRET,
             deadline_s=_CANARY_DEADLINE_S,
         ),
-        replace(client, name="closed without the key", path="/v1/models", expect_status=401),
+        replace(client, name="refusal without the key", path="/v1/models", expect_status=401),
         replace(
             client,
-            name="closed but for /v1",
+            name="refusal of other paths",
             path=CLOSED_PATHS[0],
             more_paths=CLOSED_PATHS[1:],
             expect_status=404,
