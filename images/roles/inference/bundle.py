@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from images.bundle import REFUSED, Bundle, File, GpuDemand, HttpCheck, Service, Source, Weights
+from images.bundle import REFUSED, Bundle, File, HttpCheck, Runtime, RuntimeKind, Service, Source, Weights
 from images.engines.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
     CLIENT_CERTIFICATE_SECRET,
+    GPUS,
     PRIVATE_KEY_SECRET,
     RATES,
     SERVICE,
@@ -17,6 +18,7 @@ from images.engines.base import (
     EngineNeeds,
     EngineOptions,
 )
+from images.gpu import matrix
 from images.sources import repository_sources
 
 CA_PATH = "tls/ca.pem"
@@ -30,6 +32,9 @@ LIBRARY = "lib"
 CLOSED_PATHS = ("/invocations", "/tokenize", "/load", "/openapi.json")
 """What vLLM answers without its key, the first with a completion (0.32)."""
 
+LEAST_SHARED_MEMORY_BYTES = 1 << 30
+"""NVIDIA's guide to NCCL and its containers ask docker for --shm-size=1g; docker's own default, 64 MiB, ends in
+"ncclShmOpen … failed" (vllm-project/vllm#1710)."""
 WEIGHTS_FOLDER = "models"
 """The data folder of weights, where no volume is mounted for them (`Host.weights`)."""
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CACHE_ROOT": "@WEIGHTS@/cache/vllm"}
@@ -50,21 +55,19 @@ def inference_bundle(
     engine: Engine,
     options: EngineOptions,
     ca_certificate: str,
-    requirements: Source | None = None,
-    gpu: GpuDemand | None = None,
+    runtime: RuntimeKind = "machine",
     weights: Weights | None = None,
 ) -> Bundle:
-    """Everything on a node; the same for all nodes of a fleet.
+    """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
     `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
-    it, under the host's `server_name`. `requirements`, hash-locked, are the engine's, where it comes from a package
-    index. `gpu` is `images.gpu.matrix`' `demand`, for an engine that needs GPUs. `weights` are brought before the
-    engine starts, which then asks nobody for them; without, it gets the model's name. Needs the secrets SECRETS, that
-    of the weights, and the ports of `ports`. Raises ValueError for rates that the engine does not take.
+    it, under the host's `server_name`. `weights` are brought before the engine starts, which then asks nobody for
+    them; without, it gets the model's name. Needs the secrets SECRETS, that of the weights, and the ports of `ports`.
+    Raises ValueError for rates that the engine does not take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
-    needs = engine.needs(requirements)
+    needs = engine.needs(runtime)
     if weights is not None:
         needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
     return Bundle(
@@ -85,9 +88,22 @@ def inference_bundle(
         secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
-        gpu=gpu,
+        gpu=matrix.demand(runtime, options.tensor_parallel_size) if GPUS in engine.capabilities else None,
         weights=weights,
         clients_show=CLIENT_CERTIFICATE_SECRET,
+        runtime=None if needs.runtime is None else _judged(needs.runtime, options),
+    )
+
+
+def _judged(runtime: Runtime, options: EngineOptions) -> Runtime:
+    """The runtime with the versions that will do, and the shared memory that its GPUs need among themselves."""
+    versions = matrix.shipped()
+    container = runtime.kind == "image" and options.tensor_parallel_size > 1
+    return replace(
+        runtime,
+        least=versions["minimum"].get(runtime.distribution, ""),
+        usual=versions["pins"].get(runtime.distribution, ""),
+        shared_memory_bytes=LEAST_SHARED_MEMORY_BYTES if container else 0,
     )
 
 
