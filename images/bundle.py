@@ -9,6 +9,7 @@ container. What differs between machines is written as a token and resolved when
     @PORT:name@       the machine's port for a named service, e.g. @PORT:vllm@
     @ENV:name@        the folder of a Python environment of the bundle
     @SECRET:name@     the path (never the content) of a secret's file
+    @WEIGHTS@         the folder of models' files: a volume's, where the vendor mounts one, else @ROOT@/models
 
 Secrets are no part of a bundle. Their *names* are; the contents travel separately, to files of mode 0600.
 """
@@ -108,6 +109,39 @@ class GpuDemand:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's files, and where a machine gets them. They are there, and verified, before a service starts."""
+
+    kind: str
+    """"hf", "s3", or "path": they lie on the machine already."""
+    place: str
+    """The hub's name of the repository, `s3://bucket/prefix`, or the absolute path."""
+    model: str
+    """Whose they are: a hub's name."""
+    revision: str = "main"
+    """A commit, a branch or a tag. One that moves is resolved once, and kept."""
+    record: Source | None = None
+    """What the files must be (`images/weights/records`); without one, what the source itself says."""
+    secret: str = ""
+    """Name of the secret that opens the source; empty: it is open, or the machine's role opens it."""
+    endpoint: str = ""
+    """Of a mirror; empty: the source's own."""
+    region: str = ""
+    """Of the bucket."""
+    unverified: bool = False
+    """Whether files may be used that nothing is known of."""
+    stall_s: int = 120
+    """A download whose bytes do not grow for so long is begun anew."""
+    deadline_s: int = 4 * 3600
+
+    @property
+    def folder(self) -> str:
+        """Where they lie; tokens allowed."""
+        name = f"{self.model}/{self.revision}".replace("/", "--")
+        return self.place if self.kind == "path" else f"@WEIGHTS@/{name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """All that one role needs. Equal bundles install nothing twice: see `digest`."""
 
@@ -123,6 +157,7 @@ class Bundle:
     """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
+    weights: Weights | None = field(default=None, metadata=LATER)
     gpu: GpuDemand | None = field(default=None, metadata=LATER)
     """None: nobody looks for GPUs."""
 

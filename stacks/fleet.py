@@ -10,6 +10,7 @@ import pulumi
 from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
 from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import inference_bundle
+from images.weights import settings as weights
 from providers.resources import Credentials, Install
 from stacks.machines import Machines, Rented
 from stacks.served import ServedModel
@@ -44,7 +45,7 @@ class Fleet(pulumi.ComponentResource):
                 fleet=model.name,
                 server_name=server_name(key),
                 bundle=bundle,
-                secrets=_secrets(key, credentials),
+                secrets=_secrets(model, key, settings, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
                 deadline_s=settings.deadlines.install_s,
                 # A machine that goes takes along what is on it: what cannot be tidied up must not keep it billing.
@@ -70,26 +71,56 @@ def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
     )
 
 
+def check_weights(settings: Settings) -> None:
+    """Says what should be known of the weights before anything is rented. Raises RunError in an `up` that would install
+    files of which nothing is known; a preview says so."""
+    for model in settings.models:
+        if (wanted := model.weights) is None:
+            continue
+        source = model.serving.weights
+        for line in weights.remarks(wanted, None if source is None else source.secret, gated=False):
+            pulumi.log.warn(line)
+        if why := weights.refusal(wanted):
+            if not pulumi.runtime.is_dry_run():
+                raise pulumi.RunError(why)
+            pulumi.log.warn(f"`up` will refuse: {why}")
+
+
 def _bundle(model: ServedModel, ca_certificate: str) -> dict[str, Any]:
     serving = model.serving
     return inference_bundle(
         model.engine,
         EngineOptions(
             model=serving.model,
-            served_names=(serving.served_name,),
+            served_names=serving.names,
             max_model_len=serving.max_model_len,
             max_num_seqs=serving.max_num_seqs,
             max_num_queued_reqs=serving.max_num_queued_reqs,
             tensor_parallel_size=serving.tensor_parallel_size,
             shutdown_timeout_s=serving.shutdown_timeout_s,
+            revision=serving.revision,
+            dtype=serving.dtype,
+            quantization=serving.quantization,
+            tool_call_parser=serving.tool_call_parser,
+            reasoning_parser=serving.reasoning_parser,
+            chat_template=model.chat_template,
+            gpu_memory_utilization=serving.gpu_memory_utilization,
+            arguments=serving.engine_args,
+            environment=serving.environment,
         ),
         ca_certificate,
+        weights=model.weights,
     ).to_dict()
 
 
-def _secrets(key: str, credentials: Credentials) -> dict[str, pulumi.Output[str]]:
+def _secrets(
+    model: ServedModel, key: str, settings: Settings, credentials: Credentials
+) -> dict[str, pulumi.Input[str]]:
     pair = credentials.nodeCertificates.apply(lambda certificates: certificates[server_name(key)])
+    source = model.serving.weights
+    opens = None if source is None or source.secret is None else settings.api_keys[source.secret]
     return {
+        **({} if opens is None else {weights.SECRET: pulumi.Output.secret(opens.get_secret_value())}),
         API_KEY_SECRET: credentials.vllmApiKey,
         CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
         PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),

@@ -80,7 +80,8 @@ class StackKeys(Section):
     credentials_generation: int = Field(1, ge=1)
     """Raising it renews every key and certificate."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
-    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them. Set them as secrets."""
+    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them, and of what opens the weights.
+    Set them as secrets."""
 
 
 class Settings(StackKeys):
@@ -143,6 +144,14 @@ class Settings(StackKeys):
             raise ValueError(
                 f"apiKeys: {webhook.bearer_secret} is missing, which monitoring.webhook.bearerSecret names"
             )
+        for served in self.models:
+            source = served.serving.weights
+            if source is not None and source.secret not in (None, *self.api_keys):
+                key = "tokenSecret" if source.source == "hf" else "credentialsSecret"
+                raise ValueError(
+                    f"apiKeys: {source.secret} is missing, which serving.weights.{key} names: "
+                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{source.secret}"
+                )
         played = {model.name for model in self.gateway.stood_in}
         for model in self.gateway.managed:
             if model.name not in played and model.api_key_secret not in self.api_keys:
@@ -158,8 +167,8 @@ class Settings(StackKeys):
 
     @property
     def served_names(self) -> tuple[str, ...]:
-        """What clients ask for, of nodes of this stack."""
-        return tuple(model.serving.served_name for model in self.models)
+        """What clients ask for, of nodes of this stack, the name that series have first."""
+        return tuple(name for model in self.models for name in model.serving.names)
 
     @property
     def engine(self) -> Engine:

@@ -10,6 +10,28 @@ from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
 from images.sources import repository_source, repository_sources
 
 REQUIREMENTS = "requirements/simulator.txt"
+FLAGS = frozenset(
+    {
+        "async-scheduling",
+        "block-size",
+        "disable-access-log-for-endpoints",
+        "disable-uvicorn-access-log",
+        "enable-chunked-prefill",
+        "enable-force-include-usage",
+        "enable-log-requests",
+        "enable-prompt-tokens-details",
+        "enforce-eager",
+        "generation-config",
+        "kv-cache-dtype",
+        "load-format",
+        "max-num-batched-tokens",
+        "max-num-queued-tokens",
+        "seed",
+        "tokenizer",
+        "uvicorn-log-level",
+    }
+)
+"""Of vLLM's flags that may be set, those that its command line takes; a flag that it does not know ends it."""
 
 
 def command(options: EngineOptions) -> tuple[str, ...]:
@@ -36,4 +58,5 @@ ENGINE = replace(
     health=HealthPath(vllm.ENGINE.health.path, deadline_s=120),
     needs=needs,
     capabilities=frozenset({RATES}),
+    arguments=FLAGS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from images.bundle import PythonEnvironment, Source
+from images.engines.arguments import argument_words
 from images.engines.base import (
     CERTIFICATE_SECRET,
     GPUS,
@@ -37,13 +38,30 @@ def flags(options: EngineOptions) -> tuple[str, ...]:
     }
     if options.max_num_seqs > _BATCHED_TOKENS:
         flags["--max-num-batched-tokens"] = str(options.max_num_seqs)
-    return tuple(word for flag in flags.items() for word in flag)
+    flags |= _chosen(options)
+    return tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
+
+
+def _chosen(options: EngineOptions) -> dict[str, str]:
+    """Flags of what vLLM would else choose itself."""
+    template = options.chat_template
+    flags = {
+        "--revision": options.revision,
+        "--dtype": options.dtype,
+        "--quantization": options.quantization,
+        "--gpu-memory-utilization": options.gpu_memory_utilization,
+        "--tool-call-parser": options.tool_call_parser,
+        "--reasoning-parser": options.reasoning_parser,
+        "--chat-template": None if template is None else f"@ROOT@/{template.path}",
+    }
+    return {flag: str(value) for flag, value in flags.items() if value is not None}
 
 
 def command(options: EngineOptions, *more: str) -> tuple[str, ...]:
     """`serve MODEL` with its flags, and `more` of them."""
+    tools = () if options.tool_call_parser is None else ("--enable-auto-tool-choice",)
     names = ("--enable-prefix-caching", "--served-model-name", *options.served_names)
-    return ("serve", options.model, *flags(options), *more, *names)
+    return ("serve", options.model, *flags(options), *tools, *argument_words(options.arguments), *more, *names)
 
 
 def one_token(model: str, prompt: str) -> dict[str, Any]:
