@@ -218,7 +218,10 @@ def test_a_fabric_manager_that_does_not_run_is_started_and_only_where_nvswitches
         (vendor("615.10"), "branch 615, which"),
         (vendor("595.64", library="595.71.05"), "kernel module is 595.64 and its libraries are 595.71.05"),
         (vendor(packages=(*UBUNTU_PARTS, *nvidia_parts(DRIVER))), "come from several archives"),
-        (vendor(packages=(*nvidia_parts(DRIVER)[:2], nvidia_parts("580.95.05")[2])), "several versions: 580.105.08, 580"),
+        (
+            vendor(packages=(*nvidia_parts(DRIVER)[:2], nvidia_parts("580.95.05")[2])),
+            "several versions: 580.105.08, 580",
+        ),
         (done(packages=(), units={}), "has no fabric manager, its 6 NVSwitches need one of exactly 580.105.08"),
         (
             done(packages=nvidia_parts(DRIVER, held=True), offers=(Offer("nvidia-open", "1", "NVIDIA"),), updated=True),
