@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from images.gpu.actions import Action, Kind
+from images.gpu.actions import Action, Deed
 from images.gpu.facts import GpuFacts, branch, parse
 from images.gpu.plan import asked
 from images.gpu.scripts import run_script
@@ -50,7 +50,7 @@ def describe(facts: GpuFacts) -> str:
 def perform(connection: Connection, action: Action, facts: GpuFacts, watch: Waiting, say: Say) -> None:
     """Does one action; a reboot returns once the connection has ended. Raises what images.packages.apt, `require` and
     Connection.run raise: called again, it goes on."""
-    _DEEDS[action.kind](connection, action, facts, watch, say)
+    _WAYS[action.kind](connection, action, facts, watch, say)
 
 
 def forget_reboot(connection: Connection, watch: Waiting) -> None:
@@ -109,16 +109,16 @@ def _reboot(connection: Connection, action: Action, _: GpuFacts, watch: Waiting,
     raise CommandFailed(f"{connection.host.where} did not go down within {GOING_DOWN_S} s of the word to reboot")
 
 
-_Deed = Callable[[Connection, Action, GpuFacts, Waiting, Say], None]
-_DEEDS: dict[Kind, _Deed] = {
-    Kind.QUIET: _quiet,
-    Kind.HOLD: _script,
-    Kind.FINISH: _finish,
-    Kind.KEYRING: _with_apt,
-    Kind.UPDATE: _with_apt,
-    Kind.INSTALL: _install,
-    Kind.BLACKLIST: _script,
-    Kind.LOAD: _script,
-    Kind.SERVICES: _script,
-    Kind.REBOOT: _reboot,
+_Way = Callable[[Connection, Action, GpuFacts, Waiting, Say], None]
+_WAYS: dict[Deed, _Way] = {
+    Deed.QUIET: _quiet,
+    Deed.HOLD: _script,
+    Deed.FINISH: _finish,
+    Deed.KEYRING: _with_apt,
+    Deed.UPDATE: _with_apt,
+    Deed.INSTALL: _install,
+    Deed.BLACKLIST: _script,
+    Deed.LOAD: _script,
+    Deed.SERVICES: _script,
+    Deed.REBOOT: _reboot,
 }

@@ -8,7 +8,7 @@ from enum import StrEnum
 from images.gpu.facts import GpuFacts
 
 
-class Kind(StrEnum):
+class Deed(StrEnum):
     """What an action does. Each is a script of this name, and each can be done again."""
 
     QUIET = "quiet"
@@ -33,20 +33,20 @@ class Kind(StrEnum):
     """Once for a reason, which is its one word."""
 
 
-ENDS_A_ROUND = frozenset({Kind.FINISH, Kind.KEYRING, Kind.UPDATE, Kind.INSTALL, Kind.REBOOT})
+ENDS_A_ROUND = frozenset({Deed.FINISH, Deed.KEYRING, Deed.UPDATE, Deed.INSTALL, Deed.REBOOT})
 """After these the machine is looked at again: what follows in the plan is a forecast."""
 
 SAYS = {
-    Kind.QUIET: "stop its unattended upgrades",
-    Kind.HOLD: "hold {count} packages at their versions",
-    Kind.FINISH: "finish an interrupted installation of packages",
-    Kind.KEYRING: "set up NVIDIA's package repository, its keyring checked by SHA-256",
-    Kind.UPDATE: "refresh the lists of packages",
-    Kind.INSTALL: "install {rest}",
-    Kind.BLACKLIST: "blacklist nouveau",
-    Kind.LOAD: "load the driver",
-    Kind.SERVICES: "bring up {words}",
-    Kind.REBOOT: "reboot",
+    Deed.QUIET: "stop its unattended upgrades",
+    Deed.HOLD: "hold {count} packages at their versions",
+    Deed.FINISH: "finish an interrupted installation of packages",
+    Deed.KEYRING: "set up NVIDIA's package repository, its keyring checked by SHA-256",
+    Deed.UPDATE: "refresh the lists of packages",
+    Deed.INSTALL: "install {rest}",
+    Deed.BLACKLIST: "blacklist nouveau",
+    Deed.LOAD: "load the driver",
+    Deed.SERVICES: "bring up {words}",
+    Deed.REBOOT: "reboot",
 }
 
 
@@ -54,7 +54,7 @@ SAYS = {
 class Action:
     """One thing to do to a machine, and why."""
 
-    kind: Kind
+    kind: Deed
     why: str
     words: tuple[str, ...] = ()
     """What its script is told."""
@@ -96,4 +96,4 @@ def reboot(facts: GpuFacts, why: str) -> Action | Refusal:
     before, reason = facts.rebooted
     if reason == why and before != facts.boot_id:
         return Refusal(f"it was rebooted because {why}, and that changed nothing", GIVE_BACK)
-    return Action(Kind.REBOOT, why, (why,))
+    return Action(Deed.REBOOT, why, (why,))

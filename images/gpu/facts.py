@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 LOST = re.compile(r"\[(GPU is lost|Unknown Error|GPU requires reset)\]", re.IGNORECASE)
 """A value of nvidia-smi's query, whose status stays 0 (535 and 550, over NVIDIA's mock of NVML)."""
@@ -29,7 +30,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class AptOffer:
     """A version that apt can get."""
 
     name: str
@@ -116,7 +117,7 @@ class GpuFacts:
     periodic: bool = True
     """Whether apt may run by itself (APT::Periodic::Enable)."""
     packages: tuple[Package, ...] = ()
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[AptOffer, ...] = ()
 
     @property
     def driver(self) -> str:
@@ -155,51 +156,65 @@ def branch(version: str) -> int:
 
 def parse(text: str) -> GpuFacts:
     """The answers of look.sh. Lines that it does not know are skipped."""
-    lines = [line.split("\t") for line in text.splitlines()]
-    said = {kind: words for kind, *words in lines}
+    answer = _Answer([line.split("\t") for line in text.splitlines()])
+    return GpuFacts(**_of_system(answer), **_of_driver(answer), **_of_packages(answer))
 
-    def rows(kind: str) -> list[list[str]]:
-        return [words for found, *words in lines if found == kind]
 
-    def one(kind: str) -> str:
-        return said.get(kind, [""])[0]
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    lines: list[list[str]]
 
-    pci = [(words[0], words[1].removeprefix("0x")) for words in rows("pci") if len(words) == 2]
+    def rows(self, kind: str, words: int) -> list[list[str]]:
+        """The words of all lines of a kind that have so many."""
+        return [line[1:] for line in self.lines if line[0] == kind and len(line) == words + 1]
+
+    def one(self, kind: str) -> str:
+        """The one word of a kind's last line; empty without one."""
+        return next((line[1] for line in reversed(self.lines) if line[0] == kind and len(line) > 1), "")
+
+    def number(self, kind: str) -> int | None:
+        return int(self.one(kind)) if self.one(kind).isdecimal() else None
+
+    def said(self, kind: str) -> bool:
+        return any(line[0] == kind for line in self.lines)
+
+
+def _of_system(answer: _Answer) -> dict[str, Any]:
+    pci = [(kind, device.removeprefix("0x")) for kind, device in answer.rows("pci", 2)]
     bridges = sum(1 for kind, _ in pci if kind.startswith(_BRIDGE))
-    smi = one("smi")
-    return GpuFacts(
-        root="root" in said,
-        apt="apt" in said,
-        architecture=one("architecture"),
-        system=_three(said.get("system", [])),
-        kernel=one("kernel"),
-        newest_kernel=one("newest_kernel"),
-        headers="headers" in said,
-        reboot_required="reboot_required" in said,
-        boot_id=one("boot_id"),
-        rebooted=_two(said.get("rebooted", [])),
-        updated="updated" in said,
-        free_bytes=int(one("free")) if one("free").isdecimal() else 0,
-        container=one("container"),
-        secure_boot=one("secure_boot") == "on",
-        devices=tuple(device for kind, device in pci if kind.startswith((_COMPUTE, _DISPLAY))),
-        switches=max(bridges, len(rows("nvswitch"))),
-        loaded=one("loaded"),
-        module=one("module"),
-        licence=one("license"),
-        signer=one("signer"),
-        library=one("library"),
-        kernel_says=tuple(words[0] for words in rows("kernel_says") if words),
-        nouveau=frozenset(words[0] for words in rows("nouveau") if words),
-        smi=int(smi) if smi.isdecimal() else None,
-        smi_says=one("smi_says"),
-        gpus=tuple(gpu for words in rows("gpu") if words and (gpu := _gpu(words[0])) is not None),
-        units={words[0].removesuffix(".service"): Unit(*words[1:]) for words in rows("unit") if len(words) == 4},
-        persistence_refused="persistence_refused" in said,
-        periodic=one("periodic") != "off",
-        packages=tuple(_package(*words) for words in rows("package") if len(words) == 3),
-        offers=_offers(rows("offer"), rows("source")),
-    )
+    system = [(identity, version, title) for identity, version, title in answer.rows("system", 3)]
+    rebooted = [(boot_id, why) for boot_id, why in answer.rows("rebooted", 2)]
+    return {
+        **{name: answer.said(name) for name in ("root", "apt", "headers", "reboot_required", "updated")},
+        **{name: answer.one(name) for name in ("architecture", "kernel", "newest_kernel", "boot_id", "container")},
+        "system": system[-1] if system else ("", "", ""),
+        "rebooted": rebooted[-1] if rebooted else ("", ""),
+        "free_bytes": answer.number("free") or 0,
+        "secure_boot": answer.one("secure_boot") == "on",
+        "devices": tuple(device for kind, device in pci if kind.startswith((_COMPUTE, _DISPLAY))),
+        "switches": max(bridges, len(answer.rows("nvswitch", 1))),
+        "units": {name.removesuffix(".service"): Unit(*state) for name, *state in answer.rows("unit", 4)},
+    }
+
+
+def _of_driver(answer: _Answer) -> dict[str, Any]:
+    return {
+        **{name: answer.one(name) for name in ("loaded", "module", "signer", "library", "smi_says")},
+        "licence": answer.one("license"),
+        "kernel_says": tuple(line for (line,) in answer.rows("kernel_says", 1)),
+        "nouveau": frozenset(state for (state,) in answer.rows("nouveau", 1)),
+        "smi": answer.number("smi"),
+        "gpus": tuple(gpu for (row,) in answer.rows("gpu", 1) if (gpu := _gpu(row)) is not None),
+        "persistence_refused": answer.said("persistence_refused"),
+    }
+
+
+def _of_packages(answer: _Answer) -> dict[str, Any]:
+    return {
+        "periodic": answer.one("periodic") != "off",
+        "packages": tuple(_package(*words) for words in answer.rows("package", 3)),
+        "offers": _offers(answer.rows("offer", 3), answer.rows("source", 2)),
+    }
 
 
 def _gpu(row: str) -> Gpu | None:
@@ -215,18 +230,10 @@ def _package(status: str, name: str, version: str) -> Package:
     return Package(name, version, held=status.startswith("h"), whole=status[1:2] == "i")
 
 
-def _offers(offers: Iterable[list[str]], sources: Iterable[list[str]]) -> tuple[Offer, ...]:
-    origins = [(f"{words[0]} ", words[1]) for words in sources if len(words) == 2]
+def _offers(offers: Iterable[list[str]], sources: Iterable[list[str]]) -> tuple[AptOffer, ...]:
+    origins = [(f"{where} ", name) for where, name in sources]
 
     def origin(where: str) -> str:
         return next((name for begin, name in origins if f"{where} ".startswith(begin)), "")
 
-    return tuple(Offer(words[0], words[1], origin(words[2])) for words in offers if len(words) == 3)
-
-
-def _two(words: list[str]) -> tuple[str, str]:
-    return (words[0], words[1]) if len(words) == 2 else ("", "")
-
-
-def _three(words: list[str]) -> tuple[str, str, str]:
-    return (words[0], words[1], words[2]) if len(words) == 3 else ("", "", "")
+    return tuple(AptOffer(name, version, origin(where)) for name, version, where in offers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from images.gpu.actions import Action, Kind, Refusal, reboot
+from images.gpu.actions import Action, Deed, Refusal, reboot
 from images.gpu.facts import GpuFacts, branch, upstream
 from images.gpu.matrix import pinned
 
@@ -36,7 +36,7 @@ def install(facts: GpuFacts, system: Mapping[str, Any], matrix: Mapping[str, Any
         if not ready:
             return packages
         wanted = f"branch {pinned(matrix).driver}", f"driver and what belongs to it from {origin}"
-        packages = Action(Kind.INSTALL, "versions are chosen once the lists are there", wanted)
+        packages = Action(Deed.INSTALL, "versions are chosen once the lists are there", wanted)
     return [*ready, packages, *_after(facts)]
 
 
@@ -69,8 +69,8 @@ def _sources(facts: GpuFacts, origin: str, system: Mapping[str, Any], matrix: Ma
     keyring = matrix["keyring"]
     if origin == NVIDIA and facts.package(keyring["package"]) is None:
         url = keyring["host"] + keyring["path"].format(repository=system["repository"])
-        return [Action(Kind.KEYRING, "its drivers come from there", (url, system["keyring_sha256"]))]
-    return [] if facts.updated else [Action(Kind.UPDATE, "they may be as old as the image")]
+        return [Action(Deed.KEYRING, "its drivers come from there", (url, system["keyring_sha256"]))]
+    return [] if facts.updated else [Action(Deed.UPDATE, "they may be as old as the image")]
 
 
 def _packages(facts: GpuFacts, origin: str, matrix: Mapping[str, Any]) -> Action | Refusal:
@@ -96,7 +96,7 @@ def _packages(facts: GpuFacts, origin: str, matrix: Mapping[str, Any]) -> Action
     beside = [name for name in names(origin, "beside", facts, matrix) if _offered(facts, name)]
     packages = [*modules, *beside, *(f"{n}={v[chosen]}" for n, v in zip(exact, versions, strict=True))]
     why = f"there is no driver; {chosen} is {origin}'s newest of branch {pinned(matrix).driver}, with open modules"
-    return Action(Kind.INSTALL, why, (chosen, *packages))
+    return Action(Deed.INSTALL, why, (chosen, *packages))
 
 
 def _versions(facts: GpuFacts, name: str, origin: str, matrix: Mapping[str, Any]) -> dict[str, str]:
@@ -121,12 +121,12 @@ def _order(version: str) -> tuple[int, ...]:
 
 def _after(facts: GpuFacts) -> Iterable[Action]:
     if "loaded" not in facts.nouveau:
-        return [Action(Kind.LOAD, "a first driver needs no reboot")]
-    return [*blacklist(facts), Action(Kind.REBOOT, NOUVEAU, (NOUVEAU,))]
+        return [Action(Deed.LOAD, "a first driver needs no reboot")]
+    return [*blacklist(facts), Action(Deed.REBOOT, NOUVEAU, (NOUVEAU,))]
 
 
 def blacklist(facts: GpuFacts) -> list[Action]:
     """Nothing where it is done."""
     if "blacklisted" in facts.nouveau and "initramfs" not in facts.nouveau:
         return []
-    return [Action(Kind.BLACKLIST, NOUVEAU, tuple({"initramfs"} & facts.nouveau))]
+    return [Action(Deed.BLACKLIST, NOUVEAU, tuple({"initramfs"} & facts.nouveau))]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from images.bundle import GpuDemand
-from images.gpu.actions import GIVE_BACK, Action, Kind, Refusal, reboot
+from images.gpu.actions import GIVE_BACK, Action, Deed, Refusal, reboot
 from images.gpu.facts import GpuFacts, Package, branch, upstream
 from images.gpu.installing import NOUVEAU, blacklist, names
 from images.gpu.judging import too_old
@@ -31,7 +31,7 @@ def driver_packages(facts: GpuFacts) -> list[Package]:
 def keep(facts: GpuFacts, demand: GpuDemand, matrix: Mapping[str, Any]) -> list[Action] | Refusal:
     """What is left to do around the driver that is there, or why it cannot stay."""
     if not all(package.whole for package in facts.packages):
-        return [Action(Kind.FINISH, "dpkg was interrupted")]
+        return [Action(Deed.FINISH, "dpkg was interrupted")]
     parts = driver_packages(facts)
     version = facts.module or facts.loaded or (parts[0].upstream if parts else "")
     origin = _origin(facts)
@@ -110,7 +110,7 @@ def _modules(facts: GpuFacts, version: str, origin: str, matrix: Mapping[str, An
             _ANOTHER_IMAGE,
         )
     why = f"driver {version} has no module for the kernel that runs"
-    return [Action(Kind.INSTALL, why, (version, *wanted))]
+    return [Action(Deed.INSTALL, why, (version, *wanted))]
 
 
 def _fabric(facts: GpuFacts, version: str, origin: str, matrix: Mapping[str, Any]) -> list[Action] | Refusal:
@@ -128,9 +128,9 @@ def _fabric(facts: GpuFacts, version: str, origin: str, matrix: Mapping[str, Any
         return Refusal(f"{other}, whose fabric manager is another package", _ANOTHER_IMAGE)
     if fitting:
         why = f"{has}, and {facts.switches} NVSwitches need the one of driver {version}"
-        return [Action(Kind.INSTALL, why, (version, f"{fitting[0].name}={fitting[0].version}"))]
+        return [Action(Deed.INSTALL, why, (version, f"{fitting[0].name}={fitting[0].version}"))]
     if origin and not facts.updated:
-        return [Action(Kind.UPDATE, f"{has}, and the lists do not know one of {version}")]
+        return [Action(Deed.UPDATE, f"{has}, and the lists do not know one of {version}")]
     source = f"{origin}'s archive has none" if origin else "apt does not know where its driver is from"
     reason = f"{has}, its {facts.switches} NVSwitches need one of exactly {version}, and {source}"
     return Refusal(reason, _ANOTHER_IMAGE)
@@ -145,7 +145,7 @@ def _loading(facts: GpuFacts) -> list[Action] | Refusal:
     if "loaded" in facts.nouveau:
         again = reboot(facts, NOUVEAU)
         return again if isinstance(again, Refusal) else [*blacklist(facts), again]
-    return [Action(Kind.LOAD, "the driver is installed and not loaded")]
+    return [Action(Deed.LOAD, "the driver is installed and not loaded")]
 
 
 def _services(facts: GpuFacts) -> list[Action]:
@@ -157,7 +157,7 @@ def _services(facts: GpuFacts) -> list[Action]:
         wanted.append("nvidia-fabricmanager")
     if not wanted:
         return []
-    return [Action(Kind.SERVICES, "GPUs stay initialised, and NVSwitches need their manager", tuple(wanted))]
+    return [Action(Deed.SERVICES, "GPUs stay initialised, and NVSwitches need their manager", tuple(wanted))]
 
 
 def _runs(facts: GpuFacts, name: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from images.bundle import GpuDemand
-from images.gpu.actions import GIVE_BACK, Action, GpuPlan, Kind, Refusal
+from images.gpu.actions import GIVE_BACK, Action, Deed, GpuPlan, Refusal
 from images.gpu.facts import GpuFacts
 from images.gpu.installing import install, names
 from images.gpu.judging import judge
@@ -81,10 +81,10 @@ def _unusable(facts: GpuFacts, demand: GpuDemand) -> Refusal | None:
 
 def _quiet(facts: GpuFacts) -> list[Action]:
     if facts.periodic or any(facts.unit(name).on for name in _TIMERS):
-        return [Action(Kind.QUIET, _UPGRADES)]
+        return [Action(Deed.QUIET, _UPGRADES)]
     return []
 
 
 def _hold(facts: GpuFacts) -> list[Action]:
     free = tuple(sorted(p.name for p in facts.packages if HELD.fullmatch(p.name) and not p.held and p.whole))
-    return [Action(Kind.HOLD, "driver and kernel stay as they are until we change them", free)] if free else []
+    return [Action(Deed.HOLD, "driver and kernel stay as they are until we change them", free)] if free else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from images.bundle import GpuDemand
 from images.gpu.acting import describe, forget_reboot, found, look, perform
-from images.gpu.actions import Action, GpuPlan, Kind, Refusal
+from images.gpu.actions import Action, Deed, GpuPlan, Refusal
 from images.gpu.facts import GpuFacts
 from images.gpu.matrix import shipped
 from images.gpu.plan import plan
@@ -41,7 +41,7 @@ def bring_gpus(under_way: Installation) -> Reconnect | None:
         for action in todo.round:
             under_way.say(f"GPUs: now to {action}")
             perform(under_way.connection, action, facts, under_way.watch, under_way.say)
-            if action.kind is Kind.REBOOT:
+            if action.kind is Deed.REBOOT:
                 return Reconnect(action.why, REBOOT_S)
     raise CommandFailed(f"{under_way.layout.host.where}: its GPUs are not ready after {MOST_ROUNDS} rounds of work")
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from images.bundle import GpuDemand
-from images.gpu.actions import Action, Kind
-from images.gpu.facts import Gpu, GpuFacts, Offer, Package, Unit
+from images.gpu.actions import Action, Deed
+from images.gpu.facts import AptOffer, Gpu, GpuFacts, Package, Unit
 
 DEMAND = GpuDemand(install=True, least_driver=580, count=8)
 JUDGED = replace(DEMAND, install=False)
@@ -23,8 +23,8 @@ ON, OFF = Unit("loaded", "active", "enabled"), Unit("loaded", "inactive", "disab
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades")
 
 
-def offers(origin: str, *versions: str, names: Iterable[str]) -> tuple[Offer, ...]:
-    return tuple(Offer(name, version, origin) for name in names for version in versions)
+def offers(origin: str, *versions: str, names: Iterable[str]) -> tuple[AptOffer, ...]:
+    return tuple(AptOffer(name, version, origin) for name in names for version in versions)
 
 
 NVIDIA_OFFERS = (
@@ -35,7 +35,7 @@ NVIDIA_OFFERS = (
         "595.71.05-1ubuntu1",
         names=["nvidia-open", "nvidia-fabricmanager"],
     ),
-    Offer("nvidia-driver-pinning-580", "580-1ubuntu1", "NVIDIA"),
+    AptOffer("nvidia-driver-pinning-580", "580-1ubuntu1", "NVIDIA"),
 )
 UBUNTU_OFFERS = (
     *offers(
@@ -44,8 +44,8 @@ UBUNTU_OFFERS = (
         "580.105.08-0ubuntu0.24.04.1",
         names=["nvidia-headless-no-dkms-580-server-open", "nvidia-utils-580-server", "nvidia-fabricmanager-580"],
     ),
-    Offer(f"linux-modules-nvidia-580-server-open-{KERNEL}", "6.8.0-1021.23", "Ubuntu"),
-    Offer(f"linux-headers-{KERNEL}", "6.8.0-1021.23", "Ubuntu"),
+    AptOffer(f"linux-modules-nvidia-580-server-open-{KERNEL}", "6.8.0-1021.23", "Ubuntu"),
+    AptOffer(f"linux-headers-{KERNEL}", "6.8.0-1021.23", "Ubuntu"),
 )
 
 
@@ -113,29 +113,29 @@ def after(facts: GpuFacts, action: Action) -> GpuFacts:
     """What the machine has once the action is done: the promises of the scripts, in small."""
     words = action.words
     match action.kind:
-        case Kind.QUIET:
+        case Deed.QUIET:
             masked = dict.fromkeys(TIMERS, Unit("masked", "inactive", "masked"))
             return replace(facts, periodic=False, units={**facts.units, **masked})
-        case Kind.HOLD:
+        case Deed.HOLD:
             return replace(facts, packages=tuple(replace(p, held=p.held or p.name in words) for p in facts.packages))
-        case Kind.FINISH:
+        case Deed.FINISH:
             return replace(facts, packages=tuple(replace(p, whole=True) for p in facts.packages))
-        case Kind.KEYRING:
+        case Deed.KEYRING:
             keyring = Package("cuda-keyring", "1.1-1")
             offers = (*facts.offers, *NVIDIA_OFFERS)
             return replace(facts, packages=(*facts.packages, keyring), offers=offers, updated=True)
-        case Kind.UPDATE:
+        case Deed.UPDATE:
             return replace(facts, updated=True)
-        case Kind.INSTALL:
+        case Deed.INSTALL:
             return _installed(facts, words)
-        case Kind.BLACKLIST:
+        case Deed.BLACKLIST:
             return replace(facts, nouveau=frozenset({"blacklisted"} | (facts.nouveau & {"loaded"})))
-        case Kind.LOAD:
+        case Deed.LOAD:
             return _loaded(facts)
-        case Kind.SERVICES:
+        case Deed.SERVICES:
             units = {**facts.units, **dict.fromkeys(words, ON)}
             return replace(facts, units=units, gpus=tuple(replace(g, persistent=True) for g in facts.gpus))
-        case Kind.REBOOT:
+        case Deed.REBOOT:
             booted = replace(
                 facts,
                 kernel=facts.newest_kernel,

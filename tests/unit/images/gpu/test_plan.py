@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from images.gpu.actions import GpuPlan, Kind, Refusal
-from images.gpu.facts import GpuFacts, Offer, Package, Unit
+from images.gpu.actions import Deed, GpuPlan, Refusal
+from images.gpu.facts import AptOffer, GpuFacts, Package, Unit
 from images.gpu.matrix import load, shipped
 from images.gpu.plan import plan
 from tests.unit.images.gpu.situations import (
@@ -51,7 +51,7 @@ def planned(facts: GpuFacts, demand: Any = DEMAND, by: Any = None) -> GpuPlan:
     return found
 
 
-def kinds(facts: GpuFacts, **options: Any) -> list[Kind]:
+def kinds(facts: GpuFacts, **options: Any) -> list[Deed]:
     return [action.kind for action in planned(facts, **options).actions]
 
 
@@ -68,18 +68,18 @@ def test_a_machine_that_is_as_it_should_be_needs_nothing() -> None:
 
 def test_a_vendors_driver_is_kept_and_held_and_upgrades_are_stopped_before_all_else() -> None:
     found = planned(vendor())
-    assert [a.kind for a in found.actions] == [Kind.QUIET, Kind.HOLD]
+    assert [a.kind for a in found.actions] == [Deed.QUIET, Deed.HOLD]
     assert set(found.actions[1].words) == {p.name for p in vendor().packages}
 
 
 def test_an_empty_machine_gets_the_pinned_branch_from_nvidia_in_one_transaction() -> None:
     """Kernels are held first; the repository is set up; versions are chosen once its lists are there."""
     first = planned(bare())
-    assert [a.kind for a in first.round] == [Kind.QUIET, Kind.HOLD, Kind.KEYRING]
-    assert [a.kind for a in first.actions[3:]] == [Kind.INSTALL, Kind.LOAD]
+    assert [a.kind for a in first.round] == [Deed.QUIET, Deed.HOLD, Deed.KEYRING]
+    assert [a.kind for a in first.actions[3:]] == [Deed.INSTALL, Deed.LOAD]
     assert first.round[-1].words[0].endswith("/ubuntu2404/x86_64/cuda-keyring_1.1-1_all.deb")
     ready = bare(packages=(*bare().packages, KEYRING), offers=(*UBUNTU_OFFERS, *NVIDIA_OFFERS), updated=True)
-    install = next(a for a in planned(ready).actions if a.kind is Kind.INSTALL)
+    install = next(a for a in planned(ready).actions if a.kind is Deed.INSTALL)
     assert install.words == (
         DRIVER,
         f"linux-headers-{KERNEL}",
@@ -91,7 +91,7 @@ def test_an_empty_machine_gets_the_pinned_branch_from_nvidia_in_one_transaction(
 
 def test_headers_that_are_there_and_switches_that_are_not_need_no_packages() -> None:
     ready = bare(packages=(KEYRING,), offers=(*UBUNTU_OFFERS, *NVIDIA_OFFERS), updated=True, headers=True, switches=0)
-    install = next(a for a in planned(ready).actions if a.kind is Kind.INSTALL)
+    install = next(a for a in planned(ready).actions if a.kind is Deed.INSTALL)
     assert install.words[1:] == ("nvidia-driver-pinning-580", f"nvidia-open={DRIVER}-1ubuntu1")
 
 
@@ -107,20 +107,20 @@ def test_without_a_keyring_that_can_be_checked_ubuntu_has_its_own_signed_package
 
 
 def test_with_secure_boot_on_too() -> None:
-    install = next(a for a in planned(bare(updated=True, secure_boot=True)).actions if a.kind is Kind.INSTALL)
+    install = next(a for a in planned(bare(updated=True, secure_boot=True)).actions if a.kind is Deed.INSTALL)
     assert f"linux-modules-nvidia-580-server-open-{KERNEL}" in install.words
 
 
 def test_lists_are_refreshed_before_versions_are_chosen() -> None:
     ready = bare(packages=(KEYRING,), offers=(*UBUNTU_OFFERS, *NVIDIA_OFFERS))
-    assert planned(ready).round[-1].kind is Kind.UPDATE
+    assert planned(ready).round[-1].kind is Deed.UPDATE
 
 
 def test_driver_and_fabric_manager_get_the_newest_version_that_both_have() -> None:
     """Ubuntu's archive had the driver 580.173 and the fabric manager 580.126 (26.04, release pocket)."""
-    newer = Offer("nvidia-open", "580.173.02-1ubuntu1", "NVIDIA")
+    newer = AptOffer("nvidia-open", "580.173.02-1ubuntu1", "NVIDIA")
     ready = bare(packages=(KEYRING,), offers=(*UBUNTU_OFFERS, *NVIDIA_OFFERS, newer), updated=True)
-    install = next(a for a in planned(ready).actions if a.kind is Kind.INSTALL)
+    install = next(a for a in planned(ready).actions if a.kind is Deed.INSTALL)
     assert install.words[0] == DRIVER
 
 
@@ -132,13 +132,13 @@ def test_nouveau_that_holds_the_gpus_goes_with_one_reboot_after_the_install() ->
         nouveau=frozenset({"loaded", "initramfs"}),
     )
     found = planned(ready).actions
-    assert [a.kind for a in found][-3:] == [Kind.INSTALL, Kind.BLACKLIST, Kind.REBOOT]
+    assert [a.kind for a in found][-3:] == [Deed.INSTALL, Deed.BLACKLIST, Deed.REBOOT]
     assert found[-2].words == ("initramfs",)
 
 
 @pytest.mark.parametrize("waits", [{"newest_kernel": "6.8.0-1030-aws"}, {"reboot_required": True}])
 def test_a_machine_boots_its_newest_kernel_before_it_gets_a_driver(waits: dict[str, Any]) -> None:
-    assert kinds(bare(**waits)) == [Kind.QUIET, Kind.HOLD, Kind.REBOOT]
+    assert kinds(bare(**waits)) == [Deed.QUIET, Deed.HOLD, Deed.REBOOT]
 
 
 def test_a_kept_driver_gets_the_fabric_manager_of_exactly_its_version_from_its_own_archive() -> None:
@@ -146,7 +146,7 @@ def test_a_kept_driver_gets_the_fabric_manager_of_exactly_its_version_from_its_o
     facts = done(packages=nvidia_parts("580.95.05", held=True), units={"nvidia-persistenced": ON})
     facts = replace(facts, loaded="580.95.05", module="580.95.05", library="580.95.05", gpus=gpus(driver="580.95.05"))
     found = planned(facts)
-    assert [a.kind for a in found.actions] == [Kind.INSTALL, Kind.SERVICES]
+    assert [a.kind for a in found.actions] == [Deed.INSTALL, Deed.SERVICES]
     assert found.actions[0].words == ("580.95.05", "nvidia-fabricmanager=580.95.05-1ubuntu1")
 
 
@@ -158,26 +158,26 @@ def test_a_fabric_manager_of_another_version_is_changed_and_the_driver_is_not() 
 def test_a_loaded_driver_that_is_not_the_installed_one_is_one_reboot() -> None:
     """2026-09-18: 580.178 installed below a loaded 580.95."""
     facts = done(loaded="580.95.05", smi=18, gpus=())
-    assert kinds(facts)[0] is Kind.REBOOT
+    assert kinds(facts)[0] is Deed.REBOOT
     words = planned(facts).actions[0].words
     again = replace(facts, rebooted=(facts.boot_id, words[0]), boot_id="boot-2")
     assert "changed nothing" in refused(again)
-    assert kinds(replace(again, boot_id=facts.boot_id))[0] is Kind.REBOOT, "it never happened"
+    assert kinds(replace(again, boot_id=facts.boot_id))[0] is Deed.REBOOT, "it never happened"
 
 
 def test_an_interrupted_dpkg_is_finished_first() -> None:
     broken = done(packages=(*done().packages, Package("nvidia-dkms-580-open", "580.105.08-1", True, False)))
-    assert kinds(broken) == [Kind.FINISH]
+    assert kinds(broken) == [Deed.FINISH]
 
 
 def test_a_driver_without_a_module_for_this_kernel_gets_its_headers() -> None:
     facts = done(loaded="", module="", gpus=(), smi=9)
     found = planned(facts).actions
-    assert (found[0].kind, found[0].words) == (Kind.INSTALL, (DRIVER, f"linux-headers-{KERNEL}"))
+    assert (found[0].kind, found[0].words) == (Deed.INSTALL, (DRIVER, f"linux-headers-{KERNEL}"))
 
 
 def test_a_driver_that_is_not_loaded_is_loaded() -> None:
-    assert kinds(done(loaded="", smi=9, gpus=())) == [Kind.LOAD]
+    assert kinds(done(loaded="", smi=9, gpus=())) == [Deed.LOAD]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_driver_that_is_not_loaded_is_loaded() -> None:
 )
 def test_persistence_is_really_on(change: dict[str, Any]) -> None:
     found = planned(done(**change)).actions
-    assert [(a.kind, a.words) for a in found] == [(Kind.SERVICES, ("nvidia-persistenced",))]
+    assert [(a.kind, a.words) for a in found] == [(Deed.SERVICES, ("nvidia-persistenced",))]
 
 
 def test_a_fabric_manager_that_does_not_run_is_started_and_only_where_nvswitches_are() -> None:
@@ -224,7 +224,9 @@ def test_a_fabric_manager_that_does_not_run_is_started_and_only_where_nvswitches
         ),
         (done(packages=(), units={}), "has no fabric manager, its 6 NVSwitches need one of exactly 580.105.08"),
         (
-            done(packages=nvidia_parts(DRIVER, held=True), offers=(Offer("nvidia-open", "1", "NVIDIA"),), updated=True),
+            done(
+                packages=nvidia_parts(DRIVER, held=True), offers=(AptOffer("nvidia-open", "1", "NVIDIA"),), updated=True
+            ),
             "NVIDIA's archive has none",
         ),
         (done(loaded="", smi=9, gpus=(), secure_boot=True, signer="DKMS module signing key"), "signed by DKMS"),
@@ -320,12 +322,12 @@ def test_done_action_by_action_every_plan_ends_empty_or_with_a_reason(facts: Gpu
         assert found.round == found.actions[: len(found.round)]
         for action in found.round:
             assert str(action)
-            assert action.words or action.kind in (Kind.QUIET, Kind.FINISH, Kind.UPDATE, Kind.BLACKLIST, Kind.LOAD)
-            if action.kind is Kind.INSTALL:
+            assert action.words or action.kind in (Deed.QUIET, Deed.FINISH, Deed.UPDATE, Deed.BLACKLIST, Deed.LOAD)
+            if action.kind is Deed.INSTALL:
                 exact = [word.split("=")[0] for word in action.words[1:] if "=" in word]
                 origins = {o.origin for o in facts.offers if o.name in exact}
                 assert len(origins) <= 1
-            if action.kind is Kind.REBOOT:
+            if action.kind is Deed.REBOOT:
                 reboots += action.words
             facts = after(facts, action)
         assert len(reboots) == len(set(reboots)), reboots
