@@ -20,13 +20,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 LATER = {"later": True}
 """Metadata of a field that came after the first stacks: it is written only where it says something, so that a bundle
 that has no use for it stays as it is in a state."""
+
+
+RuntimeKind = Literal["environment", "image", "machine"]
+"""Where an engine's program comes from: a Python environment that the bundle brings, the image that a container was
+made of, or the machine's own owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class PythonEnvironment:
 
     name: str
     requirements: Source
+    disk_bytes: int = field(default=0, metadata=LATER)
+    """What its download and installation take on the disk; 0: nothing worth asking for."""
+    installer: Source | None = field(default=None, metadata=LATER)
+    """The lock of uv, brought first to a machine that has none; without it pip does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,23 @@ class HttpCheck:
     tls_server_name: str | None = None
     expect_status: int = 200
     deadline_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How the machine comes by the Python program that it is for, and what that must turn out to be."""
+
+    kind: RuntimeKind
+    distribution: str
+    """Its name among Python's packages, e.g. "vllm"."""
+    program: str
+    """What starts it: a path, tokens allowed, or a name on the PATH of the machine (of process 1, for an image)."""
+    least: str = ""
+    """The oldest version that will do; an older one is refused."""
+    usual: str = ""
+    """The version that this project was read for; another one is told."""
+    shared_memory_bytes: int = 0
+    """What /dev/shm must hold at least; 0: nobody looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +186,8 @@ class Bundle:
     weights: Weights | None = field(default=None, metadata=LATER)
     gpu: GpuDemand | None = field(default=None, metadata=LATER)
     """None: nobody looks for GPUs."""
+    runtime: Runtime | None = field(default=None, metadata=LATER)
+    """None: the environments hold all that its services start."""
 
     def __post_init__(self) -> None:
         # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pulumi
 
-from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
+from images.bundle import RuntimeKind
+from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, GPUS, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
 from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import inference_bundle
 from images.weights import settings as weights
 from providers.resources import Credentials, Install
+from stacks import runtime
 from stacks.machines import Machines, Rented
 from stacks.served import ServedModel
 from stacks.settings import Settings
@@ -35,8 +38,9 @@ class Fleet(pulumi.ComponentResource):
 
     def __init__(self, model: ServedModel, settings: Settings, credentials: Credentials, machines: Machines) -> None:
         super().__init__(names.FLEET, model.name, model.inputs)
-        bundle = credentials.caCertificate.apply(lambda ca: _bundle(model, ca))
+        bundles = _Bundles(model, credentials.caCertificate)
         self.nodes = {key: machines.node(model, key, self) for key in model.fleet.nodes}
+        _tell(model, settings, self)
         for key, node in self.nodes.items():
             Install(
                 f"{key}-inference",
@@ -44,7 +48,7 @@ class Fleet(pulumi.ComponentResource):
                 role=INFERENCE_ROLE,
                 fleet=model.name,
                 server_name=server_name(key),
-                bundle=bundle,
+                bundle=bundles.of(key, node),
                 secrets=_secrets(model, key, settings, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
                 deadline_s=settings.deadlines.install_s,
@@ -86,7 +90,45 @@ def check_weights(settings: Settings) -> None:
             pulumi.log.warn(f"`up` will refuse: {why}")
 
 
-def _bundle(model: ServedModel, ca_certificate: str) -> dict[str, Any]:
+class _Bundles:
+    """What is installed on the nodes of one model, rendered once for each way in which its engine gets there."""
+
+    def __init__(self, model: ServedModel, ca_certificate: pulumi.Output[str]) -> None:
+        self._runtimes = {key: model.runtimes(key) for key in model.fleet.nodes}
+        kinds = sorted({kind for runtimes in self._runtimes.values() for kind in runtimes.values()})
+        self._rendered = {kind: ca_certificate.apply(partial(_bundle, model, kind)) for kind in kinds}
+
+    def of(self, key: str, node: Rented) -> pulumi.Output[dict[str, Any]]:
+        """That of a node. Where its rungs need different ones, it is the rented machine that tells, by its id."""
+        runtimes = self._runtimes[key]
+        kinds = list(dict.fromkeys(runtimes.values()))
+        if len(kinds) == 1:
+            return self._rendered[kinds[0]]
+        bundles = pulumi.Output.all(**{kind: self._rendered[kind] for kind in kinds})
+
+        def pick(known: list[Any]) -> dict[str, Any]:
+            machine, rendered = known
+            # A vacant node has none of these clouds in its id, and nothing is installed on it.
+            kind = runtimes.get(machine["id"].split("/")[0], kinds[0])
+            bundle: dict[str, Any] = rendered[kind]
+            return bundle
+
+        return pulumi.Output.all(node.machine, bundles).apply(pick)
+
+
+def _tell(model: ServedModel, settings: Settings, fleet: pulumi.Resource) -> None:
+    """Says what will be on each node. Raises NotAllowed."""
+    if GPUS not in model.engine.capabilities:
+        return
+    for key in model.fleet.nodes:
+        runtimes = model.runtimes(key)
+        sections = {cloud: settings.clouds.get(cloud, {}) for cloud in runtimes}
+        images = {c: s.get(runtime.IMAGE) or model.serving.image or "" for c, s in sections.items()}
+        for line in runtime.told(key, runtimes, images):
+            pulumi.log.info(line, fleet)
+
+
+def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[str, Any]:
     serving = model.serving
     return inference_bundle(
         model.engine,
@@ -109,6 +151,7 @@ def _bundle(model: ServedModel, ca_certificate: str) -> dict[str, Any]:
             environment=serving.environment,
         ),
         ca_certificate,
+        kind,
         weights=model.weights,
     ).to_dict()
 

@@ -10,19 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, InstanceOf, model_validator
+from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario
-from images.bundle import Source, Weights
-from images.engines.base import WEIGHTS, Engine
+from images.bundle import RuntimeKind, Source, Weights
+from images.engines.base import GPUS, WEIGHTS, Engine
 from images.engines.registry import DEFAULT, EngineName, engine
+from images.gpu import matrix
 from images.roles.gateway.settings import RESERVED_SERVER
 from images.weights.settings import WeightsSettings, weights_of
 from providers import registry
 from providers.base import Capability
+from stacks import runtime
 from stacks.arguments import (
     ContextTokens,
     EngineArguments,
@@ -60,6 +62,11 @@ class Serving(Section):
     """Where the nodes get them; None is the hub for an engine that reads them, else nowhere."""
     served_name: ModelName
     """What clients ask for."""
+    runtime: RuntimeKind | None = None
+    """How the engine's program gets onto a node. Left out, by what the node's clouds are: a container has its image, a
+    machine of yours what you put there, any other machine gets an environment."""
+    image: str | None = Field(None, pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$")
+    """What containers are made of, with an exact tag, a digest or both; by default vLLM's own at the pinned version."""
     aliases: tuple[ModelName, ...] = ()
     """Further names of it; series and reports have the first one."""
     dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
@@ -86,6 +93,13 @@ class Serving(Section):
     """Further variables of the engine's process."""
     shutdown_timeout_s: ShutdownSeconds = 30
     """How long a node that is to stop may finish what it has begun."""
+
+    @field_validator("image")
+    @classmethod
+    def _exact(cls, image: str | None) -> str | None:
+        if image is not None and "@" not in image and not runtime.tag(image):
+            raise ValueError(f"must have an exact tag or a digest, as {matrix.image()} has")
+        return image
 
     @model_validator(mode="after")
     def _engine_takes_it(self) -> Serving:
@@ -134,6 +148,10 @@ class ServedModel(ModelKeys):
                     f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
                     "take the others away, or give them a node of their own"
                 )
+        try:
+            runtime.check(self.serving.runtime, self.serving.image, self._clouds)
+        except ValueError as e:
+            raise ValueError(f"serving.{e}") from None
         if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
             raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
         return self
@@ -153,6 +171,18 @@ class ServedModel(ModelKeys):
         """The scenario's fleet, whose form was checked."""
         assert isinstance(self.proposal.scenario.fleet, LadderFleet)
         return self.proposal.scenario.fleet
+
+    @property
+    def _clouds(self) -> list[str]:
+        """All that its nodes may come from, each once."""
+        rungs = (candidate for node in self.fleet.nodes.values() for candidate in node.candidates)
+        return list(dict.fromkeys(candidate.cloud for candidate in rungs))
+
+    def runtimes(self, key: str) -> Mapping[str, RuntimeKind]:
+        """Cloud → how the engine's program gets onto the node of that key there. An engine without GPUs comes the same
+        way everywhere."""
+        wanted = self.serving.runtime if GPUS in self.engine.capabilities else "machine"
+        return {c.cloud: runtime.runtime_at(c.cloud, wanted) for c in self.fleet.nodes[key].candidates}
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
+from stacks import runtime
 from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section
@@ -97,11 +98,20 @@ class Settings(StackKeys):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         if strange := sorted(set(self.clouds) - set(registry.NAMES)):
             raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
+        self._check_images()
         self._check_gateway_cloud()
         self._check_gateway_placement()
         self.gateway.check_served(self.served_names)
         self._check_secrets()
         return self
+
+    def _check_images(self) -> None:
+        """Raises ValueError where two keys say what a cloud's containers are made of."""
+        for model in self.models:
+            rungs = {c.cloud for node in model.fleet.nodes.values() for c in node.candidates}
+            twice = sorted(c for c in rungs if model.serving.image and runtime.IMAGE in self.clouds.get(c, {}))
+            if twice:
+                raise ValueError(f"clouds.{twice[0]}.image: serving.image says it too; take one of them away")
 
     def _check_gateway_cloud(self) -> None:
         """Raises ValueError where the gateway's machine is wanted of a cloud that there is not. Of a candidate the gate

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, Runtime, RuntimeKind, Source
 from images.engines.arguments import Argument
 from strict.names import SERVING_PORT
 
@@ -85,6 +85,8 @@ class EngineNeeds:
     """On the machine's PATH."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@."""
+    runtime: Runtime | None = None
+    """How the program gets there, where that is a choice; whose versions will do, the bundle adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,8 @@ class Engine:
     health: HealthPath
     canary: Canary
     metrics: EngineMetrics
-    needs: Callable[[Source | None], EngineNeeds]
-    """By the locked requirements that the caller has for it; without, from what the repository or the machine has."""
+    needs: Callable[[RuntimeKind], EngineNeeds]
+    """By how its program gets onto the machine, where that is a choice."""
     capabilities: frozenset[str] = frozenset()
     arguments: frozenset[str] | None = None
     """The flags that `EngineOptions.arguments` may hold; None is all of vLLM's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, RuntimeKind
 from images.engines import vllm
 from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
 from images.sources import repository_source, repository_sources
@@ -40,9 +40,9 @@ def command(options: EngineOptions) -> tuple[str, ...]:
     return vllm.command(options, *(word for flag in rates.items() for word in flag))
 
 
-def needs(requirements: Source | None) -> EngineNeeds:
+def needs(_: RuntimeKind) -> EngineNeeds:
     """All of it comes from this repository."""
-    locked = requirements or repository_source(REQUIREMENTS, REQUIREMENTS)
+    locked = repository_source(REQUIREMENTS, REQUIREMENTS)
     return EngineNeeds(
         program=("@ENV:simulator@/bin/python", "-m", "simulator"),
         variables={"PYTHONPATH": "@ROOT@/lib"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, Runtime, RuntimeKind
 from images.engines.arguments import argument_words
 from images.engines.base import (
     CERTIFICATE_SECRET,
@@ -18,7 +18,16 @@ from images.engines.base import (
     EngineOptions,
     HealthPath,
 )
+from images.sources import repository_source
 
+REQUIREMENTS = "requirements/vllm.txt"
+"""The lock of `serving.runtime: environment`."""
+INSTALLER = "requirements/uv.txt"
+"""uv's: pip downloads and unpacks those gigabytes one wheel after another."""
+DISK_BYTES = 11_000_000_000
+"""4.3 GB of wheels, and what they hold."""
+
+_PROGRAMS = ("nvidia-smi",)
 _BATCHED_TOKENS = 2048
 """vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
 
@@ -69,19 +78,31 @@ def one_token(model: str, prompt: str) -> dict[str, Any]:
     return {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0}
 
 
-def needs(requirements: Source | None) -> EngineNeeds:
-    """`requirements` make an environment of its own; without them the machine must have it on its PATH, as the images
-    vllm/vllm-openai do."""
+def needs(kind: RuntimeKind) -> EngineNeeds:
+    """An environment of its own, from this repository's lock; else the machine must have it on its PATH, as the images
+    vllm/vllm-openai do on that of their process 1."""
     variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1"}
     directories = ("models",)
-    if requirements is None:
-        return EngineNeeds(("vllm",), variables, programs=("nvidia-smi", "vllm"), directories=directories)
+    if kind != "environment":
+        runtime = Runtime(kind, "vllm", "vllm")
+        return EngineNeeds(
+            ("vllm",), variables, programs=(*_PROGRAMS, "vllm"), directories=directories, runtime=runtime
+        )
+    program = "@ENV:vllm@/bin/vllm"
     return EngineNeeds(
-        program=("@ENV:vllm@/bin/vllm",),
+        program=(program,),
         variables=variables,
-        environments=(PythonEnvironment("vllm", requirements),),
-        programs=("nvidia-smi",),
+        environments=(
+            PythonEnvironment(
+                "vllm",
+                repository_source(REQUIREMENTS, REQUIREMENTS),
+                disk_bytes=DISK_BYTES,
+                installer=repository_source(INSTALLER, INSTALLER),
+            ),
+        ),
+        programs=_PROGRAMS,
         directories=directories,
+        runtime=Runtime(kind, "vllm", program),
     )
 
 
