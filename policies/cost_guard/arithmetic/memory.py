@@ -31,7 +31,7 @@ BITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ServingSizes:
     """How a model is to be served."""
 
     tensor_parallel_size: int
@@ -56,7 +56,7 @@ class Footing:
     """Requests of the full length that fit at once."""
 
 
-def weight_bytes(shape: Shape, wanted: Wanted) -> int | None:
+def weight_bytes(shape: Shape, wanted: ServingSizes) -> int | None:
     """Of the whole model; None where its parameters or their type are not known."""
     method = wanted.quantization or shape.quantization
     if shape.weight_bytes is not None and method == shape.quantization:
@@ -76,13 +76,13 @@ def divides(shape: Shape, size: int) -> bool:
     return shape.heads % size == 0 and (shape.kv_heads % size == 0 or size % shape.kv_heads == 0)
 
 
-def kv_bytes_per_token(shape: Shape, wanted: Wanted, layers: int | None = None) -> int:
+def kv_bytes_per_token(shape: Shape, wanted: ServingSizes, layers: int | None = None) -> int:
     """On one GPU, in `layers`, by default those that hold every token. A KV head is repeated where GPUs are more."""
     heads = max(1, shape.kv_heads // wanted.tensor_parallel_size)
     return 2 * (shape.full_layers if layers is None else layers) * heads * shape.head_size * wanted.kv_type_bytes
 
 
-def request_bytes(shape: Shape, wanted: Wanted, tokens: int) -> int:
+def request_bytes(shape: Shape, wanted: ServingSizes, tokens: int) -> int:
     """What one request of so many tokens holds on one GPU."""
     held = min(tokens, shape.window + BATCHED_TOKENS)
     windowed = kv_bytes_per_token(shape, wanted, shape.window_layers) * held
@@ -90,7 +90,7 @@ def request_bytes(shape: Shape, wanted: Wanted, tokens: int) -> int:
     return kv_bytes_per_token(shape, wanted) * tokens + windowed + state
 
 
-def footing(shape: Shape, wanted: Wanted, machine: GpuMachine) -> Footing | None:
+def footing(shape: Shape, wanted: ServingSizes, machine: GpuMachine) -> Footing | None:
     """None where the weights' size is not known."""
     whole = weight_bytes(shape, wanted)
     if whole is None:

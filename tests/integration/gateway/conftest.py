@@ -22,6 +22,7 @@ from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.settings import Limits, MonitoringSettings
 from tests.integration.gateway.harness import (
+    ALIAS,
     KEY,
     MANAGED,
     REPOSITORY,
@@ -103,7 +104,7 @@ def bundle(authority: Authority, nodes: Sequence[Node], chosen: GatewaySettings)
         peers,
         vllm.ENGINE.metrics,
     )
-    return gateway_bundle(chosen, [SERVED], vllm.ENGINE, peers, authority.pem, monitoring)
+    return gateway_bundle(chosen, [SERVED, ALIAS], vllm.ENGINE, peers, authority.pem, monitoring)
 
 
 @pytest.fixture(scope="session")

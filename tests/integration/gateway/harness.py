@@ -28,7 +28,8 @@ from images.roles.gateway.settings import Peer
 from images.tokens import resolve
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SERVED = "llama-70b"
+SERVED, ALIAS = "llama-70b", "llama"
+"""What nodes serve, and its other name."""
 MANAGED = "managed-stand-in"
 SECRETS = {
     "endpoint-keys": "first-client-key\nsecond-client-key\n",
@@ -257,6 +258,7 @@ class Node:
     def start(self) -> Node:
         key_file, certificate = self.authority.issue(server_name(self.certificate_key or self.key), self.folder)
         command = [sys.executable, "-m", "images.simulator", "serve", SERVED, "--port", str(self.port)]
+        command += ["--served-model-name", SERVED, ALIAS]
         command += ["--ssl-keyfile", str(key_file), "--ssl-certfile", str(certificate), "--sim-faults", *self.flags]
         environment = {"VLLM_API_KEY": SECRETS["vllm-api-key"], "PYTHONPATH": str(REPOSITORY)}
         self.process = Process.start(self.key, command, environment, self.folder / f"node-{self.key}.log")
