@@ -10,7 +10,15 @@ import pulumi
 
 from cost_guard.catalogue.models import load_models
 from images.bundle import RuntimeKind
-from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, GPUS, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
+from images.engines.base import (
+    API_KEY_SECRET,
+    CERTIFICATE_SECRET,
+    CLIENT_CERTIFICATE_SECRET,
+    GPUS,
+    PRIVATE_KEY_SECRET,
+    SERVICE,
+    EngineOptions,
+)
 from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import inference_bundle
 from images.weights import settings as weights
@@ -179,4 +187,6 @@ def _secrets(
         API_KEY_SECRET: credentials.vllmApiKey,
         CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
         PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),
+        # For its own checks. That one node could reach another by it is no new door: all of them hold the same key.
+        CLIENT_CERTIFICATE_SECRET: credentials.clientCertificate,
     }

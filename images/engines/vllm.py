@@ -47,8 +47,12 @@ def flags(options: EngineOptions) -> tuple[str, ...]:
     }
     if options.max_num_seqs > _BATCHED_TOKENS:
         flags["--max-num-batched-tokens"] = str(options.max_num_seqs)
+    if options.client_ca:
+        flags["--ssl-ca-certs"] = options.client_ca
+        flags["--ssl-cert-reqs"] = "2"  # Python's ssl.CERT_REQUIRED
     flags |= _chosen(options)
-    return tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
+    words = tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
+    return words + tuple(word for name in options.middleware for word in ("--middleware", name))
 
 
 def _chosen(options: EngineOptions) -> dict[str, str]:

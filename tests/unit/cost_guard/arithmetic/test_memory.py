@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_guard.arithmetic.memory import (
@@ -112,6 +112,7 @@ def test_nothing_is_said_of_weights_that_are_not_known() -> None:
     assert footing(LLAMA.model_copy(update={"parameters": None}), EIGHT, A100) is None
 
 
+@settings(deadline=None, max_examples=50)
 @given(SHAPES, st.sampled_from([1, 2, 4, 8]), st.integers(256, 131_072))
 def test_more_gpus_hold_less_each_and_more_requests(shape: Shape, size: int, length: int) -> None:
     few, many = ServingSizes(size, length), ServingSizes(size * 2, length)
@@ -124,6 +125,7 @@ def test_more_gpus_hold_less_each_and_more_requests(shape: Shape, size: int, len
     assert there.sequences >= here.sequences
 
 
+@settings(deadline=None, max_examples=50)
 @given(SHAPES, st.sampled_from([1, 2, 4, 8]), st.integers(256, 65_536))
 def test_shorter_requests_and_smaller_types_never_need_more(shape: Shape, size: int, length: int) -> None:
     wide = footing(shape, ServingSizes(size, length), A100)
@@ -140,6 +142,7 @@ def test_shorter_requests_and_smaller_types_never_need_more(shape: Shape, size: 
         assert found.weight_bytes <= wide.weight_bytes
 
 
+@settings(deadline=None, max_examples=50)
 @given(SHAPES, st.sampled_from([1, 2, 4, 8]))
 def test_the_longest_request_is_the_longest_that_fits(shape: Shape, size: int) -> None:
     found = footing(shape, ServingSizes(size, 32_768), A100)
