@@ -173,6 +173,7 @@ def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[
         ca_certificate,
         kind,
         weights=model.weights,
+        gpus=not model.on_this_computer,
     ).to_dict()
 
 
