@@ -128,6 +128,9 @@ put_policy() {
         mv "$policy.new" "$policy" || problem space "$policy cannot be written"
 }
 
+# What is done at the end of a detached run, however it ends; a script may have its own.
+at_end() { remove_policy; }
+
 # Units of the pending packages do not start at the next boot. What was there before is no pending package. Only a run
 # that was killed leaves the file of them, by which probe.sh sees it.
 services_off() {

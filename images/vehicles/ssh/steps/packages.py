@@ -9,8 +9,6 @@ from images.vehicles.ssh.layout.layout import Layout
 from images.vehicles.ssh.probe import Probe
 from images.vehicles.ssh.steps.installation import Installation
 
-LATER: frozenset[str] = frozenset()
-"""Programs that a later step brings."""
 _PYTHON_PROBLEMS = {
     "none": "python3 is not there (Debian package python3, with python3-venv)",
     "old": "its python3 is older than 3.11 (Debian 12 and Ubuntu 24.04 have a newer one)",
@@ -48,7 +46,7 @@ def demands(probe: Probe, layout: Layout) -> list[str]:
 def unknown(probe: Probe) -> list[str]:
     """Pure: what is missing and is no package."""
     missing = [name for name, path in probe.programs.items() if not path]
-    return [f"{name} is not there" for name in missing if name not in PROGRAMS and name not in LATER]
+    return [f"{name} is not there" for name in missing if name not in PROGRAMS]
 
 
 def require_programs(probe: Probe, layout: Layout) -> None:
