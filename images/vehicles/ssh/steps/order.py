@@ -8,11 +8,13 @@ from images.vehicles.ssh.steps.files import send_files
 from images.vehicles.ssh.steps.gpu import bring_gpus
 from images.vehicles.ssh.steps.installation import Step
 from images.vehicles.ssh.steps.look import look
+from images.vehicles.ssh.steps.packages import install_packages
 from images.vehicles.ssh.steps.services import bring_services
 from images.vehicles.ssh.steps.weights import bring_weights
 
 STEPS = (
     Step("looking at the machine", look),
+    Step("installing packages", install_packages),
     Step("preparing GPUs", bring_gpus),
     Step("building environments", build_environments),
     Step("bringing weights", bring_weights),
