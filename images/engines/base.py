@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, Runtime, RuntimeKind, Source
+from images.engines.arguments import Argument
 from strict.names import SERVING_PORT
 
 SERVICE = SERVING_PORT
@@ -18,6 +20,10 @@ CERTIFICATE_SECRET = "tls.crt"
 PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""
 
+GPUS = "gpus"
+"""Capability: it runs on GPUs, and the machine must have them."""
+WEIGHTS = "weights"
+"""Capability: it reads a model's files, which have to be on the machine."""
 RATES = "rates"
 """Capability: how fast it serves is told by `EngineOptions.simulation`."""
 
@@ -39,6 +45,21 @@ class EngineOptions:
     tensor_parallel_size: int = 8
     shutdown_timeout_s: int = 30
     """How long requests in flight may still run once the node is to stop. vLLM's own default aborts them."""
+    revision: str | None = None
+    """Of a model that has a Hugging Face name: a commit, branch or tag."""
+    dtype: str | None = None
+    quantization: str | None = None
+    tool_call_parser: str | None = None
+    """Without it a request with tools is refused."""
+    reasoning_parser: str | None = None
+    chat_template: Source | None = None
+    """In place of the one that the weights bring."""
+    gpu_memory_utilization: Decimal | None = None
+    """Share of a GPU's memory, in (0, 1]."""
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    """vLLM's flags, without their dashes, beyond those that the fields above make: `engines.arguments` says which."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its process, beyond those that it needs."""
     simulation: Mapping[str, str] = field(default_factory=dict)
     """An engine's rates, where it has the capability RATES: {"decode-tokens-per-s": "2000"}."""
 
@@ -64,6 +85,8 @@ class EngineNeeds:
     """On the machine's PATH."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@."""
+    runtime: Runtime | None = None
+    """How the program gets there, where that is a choice; whose versions will do, the bundle adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +139,8 @@ class Engine:
     health: HealthPath
     canary: Canary
     metrics: EngineMetrics
-    needs: Callable[[Source | None], EngineNeeds]
-    """By the locked requirements that the caller has for it; without, from what the repository or the machine has."""
+    needs: Callable[[RuntimeKind], EngineNeeds]
+    """By how its program gets onto the machine, where that is a choice."""
     capabilities: frozenset[str] = frozenset()
+    arguments: frozenset[str] | None = None
+    """The flags that `EngineOptions.arguments` may hold; None is all of vLLM's."""

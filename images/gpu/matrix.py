@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from images.bundle import GpuDemand
+
+VEHICLES = {"environment": "wheel", "image": "image", "machine": "wheel"}
+"""`serving.runtime` → how its vLLM was built."""
 MATRIX = Path(__file__).resolve().with_name("versions.toml")
 
 
@@ -32,6 +37,41 @@ class Choice:
 def load(path: Path = MATRIX) -> dict[str, Any]:
     """The matrix as plain values."""
     return tomllib.loads(path.read_text())
+
+
+@cache
+def shipped() -> Mapping[str, Any]:
+    """The matrix of this repository, read once."""
+    return load()
+
+
+def chosen(runtime: str) -> Choice:
+    """Engine, its version, CUDA and driver for a `serving.runtime`: one choice, which `validate` allows. Raises
+    NotAllowed."""
+    if runtime not in VEHICLES:
+        raise NotAllowed(f"runtime {runtime!r} is unknown: known are {', '.join(VEHICLES)}")
+    choice = replace(pinned(shipped()), vehicle=VEHICLES[runtime])
+    validate(choice, shipped())
+    return choice
+
+
+def image() -> str:
+    """The image of `runtime: image`, by tag and, where it is known, digest. Raises NotAllowed."""
+    of = shipped()["image"]
+    tag = validate(chosen("image"), shipped())
+    return f"{of['repository']}:{tag}{f'@{digest}' if (digest := of['digest']) else ''}"
+
+
+def fixed_image() -> str | None:
+    """`image`, if its digest is known."""
+    return image() if shipped()["image"]["digest"] else None
+
+
+def demand(runtime: str, count: int) -> GpuDemand:
+    """What a node must have for that choice, with `count` GPUs at least. Where vLLM comes in an environment the machine
+    is a VM, whose driver is ours to install; a container's is its host's, a rack's its owner's."""
+    driver = int(chosen(runtime).driver.split(".")[0])
+    return GpuDemand(install=runtime == "environment", least_driver=driver, count=count)
 
 
 def pinned(matrix: Mapping[str, Any]) -> Choice:

@@ -16,6 +16,12 @@ _FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|
 """ENOSPC, EDQUOT and EFBIG as glibc words them in the C locale, which the scripts that write choose; and what GNU tar
 says when the disk fills in the middle of a block. A failed build of an environment is judged by the disk first; there
 the words still tell of a quota, and of downloads that filled the disk and are removed again."""
+NO_ROOT = 77
+"""With which a script that needs root ends where sudo refuses: EX_NOPERM of sysexits.h."""
+_AS_ROOT = f"""[ "$(id -u)" -ne 0 ] || exec sh -c "$@"
+sudo -n true || exit {NO_ROOT}
+exec sudo -n sh -c "$@"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,13 @@ class Scripts:
         step: str,
         stdin: bytes = b"",
         on_line: Callable[[str], None] | None = None,
+        root: bool = False,
     ) -> Result:
-        """As Connection.run, with the scripts of those names, one after another."""
+        """As Connection.run, with the scripts of those names, one after another; as root where that is asked, or with
+        the status NO_ROOT and sudo's words."""
         text = "\n".join(self.read(name) for name in names)
-        return connection.run(text, *args, watch=watch, step=step, stdin=stdin, on_line=on_line)
+        words = (_AS_ROOT, text, "crossover", *args) if root else (text, *args)
+        return connection.run(*words, watch=watch, step=step, stdin=stdin, on_line=on_line)
 
 
 def require(result: Result, failure: str, *, full: bool = False) -> Result:

@@ -151,7 +151,7 @@ def _redis() -> Bundle:
 def _stand_in(settings: GatewaySettings) -> Bundle:
     names = [m.model.removeprefix("openai/") for m in settings.stood_in]
     key = settings.stood_in[0].api_key_secret
-    needs = simulator.ENGINE.needs(None)
+    needs = simulator.ENGINE.needs("machine")
     return Bundle(
         role="stand-in",
         sources=needs.sources,

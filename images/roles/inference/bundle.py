@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from images.bundle import Bundle, File, HttpCheck, Service, Source
+from images.bundle import Bundle, File, HttpCheck, Runtime, RuntimeKind, Service, Weights
 from images.engines.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
+    GPUS,
     PRIVATE_KEY_SECRET,
     RATES,
     SERVICE,
     Engine,
+    EngineNeeds,
     EngineOptions,
 )
+from images.gpu import matrix
 
 CA_PATH = "tls/ca.pem"
 SECRETS = (CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, API_KEY_SECRET)
 """A node's certificate is its own: it travels with the secrets, so that one bundle serves all nodes."""
+
+LEAST_SHARED_MEMORY_BYTES = 1 << 30
+"""NVIDIA's guide to NCCL and its containers ask docker for --shm-size=1g; docker's own default, 64 MiB, ends in
+"ncclShmOpen … failed" (vllm-project/vllm#1710)."""
+WEIGHTS_FOLDER = "models"
+"""The data folder of weights, where no volume is mounted for them (`Host.weights`)."""
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CACHE_ROOT": "@WEIGHTS@/cache/vllm"}
+"""Of an engine whose weights are there: it asks no hub, and keeps what it compiles beside them."""
 
 _STOP_SLACK_S = 10
 _CANARY_DEADLINE_S = 120
@@ -29,36 +41,64 @@ def ports(engine: Engine) -> dict[str, int]:
 
 
 def inference_bundle(
-    engine: Engine, options: EngineOptions, ca_certificate: str, requirements: Source | None = None
+    engine: Engine,
+    options: EngineOptions,
+    ca_certificate: str,
+    runtime: RuntimeKind = "machine",
+    weights: Weights | None = None,
 ) -> Bundle:
-    """Everything on a node; the same for all nodes of a fleet.
+    """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
-    `ca_certificate` is the private CA's, PEM: the node checks itself by it, under the host's `server_name`.
-    `requirements`, hash-locked, are the engine's, where it comes from a package index. Needs the secrets SECRETS and
-    the ports of `ports`. Raises ValueError for rates that the engine does not take.
+    `ca_certificate` is the private CA's, PEM: the node checks itself by it, under the host's `server_name`. `weights`
+    are brought before the engine starts, which then asks nobody for them; without, it gets the model's name. Needs the
+    secrets SECRETS, that of the weights, and the ports of `ports`. Raises ValueError for rates that the engine does
+    not take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
-    needs = engine.needs(requirements)
+    needs = engine.needs(runtime)
+    if weights is not None:
+        needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
     return Bundle(
         role="inference",
         files=(File(CA_PATH, ca_certificate),),
-        sources=needs.sources,
+        sources=needs.sources if options.chat_template is None else (*needs.sources, options.chat_template),
         environments=needs.environments,
         services=(
             Service(
                 name=SERVICE,
                 command=(*needs.program, *engine.command(options)),
-                environment=needs.variables,
+                environment={**options.environment, **needs.variables},
                 secret_environment={engine.key_variable: API_KEY_SECRET},
                 stop_timeout_s=options.shutdown_timeout_s + _STOP_SLACK_S,
             ),
         ),
         checks=_checks(engine, options.served_names[0]),
-        secrets=SECRETS,
+        secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
+        gpu=matrix.demand(runtime, options.tensor_parallel_size) if GPUS in engine.capabilities else None,
+        weights=weights,
+        runtime=None if needs.runtime is None else _judged(needs.runtime, options),
     )
+
+
+def _judged(runtime: Runtime, options: EngineOptions) -> Runtime:
+    """The runtime with the versions that will do, and the shared memory that its GPUs need among themselves."""
+    versions = matrix.shipped()
+    container = runtime.kind == "image" and options.tensor_parallel_size > 1
+    return replace(
+        runtime,
+        least=versions["minimum"].get(runtime.distribution, ""),
+        usual=versions["pins"].get(runtime.distribution, ""),
+        shared_memory_bytes=LEAST_SHARED_MEMORY_BYTES if container else 0,
+    )
+
+
+def _beside(needs: EngineNeeds) -> EngineNeeds:
+    """What an engine needs whose weights are there."""
+    folders = tuple(dict.fromkeys((*needs.directories, WEIGHTS_FOLDER)))
+    return replace(needs, variables={**needs.variables, **_OFFLINE}, directories=folders)
 
 
 def _checks(engine: Engine, model: str) -> tuple[HttpCheck, ...]:

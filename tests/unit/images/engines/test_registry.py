@@ -36,7 +36,7 @@ ENGINE = replace(
     health=HealthPath("/alive", deadline_s=7),
     canary=Canary("/ask", lambda model, prompt: {"m": model, "p": prompt}, busy=(529,)),
     metrics=replace(vllm.ENGINE.metrics, namespace="toy"),
-    needs=lambda requirements: EngineNeeds(("toy-server",), programs=("toy-server",)),
+    needs=lambda runtime: EngineNeeds(("toy-server",), programs=("toy-server",)),
 )
 """
 

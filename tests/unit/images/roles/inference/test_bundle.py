@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from images.bundle import Bundle, Source
+from images.bundle import Bundle, RuntimeKind
 from images.engines import registry, simulator, vllm
 from images.engines.base import Engine, EngineOptions
 from images.roles.inference.bundle import SECRETS, inference_bundle, ports
@@ -18,6 +18,7 @@ from tests.unit.images.samples import PLACEMENT, SUPERVISOR
 
 OPTIONS = EngineOptions(model="meta-llama/Llama-3.1-70B-Instruct", served_names=("llama-70b", "llama"))
 RATES = replace(OPTIONS, simulation={"time-scale": "0.1", "decode-tokens-per-s": "500"})
+KINDS: tuple[RuntimeKind, ...] = ("environment", "image", "machine")
 ENGINES = pytest.mark.parametrize("engine", registry.known().values(), ids=lambda engine: engine.name)
 
 
@@ -80,12 +81,37 @@ def test_the_simulator_understands_every_flag(options: EngineOptions) -> None:
     assert parsed.tls is not None
 
 
-def test_vllm_comes_from_locked_requirements_or_is_demanded_of_the_machine() -> None:
-    assert bundle(vllm.ENGINE).programs == ("nvidia-smi", "vllm")
-    requirements = Source("requirements/vllm.txt", "requirements/vllm.txt", "a" * 64)
-    locked = inference_bundle(vllm.ENGINE, OPTIONS, "PEM", requirements)
-    assert locked.programs == ("nvidia-smi",)
-    assert locked.services[0].command[0] == "@ENV:vllm@/bin/vllm"
+@pytest.mark.parametrize("kind", ["machine", "image"])
+def test_vllm_is_demanded_of_a_machine_or_an_image(kind: RuntimeKind) -> None:
+    made = inference_bundle(vllm.ENGINE, OPTIONS, "PEM", kind)
+    assert (made.programs, made.environments) == (("nvidia-smi", "vllm"), ())
+    assert made.services[0].command[0] == "vllm"
+
+
+def test_vllm_comes_in_an_environment_from_the_lock_with_uv_to_install_it() -> None:
+    made = inference_bundle(vllm.ENGINE, OPTIONS, "PEM", "environment")
+    [environment] = made.environments
+    assert environment.requirements.source == "requirements/vllm.txt"
+    assert environment.installer is not None
+    assert environment.installer.source == "requirements/uv.txt"
+    assert (made.programs, made.services[0].command[0]) == (("nvidia-smi",), "@ENV:vllm@/bin/vllm")
+
+
+def test_a_runtime_says_which_versions_will_do_and_a_container_how_much_memory_its_gpus_share() -> None:
+    """NCCL's guide asks for --shm-size=1g; one GPU shares nothing, and a VM's /dev/shm is half of its memory."""
+    of = {kind: inference_bundle(vllm.ENGINE, OPTIONS, "PEM", kind).runtime for kind in KINDS}
+    assert {(r.distribution, r.least, r.usual) for r in of.values() if r} == {("vllm", "0.29.0", "0.32.0")}
+    assert {kind: r.shared_memory_bytes for kind, r in of.items() if r} == {
+        "environment": 0, "image": 1 << 30, "machine": 0,
+    }  # fmt: skip
+    alone = inference_bundle(vllm.ENGINE, replace(OPTIONS, tensor_parallel_size=1), "PEM", "image").runtime
+    assert alone is not None
+    assert alone.shared_memory_bytes == 0
+
+
+def test_the_simulator_comes_the_same_way_everywhere() -> None:
+    assert len({inference_bundle(simulator.ENGINE, OPTIONS, "PEM", kind).digest for kind in KINDS}) == 1
+    assert inference_bundle(simulator.ENGINE, OPTIONS, "PEM").runtime is None
 
 
 def test_the_simulators_program_is_all_of_its_folder() -> None:
