@@ -48,19 +48,19 @@ class Api:
             settings.vocabulary,
         )
 
-    async def chat(self, http: Request) -> Response | Serving:
+    async def chat(self, http: Request) -> Response | Answering:
         return await self._complete("chat", http, await read_json(http))
 
-    async def completions(self, http: Request) -> Response | Serving:
+    async def completions(self, http: Request) -> Response | Answering:
         return await self._complete("completion", http, await read_json(http))
 
-    async def invocations(self, http: Request) -> Response | Serving:
+    async def invocations(self, http: Request) -> Response | Answering:
         """SageMaker's way in: either kind, by what the body holds. **vLLM asks for no key here.**"""
         body = await read_json(http)
         kind: Kind = "chat" if isinstance(body, dict) and "messages" in body else "completion"
         return await self._complete(kind, http, body)
 
-    async def _complete(self, kind: Kind, http: Request, body: object) -> Response | Serving:
+    async def _complete(self, kind: Kind, http: Request, body: object) -> Response | Answering:
         request = parse(kind, body, self._model)
         asked_id = http.headers.get("X-Request-Id", "")
         request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else new_id()
@@ -73,14 +73,14 @@ class Api:
             raise unavailable(str(busy)) from busy
         if self.settings.log_requests:
             _log.info("Received request %s: prompt_tokens=%d", writer.id, request.prompt_tokens)
-        serving = Serving(self, request, writer)
+        serving = Answering(self, request, writer)
         if request.stream:
             return serving
         return await _unless_left(http.receive, serving.whole()) or Response(status_code=_LEFT)
 
 
 @dataclass(slots=True)
-class Serving:
+class Answering:
     """One request on its way. As an ASGI application it is the stream: its 200 goes before the engine has seen it."""
 
     api: Api

@@ -46,7 +46,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AnswerWanted:
     """One answer that the request asks for."""
 
     prompt: Prompt
@@ -56,7 +56,7 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
     kind: Kind
-    choices: tuple[Choice, ...]
+    choices: tuple[AnswerWanted, ...]
     """In the order of their indices, at least one."""
     prompt_tokens: int
     """Of all prompts; those of several choices for one prompt count once."""
@@ -94,7 +94,8 @@ def parse(kind: Kind, body: object, model: Model) -> CompletionRequest:
     if len(prompts) > 1:
         raise not_simulated("prompt")
     choices = tuple(
-        Choice(prompt, _output(body, prompt, limit, model, stop)) for prompt, limit in zip(prompts, limits, strict=True)
+        AnswerWanted(prompt, _output(body, prompt, limit, model, stop))
+        for prompt, limit in zip(prompts, limits, strict=True)
     )
     include_usage = bool(get(options, "include_usage", bool))
     continuous = include_usage and bool(get(options, "continuous_usage_stats", bool))

@@ -19,13 +19,13 @@ from starlette.types import ASGIApp
 from .. import VERSION
 from ..engine import EngineCore, Speed
 from ..faults import Fault, Faults
+from ..gpumemory import GpuMemory
 from ..kvcache import KvCache
 from ..metrics import ServerMetrics
 from ..service import Admission, EngineService
 from ..settings import ServeSettings
 from .app import application
 from .ending import KILLED_S, drain, fail
-from .gpumemory import GpuMemory
 
 _KEEP_ALIVE_S = 5
 """Idle connections are closed after it, as in vLLM (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
@@ -65,7 +65,7 @@ def build(settings: ServeSettings, faults: Faults) -> EngineService:
     return EngineService(engines, metrics, faults, limits=limits, time_scale=settings.time_scale)
 
 
-class _Server(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """uvicorn, whose signals are ours, and which may leave connections open at its end."""
 
     def __init__(self, config: uvicorn.Config, faults: Faults) -> None:
@@ -117,7 +117,7 @@ async def _serve(settings: ServeSettings, listener: socket.socket) -> int:
         memory.take()
         if await _stopped_within(stopping, settings.startup_s * settings.time_scale):
             return 0
-        server = _Server(_config(application(settings, service), settings), faults)
+        server = UvicornServer(_config(application(settings, service), settings), faults)
         await server.startup([listener])
     except (ImportError, ValueError, OSError) as error:  # ssl.SSLError is an OSError
         return _cannot_start(error)
@@ -129,7 +129,7 @@ async def _serve(settings: ServeSettings, listener: socket.socket) -> int:
 async def _run(
     settings: ServeSettings,
     stopping: asyncio.Event,
-    server: _Server,
+    server: UvicornServer,
     service: EngineService,
     memory: GpuMemory,
     listener: socket.socket,
@@ -139,7 +139,7 @@ async def _run(
 
     def kill(fault: Fault) -> None:
         if fault.kind == "orphan":
-            memory.orphan(fault.seconds)
+            _log.warning("A worker outlives the engine: pid=%d", memory.orphan(fault.seconds))
         killed.set()
 
     service.faults.kill = kill

@@ -64,7 +64,7 @@ def test_both_engines_take_the_same_words_and_only_the_simulator_its_rates() -> 
     assert bundle(vllm.ENGINE).services[0].command == ("vllm", *shared)
     simulated = bundle(simulator.ENGINE, RATES).services[0].command
     assert simulated[:5] == ("@ENV:simulator@/bin/python", "-m", "simulator", "serve", OPTIONS.model)
-    rates = ("--sim-decode-tokens-per-s", "500", "--sim-time-scale", "0.1")
+    rates = ("--sim-decode-tokens-per-s", "500", "--sim-teardown-s", "0.5", "--sim-time-scale", "0.1")
     assert [w for w in simulated[3:] if w not in rates] == list(shared)
     assert set(rates) <= set(simulated)
     with pytest.raises(ValueError, match="vllm takes none"):

@@ -34,9 +34,9 @@ class GpuMemory:
                 "memory utilization or reduce GPU memory used by other processes."
             ) from error
 
-    def orphan(self, seconds: float) -> None:
-        """A worker of the engine that outlives it, in this process's group, under the name that vLLM's have."""
-        subprocess.Popen(
+    def orphan(self, seconds: float) -> int:
+        """The id of a worker that outlives its engine, in this process's group, under the name that vLLM's have."""
+        worker = subprocess.Popen(
             ["VLLM::Worker", "-c", f"import time; time.sleep({seconds})"],
             executable=sys.executable,
             stdin=subprocess.DEVNULL,
@@ -44,3 +44,4 @@ class GpuMemory:
             stderr=subprocess.DEVNULL,
             pass_fds=() if self._descriptor < 0 else (self._descriptor,),
         )
+        return worker.pid
