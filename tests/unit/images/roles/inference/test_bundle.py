@@ -10,7 +10,7 @@ import pytest
 from images.bundle import REFUSED, Bundle, RuntimeKind
 from images.engines import registry, simulator, vllm
 from images.engines.base import CLIENT_CERTIFICATE_SECRET, Engine, EngineOptions
-from images.roles.inference.bundle import GUARD, SECRETS, inference_bundle, ports
+from images.roles.inference.bundle import SECRETS, inference_bundle, ports
 from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 from images.simulator import cli
 from images.vehicles.ssh.layout.effects import effects
