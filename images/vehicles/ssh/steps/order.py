@@ -7,11 +7,13 @@ from images.vehicles.ssh.steps.environments import build_environments
 from images.vehicles.ssh.steps.files import send_files
 from images.vehicles.ssh.steps.installation import Step
 from images.vehicles.ssh.steps.look import look
+from images.vehicles.ssh.steps.runtime import look_at_engine
 from images.vehicles.ssh.steps.services import bring_services
 
 STEPS = (
     Step("looking at the machine", look),
     Step("building environments", build_environments),
+    Step("looking at the engine", look_at_engine),
     Step("sending files", send_files),
     Step("bringing services up to date", bring_services),
     Step("waiting until it answers", accept),

@@ -69,8 +69,10 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(monkeypatch)
 
 
-def test_an_install_is_these_five_steps() -> None:
-    assert [s.run.__name__ for s in STEPS] == ["look", "build_environments", "send_files", "bring_services", "accept"]
+def test_an_install_is_these_steps() -> None:
+    assert [s.run.__name__ for s in STEPS] == [
+        "look", "build_environments", "look_at_engine", "send_files", "bring_services", "accept",
+    ]  # fmt: skip
 
 
 def test_steps_run_in_their_order_over_one_connection_which_is_closed(bench: Bench) -> None:
