@@ -86,6 +86,10 @@ class Service:
     reload_files: tuple[str, ...] = ()
 
 
+REFUSED = 0
+"""`HttpCheck.expect_status` of a server that must not even speak: curl's own status of no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpCheck:
     """One request that must succeed on the machine before the role counts as ready. Run over SSH with curl."""
@@ -102,7 +106,12 @@ class HttpCheck:
     """Path (tokens allowed) of the CA certificate; None means plain HTTP."""
     tls_server_name: str | None = None
     expect_status: int = 200
+    """Of every path; REFUSED: there is no answer, because the handshake fails."""
     deadline_s: int = 60
+    client_certificate: str | None = field(default=None, metadata=LATER)
+    """Name of the secret that is shown: a certificate and its private key in one PEM."""
+    more_paths: tuple[str, ...] = field(default=(), metadata=LATER)
+    """Asked on the same connection: each must get the expected status, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,8 @@ class Bundle:
     """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
+    clients_show: str = field(default="", metadata=LATER)
+    """Name of the secret without which its services let nobody in: whoever is to reach them needs it before."""
     weights: Weights | None = field(default=None, metadata=LATER)
     gpu: GpuDemand | None = field(default=None, metadata=LATER)
     """None: nobody looks for GPUs."""

@@ -9,7 +9,15 @@ from typing import Any
 import pulumi
 
 from images.bundle import RuntimeKind
-from images.engines.base import API_KEY_SECRET, CERTIFICATE_SECRET, GPUS, PRIVATE_KEY_SECRET, SERVICE, EngineOptions
+from images.engines.base import (
+    API_KEY_SECRET,
+    CERTIFICATE_SECRET,
+    CLIENT_CERTIFICATE_SECRET,
+    GPUS,
+    PRIVATE_KEY_SECRET,
+    SERVICE,
+    EngineOptions,
+)
 from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import inference_bundle
 from images.weights import settings as weights
@@ -153,6 +161,7 @@ def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[
         ca_certificate,
         kind,
         weights=model.weights,
+        gpus=not model.on_this_computer,
     ).to_dict()
 
 
@@ -167,4 +176,6 @@ def _secrets(
         API_KEY_SECRET: credentials.vllmApiKey,
         CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
         PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),
+        # For its own checks. That one node could reach another by it is no new door: all of them hold the same key.
+        CLIENT_CERTIFICATE_SECRET: credentials.clientCertificate,
     }

@@ -178,6 +178,11 @@ class ServedModel(ModelKeys):
         rungs = (candidate for node in self.fleet.nodes.values() for candidate in node.candidates)
         return list(dict.fromkeys(candidate.cloud for candidate in rungs))
 
+    @property
+    def on_this_computer(self) -> bool:
+        """Whether all of its nodes are: nobody looks for GPUs there, so that a vLLM for CPUs may serve."""
+        return all(registry.can(cloud, Capability.THIS_COMPUTER) for cloud in self._clouds)
+
     def runtimes(self, key: str) -> Mapping[str, RuntimeKind]:
         """Cloud → how the engine's program gets onto the node of that key there. An engine without GPUs comes the same
         way everywhere."""

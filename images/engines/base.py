@@ -19,6 +19,8 @@ API_KEY_SECRET = "vllm-api-key"
 CERTIFICATE_SECRET = "tls.crt"
 PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""
+CLIENT_CERTIFICATE_SECRET = "client.pem"
+"""The secret that whoever reaches a node shows it: the stack's client certificate and its key, in one PEM."""
 
 GPUS = "gpus"
 """Capability: it runs on GPUs, and the machine must have them."""
@@ -45,6 +47,10 @@ class EngineOptions:
     tensor_parallel_size: int = 8
     shutdown_timeout_s: int = 30
     """How long requests in flight may still run once the node is to stop. vLLM's own default aborts them."""
+    client_ca: str = ""
+    """Path, tokens allowed, of the CA that a client's certificate must come from. Empty: nobody is asked for one."""
+    middleware: tuple[str, ...] = ()
+    """Classes around its web application, importable there, in the order in which they are given."""
     revision: str | None = None
     """Of a model that has a Hugging Face name: a commit, branch or tag."""
     dtype: str | None = None

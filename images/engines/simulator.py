@@ -36,6 +36,7 @@ FLAGS = frozenset(
 
 def command(options: EngineOptions) -> tuple[str, ...]:
     """vLLM's, and the rates."""
+    options = replace(options, middleware=())  # until it is an ASGI application
     rates = {f"--sim-{name}": value for name, value in sorted(options.simulation.items())}
     return vllm.command(options, *(word for flag in rates.items() for word in flag))
 

@@ -27,7 +27,6 @@ INSTALLER = "requirements/uv.txt"
 DISK_BYTES = 9_500_000_000
 """uv made 8.46 GB of that lock's 4.3 GB of wheels on 2026-11-29; a tenth more, for what is on its way."""
 
-_PROGRAMS = ("nvidia-smi",)
 _BATCHED_TOKENS = 2048
 """vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
 
@@ -47,8 +46,12 @@ def flags(options: EngineOptions) -> tuple[str, ...]:
     }
     if options.max_num_seqs > _BATCHED_TOKENS:
         flags["--max-num-batched-tokens"] = str(options.max_num_seqs)
+    if options.client_ca:
+        flags["--ssl-ca-certs"] = options.client_ca
+        flags["--ssl-cert-reqs"] = "2"  # Python's ssl.CERT_REQUIRED
     flags |= _chosen(options)
-    return tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
+    words = tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
+    return words + tuple(word for name in options.middleware for word in ("--middleware", name))
 
 
 def _chosen(options: EngineOptions) -> dict[str, str]:
@@ -85,7 +88,8 @@ def needs(kind: RuntimeKind) -> EngineNeeds:
     directories = ("models",)
     if kind != "environment":
         runtime = Runtime(kind, "vllm", "vllm")
-        return EngineNeeds(("vllm",), variables, programs=_PROGRAMS, directories=directories, runtime=runtime)
+        # Nobody installs it there: what is looked at is told by `runtime`.
+        return EngineNeeds(("vllm",), variables, directories=directories, runtime=runtime)
     program = "@ENV:vllm@/bin/vllm"
     return EngineNeeds(
         program=(program,),
@@ -98,7 +102,6 @@ def needs(kind: RuntimeKind) -> EngineNeeds:
                 installer=repository_source(INSTALLER, INSTALLER),
             ),
         ),
-        programs=_PROGRAMS,
         directories=directories,
         runtime=Runtime(kind, "vllm", program),
     )

@@ -25,7 +25,8 @@ NODE, INSTALL, CONTACT = "gpucloud:index:Node", "gpucloud:index:Install", "gpucl
 CREDENTIALS, FLEET, GATEWAY = "gpucloud:index:Credentials", "crossover:index:Fleet", "crossover:index:Gateway"
 AWS_NODE, INSTANCE = "crossover:aws:Node", "aws:ec2/instance:Instance"
 PRIVATE = (
-    "sshPrivateKey", "caPrivateKey", "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
+    "sshPrivateKey", "caPrivateKey", "clientCertificate", "endpointKey", "vllmApiKey", "litellmMasterKey",
+    "redisPassword", "standInKey",
 )  # fmt: skip
 """What Credentials makes and nobody may read in a plan."""
 

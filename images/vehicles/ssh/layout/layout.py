@@ -192,5 +192,5 @@ def _resolve_checks(bundle: Bundle, host: Host) -> None:
         where = f"check {check.name}"
         if check.port not in host.ports:
             raise InvalidBundle(f"{where}: {host.where} has no port named {check.port}")
-        for text in (check.path, check.body, check.tls_ca, check.tls_server_name):
+        for text in (check.path, *check.more_paths, check.body, check.tls_ca, check.tls_server_name):
             resolve(text or "", host, bundle, where=where)
