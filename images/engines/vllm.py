@@ -102,6 +102,8 @@ def needs(kind: RuntimeKind) -> EngineNeeds:
                 installer=repository_source(INSTALLER, INSTALLER),
             ),
         ),
+        # Triton and FlashInfer compile at first use, against Python's headers (vllm-project/vllm#2997, #14075).
+        programs=("gcc", "python3-config"),
         directories=directories,
         runtime=Runtime(kind, "vllm", program),
     )
