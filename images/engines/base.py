@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from images.bundle import PythonEnvironment, Source
@@ -121,3 +122,11 @@ class Engine:
     needs: Callable[[Source | None], EngineNeeds]
     """By the locked requirements that the caller has for it; without, from what the repository or the machine has."""
     capabilities: frozenset[str] = frozenset()
+    log_words: Path | None = None
+    """What lines of its log mean: a file for `images.engines.words`."""
+    teardown_s: int = 10
+    """From the end of what it had begun to the end of its processes."""
+    after: tuple[str, ...] = ()
+    """systemd units that are started before it, on a machine that has them."""
+    locks_memory: bool = False
+    """It pins memory, as much as it wants."""

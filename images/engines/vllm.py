@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from images.bundle import PythonEnvironment, Source
@@ -20,6 +21,11 @@ from images.engines.base import (
 
 _BATCHED_TOKENS = 2048
 """vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
+_LOADING_S = 1500
+"""A 70B model is 131 GiB of weights; from a network disk at 200 MB/s that alone is 12 minutes."""
+_TEARDOWN_S = 20
+"""Measured with one worker: 5 to 12 s from the last answer to the end of the processes. With a request that came in
+between, 45 s: that one is killed."""
 
 
 def flags(options: EngineOptions) -> tuple[str, ...]:
@@ -54,7 +60,7 @@ def one_token(model: str, prompt: str) -> dict[str, Any]:
 def needs(requirements: Source | None) -> EngineNeeds:
     """`requirements` make an environment of its own; without them the machine must have it on its PATH, as the images
     vllm/vllm-openai do."""
-    variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1"}
+    variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENGINE_READY_TIMEOUT_S": str(_LOADING_S)}
     directories = ("models",)
     if requirements is None:
         return EngineNeeds(("vllm",), variables, programs=("nvidia-smi", "vllm"), directories=directories)
@@ -73,8 +79,7 @@ ENGINE = Engine(
     port=8000,
     command=command,
     key_variable="VLLM_API_KEY",
-    # A 70B model is 131 GiB of weights; from a network disk at 200 MB/s that alone is 12 minutes.
-    health=HealthPath("/health", deadline_s=1500),
+    health=HealthPath("/health", deadline_s=_LOADING_S),
     # /health is 200 while the engine hangs. 429 and 503 are its admission's.
     canary=Canary("/v1/completions", one_token, busy=(429, 503)),
     metrics=EngineMetrics(
@@ -85,5 +90,9 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
+    log_words=Path(__file__).with_suffix(".toml"),
+    teardown_s=_TEARDOWN_S,
+    after=("nvidia-fabricmanager.service", "nvidia-persistenced.service"),
+    locks_memory=True,
     capabilities=frozenset({GPUS}),
 )

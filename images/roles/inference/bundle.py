@@ -19,7 +19,6 @@ CA_PATH = "tls/ca.pem"
 SECRETS = (CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, API_KEY_SECRET)
 """A node's certificate is its own: it travels with the secrets, so that one bundle serves all nodes."""
 
-_STOP_SLACK_S = 10
 _CANARY_DEADLINE_S = 120
 
 
@@ -56,7 +55,12 @@ def inference_bundle(
                 command=(*needs.program, *engine.command(options)),
                 environment=needs.variables,
                 secret_environment={engine.key_variable: API_KEY_SECRET},
-                stop_timeout_s=options.shutdown_timeout_s + _STOP_SLACK_S,
+                # vLLM's own time-out is for both, but it has been seen to take longer: then it is killed.
+                stop_timeout_s=options.shutdown_timeout_s + engine.teardown_s,
+                speaks=engine.name,
+                has_workers=True,
+                after=engine.after,
+                locks_memory=engine.locks_memory,
             ),
         ),
         checks=_checks(engine, options.served_names[0]),
