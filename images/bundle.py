@@ -9,6 +9,7 @@ container. What differs between machines is written as a token and resolved when
     @PORT:name@       the machine's port for a named service, e.g. @PORT:vllm@
     @ENV:name@        the folder of a Python environment of the bundle
     @SECRET:name@     the path (never the content) of a secret's file
+    @WEIGHTS@         the folder of models' files: a volume's, where the vendor mounts one, else @ROOT@/models
 
 Secrets are no part of a bundle. Their *names* are; the contents travel separately, to files of mode 0600.
 """
@@ -19,13 +20,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 LATER = {"later": True}
 """Metadata of a field that came after the first stacks: it is written only where it says something, so that a bundle
 that has no use for it stays as it is in a state."""
+
+
+RuntimeKind = Literal["environment", "image", "machine"]
+"""Where an engine's program comes from: a Python environment that the bundle brings, the image that a container was
+made of, or the machine's own owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,10 @@ class PythonEnvironment:
 
     name: str
     requirements: Source
+    disk_bytes: int = field(default=0, metadata=LATER)
+    """What its download and installation take on the disk; 0: nothing worth asking for."""
+    installer: Source | None = field(default=None, metadata=LATER)
+    """The lock of uv, brought first to a machine that has none; without it pip does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,10 @@ class Service:
     """It may pin as much memory as it wants."""
 
 
+REFUSED = 0
+"""`HttpCheck.expect_status` of a server that must not even speak: curl's own status of no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpCheck:
     """One request that must succeed on the machine before the role counts as ready. Run over SSH with curl."""
@@ -100,7 +114,29 @@ class HttpCheck:
     """Path (tokens allowed) of the CA certificate; None means plain HTTP."""
     tls_server_name: str | None = None
     expect_status: int = 200
+    """Of every path; REFUSED: there is no answer, because the handshake fails."""
     deadline_s: int = 60
+    client_certificate: str | None = field(default=None, metadata=LATER)
+    """Name of the secret that is shown: a certificate and its private key in one PEM."""
+    more_paths: tuple[str, ...] = field(default=(), metadata=LATER)
+    """Asked on the same connection: each must get the expected status, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How the machine comes by the Python program that it is for, and what that must turn out to be."""
+
+    kind: RuntimeKind
+    distribution: str
+    """Its name among Python's packages, e.g. "vllm"."""
+    program: str
+    """What starts it: a path, tokens allowed, or a name on the PATH of the machine (of process 1, for an image)."""
+    least: str = ""
+    """The oldest version that will do; an older one is refused."""
+    usual: str = ""
+    """The version that this project was read for; another one is told."""
+    shared_memory_bytes: int = 0
+    """What /dev/shm must hold at least; 0: nobody looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +149,39 @@ class GpuDemand:
     """The oldest branch that will do, e.g. 580."""
     count: int
     """GPUs, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's files, and where a machine gets them. They are there, and verified, before a service starts."""
+
+    kind: str
+    """"hf", "s3", or "path": they lie on the machine already."""
+    place: str
+    """The hub's name of the repository, `s3://bucket/prefix`, or the absolute path."""
+    model: str
+    """Whose they are: a hub's name."""
+    revision: str = "main"
+    """A commit, a branch or a tag. One that moves is resolved once, and kept."""
+    record: Source | None = None
+    """What the files must be (`images/weights/records`); without one, what the source itself says."""
+    secret: str = ""
+    """Name of the secret that opens the source; empty: it is open, or the machine's role opens it."""
+    endpoint: str = ""
+    """Of a mirror; empty: the source's own."""
+    region: str = ""
+    """Of the bucket."""
+    unverified: bool = False
+    """Whether files may be used that nothing is known of."""
+    stall_s: int = 120
+    """A download whose bytes do not grow for so long is begun anew."""
+    deadline_s: int = 4 * 3600
+
+    @property
+    def folder(self) -> str:
+        """Where they lie; tokens allowed."""
+        name = f"{self.model}/{self.revision}".replace("/", "--")
+        return self.place if self.kind == "path" else f"@WEIGHTS@/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +200,13 @@ class Bundle:
     """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
+    clients_show: str = field(default="", metadata=LATER)
+    """Name of the secret without which its services let nobody in: whoever is to reach them needs it before."""
+    weights: Weights | None = field(default=None, metadata=LATER)
     gpu: GpuDemand | None = field(default=None, metadata=LATER)
     """None: nobody looks for GPUs."""
+    runtime: Runtime | None = field(default=None, metadata=LATER)
+    """None: the environments hold all that its services start."""
 
     def __post_init__(self) -> None:
         # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.

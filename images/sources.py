@@ -55,7 +55,7 @@ def read_source(source: Source, repository: Path) -> bytes:
 def located(bundle: Bundle, root: Path = REPOSITORY) -> Bundle:
     """The bundle with each source that was moved in the repository where its bytes are now. One whose bytes are nowhere
     stays as it is: it was changed."""
-    named = (*bundle.sources, *(environment.requirements for environment in bundle.environments))
+    named = (*bundle.sources, *(source for each in bundle.environments for source in _locks(each)))
     moved = {source.sha256 for source in named if _hash(root / source.source) != source.sha256}
     if not moved:
         return bundle
@@ -65,8 +65,15 @@ def located(bundle: Bundle, root: Path = REPOSITORY) -> Bundle:
     def at(source: Source) -> Source:
         return replace(source, source=now.get(source.sha256, source.source))
 
-    environments = tuple(PythonEnvironment(e.name, at(e.requirements)) for e in bundle.environments)
+    environments = tuple(
+        replace(e, requirements=at(e.requirements), installer=e.installer and at(e.installer))
+        for e in bundle.environments
+    )
     return replace(bundle, sources=tuple(map(at, bundle.sources)), environments=environments)
+
+
+def _locks(environment: PythonEnvironment) -> tuple[Source, ...]:
+    return (environment.requirements, *([environment.installer] if environment.installer else ()))
 
 
 def _hash(path: Path) -> str:

@@ -8,6 +8,7 @@
 | `@PORT:name@`    | `Host.ports[name]`                                                        |
 | `@ENV:name@`     | the folder of that Python environment, `{cache}/venvs/<hash of requirements>`  |
 | `@SECRET:name@`  | the path (never the content) of that secret's file, `{root}/secrets/<name>`    |
+| `@WEIGHTS@`      | `Host.weights`: the folder of models' files                                    |
 
 Replacement is strict and happens once: an unknown, misspelt or unfinished token is an error that names it and where
 it stands, and what a token becomes is not searched again.
@@ -21,7 +22,9 @@ from images.bundle import Bundle, Source
 from images.remote.errors import InvalidBundle
 from images.remote.host import Host
 
-_TOKEN = re.compile(r"@([A-Z][A-Z_]*)(?::([A-Za-z0-9._-]*))?@|@(?:ROOT|BIND|SERVER_NAME|PORT|ENV|SECRET)\b[^\s@]*")
+_TOKEN = re.compile(
+    r"@([A-Z][A-Z_]*)(?::([A-Za-z0-9._-]*))?@|@(?:ROOT|BIND|SERVER_NAME|WEIGHTS|PORT|ENV|SECRET)\b[^\s@]*"
+)
 
 
 def environment_folder(requirements: Source, host: Host) -> str:
@@ -46,7 +49,7 @@ def resolve(text: str, host: Host, bundle: Bundle, *, where: str) -> str:
 
 def _value(match: re.Match[str], host: Host, bundle: Bundle, where: str) -> str:
     token, kind, name = match[0], match[1], match[2]
-    plain = {"ROOT": host.root, "BIND": host.bind, "SERVER_NAME": host.server_name}
+    plain = {"ROOT": host.root, "BIND": host.bind, "SERVER_NAME": host.server_name, "WEIGHTS": host.weights}
     environments = {e.name: environment_folder(e.requirements, host) for e in bundle.environments}
     named: dict[str, dict[str, str]] = {
         "PORT": {n: str(p) for n, p in host.ports.items()},
@@ -63,5 +66,6 @@ def _value(match: re.Match[str], host: Host, bundle: Bundle, where: str) -> str:
             raise InvalidBundle(f"{where}: {token} names nothing that is there (known: {known})")
         return named[kind][name]
     raise InvalidBundle(
-        f"{where}: {token} is no token: known are @ROOT@, @BIND@, @SERVER_NAME@, @PORT:name@, @ENV:name@, @SECRET:name@"
+        f"{where}: {token} is no token: known are @ROOT@, @BIND@, @SERVER_NAME@, @WEIGHTS@, @PORT:name@, "
+        "@ENV:name@, @SECRET:name@"
     )

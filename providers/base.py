@@ -162,6 +162,8 @@ class Machine:
     """How SSH gets there where no port is open: `ssm:<region>/<instance id>` (providers/clouds/aws/session.py)."""
     scratch: str = ""
     """Where its fast disks may be mounted, which a stop empties."""
+    weights_root: str = ""
+    """Where the vendor mounts the volume for models' files that the settings ask for; empty without one."""
     loses_disk: bool = False
     """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""
@@ -170,8 +172,8 @@ class Machine:
 
 def plain_host(machine: Machine) -> dict[str, Any]:
     """What an install needs to know of the machine, as the plain value that travels through the engine. Nothing that
-    changes while the machine lives; `tunnel` and `scratch` only where it has one."""
-    rare = {"tunnel": machine.tunnel, "scratch": machine.scratch}
+    changes while the machine lives; `tunnel`, `scratch` and `weightsRoot` only where it has one."""
+    rare = {"tunnel": machine.tunnel, "scratch": machine.scratch, "weightsRoot": machine.weights_root}
     return {
         "id": f"{machine.cloud}/{machine.id}",
         "address": machine.address or "",

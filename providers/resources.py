@@ -17,6 +17,7 @@ class Credentials(pulumi.CustomResource):
     sshPrivateKey: pulumi.Output[str]
     caCertificate: pulumi.Output[str]
     nodeCertificates: pulumi.Output[dict[str, dict[str, str]]]
+    clientCertificate: pulumi.Output[str]
     endpointKey: pulumi.Output[str]
     vllmApiKey: pulumi.Output[str]
     litellmMasterKey: pulumi.Output[str]
@@ -28,7 +29,7 @@ class Credentials(pulumi.CustomResource):
     ) -> None:
         made = (
             "sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates",
-            "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
+            "clientCertificate", "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
         )  # fmt: skip
         props: dict[str, Any] = {"nodes": sorted(nodes), "generation": generation, **dict.fromkeys(made)}
         super().__init__(names.CREDENTIALS, name, props, opts)

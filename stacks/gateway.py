@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from images.bundle import Bundle
-from images.engines.base import API_KEY_SECRET
+from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET
 from images.roles.gateway.bundle import gateway_bundle
 from images.roles.gateway.haproxy import CERTIFICATE
 from images.roles.gateway.settings import Peer
@@ -123,6 +123,7 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
     return {
         "endpoint-keys": credentials.endpointKey.apply(lambda key: f"{key}\n"),
         API_KEY_SECRET: credentials.vllmApiKey,
+        CLIENT_CERTIFICATE_SECRET: credentials.clientCertificate,
         "litellm-master-key": credentials.litellmMasterKey,
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,

@@ -15,6 +15,7 @@ from providers import registry
 from providers.base import Candidate, Capability
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
+from stacks import runtime
 from stacks.served import ServedModel
 from stacks.settings import GatewayNode, Settings
 from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
@@ -64,6 +65,8 @@ class _Wanted:
     role: str
     ladder: Sequence[Candidate]
     max_per_failure_domain: int
+    image: str | None = None
+    """`serving.image`."""
 
 
 class Machines:
@@ -96,7 +99,8 @@ class Machines:
     def node(self, model: ServedModel, key: str, parent: pulumi.Resource) -> Rented:
         """A node of that model's fleet."""
         ladder = _ladder(model.fleet.nodes[key])
-        return self._rent(_Wanted(key, INFERENCE_ROLE, ladder, model.fleet.max_per_failure_domain), parent)
+        most, image = model.fleet.max_per_failure_domain, model.serving.image
+        return self._rent(_Wanted(key, INFERENCE_ROLE, ladder, most, image), parent)
 
     def host(self, key: str, host: GatewayNode, parent: pulumi.Resource) -> Rented:
         """A machine that carries a gateway and nothing else."""
@@ -129,9 +133,19 @@ class Machines:
             max_per_failure_domain=wanted.max_per_failure_domain,
             deadline_s=settings.deadlines.rent_s,
             on_no_capacity=settings.on_no_capacity,
-            settings={cloud: section for cloud, section in settings.clouds.items() if cloud in clouds},
+            settings={
+                cloud: section
+                for cloud in sorted(clouds)
+                if (section := self._section(cloud, wanted)) or cloud in settings.clouds
+            },
             opts=opts,
         )
+
+    def _section(self, cloud: str, wanted: _Wanted) -> Mapping[str, Any]:
+        """The cloud's own settings, with what its containers are made of where that is ours to say."""
+        section = self._settings.clouds.get(cloud, {})
+        image = runtime.container_image(cloud, wanted.image, section)
+        return section if image is None else {**section, runtime.IMAGE: image}
 
     def _at_aws(self, wanted: _Wanted, opts: pulumi.ResourceOptions) -> Rented:
         from providers.clouds.aws.resources.node import AwsNode  # here, to start faster

@@ -8,21 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, InstanceOf, model_validator
+from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario
-from images.engines.base import Engine
+from images.bundle import RuntimeKind, Source, Weights
+from images.engines.base import GPUS, WEIGHTS, Engine
 from images.engines.registry import DEFAULT, EngineName, engine
+from images.gpu import matrix
 from images.roles.gateway.settings import RESERVED_SERVER
+from images.weights.settings import WeightsSettings, weights_of
 from providers import registry
 from providers.base import Capability
-from strict.fields import ModelName, Section
-from strict.problems import Problems, parse
+from stacks import runtime
+from stacks.arguments import (
+    ContextTokens,
+    EngineArguments,
+    Gpus,
+    MemoryShare,
+    Quantization,
+    ReasoningParser,
+    Requests,
+    Revision,
+    Sequences,
+    ShutdownSeconds,
+    ToolCallParser,
+    Variables,
+    check_arguments,
+    template_source,
+)
+from strict.fields import ModelName, Section, Text
+from strict.problems import Problems, about, parse
 
 GATEWAY = "gateway"
 """The key of the gateway's own machine."""
@@ -36,17 +56,63 @@ class Serving(Section):
     engine: EngineName = DEFAULT.name
     model: ModelName
     """Hugging Face name of the weights."""
+    revision: Revision | None = None
+    """Of the weights: a commit, branch or tag."""
+    weights: WeightsSettings | None = None
+    """Where the nodes get them; None is the hub for an engine that reads them, else nowhere."""
     served_name: ModelName
     """What clients ask for."""
-    max_model_len: int = Field(32_768, ge=256, le=1_048_576)
+    runtime: RuntimeKind | None = None
+    """How the engine's program gets onto a node. Left out, by what the node's clouds are: a container has its image, a
+    machine of yours what you put there, any other machine gets an environment."""
+    image: str | None = Field(None, pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$")
+    """What containers are made of, with an exact tag, a digest or both; by default vLLM's own at the pinned version."""
+    aliases: tuple[ModelName, ...] = ()
+    """Further names of it; series and reports have the first one."""
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
+    quantization: Quantization | None = None
+    """None is what the weights say themselves."""
+    max_model_len: ContextTokens = 32_768
     """Longest context, in tokens."""
-    max_num_seqs: int = Field(128, ge=1, le=4096)
+    max_num_seqs: Sequences = 128
     """Requests that one node batches."""
-    max_num_queued_reqs: int = Field(256, ge=1, le=100_000)
+    max_num_queued_reqs: Requests = 256
     """Requests in flight on one node, running ones included (as vLLM counts); beyond, it answers 503."""
-    tensor_parallel_size: int = Field(8, ge=1, le=64)
-    shutdown_timeout_s: int = Field(30, ge=0, le=600)
+    tensor_parallel_size: Gpus = 8
+    gpu_memory_utilization: MemoryShare | None = None
+    """Share of each GPU's memory that vLLM takes; None is its default."""
+    tool_call_parser: ToolCallParser | None = None
+    """How tool calls are read from what the model writes. Without it, requests with tools are refused."""
+    reasoning_parser: ReasoningParser | None = None
+    """How the reasoning is told from the answer."""
+    chat_template: Text | None = None
+    """A Jinja file, by its path from the repository's root, in place of the one that the weights bring."""
+    engine_args: EngineArguments = Field(default_factory=dict)
+    """Further flags of vLLM's, without their dashes: docs/reference/serving.md."""
+    environment: Variables = Field(default_factory=dict)
+    """Further variables of the engine's process."""
+    shutdown_timeout_s: ShutdownSeconds = 30
     """How long a node that is to stop may finish what it has begun."""
+
+    @field_validator("image")
+    @classmethod
+    def _exact(cls, image: str | None) -> str | None:
+        if image is not None and "@" not in image and not runtime.tag(image):
+            raise ValueError(f"must have an exact tag or a digest, as {matrix.image()} has")
+        return image
+
+    @model_validator(mode="after")
+    def _engine_takes_it(self) -> Serving:
+        names = self.names
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise about("aliases", f"{', '.join(twice)} is a name of it already")
+        check_arguments(self.engine_args, engine(self.engine), self.max_num_seqs)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that clients may ask for; series and reports have the first one."""
+        return (self.served_name, *self.aliases)
 
 
 class ModelKeys(Section):
@@ -62,6 +128,8 @@ class ServedModel(ModelKeys):
     """Of its Fleet."""
     proposal: InstanceOf[Proposal]
     """The scenario, the baseline, and the usage file that `workload.usage` names."""
+    chat_template: InstanceOf[Source] | None = None
+    """The file that `serving.chatTemplate` names."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> ServedModel:
@@ -80,6 +148,10 @@ class ServedModel(ModelKeys):
                     f"fleet.nodes.{key}: a node at aws has one candidate, because pulumi_aws' errors cannot be caught; "
                     "take the others away, or give them a node of their own"
                 )
+        try:
+            runtime.check(self.serving.runtime, self.serving.image, self._clouds)
+        except ValueError as e:
+            raise ValueError(f"serving.{e}") from None
         if self.serving.max_num_queued_reqs < self.serving.max_num_seqs:
             raise ValueError("serving.maxNumQueuedReqs counts running requests too: make it at least maxNumSeqs")
         return self
@@ -90,10 +162,27 @@ class ServedModel(ModelKeys):
         return engine(self.serving.engine)
 
     @property
+    def weights(self) -> Weights | None:
+        """The files that its nodes serve; None where the engine reads none, and none are named."""
+        return weights_of(self.serving, needed=WEIGHTS in self.engine.capabilities)
+
+    @property
     def fleet(self) -> LadderFleet:
         """The scenario's fleet, whose form was checked."""
         assert isinstance(self.proposal.scenario.fleet, LadderFleet)
         return self.proposal.scenario.fleet
+
+    @property
+    def _clouds(self) -> list[str]:
+        """All that its nodes may come from, each once."""
+        rungs = (candidate for node in self.fleet.nodes.values() for candidate in node.candidates)
+        return list(dict.fromkeys(candidate.cloud for candidate in rungs))
+
+    def runtimes(self, key: str) -> Mapping[str, RuntimeKind]:
+        """Cloud → how the engine's program gets onto the node of that key there. An engine without GPUs comes the same
+        way everywhere."""
+        wanted = self.serving.runtime if GPUS in self.engine.capabilities else "machine"
+        return {c.cloud: runtime.runtime_at(c.cloud, wanted) for c in self.fleet.nodes[key].candidates}
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -127,9 +216,15 @@ def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedMode
         own = parse(ModelKeys, keys, STACK_PREFIX)
     except Problems as error:
         lines += error.lines
+    else:
+        try:
+            template = template_source(own.serving.chat_template, root, f"{STACK_PREFIX}serving.chatTemplate")
+        except Problems as error:
+            lines += error.lines
     if lines:
         raise Problems(lines)
-    return parse(ServedModel, {"name": name, "proposal": proposal, "serving": own.serving}, STACK_PREFIX)
+    given = {"name": name, "proposal": proposal, "serving": own.serving, "chatTemplate": template}
+    return parse(ServedModel, given, STACK_PREFIX)
 
 
 def proposal_of(values: Mapping[str, Any], root: Path) -> Proposal:

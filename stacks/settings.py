@@ -14,12 +14,13 @@ from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.proposal import STACK_PREFIX
-from images.engines.base import API_KEY_SECRET, Engine
+from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
+from stacks import runtime
 from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section
@@ -33,6 +34,7 @@ GATEWAY_SECRETS = {
     "redis-password",
     "redis.conf",
     API_KEY_SECRET,
+    CLIENT_CERTIFICATE_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
 FLEET = "fleet"
@@ -80,7 +82,8 @@ class StackKeys(Section):
     credentials_generation: int = Field(1, ge=1)
     """Raising it renews every key and certificate."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
-    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them. Set them as secrets."""
+    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them, and of what opens the weights.
+    Set them as secrets."""
 
 
 class Settings(StackKeys):
@@ -96,11 +99,20 @@ class Settings(StackKeys):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         if strange := sorted(set(self.clouds) - set(registry.NAMES)):
             raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
+        self._check_images()
         self._check_gateway_cloud()
         self._check_gateway_placement()
         self.gateway.check_served(self.served_names)
         self._check_secrets()
         return self
+
+    def _check_images(self) -> None:
+        """Raises ValueError where two keys say what a cloud's containers are made of."""
+        for model in self.models:
+            rungs = {c.cloud for node in model.fleet.nodes.values() for c in node.candidates}
+            twice = sorted(c for c in rungs if model.serving.image and runtime.IMAGE in self.clouds.get(c, {}))
+            if twice:
+                raise ValueError(f"clouds.{twice[0]}.image: serving.image says it too; take one of them away")
 
     def _check_gateway_cloud(self) -> None:
         """Raises ValueError where the gateway's machine is wanted of a cloud that there is not. Of a candidate the gate
@@ -143,6 +155,14 @@ class Settings(StackKeys):
             raise ValueError(
                 f"apiKeys: {webhook.bearer_secret} is missing, which monitoring.webhook.bearerSecret names"
             )
+        for served in self.models:
+            source = served.serving.weights
+            if source is not None and source.secret not in (None, *self.api_keys):
+                key = "tokenSecret" if source.source == "hf" else "credentialsSecret"
+                raise ValueError(
+                    f"apiKeys: {source.secret} is missing, which serving.weights.{key} names: "
+                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{source.secret}"
+                )
         played = {model.name for model in self.gateway.stood_in}
         for model in self.gateway.managed:
             if model.name not in played and model.api_key_secret not in self.api_keys:
@@ -158,8 +178,8 @@ class Settings(StackKeys):
 
     @property
     def served_names(self) -> tuple[str, ...]:
-        """What clients ask for, of nodes of this stack."""
-        return tuple(model.serving.served_name for model in self.models)
+        """What clients ask for, of nodes of this stack, the name that series have first."""
+        return tuple(name for model in self.models for name in model.serving.names)
 
     @property
     def engine(self) -> Engine:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, Runtime, RuntimeKind, Source
+from images.engines.arguments import Argument
 from strict.names import SERVING_PORT
 
 SERVICE = SERVING_PORT
@@ -18,9 +20,13 @@ API_KEY_SECRET = "vllm-api-key"
 CERTIFICATE_SECRET = "tls.crt"
 PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""
+CLIENT_CERTIFICATE_SECRET = "client.pem"
+"""The secret that whoever reaches a node shows it: the stack's client certificate and its key, in one PEM."""
 
 GPUS = "gpus"
 """Capability: it runs on GPUs, and the machine must have them."""
+WEIGHTS = "weights"
+"""Capability: it reads a model's files, which have to be on the machine."""
 RATES = "rates"
 """Capability: how fast it serves is told by `EngineOptions.simulation`."""
 
@@ -42,6 +48,25 @@ class EngineOptions:
     tensor_parallel_size: int = 8
     shutdown_timeout_s: int = 30
     """How long requests in flight may still run once the node is to stop. vLLM's own default aborts them."""
+    client_ca: str = ""
+    """Path, tokens allowed, of the CA that a client's certificate must come from. Empty: nobody is asked for one."""
+    middleware: tuple[str, ...] = ()
+    """Classes around its web application, importable there, in the order in which they are given."""
+    revision: str | None = None
+    """Of a model that has a Hugging Face name: a commit, branch or tag."""
+    dtype: str | None = None
+    quantization: str | None = None
+    tool_call_parser: str | None = None
+    """Without it a request with tools is refused."""
+    reasoning_parser: str | None = None
+    chat_template: Source | None = None
+    """In place of the one that the weights bring."""
+    gpu_memory_utilization: Decimal | None = None
+    """Share of a GPU's memory, in (0, 1]."""
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    """vLLM's flags, without their dashes, beyond those that the fields above make: `engines.arguments` says which."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its process, beyond those that it needs."""
     simulation: Mapping[str, str] = field(default_factory=dict)
     """An engine's rates, where it has the capability RATES: {"decode-tokens-per-s": "2000"}."""
 
@@ -67,6 +92,8 @@ class EngineNeeds:
     """On the machine's PATH."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@."""
+    runtime: Runtime | None = None
+    """How the program gets there, where that is a choice; whose versions will do, the bundle adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +146,11 @@ class Engine:
     health: HealthPath
     canary: Canary
     metrics: EngineMetrics
-    needs: Callable[[Source | None], EngineNeeds]
-    """By the locked requirements that the caller has for it; without, from what the repository or the machine has."""
+    needs: Callable[[RuntimeKind], EngineNeeds]
+    """By how its program gets onto the machine, where that is a choice."""
     capabilities: frozenset[str] = frozenset()
+    arguments: frozenset[str] | None = None
+    """The flags that `EngineOptions.arguments` may hold; None is all of vLLM's."""
     log_words: Path | None = None
     """What lines of its log mean: a file for `images.engines.words`."""
     teardown_s: int = 10

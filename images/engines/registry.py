@@ -12,11 +12,11 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from images import engines
-from images.engines import base, vllm
+from images.engines import arguments, base, vllm
 from images.engines.base import Engine
 
 DEFAULT = vllm.ENGINE
-_NOT_ENGINES = (base.__name__, __name__, f"{__package__}.words")
+_NOT_ENGINES = (arguments.__name__, base.__name__, __name__, f"{__package__}.words")
 
 
 @cache

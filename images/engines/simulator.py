@@ -4,23 +4,46 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, RuntimeKind
 from images.engines import vllm
 from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
 from images.sources import repository_source, repository_sources
 
 REQUIREMENTS = "requirements/simulator.txt"
+FLAGS = frozenset(
+    {
+        "async-scheduling",
+        "block-size",
+        "disable-access-log-for-endpoints",
+        "disable-uvicorn-access-log",
+        "enable-chunked-prefill",
+        "enable-force-include-usage",
+        "enable-log-requests",
+        "enable-prompt-tokens-details",
+        "enforce-eager",
+        "generation-config",
+        "kv-cache-dtype",
+        "load-format",
+        "max-num-batched-tokens",
+        "max-num-queued-tokens",
+        "seed",
+        "tokenizer",
+        "uvicorn-log-level",
+    }
+)
+"""Of vLLM's flags that may be set, those that its command line takes; a flag that it does not know ends it."""
 
 
 def command(options: EngineOptions) -> tuple[str, ...]:
     """vLLM's, and the rates."""
+    options = replace(options, middleware=())  # until it is an ASGI application
     rates = {f"--sim-{name}": value for name, value in sorted(options.simulation.items())}
     return vllm.command(options, *(word for flag in rates.items() for word in flag))
 
 
-def needs(requirements: Source | None) -> EngineNeeds:
+def needs(_: RuntimeKind) -> EngineNeeds:
     """All of it comes from this repository."""
-    locked = requirements or repository_source(REQUIREMENTS, REQUIREMENTS)
+    locked = repository_source(REQUIREMENTS, REQUIREMENTS)
     return EngineNeeds(
         program=("@ENV:simulator@/bin/python", "-m", "simulator"),
         variables={"PYTHONPATH": "@ROOT@/lib"},
@@ -39,4 +62,5 @@ ENGINE = replace(
     after=(),
     locks_memory=False,
     capabilities=frozenset({RATES}),
+    arguments=FLAGS,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from images.bundle import PythonEnvironment, Source
+from images.bundle import PythonEnvironment, Runtime, RuntimeKind
+from images.engines.arguments import argument_words
 from images.engines.base import (
     CERTIFICATE_SECRET,
     GPUS,
@@ -18,7 +19,16 @@ from images.engines.base import (
     EngineOptions,
     HealthPath,
 )
+from images.sources import repository_source
 
+REQUIREMENTS = "requirements/vllm.txt"
+"""The lock of `serving.runtime: environment`."""
+INSTALLER = "requirements/uv.txt"
+"""uv's: pip downloads and unpacks those gigabytes one wheel after another."""
+DISK_BYTES = 11_000_000_000
+"""4.3 GB of wheels, and what they hold."""
+
+_PROGRAMS = ("nvidia-smi",)
 _BATCHED_TOKENS = 2048
 """vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
 _LOADING_S = 1500
@@ -43,13 +53,34 @@ def flags(options: EngineOptions) -> tuple[str, ...]:
     }
     if options.max_num_seqs > _BATCHED_TOKENS:
         flags["--max-num-batched-tokens"] = str(options.max_num_seqs)
-    return tuple(word for flag in flags.items() for word in flag)
+    if options.client_ca:
+        flags["--ssl-ca-certs"] = options.client_ca
+        flags["--ssl-cert-reqs"] = "2"  # Python's ssl.CERT_REQUIRED
+    flags |= _chosen(options)
+    words = tuple(word for flag in flags.items() if flag[0][2:] not in options.arguments for word in flag)
+    return words + tuple(word for name in options.middleware for word in ("--middleware", name))
+
+
+def _chosen(options: EngineOptions) -> dict[str, str]:
+    """Flags of what vLLM would else choose itself."""
+    template = options.chat_template
+    flags = {
+        "--revision": options.revision,
+        "--dtype": options.dtype,
+        "--quantization": options.quantization,
+        "--gpu-memory-utilization": options.gpu_memory_utilization,
+        "--tool-call-parser": options.tool_call_parser,
+        "--reasoning-parser": options.reasoning_parser,
+        "--chat-template": None if template is None else f"@ROOT@/{template.path}",
+    }
+    return {flag: str(value) for flag, value in flags.items() if value is not None}
 
 
 def command(options: EngineOptions, *more: str) -> tuple[str, ...]:
     """`serve MODEL` with its flags, and `more` of them."""
+    tools = () if options.tool_call_parser is None else ("--enable-auto-tool-choice",)
     names = ("--enable-prefix-caching", "--served-model-name", *options.served_names)
-    return ("serve", options.model, *flags(options), *more, *names)
+    return ("serve", options.model, *flags(options), *tools, *argument_words(options.arguments), *more, *names)
 
 
 def one_token(model: str, prompt: str) -> dict[str, Any]:
@@ -57,19 +88,31 @@ def one_token(model: str, prompt: str) -> dict[str, Any]:
     return {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0}
 
 
-def needs(requirements: Source | None) -> EngineNeeds:
-    """`requirements` make an environment of its own; without them the machine must have it on its PATH, as the images
-    vllm/vllm-openai do."""
+def needs(kind: RuntimeKind) -> EngineNeeds:
+    """An environment of its own, from this repository's lock; else the machine must have it on its PATH, as the images
+    vllm/vllm-openai do on that of their process 1."""
     variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENGINE_READY_TIMEOUT_S": str(_LOADING_S)}
     directories = ("models",)
-    if requirements is None:
-        return EngineNeeds(("vllm",), variables, programs=("nvidia-smi", "vllm"), directories=directories)
+    if kind != "environment":
+        runtime = Runtime(kind, "vllm", "vllm")
+        return EngineNeeds(
+            ("vllm",), variables, programs=(*_PROGRAMS, "vllm"), directories=directories, runtime=runtime
+        )
+    program = "@ENV:vllm@/bin/vllm"
     return EngineNeeds(
-        program=("@ENV:vllm@/bin/vllm",),
+        program=(program,),
         variables=variables,
-        environments=(PythonEnvironment("vllm", requirements),),
-        programs=("nvidia-smi",),
+        environments=(
+            PythonEnvironment(
+                "vllm",
+                repository_source(REQUIREMENTS, REQUIREMENTS),
+                disk_bytes=DISK_BYTES,
+                installer=repository_source(INSTALLER, INSTALLER),
+            ),
+        ),
+        programs=_PROGRAMS,
         directories=directories,
+        runtime=Runtime(kind, "vllm", program),
     )
 
 
@@ -90,7 +133,7 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
-    log_words=Path(__file__).with_suffix(".toml"),
+    log_words=Path(__file__).with_name("vllm-log.toml"),
     teardown_s=_TEARDOWN_S,
     after=("nvidia-fabricmanager.service", "nvidia-persistenced.service"),
     locks_memory=True,

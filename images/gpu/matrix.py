@@ -55,6 +55,18 @@ def chosen(runtime: str) -> Choice:
     return choice
 
 
+def image() -> str:
+    """The image of `runtime: image`, by tag and, where it is known, digest. Raises NotAllowed."""
+    of = shipped()["image"]
+    tag = validate(chosen("image"), shipped())
+    return f"{of['repository']}:{tag}{f'@{digest}' if (digest := of['digest']) else ''}"
+
+
+def fixed_image() -> str | None:
+    """`image`, if its digest is known."""
+    return image() if shipped()["image"]["digest"] else None
+
+
 def demand(runtime: str, count: int) -> GpuDemand:
     """What a node must have for that choice, with `count` GPUs at least. Where vLLM comes in an environment the machine
     is a VM, whose driver is ours to install; a container's is its host's, a rack's its owner's."""

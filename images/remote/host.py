@@ -47,9 +47,12 @@ class Host:
     scratch: str = ""
     """Where the machine may have fast disks mounted, which a stop empties: a bundle's data folders lie there if it
     has."""
+    weights_root: str = ""
+    """Where a volume for models' files is mounted; empty: they lie below `root`."""
 
     def __post_init__(self) -> None:
-        for name, path in (("root", self.root), ("cache", self.cache), ("scratch", self.scratch or "/none")):
+        rare = {"scratch": self.scratch or "/none", "weights_root": self.weights_root or "/none"}
+        for name, path in {"root": self.root, "cache": self.cache, **rare}.items():
             if not _ABSOLUTE.fullmatch(path) or ".." in path.split("/") or path.rstrip("/") == "":
                 raise InvalidBundle(
                     f"{name} {path!r} is no absolute path that every tool reads alike: no quotes, no % $ ; # ` or \\"
@@ -61,6 +64,11 @@ class Host:
     def way(self) -> Way:
         """How SSH gets there."""
         return Way(self.address, self.ssh_port, self.tunnel)
+
+    @property
+    def weights(self) -> str:
+        """The folder of models' files."""
+        return self.weights_root or f"{self.root}/models"
 
     @property
     def where(self) -> str:

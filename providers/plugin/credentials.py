@@ -17,23 +17,29 @@ from providers.plugin.values import UNKNOWN, Plain
 VALIDITY = timedelta(days=3650)
 """Rotation is a raised `generation`, which a person plans; not a date on which a fleet falls silent."""
 API_KEYS = ("endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey")
-MADE = ("sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates", *API_KEYS)
+CLIENT = "clientCertificate"
+MADE = ("sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates", CLIENT, *API_KEYS)
 
 
 class CredentialsHandler(Handler):
     """Inputs: nodes (server names that get a certificate), generation (raise it to make everything anew).
 
     Outputs: sshPublicKey, sshPrivateKey (OpenSSH PEM), caCertificate, caPrivateKey (PEM), nodeCertificates
-    {server name: {certificate, privateKey}}, endpointKey, vllmApiKey, litellmMasterKey, redisPassword,
+    {server name: {certificate, privateKey}}, clientCertificate (what nodes ask of whoever reaches them: certificate and
+    private key, one PEM), endpointKey, vllmApiKey, litellmMasterKey, redisPassword,
     standInKey. All but the SSH public key and the CA's certificate are secret.
     """
 
     inputs = ("nodes", "generation")
-    secret = frozenset({"sshPrivateKey", "caPrivateKey", "nodeCertificates", *API_KEYS})
+    secret = frozenset({"sshPrivateKey", "caPrivateKey", "nodeCertificates", CLIENT, *API_KEYS})
+
+    def unfinished(self, olds: Plain) -> tuple[str, ...]:
+        """A state of before nodes asked for a client certificate has none: it is added, and nothing else changes."""
+        return () if CLIENT in olds else (CLIENT,)
 
     def preview(self, olds: Plain, news: Plain) -> Plain:
         if olds.get("generation") == news["generation"]:
-            made = {key: olds[key] for key in MADE}
+            made = {key: olds.get(key, UNKNOWN) for key in MADE}
             if set(olds["nodes"]) != set(news["nodes"]):
                 made["nodeCertificates"] = UNKNOWN
             return {**news, **made}
@@ -55,7 +61,8 @@ class CredentialsHandler(Handler):
         ca_key = serialization.load_pem_private_key(olds["caPrivateKey"].encode(), None)
         assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
         added = {name: _node_certificate(name, ca, ca_key) for name in news["nodes"] if name not in kept}
-        return {**olds, **news, "nodeCertificates": {**kept, **added}}
+        client = olds.get(CLIENT) or _client_certificate(ca, ca_key)
+        return {**olds, **news, "nodeCertificates": {**kept, **added}, CLIENT: client}
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
         return None
@@ -73,6 +80,7 @@ def _made(nodes: list[str]) -> Plain:
         "caCertificate": ca.public_bytes(serialization.Encoding.PEM).decode(),
         "caPrivateKey": _pem(ca_key, serialization.PrivateFormat.PKCS8),
         "nodeCertificates": {name: _node_certificate(name, ca, ca_key) for name in nodes},
+        CLIENT: _client_certificate(ca, ca_key),
         # LiteLLM wants its master key to begin with "sk-".
         **{key: f"sk-{secrets.token_hex(32)}" for key in API_KEYS},
     }
@@ -111,16 +119,34 @@ def _ca_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _node_certificate(server_name: str, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+    """It serves and cannot be shown as a client's: by its own certificate no node gets into another."""
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        _builder(server_name, ca.subject, key)
+    builder = _signed_by(ca, ca_key, server_name, key, ExtendedKeyUsageOID.SERVER_AUTH)
+    named = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(server_name)]), critical=False)
+    return {"certificate": _signed(named, ca_key), "privateKey": _pem(key, serialization.PrivateFormat.PKCS8)}
+
+
+def _client_certificate(ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> str:
+    """It can serve nothing: whoever reads it in a gateway cannot pass for a node."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _signed_by(ca, ca_key, "Crossover client", key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    return _signed(builder, ca_key) + _pem(key, serialization.PrivateFormat.PKCS8)
+
+
+def _signed_by(
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    subject: str,
+    key: ec.EllipticCurvePrivateKey,
+    usage: x509.ObjectIdentifier,
+) -> x509.CertificateBuilder:
+    return (
+        _builder(subject, ca.subject, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(server_name)]), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
     )
-    return {
-        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        "privateKey": _pem(key, serialization.PrivateFormat.PKCS8),
-    }
+
+
+def _signed(builder: x509.CertificateBuilder, ca_key: ec.EllipticCurvePrivateKey) -> str:
+    return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()

@@ -275,4 +275,5 @@ class SshInstaller:
             server_name=server_name,
             tunnel=tunnel_to(machine_of(machine), self.clouds),
             scratch=machine.get("scratch", ""),
+            weights_root=machine.get("weightsRoot", ""),
         )

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from providers.renting import firstboot
 from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot, Booted
-from tests.integration.images.test_inference import certificate, pem
+from tests.support.credentials import Made
 from tests.support.sandbox import CACHE, Sandboxes, prepare_cache, processes_in, sandboxes
 from tests.support.sshd import make_key, public_key, wait_for
 
@@ -343,9 +342,8 @@ def test_an_inference_bundle_is_installed_and_completes_through_the_outer_port(k
         shutdown_timeout_s=1, simulation={"time-scale": "0"},
     )  # fmt: skip
     name = "a.nodes.crossover.internal"
-    authority = certificate("test CA")
-    crt, server_key = certificate(name, authority)
-    secrets = {"tls.crt": pem(crt), "tls.key": pem(server_key), "vllm-api-key": "sk-test-0123456789"}
+    made = Made.of(name)
+    bundle = inference_bundle(simulator.ENGINE, settings, made.ca)
     with sandboxes(prepare_cache()) as host:
         booted = (boot_vm if kind == "vm" else boot_container)(host, "node", key, 8000)
         at = Host(
@@ -354,15 +352,14 @@ def test_an_inference_bundle_is_installed_and_completes_through_the_outer_port(k
             {"ssh": 22, "vllm": 8000}, supervision="supervisor", server_name=name,
         )  # fmt: skip
         report = install(
-            at, inference_bundle(simulator.ENGINE, settings, pem(authority[0])), secrets, key[0],
+            at, bundle, made.secrets(name), key[0],
             say=print, cancelled=lambda: False, deadline_s=180,
         )  # fmt: skip
-        assert report.checks == ("vllm", "one-token completion")
-        context = ssl.create_default_context(cadata=pem(authority[0]))
-        context.check_hostname = False  # asked by address; the installer's checks have asked by name
+        assert report.checks == tuple(check.name for check in bundle.checks)
+        context = made.context(made.client)  # asked by address; the installer's checks have asked by name
         connection = http.client.HTTPSConnection(booted.address, booted.ports[8000], context=context, timeout=20)
         order = {"model": "tiny-served", "prompt": "Hello", "max_tokens": 4}
-        headers = {"Authorization": "Bearer sk-test-0123456789", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {made.outputs['vllmApiKey']}", "Content-Type": "application/json"}
         connection.request("POST", "/v1/completions", json.dumps(order), headers)
         answer = json.load(connection.getresponse())
         assert answer["usage"]["completion_tokens"] == 4

@@ -25,7 +25,8 @@ NODE, INSTALL, CONTACT = "gpucloud:index:Node", "gpucloud:index:Install", "gpucl
 CREDENTIALS, FLEET, GATEWAY = "gpucloud:index:Credentials", "crossover:index:Fleet", "crossover:index:Gateway"
 AWS_NODE, INSTANCE = "crossover:aws:Node", "aws:ec2/instance:Instance"
 PRIVATE = (
-    "sshPrivateKey", "caPrivateKey", "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
+    "sshPrivateKey", "caPrivateKey", "clientCertificate", "endpointKey", "vllmApiKey", "litellmMasterKey",
+    "redisPassword", "standInKey",
 )  # fmt: skip
 """What Credentials makes and nobody may read in a plan."""
 
@@ -40,7 +41,7 @@ class Answers(mocks.Mocks):
             made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": "ca", "nodeCertificates": hidden(pairs)}
             made |= {name: hidden(f"hidden-{name}") for name in PRIVATE}
         if args.typ == NODE:
-            made["machine"] = machine(made["key"], made["ports"])
+            made["machine"] = machine(made["key"], made["ports"], made["candidates"][0]["cloud"])
         if args.typ == INSTANCE:
             made |= {"publicDns": f"{args.name}.example", "privateIp": "10.0.0.1"}
         if args.typ == CONTACT:
@@ -69,9 +70,9 @@ def hidden(value: Any) -> Any:
     return {SECRET: "1b47061264138c4ac30d75fd1eb44270", "value": value}
 
 
-def machine(key: str, ports: dict[str, float]) -> dict[str, Any]:
-    """As a Node reports one; of `key`, the address."""
-    return {"id": key, "address": f"{key}.example", "ports": ports, "root": "/opt/crossover"}
+def machine(key: str, ports: dict[str, float], cloud: str) -> dict[str, Any]:
+    """As a Node reports one that its first rung gave; of `key`, the address."""
+    return {"id": f"{cloud}/{key}", "address": f"{key}.example", "ports": ports, "root": "/opt/crossover"}
 
 
 @dataclass

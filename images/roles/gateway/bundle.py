@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.engines import simulator
-from images.engines.base import Engine
+from images.engines.base import CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.cache import render_redis_conf
 from images.roles.gateway.haproxy import CERTIFICATE, HEALTH_PATH, environment, render_haproxy
 from images.roles.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment
@@ -72,7 +72,7 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
 def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str, str], ca_pem: str) -> Bundle:
     """`secrets`: the variables of its process, and the secrets they come from."""
     name = settings.tls_server_name
-    certificate = () if name is None else (CERTIFICATE,)
+    certificates = (CLIENT_CERTIFICATE_SECRET, *(() if name is None else (CERTIFICATE,)))
     ready = HttpCheck(
         "endpoint",
         "endpoint",
@@ -93,7 +93,7 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
                 secret_environment=secrets,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(_HAPROXY, _CA, _ROUTE, *(f"secrets/{s}" for s in ("endpoint-keys", *certificate))),
+                reload_files=(_HAPROXY, _CA, _ROUTE, *(f"secrets/{s}" for s in ("endpoint-keys", *certificates))),
             ),
         ),
         checks=(
@@ -101,7 +101,7 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
             ready,
         ),
-        secrets=("endpoint-keys", *certificate, *secrets.values()),
+        secrets=("endpoint-keys", *certificates, *secrets.values()),
         programs=("haproxy",),
         directories=("run",),
     )
@@ -151,7 +151,7 @@ def _redis() -> Bundle:
 def _stand_in(settings: GatewaySettings) -> Bundle:
     names = [m.model.removeprefix("openai/") for m in settings.stood_in]
     key = settings.stood_in[0].api_key_secret
-    needs = simulator.ENGINE.needs(None)
+    needs = simulator.ENGINE.needs("machine")
     return Bundle(
         role="stand-in",
         sources=needs.sources,

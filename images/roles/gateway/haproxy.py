@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from images.engines.base import API_KEY_SECRET, SERVICE, Engine
+from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
 
 MAX_CLIENTS = 1024
@@ -243,6 +243,7 @@ def _server(settings: GatewaySettings, peer: Peer) -> str:
     parts = [
         f"server {peer.key} {peer.target} maxconn {settings.max_connections_per_node}",
         f'ssl verify required ca-file "@ROOT@/tls/ca.pem" verifyhost {peer.server_name}',
+        f'crt "@SECRET:{CLIENT_CERTIFICATE_SECRET}@"',
         f"sni str({peer.server_name}) check-sni {peer.server_name}",
         f"check inter {inter}ms fastinter {soon}ms downinter {soon}ms fall {settings.canary_strikes} rise 2",
         "observe layer4 error-limit 1 on-error mark-down init-addr last,libc,none",

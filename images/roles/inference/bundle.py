@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from images.bundle import Bundle, File, GpuDemand, HttpCheck, Service, Source
+from images.bundle import REFUSED, Bundle, File, HttpCheck, Runtime, RuntimeKind, Service, Source, Weights
 from images.engines.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
+    CLIENT_CERTIFICATE_SECRET,
+    GPUS,
     PRIVATE_KEY_SECRET,
     RATES,
     SERVICE,
     Engine,
+    EngineNeeds,
     EngineOptions,
 )
+from images.gpu import matrix
+from images.sources import repository_sources
 
 CA_PATH = "tls/ca.pem"
-SECRETS = (CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, API_KEY_SECRET)
-"""A node's certificate is its own: it travels with the secrets, so that one bundle serves all nodes."""
+SECRETS = (CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET)
+"""A node's certificate is its own: it travels with the secrets, so that one bundle serves all nodes. The client's is
+for its checks."""
+GUARD = "crossover_node.guard.Guard"
+"""The layer of ours around the engine's routes."""
+LIBRARY = "lib"
+"""Of Python packages, below the root."""
+CLOSED_PATHS = ("/invocations", "/tokenize", "/load", "/openapi.json")
+"""What vLLM answers without its key, the first with a completion (0.32)."""
+
+LEAST_SHARED_MEMORY_BYTES = 1 << 30
+"""NVIDIA's guide to NCCL and its containers ask docker for --shm-size=1g; docker's own default, 64 MiB, ends in
+"ncclShmOpen … failed" (vllm-project/vllm#1710)."""
+WEIGHTS_FOLDER = "models"
+"""The data folder of weights, where no volume is mounted for them (`Host.weights`)."""
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CACHE_ROOT": "@WEIGHTS@/cache/vllm"}
+"""Of an engine whose weights are there: it asks no hub, and keeps what it compiles beside them."""
 
 _CANARY_DEADLINE_S = 120
+_CLOSED_DEADLINE_S = 10
+"""For one answer of a server that has just answered."""
 
 
 def ports(engine: Engine) -> dict[str, int]:
@@ -31,29 +54,31 @@ def inference_bundle(
     engine: Engine,
     options: EngineOptions,
     ca_certificate: str,
-    requirements: Source | None = None,
-    gpu: GpuDemand | None = None,
+    runtime: RuntimeKind = "machine",
+    weights: Weights | None = None,
 ) -> Bundle:
-    """Everything on a node; the same for all nodes of a fleet.
+    """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
-    `ca_certificate` is the private CA's, PEM: the node checks itself by it, under the host's `server_name`.
-    `requirements`, hash-locked, are the engine's, where it comes from a package index. `gpu` is `images.gpu.matrix`'
-    `demand`, for an engine that needs GPUs. Needs the secrets SECRETS and
-    the ports of `ports`. Raises ValueError for rates that the engine does not take.
+    `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
+    it, under the host's `server_name`. `weights` are brought before the engine starts, which then asks nobody for
+    them; without, it gets the model's name. Needs the secrets SECRETS, that of the weights, and the ports of `ports`.
+    Raises ValueError for rates that the engine does not take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
-    needs = engine.needs(requirements)
+    needs = engine.needs(runtime)
+    if weights is not None:
+        needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
     return Bundle(
         role="inference",
         files=(File(CA_PATH, ca_certificate),),
-        sources=needs.sources,
+        sources=(*needs.sources, *_guard(), *([] if options.chat_template is None else [options.chat_template])),
         environments=needs.environments,
         services=(
             Service(
                 name=SERVICE,
-                command=(*needs.program, *engine.command(options)),
-                environment=needs.variables,
+                command=(*needs.program, *engine.command(_closed(options))),
+                environment={**options.environment, **needs.variables, "PYTHONPATH": f"@ROOT@/{LIBRARY}"},
                 secret_environment={engine.key_variable: API_KEY_SECRET},
                 # vLLM's own time-out is for both, but it has been seen to take longer: then it is killed.
                 stop_timeout_s=options.shutdown_timeout_s + engine.teardown_s,
@@ -64,28 +89,74 @@ def inference_bundle(
             ),
         ),
         checks=_checks(engine, options.served_names[0]),
-        secrets=SECRETS,
+        secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
-        gpu=gpu,
+        gpu=matrix.demand(runtime, options.tensor_parallel_size) if GPUS in engine.capabilities else None,
+        weights=weights,
+        clients_show=CLIENT_CERTIFICATE_SECRET,
+        runtime=None if needs.runtime is None else _judged(needs.runtime, options),
     )
 
 
+def _judged(runtime: Runtime, options: EngineOptions) -> Runtime:
+    """The runtime with the versions that will do, and the shared memory that its GPUs need among themselves."""
+    versions = matrix.shipped()
+    container = runtime.kind == "image" and options.tensor_parallel_size > 1
+    return replace(
+        runtime,
+        least=versions["minimum"].get(runtime.distribution, ""),
+        usual=versions["pins"].get(runtime.distribution, ""),
+        shared_memory_bytes=LEAST_SHARED_MEMORY_BYTES if container else 0,
+    )
+
+
+def _closed(options: EngineOptions) -> EngineOptions:
+    """Nobody gets in but by the client's certificate, and nothing is served but what the guard lets through."""
+    return replace(options, client_ca=f"@ROOT@/{CA_PATH}", middleware=(GUARD,))
+
+
+def _guard() -> tuple[Source, ...]:
+    return repository_sources(f"{LIBRARY}/{GUARD.split('.')[0]}", "images/roles/inference/node")
+
+
+def _beside(needs: EngineNeeds) -> EngineNeeds:
+    """What an engine needs whose weights are there."""
+    folders = tuple(dict.fromkeys((*needs.directories, WEIGHTS_FOLDER)))
+    return replace(needs, variables={**needs.variables, **_OFFLINE}, directories=folders)
+
+
 def _checks(engine: Engine, model: str) -> tuple[HttpCheck, ...]:
-    """A hung engine may say that it is healthy, so a node is ready once it has made a token."""
-    tls_ca, name = f"@ROOT@/{CA_PATH}", "@SERVER_NAME@"
+    """A hung engine may say that it is healthy, so a node is ready once it has made a token; and it is closed."""
     health, canary = engine.health, engine.canary
+    anyone = HttpCheck(
+        "refusal without the client's certificate",
+        SERVICE,
+        health.path,
+        tls_ca=f"@ROOT@/{CA_PATH}",
+        tls_server_name="@SERVER_NAME@",
+        expect_status=REFUSED,
+        deadline_s=_CLOSED_DEADLINE_S,
+    )
+    client = replace(anyone, client_certificate=CLIENT_CERTIFICATE_SECRET, expect_status=200)
     return (
-        HttpCheck(SERVICE, SERVICE, health.path, tls_ca=tls_ca, tls_server_name=name, deadline_s=health.deadline_s),
-        HttpCheck(
-            "one-token completion",
-            SERVICE,
-            canary.path,
+        replace(client, name=SERVICE, deadline_s=health.deadline_s),
+        replace(
+            client,
+            name="one-token completion",
+            path=canary.path,
             method="POST",
             body=json.dumps(canary.body(model, "ready?")),
             bearer_secret=API_KEY_SECRET,
-            tls_ca=tls_ca,
-            tls_server_name=name,
             deadline_s=_CANARY_DEADLINE_S,
         ),
+        replace(client, name="refusal without the key", path="/v1/models", expect_status=401),
+        replace(
+            client,
+            name="refusal of other paths",
+            path=CLOSED_PATHS[0],
+            more_paths=CLOSED_PATHS[1:],
+            expect_status=404,
+        ),
+        anyone,
     )

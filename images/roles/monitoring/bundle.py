@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from images.bundle import Bundle, File, HttpCheck, Service
-from images.engines.base import EngineMetrics
+from images.engines.base import CLIENT_CERTIFICATE_SECRET, EngineMetrics
 from images.roles.monitoring.alertmanager import render_alertmanager
 from images.roles.monitoring.limits import RULES_FOLDER, render_limits
 from images.roles.monitoring.prometheus import Target, render_prometheus
@@ -22,9 +22,9 @@ _LIMITS = "prometheus/limits.yaml"
 def monitoring_bundle(
     settings: MonitoringSettings, limits: Limits, stack: str, targets: Sequence[Target], metrics: EngineMetrics
 ) -> Bundle:
-    """Prometheus and Alertmanager, both on loopback only. Needs `tls/ca.pem` and the secret `litellm-master-key` of
-    the gateway's bundle. `stack` labels every series that leaves the machine; `metrics` are those of
-    the targets' engine."""
+    """Prometheus and Alertmanager, both on loopback only. Needs `tls/ca.pem` and the secrets `litellm-master-key` and
+    CLIENT_CERTIFICATE_SECRET of the gateway's bundle. `stack` labels every series that leaves the machine;
+    `metrics` are those of the targets' engine."""
     rules = repository_sources("prometheus/rules", RULES_FOLDER, "*.yaml")
     webhook = settings.webhook
     return Bundle(
@@ -59,7 +59,7 @@ def _prometheus(settings: MonitoringSettings, rules: tuple[str, ...]) -> Service
             "--log.level=warn",
         ),
         reload_signal="HUP",
-        reload_files=(_PROMETHEUS, _LIMITS, *rules),
+        reload_files=(_PROMETHEUS, _LIMITS, f"secrets/{CLIENT_CERTIFICATE_SECRET}", *rules),
     )
 
 

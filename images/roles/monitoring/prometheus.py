@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 import yaml
 
-from images.engines.base import SERVICE, EngineMetrics
+from images.engines.base import CLIENT_CERTIFICATE_SECRET, SERVICE, EngineMetrics
 from images.roles.monitoring.settings import MonitoringSettings
+
+_SHOWN = f"@SECRET:{CLIENT_CERTIFICATE_SECRET}@"
 
 
 class Target(Protocol):
@@ -59,7 +61,13 @@ def _node(target: Target, colon: dict[str, str | list[str]]) -> dict[str, Any]:
     return {
         "job_name": f"node-{target.key}",
         "scheme": "https",
-        "tls_config": {"ca_file": "@ROOT@/tls/ca.pem", "server_name": target.server_name},
+        # Go's TLS takes the certificate and the key out of one PEM, and Prometheus reads it anew for each connection.
+        "tls_config": {
+            "ca_file": "@ROOT@/tls/ca.pem",
+            "cert_file": _SHOWN,
+            "key_file": _SHOWN,
+            "server_name": target.server_name,
+        },
         "static_configs": [{"targets": [target.target], "labels": {"job": SERVICE, "node": target.key}}],
         "metric_relabel_configs": [colon],
     }

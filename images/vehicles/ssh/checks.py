@@ -181,12 +181,12 @@ class Checks:
 
 
 def check_arguments(check: HttpCheck, layout: Layout, seconds: int) -> list[str]:
-    """Pure: what check.sh takes. Over TLS the URL holds the server's name, and curl is told where that name is."""
+    """Pure: what check.sh takes. Over TLS the URLs hold the server's name, and curl is told where that name is."""
     host, bundle = layout.host, layout.bundle
     where = f"check {check.name}"
     port = host.ports[check.port]
     address = f"[{host.loopback}]" if ":" in host.loopback else host.loopback
-    path = resolve(check.path, host, bundle, where=where)
+    paths = [resolve(path, host, bundle, where=where) for path in (check.path, *check.more_paths)]
     body = resolve(check.body, host, bundle, where=where) if check.body is not None else ""
     authority, located, ca = address, "", ""
     if check.tls_ca is not None:
@@ -194,9 +194,11 @@ def check_arguments(check: HttpCheck, layout: Layout, seconds: int) -> list[str]
         if check.tls_server_name is not None:
             authority = resolve(check.tls_server_name, host, bundle, where=where)
             located = f"{authority}:{port}:{address}"
-    url = f"{'http' if check.tls_ca is None else 'https'}://{authority}:{port}{path}"
+    base = f"{'http' if check.tls_ca is None else 'https'}://{authority}:{port}"
     bearer = secret_path(check.bearer_secret, host) if check.bearer_secret is not None else ""
-    return [str(seconds), str(check.expect_status), check.method, url, body, located, ca, bearer]
+    shown = secret_path(check.client_certificate, host) if check.client_certificate is not None else ""
+    fixed = [str(seconds), f"{check.expect_status:03}", check.method, body, located, ca, bearer, shown]
+    return [*fixed, *(f"{base}{path}" for path in paths)]
 
 
 def down_services(probe: Probe, layout: Layout) -> dict[str, str]:

@@ -23,11 +23,11 @@ from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.settings import Limits, MonitoringSettings
 from tests.integration.gateway.harness import (
     KEY,
+    MADE,
     MANAGED,
     REPOSITORY,
     SERVED,
     Answer,
-    Authority,
     Machine,
     Node,
     ask,
@@ -36,11 +36,6 @@ from tests.integration.gateway.harness import (
 )
 
 FAST_NODE = ("--sim-time-scale", "0.05", "--max-num-seqs", "64")
-
-
-@pytest.fixture(scope="session")
-def authority() -> Authority:
-    return Authority.create()
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +89,7 @@ def settings(**more: object) -> GatewaySettings:
     return GatewaySettings.model_validate({**values, **more})
 
 
-def bundle(authority: Authority, nodes: Sequence[Node], chosen: GatewaySettings) -> Bundle:
+def bundle(nodes: Sequence[Node], chosen: GatewaySettings) -> Bundle:
     peers = [n.peer for n in nodes]
     monitoring = monitoring_bundle(
         MonitoringSettings(scrape_interval_s=1),
@@ -103,17 +98,17 @@ def bundle(authority: Authority, nodes: Sequence[Node], chosen: GatewaySettings)
         peers,
         vllm.ENGINE.metrics,
     )
-    return gateway_bundle(chosen, [SERVED], vllm.ENGINE, peers, authority.pem, monitoring)
+    return gateway_bundle(chosen, [SERVED], vllm.ENGINE, peers, MADE.ca, monitoring)
 
 
 @pytest.fixture(scope="session")
-def backplane(authority: Authority, deep_folder: Path, cache: Path, litellm_environment: Path) -> Iterator[Backplane]:
+def backplane(deep_folder: Path, cache: Path, litellm_environment: Path) -> Iterator[Backplane]:
     """Started once: LiteLLM takes its time. It knows the fallback, whether HAProxy leads there or not."""
     root = deep_folder / "back"
     root.mkdir()
     machine = Machine(
         root,
-        bundle(authority, [], settings(fallback=MANAGED)),
+        bundle([], settings(fallback=MANAGED)),
         free_ports([*PORTS, *MONITORING_PORTS]),
         cache,
         {"simulator": sys.prefix, "litellm": str(litellm_environment)},
@@ -169,9 +164,7 @@ GatewayMaker = Callable[..., Gateway]
 
 
 @pytest.fixture
-def make_gateway(
-    authority: Authority, deep_folder: Path, cache: Path, request: pytest.FixtureRequest
-) -> Iterator[GatewayMaker]:
+def make_gateway(deep_folder: Path, cache: Path, request: pytest.FixtureRequest) -> Iterator[GatewayMaker]:
     """make_gateway(ports=…, nodes={"a": flags}, **settings): HAProxy and simulators, started and in rotation."""
     made: list[Gateway] = []
 
@@ -186,12 +179,10 @@ def make_gateway(
         flags = {"a": FAST_NODE, "b": FAST_NODE} if nodes is None else nodes
         node_ports = free_ports(list(flags))
         chosen = settings(**more)
-        started = {
-            k: Node(k, node_ports[k], root, authority, f, (certificate_keys or {}).get(k)) for k, f in flags.items()
-        }
+        started = {k: Node(k, node_ports[k], root, f, (certificate_keys or {}).get(k)) for k, f in flags.items()}
         machine = Machine(
             root,
-            bundle(authority, list(started.values()), chosen),
+            bundle(list(started.values()), chosen),
             free_ports([*PORTS, *MONITORING_PORTS]) | (ports or {}),
             cache,
             {"simulator": sys.prefix, "litellm": sys.prefix},

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import http.client
-import ipaddress
 import json
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -18,14 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from images.bundle import Bundle, HttpCheck, Service
 from images.remote.host import Host
 from images.roles.gateway.settings import Peer
 from images.tokens import resolve
+from tests.support.credentials import Made
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVED = "llama-70b"
@@ -66,55 +60,10 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
 
 # Certificates
 
-
-@dataclass(frozen=True)
-class Authority:
-    """A private CA."""
-
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @classmethod
-    def create(cls) -> Authority:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
-        builder = _certificate(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        return cls(key, builder.sign(key, hashes.SHA256()))
-
-    @property
-    def pem(self) -> str:
-        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-    def issue(self, server_name: str, folder: Path) -> tuple[Path, Path]:
-        """Paths of a new key and of its certificate for `server_name`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, server_name)])
-        builder = _certificate(subject, self.certificate.subject, key).add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(server_name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            False,
-        )
-        key_file, certificate_file = folder / f"{server_name}.key", folder / f"{server_name}.pem"
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        certificate = builder.sign(self.key, hashes.SHA256())
-        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return key_file, certificate_file
-
-
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-    )
+NAMES = [f"{key}.nodes.crossover.internal" for key in "abcdef"]
+MADE = Made.of(*NAMES)
+"""Of all nodes and gateways of these tests."""
+SECRETS["client.pem"] = MADE.client
 
 
 # Processes
@@ -245,7 +194,6 @@ class Node:
     key: str
     port: int
     folder: Path
-    authority: Authority
     flags: Sequence[str] = ()
     certificate_key: str | None = None
     process: Process | None = None
@@ -255,9 +203,13 @@ class Node:
         return Peer(key=self.key, address="127.0.0.1", port=self.port, server_name=server_name(self.key))
 
     def start(self) -> Node:
-        key_file, certificate = self.authority.issue(server_name(self.certificate_key or self.key), self.folder)
+        files = {name: self.folder / f"{self.key}.{name}" for name in ("key", "pem", "ca")}
+        certificate, key = MADE.pair(server_name(self.certificate_key or self.key))
+        for name, text in {"key": key, "pem": certificate, "ca": MADE.ca}.items():
+            files[name].write_text(text)
         command = [sys.executable, "-m", "images.simulator", "serve", SERVED, "--port", str(self.port)]
-        command += ["--ssl-keyfile", str(key_file), "--ssl-certfile", str(certificate), "--sim-faults", *self.flags]
+        command += ["--ssl-keyfile", str(files["key"]), "--ssl-certfile", str(files["pem"])]
+        command += ["--ssl-ca-certs", str(files["ca"]), "--ssl-cert-reqs", "2", "--sim-faults", *self.flags]
         environment = {"VLLM_API_KEY": SECRETS["vllm-api-key"], "PYTHONPATH": str(REPOSITORY)}
         self.process = Process.start(self.key, command, environment, self.folder / f"node-{self.key}.log")
         return self
@@ -310,10 +262,7 @@ class Answer:
 def connect(port: int, tls: bool = False, timeout_s: float = 30.0) -> http.client.HTTPConnection:
     if not tls:
         return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=context)
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=MADE.context(MADE.client))
 
 
 def ask(

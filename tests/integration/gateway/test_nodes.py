@@ -143,7 +143,7 @@ def test_without_a_free_slot_a_request_waits_shortly_and_is_refused(make_gateway
 def test_a_reload_takes_new_nodes_in_and_cuts_no_stream(make_gateway: GatewayMaker) -> None:
     gateway = make_gateway(nodes={"a": SLOW_NODE, "b": SLOW_NODE})
     both = list(gateway.nodes.values())
-    gateway.machine.put(bundle(both[0].authority, both[:1], settings()))
+    gateway.machine.put(bundle(both[:1], settings()))
     haproxy = gateway.machine.service("haproxy")
     assert haproxy.reload_signal == "USR2"
     with ThreadPoolExecutor(8) as pool:

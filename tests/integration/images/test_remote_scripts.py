@@ -29,7 +29,7 @@ def test_a_busy_service_has_the_canarys_time_for_one_answer(tmp_path: Path, seco
     curl.write_text('#!/bin/sh\necho "$*" >"$0.asked"\nprintf "\\nstatus:200\\n"\n')
     curl.chmod(0o755)
     subprocess.run(
-        ["sh", "-c", read_script("check"), "sh", str(seconds), "200", "GET", "http://127.0.0.1/", *[""] * 4],
+        ["sh", "-c", read_script("check"), "sh", str(seconds), "200", "GET", *[""] * 5, "http://127.0.0.1/"],
         check=True,
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
     )

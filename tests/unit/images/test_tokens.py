@@ -18,6 +18,7 @@ from tests.unit.images.samples import BUNDLE, PLACEMENT, REQUIREMENTS
         ("@BIND@:@PORT:web@", "0.0.0.0:8000"),
         ("@ENV:app@/bin/python", f"/var/cache/crossover/venvs/{REQUIREMENTS.sha256[:16]}/bin/python"),
         ("@SECRET:key@", "/opt/crossover/secrets/key"),
+        ("@WEIGHTS@/llama", "/opt/crossover/models/llama"),
         ("@SERVER_NAME@", "a.nodes.crossover.internal"),
         ("someone@example.com, @daily, a@b@c, @1", "someone@example.com, @daily, a@b@c, @1"),
     ],

@@ -186,6 +186,41 @@ def test_a_router_carries_gateway_and_monitoring_in_one_bundle(composed: Compose
                 assert f"{node}.nodes.crossover.internal" in bundle["files"][file]["content"]
 
 
+RUNTIMES: dict[str, dict[str, str | None]] = {
+    "local": {"a": None, "b": None},  # the simulator's
+    "aws": {"a": "environment", "b": "environment", "c": "environment"},
+    "existing": {"a": "environment", "b": "environment"},
+    "lambda": {"a": "environment", "b": "environment", "c": "environment"},
+    "mixed": {"a": "environment", "b": "image"},  # by the first rung, which the mocks rent
+    "runpod": {"a": "image", "b": "image"},
+    "vastai": {"a": "image", "b": "image"},
+}
+"""Example → node → how vLLM gets onto it."""
+
+
+@pytest.mark.parametrize("stack", RUNTIMES)
+def test_a_node_gets_the_bundle_for_what_its_cloud_rents(stack: str) -> None:
+    """Where a node's rungs differ, the machine that was rented tells."""
+    made = compose(stack)
+    bundles = {key: made.inputs(INSTALL, f"{key}-inference")["bundle"] for key in RUNTIMES[stack]}
+    assert {key: bundle.get("runtime", {}).get("kind") for key, bundle in bundles.items()} == RUNTIMES[stack]
+    for bundle in bundles.values():
+        names = [environment["name"] for environment in bundle["environments"]]
+        assert ("vllm" in names) == (bundle.get("runtime", {}).get("kind") == "environment")
+
+
+def test_an_image_of_the_user_s_is_what_containers_are_made_of() -> None:
+    """And no section of a VM's cloud hears of it."""
+    own = "registry.example/vllm:0.32.0-1"
+    serving = {"model": "m/x", "servedName": "llama-70b", "image": own}
+    made = compose("mixed", serving=serving)
+    assert made.error == ""
+    settings_of = made.inputs(NODE, "a")["settings"]
+    assert settings_of["runpod"] == {"diskGb": 400, "image": own}
+    assert "image" not in settings_of["lambda"]
+    assert "image" not in compose("mixed").inputs(NODE, "a")["settings"]["runpod"]
+
+
 def test_the_exports_are_those_of_the_readme(composed: Composed) -> None:
     """`crossover endpoint` and people's scripts read them by name."""
     example, made = composed

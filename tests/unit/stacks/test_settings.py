@@ -103,7 +103,7 @@ def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -
         ("serving.engine", ["vllm"], r"crossover:serving.engine: must be 'vllm' or 'simulator'"),
         ("gatewayNode.cloud", "exising", r"gatewayNode\.cloud: unknown cloud 'exising'; did you mean existing\?"),
         ("workload.usage", "a\0b", r"crossover:workload.usage: 'a\\x00b' is no path of a file"),
-        ("serving.maxModelLen", 1, r"crossover:serving.maxModelLen: .*greater than or equal to 256"),
+        ("serving.maxModelLen", 1, "crossover:serving.maxModelLen: must be at least 256, got 1"),
         ("serving.maxNumQueuedReqs", 8, r"serving.maxNumQueuedReqs counts running requests too"),
         ("gateway.fallback", "gpt-9", r"fallback: 'gpt-9' is not among the managed models \(managed-stand-in\)"),
         ("serving.servedName", "managed-stand-in", "is the name of the self-hosted model too"),
@@ -190,3 +190,17 @@ def test_the_usage_is_no_key_of_the_configuration(values: dict[str, Any]) -> Non
     """Only the file says it."""
     with pytest.raises(SettingsError, match="crossover:usage: unknown key"):
         parse({**values, "usage": {}})
+
+
+def test_a_token_that_weights_name_must_be_there(values: dict[str, Any]) -> None:
+    change(values, "serving.weights", {"source": "hf", "tokenSecret": "hf"})
+    with pytest.raises(SettingsError, match=r"apiKeys: hf is missing, which serving\.weights\.tokenSecret names"):
+        parse(values)
+    (model,) = parse(change(values, "apiKeys.hf", "hf_token")).models
+    assert model.weights is not None
+    assert model.weights.place == model.serving.model
+
+
+def test_a_simulator_fetches_nothing_that_it_is_not_told_to(values: dict[str, Any]) -> None:
+    (model,) = parse(values).models
+    assert model.weights is None

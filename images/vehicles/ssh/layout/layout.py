@@ -23,6 +23,8 @@ SUPERVISORD = "supervisor/supervisord.conf"
 PROGRAMS = "supervisor/programs/"
 SUPERVISOR_ENVIRONMENT = "supervisor"
 SUPERVISOR_REQUIREMENTS = "requirements/supervisor.txt"
+INSTALLER = "uv"
+"""The environment that holds the program of that name."""
 SUPERVISORD_MARK = "_supervisord"
 """Stands for supervisord itself where services are named; no service can be called so."""
 
@@ -51,6 +53,10 @@ class PlannedEnvironment:
     name: str
     folder: str
     requirements: bytes
+    disk_bytes: int = 0
+    """What building it takes."""
+    installer: PlannedEnvironment | None = None
+    """The one that holds uv, for a machine that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +105,17 @@ def make_layout(
         bundle = replace(bundle, environments=(*bundle.environments, own))
     validate(bundle)
     files = (*_bundle_files(bundle, host, contents), *_service_files(bundle, host))
-    environments = tuple(
-        PlannedEnvironment(e.name, environment_folder(e.requirements, host), contents(e.requirements))
-        for e in bundle.environments
-    )
+    environments = tuple(_environment(e, host, contents) for e in bundle.environments)
     _resolve_checks(bundle, host)
     return Layout(bundle, host, files, _manifest(bundle, files), environments)
+
+
+def _environment(wanted: PythonEnvironment, host: Host, contents: Callable[[Source], bytes]) -> PlannedEnvironment:
+    def planned(name: str, lock: Source) -> PlannedEnvironment:
+        return PlannedEnvironment(name, environment_folder(lock, host), contents(lock))
+
+    installer = None if wanted.installer is None else planned(INSTALLER, wanted.installer)
+    return replace(planned(wanted.name, wanted.requirements), disk_bytes=wanted.disk_bytes, installer=installer)
 
 
 def secret_files(bundle: Bundle, secrets: Mapping[str, str]) -> tuple[PlannedFile, ...]:
@@ -181,5 +192,5 @@ def _resolve_checks(bundle: Bundle, host: Host) -> None:
         where = f"check {check.name}"
         if check.port not in host.ports:
             raise InvalidBundle(f"{where}: {host.where} has no port named {check.port}")
-        for text in (check.path, check.body, check.tls_ca, check.tls_server_name):
+        for text in (check.path, *check.more_paths, check.body, check.tls_ca, check.tls_server_name):
             resolve(text or "", host, bundle, where=where)

@@ -31,8 +31,9 @@ def validate(bundle: Bundle) -> None:
     for service in bundle.services:
         problems += _service_problems(service, bundle)
     for check in bundle.checks:
-        if check.bearer_secret is not None and check.bearer_secret not in bundle.secrets:
-            problems.append(f"check {check.name}: the bundle has no secret {check.bearer_secret}")
+        for secret in (check.bearer_secret, check.client_certificate):
+            if secret is not None and secret not in bundle.secrets:
+                problems.append(f"check {check.name}: the bundle has no secret {secret}")
     if problems:
         raise InvalidBundle(f"the bundle {bundle.role} cannot be installed: {'; '.join(problems)}")
 

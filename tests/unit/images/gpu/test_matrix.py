@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from images.gpu import matrix
 from images.gpu.matrix import Choice, NotAllowed, load, pinned, validate
 from images.simulator import VLLM_VERSION
+from images.sources import REPOSITORY
 from providers.clouds.runpod.config import RunpodSettings
 from providers.clouds.vastai.config import VastaiSettings
 
+LOCK = REPOSITORY / "requirements" / "vllm.txt"
 WHEEL = Choice("wheel", "0.32.0", "13", "580")
 IMAGE = Choice("image", "0.32.0", "13", "580.65.06")
 
@@ -32,6 +36,27 @@ def test_the_container_clouds_default_to_the_pins(settings: RunpodSettings | Vas
 
 def test_the_simulator_plays_the_pinned_vllm() -> None:
     assert pinned(load()).vllm == VLLM_VERSION
+
+
+def test_the_lock_of_an_environment_is_of_the_pinned_vllm_and_any_python_that_we_install_on() -> None:
+    """Every line a package with its version, or a hash: no marker that another Python reads differently, no address."""
+    pin = f"vllm=={pinned(load()).vllm}"
+    wanted = [line for line in (LOCK.with_suffix(".in")).read_text().splitlines() if not line.startswith("#")]
+    assert wanted == [pin]
+    lines = LOCK.read_text().splitlines()
+    names = [line for line in lines if not line.startswith("    --hash=sha256:")]
+    assert f"{pin} \\" in names
+    assert [line for line in names if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.+!-]* \\", line)] == []
+    assert all(lines[lines.index(name) + 1].startswith("    --hash=") for name in names)
+
+
+def test_the_image_is_fixed_only_where_its_digest_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag may move; nobody could be asked for the digest, so none is made up."""
+    assert (matrix.image(), matrix.fixed_image()) == ("vllm/vllm-openai:v0.32.0", None)
+    digest = f"sha256:{'0' * 64}"
+    known = {**load(), "image": {"repository": "vllm/vllm-openai", "digest": digest}}
+    monkeypatch.setattr(matrix, "shipped", lambda: known)
+    assert matrix.image() == matrix.fixed_image() == f"vllm/vllm-openai:v0.32.0@{digest}"
 
 
 @pytest.mark.parametrize(

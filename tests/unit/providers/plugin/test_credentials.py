@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from images.remote.waiting import Waiting
 from providers.plugin.credentials import API_KEYS, CredentialsHandler
 from providers.plugin.values import UNKNOWN
+from tests.support.credentials import Made
 
 HANDLER = CredentialsHandler()
 NAMES = ["a.nodes.crossover.internal", "b.nodes.crossover.internal"]
@@ -45,6 +48,44 @@ def test_a_node_proves_its_own_name_and_no_other(made: dict, tmp_path: Path, nam
     server.load_cert_chain(tmp_path / "chain.pem")
     client = ssl.create_default_context(cadata=made["caCertificate"])
     assert _handshake(client, server, name) == accepted
+
+
+def test_a_node_lets_nobody_in_but_who_shows_the_stacks_client_certificate(made: dict[str, Any]) -> None:
+    all_made = Made(made)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.load_verify_locations(cadata=all_made.ca)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("".join(all_made.pair(NAMES[0])))
+        file.flush()
+        server.load_cert_chain(file.name)
+
+    def gets_in(shown: str | None) -> bool:
+        return _handshake(all_made.context(shown), server, NAMES[0])
+
+    assert gets_in(all_made.client)
+    assert not gets_in(None)
+    assert not gets_in("".join(all_made.pair(NAMES[1])))  # a node, by its own certificate
+    assert not gets_in(Made.of().client)  # another stack's
+
+
+def test_a_client_certificate_passes_for_no_node(made: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "client.pem").write_text(made["clientCertificate"])
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "client.pem")
+    assert not _handshake(Made(made).context(None), server, NAMES[0])
+
+
+def test_a_state_of_before_gets_the_client_certificate_and_nothing_else_changes(made: dict[str, Any]) -> None:
+    before = {key: value for key, value in made.items() if key != "clientCertificate"}
+    news = {"nodes": NAMES, "generation": 1}
+    assert HANDLER.unfinished(before) == ("clientCertificate",)
+    assert HANDLER.preview(before, news) == {**before, "clientCertificate": UNKNOWN}
+    after = HANDLER.update("id", before, news, Waiting())
+    assert {key: value for key, value in after.items() if key != "clientCertificate"} == before
+    assert "BEGIN CERTIFICATE" in after["clientCertificate"]
+    assert HANDLER.unfinished(after) == ()
+    assert HANDLER.update("id", after, news, Waiting()) == after
 
 
 def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> bool:

@@ -6,21 +6,18 @@ import json
 import os
 import re
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from images.engines.vllm import ENGINE
 from images.roles.gateway.cache import render_redis_conf
 from images.roles.gateway.haproxy import openai_error, render_haproxy
 from images.roles.gateway.litellm import render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
+from tests.support.credentials import Made
 
 MANAGED = [{"name": "gpt-4o", "model": "openai/gpt-4o", "apiKeySecret": "openai-key"}]
 OWN = {"name": "own", "model": "openai/own", "apiBase": "https://api.example.org/v1"}
@@ -55,17 +52,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("run", "secrets", "tls"):
         (root / folder).mkdir(parents=True)
     (root / "secrets/endpoint-keys").write_text("one\n")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ca")])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(_date(2020)).not_valid_after(_date(2060))
-    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    (root / "tls/ca.pem").write_bytes(pem)
+    made = Made.of()
+    (root / "tls/ca.pem").write_text(made.ca)
+    (root / "secrets/client.pem").write_text(made.client)
     return root
-
-
-def _date(year: int) -> datetime:
-    return datetime(year, 1, 1, tzinfo=UTC)
 
 
 def _check(text: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -113,7 +103,7 @@ def test_a_node_is_spoken_to_over_verified_tls_and_checked_by_its_own_name() -> 
     )
     assert line == (
         'server a 192.0.2.1:8000 maxconn 9 ssl verify required ca-file "@ROOT@/tls/ca.pem"'
-        " verifyhost a.nodes.crossover.internal sni str(a.nodes.crossover.internal)"
+        ' verifyhost a.nodes.crossover.internal crt "@SECRET:client.pem@" sni str(a.nodes.crossover.internal)'
         " check-sni a.nodes.crossover.internal"
         " check inter 500ms fastinter 500ms downinter 500ms fall 4 rise 2"
         " observe layer4 error-limit 1 on-error mark-down init-addr last,libc,none"

@@ -44,6 +44,7 @@ def test_promtool_accepts_the_configuration(tmp_path: Path, peers: list[Peer]) -
     (root / "tls").mkdir(parents=True)
     (root / "tls/ca.pem").write_text("")
     (root / "litellm-master-key").write_text("k")
+    (root / "client.pem").write_text("")
     (root / "prometheus.yml").write_text(
         _resolved(render_prometheus(MonitoringSettings(), "prod", peers, METRICS), root)
     )
@@ -57,6 +58,8 @@ def test_a_node_is_scraped_over_tls_under_its_key_and_its_certificates_name() ->
     assert jobs["node-b"]["scheme"] == "https"
     assert jobs["node-b"]["tls_config"] == {
         "ca_file": "@ROOT@/tls/ca.pem",
+        "cert_file": "@SECRET:client.pem@",
+        "key_file": "@SECRET:client.pem@",
         "server_name": "b.nodes.crossover.internal",
     }
     assert jobs["node-b"]["static_configs"] == [
@@ -112,4 +115,4 @@ def test_prometheus_and_alertmanager_listen_on_loopback_and_reload_by_signal() -
     assert not any("enable-lifecycle" in word for word in services["prometheus"].command)
     assert "--cluster.listen-address=" in services["alertmanager"].command
     held = {f.path for f in bundle.files} | {s.path for s in bundle.sources}
-    assert held == {f for s in services.values() for f in s.reload_files}
+    assert held | {"secrets/client.pem"} == {f for s in services.values() for f in s.reload_files}

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from images.bundle import HttpCheck
+from images.bundle import REFUSED, HttpCheck
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
 from images.vehicles.ssh import checks
@@ -20,24 +20,33 @@ def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_lis
         "30",
         "200",
         "GET",
-        "https://a.nodes.crossover.internal:8000/health",
         "",
         "a.nodes.crossover.internal:8000:127.0.0.1",
         "/opt/crossover/tls/ca.pem",
         "/opt/crossover/secrets/key",
+        "",
+        "https://a.nodes.crossover.internal:8000/health",
     ]
+
+
+def test_a_client_certificate_is_shown_by_its_file_and_further_paths_are_asked_on_the_same_server() -> None:
+    check = HttpCheck("c", "web", "/x", more_paths=("/y",), client_certificate="key", expect_status=REFUSED)
+    assert check_arguments(check, layout(), 5) == [
+        "5", "000", "GET", "", "", "", "", "/opt/crossover/secrets/key",
+        "http://127.0.0.1:8000/x", "http://127.0.0.1:8000/y",
+    ]  # fmt: skip
 
 
 def test_without_tls_the_address_is_asked() -> None:
     check = HttpCheck("c", "web", "/x", method="POST", body='{"at": "@PORT:web@"}', expect_status=204)
     assert check_arguments(check, layout(), 0) == [
-        "0", "204", "POST", "http://127.0.0.1:8000/x", '{"at": "8000"}', "", "", ""
+        "0", "204", "POST", '{"at": "8000"}', "", "", "", "", "http://127.0.0.1:8000/x"
     ]  # fmt: skip
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:
     check = HttpCheck("c", "web", "/x")
-    assert check_arguments(check, layout(bind="::"), 0)[3] == "http://[::1]:8000/x"
+    assert check_arguments(check, layout(bind="::"), 0)[-1] == "http://[::1]:8000/x"
 
 
 def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from images.bundle import Source
+from images.bundle import RuntimeKind
 from images.engines.base import EngineNeeds
 from images.engines.simulator import ENGINE as SIMULATOR
 
 
-def needs(requirements: Source | None) -> EngineNeeds:
-    return replace(SIMULATOR.needs(requirements), program=("toy-serve",))
+def needs(kind: RuntimeKind) -> EngineNeeds:
+    return replace(SIMULATOR.needs(kind), program=("toy-serve",))
 
 
 ENGINE = replace(SIMULATOR, name="toy", title="the toy", needs=needs)

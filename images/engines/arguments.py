@@ -1,0 +1,120 @@
+"""What may be said to vLLM beyond the settings of ours: its flags, and the variables of its process.
+
+Refused is what is ours to set, and what opens a door or runs code that nobody looked at; `vllm.toml` has each with its
+reason, and what vLLM knows at all, so that a misspelt flag is told before a machine is rented.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from strict.problems import nearest
+
+FILE = Path(__file__).parent / "vllm.toml"
+Vocabulary = Literal["toolCallParsers", "reasoningParsers", "quantizations"]
+Argument = bool | int | float | str | tuple[bool | int | float | str, ...] | Mapping[str, Any]
+"""True is the flag alone, false its `--no-` form; a list is its values one after the other, a map is JSON."""
+
+_TOKEN = re.compile(r"@[A-Z]")
+_NUMBER = re.compile(r"-\d+(\.\d+)?")
+_MOST = 4096
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads(FILE.read_text("utf-8"))
+
+
+def known(kind: Vocabulary) -> tuple[str, ...]:
+    """The names that vLLM has for a parser or a quantization."""
+    return tuple(_table()[kind])
+
+
+def argument_problem(flag: str, value: Argument, flags: frozenset[str] | None = None) -> str | None:
+    """Why `flag`, spelt without dashes before it, may not be set so; None where it may. `flags` are those that the
+    engine knows, if they are fewer than vLLM's."""
+    table = _table()
+    if reason := table["refused"].get(flag) or _family(flag, table["refusedFamilies"]):
+        return str(reason)
+    for word, reason in table["refusedWords"].items():
+        if word in flag.split("-"):
+            return str(reason)
+    if flag not in table["flags"]:
+        return (
+            f"vLLM {table['version']} has no such flag; {_meant(flag, 'flags', 'refused', '`vllm serve --help=all`')}"
+        )
+    if flags is not None and flag not in flags:
+        return f"it is vLLM's, and this engine has none like it; it has {', '.join(sorted(flags))}"
+    if (allowed := table["values"].get(flag)) and value not in allowed:
+        return f"must be {', '.join(allowed)}: anything else loads from elsewhere"
+    return _value_problem(value)
+
+
+def argument_words(arguments: Mapping[str, Argument]) -> tuple[str, ...]:
+    """The command line, in the order of the flags' names."""
+    return tuple(word for flag in sorted(arguments) for word in _words(flag, arguments[flag]))
+
+
+def variable_problem(name: str, value: str) -> str | None:
+    """Why the variable may not be set so; None where it may."""
+    table = _table()
+    if reason := table["refusedVariables"].get(name) or _family(name, table["refusedVariableFamilies"]):
+        return str(reason)
+    if name.startswith("VLLM_"):
+        if name not in table["variables"]:
+            meant = _meant(name, "variables", "refusedVariables", "its module envs.py")
+            return f"vLLM {table['version']} reads no such variable; {meant}"
+    elif not name.startswith(tuple(table["families"])):
+        return f"only variables of vLLM's and {', '.join(f'{family}*' for family in table['families'])} may be set"
+    return _text_problem(value)
+
+
+def _meant(name: str, kind: str, refused: str, elsewhere: str) -> str:
+    """The one that may be set and is most alike, or where they all stand: they are too many for a line."""
+    table = _table()
+    near = nearest(name, (one for one in table[kind] if one not in table[refused]))
+    return f"did you mean {near}?" if near else f"{elsewhere} has them all"
+
+
+def _family(name: str, families: Mapping[str, str]) -> str | None:
+    return next((reason for prefix, reason in families.items() if name.startswith(prefix)), None)
+
+
+def _words(flag: str, value: Argument) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (f"--{flag}" if value else f"--no-{flag}",)
+    if isinstance(value, Mapping):
+        return (f"--{flag}", json.dumps(value, sort_keys=True))
+    if isinstance(value, tuple):
+        return (f"--{flag}", *(_word(item) for item in value))
+    return (f"--{flag}", _word(value))
+
+
+def _word(value: bool | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _value_problem(value: Argument) -> str | None:
+    if isinstance(value, tuple):
+        if not value:
+            return "an empty list says nothing: leave the flag out"
+        return next((problem for item in value if (problem := _value_problem(item))), None)
+    if isinstance(value, Mapping):
+        return _text_problem(json.dumps(value))
+    if isinstance(value, str) and value.startswith("-") and not _NUMBER.fullmatch(value):
+        return "a value that begins with a dash would be another flag"
+    return _text_problem(value) if isinstance(value, str) else None
+
+
+def _text_problem(text: str) -> str | None:
+    if not text.isprintable() or not text or len(text) > _MOST:
+        return f"must be a text of one line, at most {_MOST} characters"
+    if _TOKEN.search(text):
+        return "an @ before a capital letter is how bundles name a machine's own values"
+    return None

@@ -1,0 +1,103 @@
+"""Fields of `serving` that an engine is told as they stand: their form, and that the engine takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from images.bundle import Source
+from images.engines.arguments import Argument, Vocabulary, argument_problem, known, variable_problem
+from images.engines.base import Engine
+from images.sources import repository_source
+from strict.numbers import Number, Whole, refuse, shown
+from strict.problems import Problems, about, did_you_mean
+
+CHAT_TEMPLATE = "serving/chat-template.jinja"
+"""Where it lies on a node."""
+_LONGEST_TEMPLATE_BYTES = 1 << 20
+
+
+def _one_of(kind: Vocabulary) -> AfterValidator:
+    def checked(name: str) -> str:
+        if name not in known(kind):
+            raise refuse(f"vLLM has no {name!r}; {did_you_mean(name, known(kind))}")
+        return name
+
+    return AfterValidator(checked)
+
+
+ToolCallParser = Annotated[str, _one_of("toolCallParsers")]
+ReasoningParser = Annotated[str, _one_of("reasoningParsers")]
+Quantization = Annotated[str, _one_of("quantizations")]
+Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+ContextTokens = Annotated[int, Whole(at_least="256", at_most="1048576", hint="tokens of prompt and answer together")]
+Sequences = Annotated[int, Whole(at_least="1", at_most="4096")]
+Requests = Annotated[int, Whole(at_least="1", at_most="100000")]
+Gpus = Annotated[int, Whole(at_least="1", at_most="64")]
+MemoryShare = Annotated[
+    Decimal, Number(above="0", at_most="1", hint="a share of a GPU's memory; vLLM's default is 0.92")
+]
+ShutdownSeconds = Annotated[int, Whole(at_least="0", at_most="600")]
+
+
+def _arguments(value: object) -> Mapping[str, Argument]:
+    if not isinstance(value, Mapping):
+        raise refuse(f"expected a map of vLLM's flags, without their dashes, got {shown(value)}")
+    return {str(flag): _argument(str(flag), item) for flag, item in value.items()}
+
+
+def _argument(flag: str, value: object) -> Argument:
+    if isinstance(value, list | tuple):
+        if not all(isinstance(item, bool | int | float | str) for item in value):
+            raise about(flag, "a list holds numbers and texts; a map is given by itself and becomes JSON")
+        return tuple(value)
+    if not isinstance(value, bool | int | float | str | Mapping):
+        raise about(flag, f"must be true, a number, a text, a list or a map, got {shown(value)}")
+    return value
+
+
+def _variables(value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise refuse(f"expected a map of variables, got {shown(value)}")
+    for name, item in value.items():
+        if isinstance(item, bool) or not isinstance(item, int | float | str):
+            raise about(str(name), f'a variable is a text or a number, such as "1", got {shown(item)}')
+        if problem := variable_problem(str(name), str(item)):
+            raise about(str(name), problem)
+    return {str(name): str(item) for name, item in value.items()}
+
+
+EngineArguments = Annotated[Mapping[str, Any], BeforeValidator(_arguments)]
+Variables = Annotated[Mapping[str, str], BeforeValidator(_variables)]
+
+
+def check_arguments(arguments: Mapping[str, Argument], engine: Engine, max_num_seqs: int) -> None:
+    """Raises a pydantic error, with the flag's key, for the first that this engine may not be told."""
+    for flag, value in arguments.items():
+        if problem := argument_problem(flag, value, engine.arguments):
+            raise about(f"engineArgs.{flag}", problem)
+    batched = arguments.get("max-num-batched-tokens")
+    if isinstance(batched, int) and batched < max_num_seqs:
+        raise about("engineArgs.max-num-batched-tokens", f"vLLM wants at least maxNumSeqs, {max_num_seqs}")
+
+
+def template_source(path: str | None, root: Path, key: str) -> Source | None:
+    """The file of the repository as what a bundle takes along; `key` is what messages call it. Raises Problems."""
+    if path is None:
+        return None
+    try:
+        found = (root / path).resolve()
+        if not found.is_relative_to(root.resolve()) or not found.is_file():
+            raise Problems(f"{key}: {path!r} is no file below the repository's root, {root}")
+        if found.stat().st_size > _LONGEST_TEMPLATE_BYTES:
+            raise Problems(f"{key}: {path!r} is longer than {_LONGEST_TEMPLATE_BYTES} bytes: no chat template")
+        found.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        if isinstance(error, Problems):
+            raise
+        raise Problems(f"{key}: {path!r} cannot be read as text: {error}") from None
+    return repository_source(CHAT_TEMPLATE, found.relative_to(root.resolve()).as_posix(), root=root)

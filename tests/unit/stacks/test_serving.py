@@ -1,0 +1,116 @@
+"""`serving`: what a stack may say of how its nodes serve, and how each slip is told."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.served import Serving
+from stacks.settings import Settings, SettingsError, parse
+from tests.unit.stacks.test_settings import change, values
+
+__all__ = ["values"]  # the stack `local`, a fixture
+
+EVERYTHING = {
+    "engine": "vllm",
+    "model": "Qwen/Qwen3-32B",
+    "revision": "9216db5781bf21249d130ec9da846c4624c16137",
+    "servedName": "qwen",
+    "aliases": ["qwen-32b", "Qwen/Qwen3-32B"],
+    "dtype": "bfloat16",
+    "quantization": "fp8",
+    "toolCallParser": "hermes",
+    "reasoningParser": "qwen3",
+    "gpuMemoryUtilization": 0.9,
+    "engineArgs": {"kv-cache-dtype": "fp8", "cudagraph-capture-sizes": [1, 2], "compilation-config": {"mode": 3}},
+    "environment": {"OMP_NUM_THREADS": 8, "NCCL_DEBUG": "WARN"},
+}
+
+
+def test_all_that_can_be_said_is_taken(values: dict[str, Any]) -> None:
+    serving = parse(change(values, "serving", EVERYTHING)).models[0].serving
+    assert serving.names == ("qwen", "qwen-32b", "Qwen/Qwen3-32B")
+    assert (serving.tool_call_parser, serving.reasoning_parser) == ("hermes", "qwen3")
+    assert serving.gpu_memory_utilization == Decimal("0.9")
+    assert serving.engine_args["cudagraph-capture-sizes"] == (1, 2)
+    assert serving.environment == {"OMP_NUM_THREADS": "8", "NCCL_DEBUG": "WARN"}
+
+
+def test_what_was_never_said_stays_as_it_was(values: dict[str, Any]) -> None:
+    serving = parse(values).models[0].serving
+    assert serving == Serving(engine="simulator", model=serving.model, served_name="llama-70b")
+    assert (serving.max_model_len, serving.max_num_seqs, serving.max_num_queued_reqs) == (32_768, 128, 256)
+    assert (serving.tensor_parallel_size, serving.shutdown_timeout_s) == (8, 30)
+
+
+def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[str, Any]) -> None:
+    settings: Settings = parse(change(values, "serving.aliases", ["llama", "gpt-oss"]))
+    assert settings.served_names == ("llama-70b", "llama", "gpt-oss")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("maxNumSeqs", True, r"serving\.maxNumSeqs: must be a number, got True"),
+        ("maxModelLen", "many", r"serving\.maxModelLen: must be a number without separators or a unit, got 'many'"),
+        ("tensorParallelSize", 2.5, r"serving\.tensorParallelSize: must be a whole number, got 2\.5"),
+        ("shutdownTimeoutS", False, r"serving\.shutdownTimeoutS: must be a number, got False"),
+        ("gpuMemoryUtilization", 90, r"serving\.gpuMemoryUtilization: must be at most 1, got 90; a share"),
+        ("dtype", "bf16", r"serving\.dtype: must be 'auto', 'half'"),
+        ("quantization", "fp-8", r"serving\.quantization: vLLM has no 'fp-8'; did you mean fp8\?"),
+        ("toolCallParser", "llama_json", r"toolCallParser: vLLM has no 'llama_json'; did you mean llama4_json\?"),
+        ("reasoningParser", "qwen", r"serving\.reasoningParser: vLLM has no 'qwen'; did you mean qwen3\?"),
+        ("revision", "a b", r"serving\.revision"),
+        ("aliases", ["llama-70b"], r"serving\.aliases: llama-70b is a name of it already"),
+        ("aliases", ["a", "a"], r"serving\.aliases: a is a name of it already"),
+        ("aliases", ["a b"], r"serving\.aliases\[0\]: 'a b' is no model name"),
+        ("aliases", ["managed-stand-in"], r"managed-stand-in is the name of the self-hosted model too"),
+        ("engineArgs", ["x"], r"serving\.engineArgs: expected a map of vLLM's flags, without their dashes"),
+        ("engineArgs", {"port": 9000}, r"serving\.engineArgs\.port: nodes listen where their machine says"),
+        ("engineArgs", {"seed": None}, r"serving\.engineArgs\.seed: must be true, a number"),
+        ("engineArgs", {"block-size": [[1]]}, r"serving\.engineArgs\.block-size: a list holds numbers and texts"),
+        ("engineArgs", {"moe-backend": "triton"}, r"serving\.engineArgs\.moe-backend: it is vLLM's, and this engine"),
+        ("engineArgs", {"max-num-batched-tokens": 64}, r"max-num-batched-tokens: vLLM wants at least maxNumSeqs, 128"),
+        ("environment", ["x"], r"serving\.environment: expected a map of variables"),
+        ("environment", {"NCCL_DEBUG": True}, r'serving\.environment\.NCCL_DEBUG: a variable is a text or a number'),
+        ("environment", {"HF_TOKEN": "hf_x"}, r"serving\.environment\.HF_TOKEN: set serving\.weights\.tokenSecret"),
+        ("chatTemplate", "templates/none.jinja", r"serving\.chatTemplate: 'templates/none\.jinja' is no file below"),
+        ("chatTemplate", "../../etc/passwd", r"serving\.chatTemplate: '\.\./\.\./etc/passwd' is no file below"),
+        ("chatTemplate", "/etc/passwd", r"serving\.chatTemplate: '/etc/passwd' is no file below"),
+        ("chatTemplate", "a\0b", r"serving\.chatTemplate: 'a\\x00b' cannot be read as text"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_told_with_its_key(values: dict[str, Any], key: str, value: Any, line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        parse(change(values, f"serving.{key}", value))
+
+
+def test_a_token_is_never_repeated(values: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as told:
+        parse(change(values, "serving.environment", {"HF_TOKEN": "hf_secret"}))
+    assert "hf_secret" not in str(told.value)
+
+
+def test_a_template_travels_as_the_file_that_it_is(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "tools.jinja").write_text("{{ messages }} @ROOT@")
+    (model,) = parse(change(values, "serving.chatTemplate", "templates/tools.jinja"), tmp_path).models
+    assert model.chat_template is not None
+    assert (model.chat_template.path, model.chat_template.source) == (
+        "serving/chat-template.jinja",
+        "templates/tools.jinja",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"\xff\xfe\x00", "cannot be read as text"), (b"x" * ((1 << 20) + 1), "is longer than 1048576 bytes")],
+    ids=["no text", "too long"],
+)
+def test_a_file_that_is_no_template_is_told(values: dict[str, Any], tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "t.jinja").write_bytes(content)
+    with pytest.raises(SettingsError, match=words):
+        parse(change(values, "serving.chatTemplate", "t.jinja"), tmp_path)
