@@ -39,7 +39,7 @@ def bench(new_bench: Callable[..., Bench]) -> Bench:
 def engine_like(writes: str, then: str) -> Bundle:
     """One service that writes a log in vLLM's words and does what `then` says; its check has 25 minutes."""
     listen = "python3 @ROOT@/lib/echo.py @BIND@ @PORT:one@ @ROOT@/config/one.txt"
-    command = ("sh", "-c", f"cat @ROOT@/config/log.txt; {then.format(listen=listen)}")
+    command = ("sh", "-c", f"cat @ROOT@/config/log.txt; {then.replace('{listen}', listen)}")
     return Bundle(
         role="tiny",
         files=(File("config/one.txt", "one"), File("config/log.txt", f"{writes}\n")),
