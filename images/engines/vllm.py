@@ -12,6 +12,7 @@ from images.engines.base import (
     GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
+    WEIGHTS,
     Canary,
     Engine,
     EngineMetrics,
@@ -136,5 +137,5 @@ ENGINE = Engine(
     teardown_s=_TEARDOWN_S,
     after=("nvidia-fabricmanager.service", "nvidia-persistenced.service"),
     locks_memory=True,
-    capabilities=frozenset({GPUS}),
+    capabilities=frozenset({GPUS, WEIGHTS}),
 )
