@@ -70,8 +70,18 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_an_install_is_these_steps_in_this_order() -> None:
-    """Drivers before the gigabytes that need them; GPU nodes' upgrades are stopped before anything is built."""
-    expected = ["look", "bring_gpus", "build_environments", "send_files", "bring_services", "accept"]
+    """Drivers before the gigabytes that need them; GPU nodes' upgrades are stopped before anything is built; what the
+    engine turns out to be is known before it is started."""
+    expected = [
+        "look",
+        "install_packages",
+        "bring_gpus",
+        "build_environments",
+        "look_at_engine",
+        "send_files",
+        "bring_services",
+        "accept",
+    ]
     assert [s.run.__name__ for s in STEPS if s.run.__name__ in expected] == expected
 
 
