@@ -4,33 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from images.bundle import Bundle
 from images.remote.errors import RemoteError
 from images.remote.host import Host
-from images.remote.waiting import Locks, Waiting
+from images.remote.waiting import Locks, NotYet, Waiting, until
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
-from images.vehicles.ssh.drain import out_of_rotation
-from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, plain_host
-from providers.errors import CloudError, Incomplete, NotFound
+from images.vehicles.ssh.drain import out_of_rotation, shows
+from providers.base import Clouds, Owner, plain_host
+from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.machine import is_vacant, look, machine_of
+from providers.plugin.machine import gateways_of, is_vacant, look, machine_of, owner_of
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
-from strict.names import GATEWAY_PORT, GATEWAY_ROLE
+from strict.names import GATEWAY_ROLE
 
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
 
+LOOK_AGAIN_S = 0.5
+"""Between two questions to a gateway that is on its way."""
+CLIENTS_SHOW = "clients_show"
+"""The bundle's field of that name."""
 FOUND = "found"
 """The output that says what the machine turned out to have."""
 
 
 class ChangeStopped(RemoteError):
     """Another change of the fleet failed in this run, and nothing was changed here."""
+
+
+class GatewayWithout(RemoteError):
+    """A gateway does not show what the node is about to ask for; nothing was changed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"not changed, and serving as before: from now on it lets only those in who show the stack's client "
+            f"certificate, and a gateway does not yet ({why}). The gateway's own change in the same `up` brings it: "
+            "see why that has not come, and run `up` again"
+        )
 
 
 class Installer(Protocol):
@@ -49,6 +64,9 @@ class Installer(Protocol):
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
     ) -> AbstractContextManager[None]:
         """Holds the node of that key out of the gateway's rotation; never fails."""
+
+    def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+        """Why the gateway does not show nodes that certificate; empty where it does, or none runs there."""
 
 
 @dataclass(slots=True)
@@ -127,6 +145,7 @@ class InstallHandler(Handler):
         found: dict[str, str] = {}
 
         def change() -> None:
+            self._until_gateways_show(olds, news, waiting)  # nothing was changed where this fails
             try:
                 with self._out_of_rotation(olds, news, waiting):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
@@ -148,44 +167,37 @@ class InstallHandler(Handler):
 
     @contextmanager
     def _out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
-        """A node's clients go elsewhere while it changes. Its gateways are found by their mark, at run time: the
-        gateway depends on the nodes, so no node's inputs can name it."""
+        """A node's clients go elsewhere while it changes."""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
         with ExitStack() as held:
-            owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
-            if owner is not None:
-                for gateway in self._gateways(owner, waiting):
-                    way = WayIn(tunnel_to(gateway, self.clouds), waiting.cancelled)
-                    known = identified(_gateway_on(gateway), keys, way)
-                    held.enter_context(self.installer.out_of_rotation(plain_host(known), owner.key, keys, waiting))
+            owner = None if news["role"] == GATEWAY_ROLE else owner_of(news, self.clouds, waiting)
+            for gateway in self._gateways(owner, keys, waiting):
+                assert owner is not None
+                held.enter_context(self.installer.out_of_rotation(gateway, owner.key, keys, waiting))
             yield
 
-    def _gateways(self, owner: Owner, waiting: Waiting) -> list[Machine]:
-        found = []
-        for name in self.cloud_names:
-            try:
-                machines = self.clouds(name).list(owner.project)
-            except Incomplete as e:
-                waiting.say(f"cannot look for a gateway everywhere at {name}: {e}")
-                machines = [*e.found]
-            except CloudError as e:
-                waiting.say(f"cannot look for a gateway at {name}: {e}")
-                continue
-            found += [
-                m
-                for m in machines
-                if m.owner and (m.owner.project, m.owner.stack) == (owner.project, owner.stack)
-                and GATEWAY_PORT in m.ports and m.state is MachineState.RUNNING
-            ]  # fmt: skip
-        return found
+    def _until_gateways_show(self, olds: Plain, news: Plain, waiting: Waiting) -> None:
+        """Before a node asks for a certificate that it did not ask for, all gateways show it: the graph makes none of
+        them wait for the other, and a node that no gateway can reach is out. Raises GatewayWithout."""
+        secret = news["bundle"].get(CLIENTS_SHOW)
+        if not secret or secret == olds["bundle"].get(CLIENTS_SHOW):
+            return
+        keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
+        within = waiting.within(float(news["deadlineS"]))
+        for gateway in self._gateways(owner_of(news, self.clouds, waiting), keys, waiting):
 
-    def _owner(self, values: Plain, waiting: Waiting) -> Owner | None:
-        """The mark on the install's machine; None where its cloud cannot show it, which the install will tell."""
-        try:
-            machine = look(str(values["machine"]["id"]), self.clouds, waiting)
-        except RemoteError:
-            return None
-        return None if machine is None else machine.owner
+            def attempt(gateway: Plain = gateway) -> None:
+                if missing := self.installer.missing(gateway, secret, keys, within):
+                    raise NotYet(missing, LOOK_AGAIN_S)
+
+            who = f"the gateway at {gateway['address']} to show nodes {secret}"
+            until(attempt, within, who, GatewayWithout)
+
+    def _gateways(self, owner: Owner | None, keys: Sequence[str], waiting: Waiting) -> Iterator[Plain]:
+        """Those of the owner's stack, as hosts that were met."""
+        for gateway in gateways_of(owner, self.clouds, self.cloud_names, waiting) if owner else ():
+            way = WayIn(tunnel_to(gateway, self.clouds), waiting.cancelled)
+            yield plain_host(identified(gateway, keys, way))
 
     def _machine_is_gone(self, olds: Plain, waiting: Waiting) -> bool:
         """Told by the cloud alone: a machine that does not answer is not gone."""
@@ -206,12 +218,6 @@ def _anywhere(value: Any) -> Any:
         left_out = {"source"} if "sha256" in value else set()
         return {key: _anywhere(item) for key, item in value.items() if key not in left_out}
     return [_anywhere(item) for item in value] if isinstance(value, list) else value
-
-
-def _gateway_on(machine: Machine) -> Machine:
-    """The machine with the root of its gateway: a machine that serves has another bundle in its own."""
-    serves = machine.owner is not None and machine.owner.role != GATEWAY_ROLE
-    return replace(machine, root=f"{machine.root}{GATEWAY_SUFFIX}") if serves else machine
 
 
 class SshInstaller:
@@ -259,6 +265,9 @@ class SshInstaller:
         host = self._host(gateway)
         with out_of_rotation(host, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
             yield
+
+    def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+        return shows(self._host(gateway), secret, private_keys, waiting)
 
     def _host(self, machine: Plain, server_name: str = "") -> Host:
         """Raises InvalidRequest where there is no way in."""
