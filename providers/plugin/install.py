@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 from images.bundle import Bundle
 from images.remote.errors import RemoteError
 from images.remote.host import Host
-from images.remote.waiting import Locks, NotYet, Waiting, until
+from images.remote.waiting import Locks, Waiting
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation, shows
@@ -25,27 +25,20 @@ from strict.names import GATEWAY_ROLE
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
 
-LOOK_AGAIN_S = 0.5
-"""Between two questions to a gateway that is on its way."""
+ASKING_S = 30
+"""For one question to a gateway."""
 CLIENTS_SHOW = "clients_show"
 """The bundle's field of that name."""
+POSTPONED = (
+    "left as it is, and serving: it is to let only those in who show the stack's client certificate, and a gateway "
+    "does not show it yet ({gateway}). Once this `up` has changed the gateway, run `up` again for the nodes"
+)
 FOUND = "found"
 """The output that says what the machine turned out to have."""
 
 
 class ChangeStopped(RemoteError):
     """Another change of the fleet failed in this run, and nothing was changed here."""
-
-
-class GatewayWithout(RemoteError):
-    """A gateway does not show what the node is about to ask for; nothing was changed."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"not changed, and serving as before: from now on it lets only those in who show the stack's client "
-            f"certificate, and a gateway does not yet ({why}). The gateway's own change in the same `up` brings it: "
-            "see why that has not come, and run `up` again"
-        )
 
 
 class Installer(Protocol):
@@ -143,9 +136,12 @@ class InstallHandler(Handler):
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
         found: dict[str, str] = {}
+        behind: list[str] = []
 
         def change() -> None:
-            self._until_gateways_show(olds, news, waiting)  # nothing was changed where this fails
+            if late := self._gateway_behind(olds, news, waiting):
+                behind.append(late)
+                return
             try:
                 with self._out_of_rotation(olds, news, waiting):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
@@ -158,6 +154,9 @@ class InstallHandler(Handler):
 
         if not is_vacant(news["machine"]):
             self.rolling.run(news["fleet"], news["serverName"], change, waiting)
+        if behind:
+            waiting.warn(POSTPONED.format(gateway=behind[0]))
+            return dict(olds)  # so that the next `up` sees the difference
         return _with(news, found)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
@@ -176,22 +175,20 @@ class InstallHandler(Handler):
                 held.enter_context(self.installer.out_of_rotation(gateway, owner.key, keys, waiting))
             yield
 
-    def _until_gateways_show(self, olds: Plain, news: Plain, waiting: Waiting) -> None:
-        """Before a node asks for a certificate that it did not ask for, all gateways show it: the graph makes none of
-        them wait for the other, and a node that no gateway can reach is out. Raises GatewayWithout."""
+    def _gateway_behind(self, olds: Plain, news: Plain, waiting: Waiting) -> str:
+        """Which gateway does not show a certificate that the node asks for from now on, and why; empty if none.
+
+        Waiting here would be for ever: a gateway's change comes after those of the nodes, because a component waits for
+        what another one holds.
+        """
         secret = news["bundle"].get(CLIENTS_SHOW)
         if not secret or secret == olds["bundle"].get(CLIENTS_SHOW):
-            return
+            return ""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
-        within = waiting.within(float(news["deadlineS"]))
         for gateway in self._gateways(owner_of(news, self.clouds, waiting), keys, waiting):
-
-            def attempt(gateway: Plain = gateway) -> None:
-                if missing := self.installer.missing(gateway, secret, keys, within):
-                    raise NotYet(missing, LOOK_AGAIN_S)
-
-            who = f"the gateway at {gateway['address']} to show nodes {secret}"
-            until(attempt, within, who, GatewayWithout)
+            if missing := self.installer.missing(gateway, secret, keys, waiting.within(ASKING_S)):
+                return f"{gateway['address']}: {missing}"
+        return ""
 
     def _gateways(self, owner: Owner | None, keys: Sequence[str], waiting: Waiting) -> Iterator[Plain]:
         """Those of the owner's stack, as hosts that were met."""
