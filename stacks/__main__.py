@@ -14,7 +14,7 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.fleet import Fleet, check_weights, peers
+from stacks.fleet import Fleet, check_memory, check_weights, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring
@@ -40,6 +40,7 @@ if not blocked:
     (pulumi.log.warn if any(verdict.reasons for verdict in verdicts) else pulumi.log.info)(told)
 
 check_weights(settings)
+check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
 credentials = Credentials("credentials", nodes=certificate_names(settings), generation=settings.credentials_generation)
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})

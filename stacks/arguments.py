@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from cost_guard.catalogue.models import Shape, shape_of
 from images.bundle import Source
 from images.engines.arguments import Argument, Vocabulary, argument_problem, known, variable_problem
 from images.engines.base import Engine
@@ -18,7 +20,7 @@ from strict.problems import Problems, about, did_you_mean
 
 CHAT_TEMPLATE = "serving/chat-template.jinja"
 """Where it lies on a node."""
-_LONGEST_TEMPLATE_BYTES = 1 << 20
+_LONGEST_FILE_BYTES = 1 << 20
 
 
 def _one_of(kind: Vocabulary) -> AfterValidator:
@@ -89,15 +91,35 @@ def template_source(path: str | None, root: Path, key: str) -> Source | None:
     """The file of the repository as what a bundle takes along; `key` is what messages call it. Raises Problems."""
     if path is None:
         return None
+    found, _ = _text_of(path, root, key)
+    return repository_source(CHAT_TEMPLATE, found.relative_to(root.resolve()).as_posix(), root=root)
+
+
+def model_shape(path: str | None, root: Path, key: str) -> Shape | None:
+    """What the config.json at `path` says of its model; `key` is what messages call it. Raises Problems."""
+    if path is None:
+        return None
+    _, text = _text_of(path, root, key)
+    try:
+        config = json.loads(text)
+        if not isinstance(config, Mapping):
+            raise ValueError("it is no map")  # noqa: TRY004 - told as the others
+        return shape_of(config)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        told = str(error).splitlines()[0]
+        raise Problems(f"{key}: {path!r} is no config.json that can be reckoned with: {told}") from None
+
+
+def _text_of(path: str, root: Path, key: str) -> tuple[Path, str]:
+    """A file below the repository's root, and what it holds. Raises Problems."""
     try:
         found = (root / path).resolve()
         if not found.is_relative_to(root.resolve()) or not found.is_file():
             raise Problems(f"{key}: {path!r} is no file below the repository's root, {root}")
-        if found.stat().st_size > _LONGEST_TEMPLATE_BYTES:
-            raise Problems(f"{key}: {path!r} is longer than {_LONGEST_TEMPLATE_BYTES} bytes: no chat template")
-        found.read_text("utf-8")
+        if found.stat().st_size > _LONGEST_FILE_BYTES:
+            raise Problems(f"{key}: {path!r} is longer than {_LONGEST_FILE_BYTES} bytes")
+        return found, found.read_text("utf-8")
+    except Problems:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, Problems):
-            raise
         raise Problems(f"{key}: {path!r} cannot be read as text: {error}") from None
-    return repository_source(CHAT_TEMPLATE, found.relative_to(root.resolve()).as_posix(), root=root)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from cost_guard.catalogue.models import load_models
 from images.bundle import RuntimeKind
 from images.engines.base import (
     API_KEY_SECRET,
@@ -22,10 +23,10 @@ from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import inference_bundle
 from images.weights import settings as weights
 from providers.resources import Credentials, Install
-from stacks import runtime
+from stacks import planning, runtime
 from stacks.machines import Machines, Rented
 from stacks.served import ServedModel
-from stacks.settings import Settings
+from stacks.settings import Settings, SettingsError
 from strict import names
 from strict.names import INFERENCE_ROLE
 
@@ -83,14 +84,25 @@ def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
     )
 
 
+def check_memory(settings: Settings) -> None:
+    """Says how what is served fits the machines' GPUs. Raises RunError where vLLM would not start."""
+    fits = [planning.fit(model) for model in settings.models]
+    for note in (note for one in fits for note in one.notes):
+        pulumi.log.info(note)
+    if refusals := [line for one in fits for line in one.refusals]:
+        raise pulumi.RunError(str(SettingsError(refusals)))
+
+
 def check_weights(settings: Settings) -> None:
     """Says what should be known of the weights before anything is rented. Raises RunError in an `up` that would install
     files of which nothing is known; a preview says so."""
     for model in settings.models:
         if (wanted := model.weights) is None:
             continue
-        source = model.serving.weights
-        for line in weights.remarks(wanted, None if source is None else source.secret, gated=False):
+        source, known = model.serving.weights, load_models().get(model.serving.model)
+        for line in weights.remarks(
+            wanted, None if source is None else source.secret, gated=known is not None and known.gated
+        ):
             pulumi.log.warn(line)
         if why := weights.refusal(wanted):
             if not pulumi.runtime.is_dry_run():
@@ -161,6 +173,7 @@ def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[
         ca_certificate,
         kind,
         weights=model.weights,
+        gpus=not model.on_this_computer,
     ).to_dict()
 
 

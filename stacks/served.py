@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, InstanceOf, field_validator, model_validator
 
+from cost_guard.catalogue.models import Shape
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
@@ -39,6 +40,7 @@ from stacks.arguments import (
     ToolCallParser,
     Variables,
     check_arguments,
+    model_shape,
     template_source,
 )
 from strict.fields import ModelName, Section, Text
@@ -87,6 +89,8 @@ class Serving(Section):
     """How the reasoning is told from the answer."""
     chat_template: Text | None = None
     """A Jinja file, by its path from the repository's root, in place of the one that the weights bring."""
+    model_config_file: Text | None = Field(None, alias="modelConfig")
+    """The model's config.json, by its path from the repository's root, where the table of models lacks it."""
     engine_args: EngineArguments = Field(default_factory=dict)
     """Further flags of vLLM's, without their dashes: docs/reference/serving.md."""
     environment: Variables = Field(default_factory=dict)
@@ -130,6 +134,8 @@ class ServedModel(ModelKeys):
     """The scenario, the baseline, and the usage file that `workload.usage` names."""
     chat_template: InstanceOf[Source] | None = None
     """The file that `serving.chatTemplate` names."""
+    shape: InstanceOf[Shape] | None = None
+    """What the file that `serving.modelConfig` names says of the model."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> ServedModel:
@@ -178,6 +184,11 @@ class ServedModel(ModelKeys):
         rungs = (candidate for node in self.fleet.nodes.values() for candidate in node.candidates)
         return list(dict.fromkeys(candidate.cloud for candidate in rungs))
 
+    @property
+    def on_this_computer(self) -> bool:
+        """Whether all of its nodes are: nobody looks for GPUs there, so that a vLLM for CPUs may serve."""
+        return all(registry.can(cloud, Capability.THIS_COMPUTER) for cloud in self._clouds)
+
     def runtimes(self, key: str) -> Mapping[str, RuntimeKind]:
         """Cloud → how the engine's program gets onto the node of that key there. An engine without GPUs comes the same
         way everywhere."""
@@ -208,6 +219,7 @@ def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedMode
     lines of all."""
     keys = {key: value for key, value in values.items() if key in ModelKeys.model_fields}
     lines: list[str] = []
+    files: dict[str, Source | Shape | None] = {}
     try:
         proposal = proposal_of(values, root)
     except Problems as error:
@@ -217,13 +229,18 @@ def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedMode
     except Problems as error:
         lines += error.lines
     else:
-        try:
-            template = template_source(own.serving.chat_template, root, f"{STACK_PREFIX}serving.chatTemplate")
-        except Problems as error:
-            lines += error.lines
+        for key, read, path in (
+            ("chatTemplate", template_source, own.serving.chat_template),
+            ("modelConfig", model_shape, own.serving.model_config_file),
+        ):
+            try:
+                files[key] = read(path, root, f"{STACK_PREFIX}serving.{key}")
+            except Problems as error:
+                lines += error.lines
     if lines:
         raise Problems(lines)
-    given = {"name": name, "proposal": proposal, "serving": own.serving, "chatTemplate": template}
+    given = {"name": name, "proposal": proposal, "serving": own.serving}
+    given |= {"chatTemplate": files["chatTemplate"], "shape": files["modelConfig"]}
     return parse(ServedModel, given, STACK_PREFIX)
 
 

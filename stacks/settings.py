@@ -103,6 +103,7 @@ class Settings(StackKeys):
         self._check_gateway_cloud()
         self._check_gateway_placement()
         self.gateway.check_served(self.served_names)
+        self._check_queue()
         self._check_secrets()
         return self
 
@@ -144,6 +145,15 @@ class Settings(StackKeys):
             raise ValueError(
                 "gateway.tlsServerName: missing; away from this computer the endpoint needs TLS, or its key travels "
                 "in clear. Name the host that clients will ask for, like llm.example.com"
+            )
+
+    def _check_queue(self) -> None:
+        """Raises ValueError where the gateway would send a node more than it takes."""
+        sent, taken = self.gateway.max_connections_per_node, min(m.serving.max_num_queued_reqs for m in self.models)
+        if sent > taken:
+            raise ValueError(
+                f"gateway.maxConnectionsPerNode: {sent}, and a node answers 503 beyond serving.maxNumQueuedReqs, "
+                f"{taken}; the nearest that fits is {taken}"
             )
 
     def _check_secrets(self) -> None:

@@ -27,7 +27,6 @@ INSTALLER = "requirements/uv.txt"
 DISK_BYTES = 11_000_000_000
 """4.3 GB of wheels, and what they hold."""
 
-_PROGRAMS = ("nvidia-smi",)
 _BATCHED_TOKENS = 2048
 """vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
 
@@ -89,9 +88,7 @@ def needs(kind: RuntimeKind) -> EngineNeeds:
     directories = ("models",)
     if kind != "environment":
         runtime = Runtime(kind, "vllm", "vllm")
-        return EngineNeeds(
-            ("vllm",), variables, programs=(*_PROGRAMS, "vllm"), directories=directories, runtime=runtime
-        )
+        return EngineNeeds(("vllm",), variables, programs=("vllm",), directories=directories, runtime=runtime)
     program = "@ENV:vllm@/bin/vllm"
     return EngineNeeds(
         program=(program,),
@@ -104,7 +101,6 @@ def needs(kind: RuntimeKind) -> EngineNeeds:
                 installer=repository_source(INSTALLER, INSTALLER),
             ),
         ),
-        programs=_PROGRAMS,
         directories=directories,
         runtime=Runtime(kind, "vllm", program),
     )

@@ -98,7 +98,10 @@ def _telling(say: Say) -> Callable[[str], None]:
     progress = Progress(say, prefix="packages: ")
 
     def tell(line: str) -> None:
-        if "\t" not in line:  # those are for us
+        kind, _, text = line.partition("\t")
+        if kind == "tell":
+            say(f"packages: {text}")
+        elif not text:  # others with a tab are results
             progress(line)
 
     return tell

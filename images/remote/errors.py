@@ -40,6 +40,11 @@ class MissingProgram(RemoteError):
     """A program that the bundle needs is not on the machine."""
 
 
+class UnsuitableMachine(RemoteError):
+    """Its GPUs or their driver cannot serve as they are; the message says why, and whether to mend it or give it
+    back."""
+
+
 class DiskFull(RemoteError):
     """No room on the machine. Files of ours there are whole: each is either the old one or the new one."""
 

@@ -15,6 +15,10 @@ A machine is a process 1 (sandbox_init.sh) in mount, process, network, host name
 - Process 1 also ends when its stdin does, whose other end only this process holds: with the process that booted it, in
   whatever way that ended, the kernel ends all that runs in the machine, its mounts and its network.
 
+- A *bare* machine (`boot(order, bare=Bare(repository))`, tests/support/sandbox_bare.py) has no Python but Debian's,
+  none of the programs that a bundle brings, and an apt that really installs them.
+- `reboot` ends process 1 and boots the same root again: another boot id, the same address and ports.
+
 It needs root and Linux; `sandboxes` skips the test, and says why, where that cannot be had.
 """
 
@@ -41,7 +45,8 @@ from images.sources import REPOSITORY, repository_source
 from images.tokens import environment_folder
 from images.vehicles.ssh.scripts import read_script
 from tests.clouds.server import Boot, Booted
-from tests.support import sandbox_systemd
+from tests.support import sandbox_bare, sandbox_systemd
+from tests.support.sandbox_bare import Bare
 from tests.support.sandbox_net import Impossible, Network
 
 CACHE = "/var/cache/crossover"
@@ -58,6 +63,7 @@ PidFile /run/sshd.pid
 """
 BUILD_S = 600.0
 END_S = 20.0
+
 INIT = Path(__file__).with_name("sandbox_init.sh")
 
 _Seed = dict[str, tuple[str, int]]
@@ -70,6 +76,12 @@ class _Sandbox:
 
     process: subprocess.Popen[str]
     folder: Path
+    wired: int
+    """By what the network knows it: the number of its first `process`."""
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    spaces: tuple[int, int]
+    """Open files: its mount and its network namespace, which a reboot keeps."""
     group: Path | None
     """Its control group, where it runs systemd."""
 
@@ -84,11 +96,14 @@ class Sandboxes:
     _machines: dict[str, _Sandbox] = field(default_factory=dict)
     _network: Network | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closed: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
 
-    def boot(self, order: Boot, *, systemd: bool = False) -> Booted:
-        """Starts it; returns when its ports are reserved, which takes a fraction of a second, and not when they
-        answer. A VM with `systemd` needs what `sandbox_systemd.missing` tells. Raises ValueError for what cannot be
-        booted, Impossible where this computer does not allow it."""
+    def boot(self, order: Boot, *, systemd: bool = False, bare: Bare | None = None) -> Booted:
+        """Starts it; returns when its ports are reserved, which takes a fraction of a second (seconds for a bare one),
+        and not when they answer. A VM with `systemd` needs what `sandbox_systemd.missing` tells, a bare one what
+        `sandbox_bare.missing` does. Raises ValueError for what cannot be booted, Impossible where this computer does
+        not allow it."""
         seed = _common_seed(order.machine_id) if order.command else _vm_seed(order)
         command = order.command or (sandbox_systemd.COMMAND if systemd else SSHD)
         if systemd:
@@ -104,18 +119,54 @@ class Sandboxes:
             folder.mkdir()
         except FileExistsError:
             raise ValueError(f"machine {order.machine_id} is there already") from None
+        if bare is not None:
+            seed = sandbox_bare.seed(seed)
+            bare.lay_out(folder)
         _write_seed(folder / "seed", seed)
-        process = _start(folder, self.cache, "machine", command, environment)
+        process = _start(folder, self.cache, "machine" if bare is None else "bare", command, environment)
         group = sandbox_systemd.enclose(_init(process)) if systemd else None
+        spaces = _spaces(process)
         with self._lock:
-            self._machines[order.machine_id] = _Sandbox(process, folder, group)
+            made = _Sandbox(process, folder, process.pid, command, environment, spaces, group)
+            self._machines[order.machine_id] = made
         try:
             address, ports = self._network.wire(process.pid, order.ports, not order.command, order.admits)
             _go(process)
         except BaseException:
             self.end(order.machine_id)
             raise
+        if bare is not None:
+            self._watch()
         return Booted(address, ports)
+
+    def reboot(self, machine_id: str) -> None:
+        """As if its power were cut for a moment: all processes end, /run, /tmp and /dev/shm are empty, the boot id is
+        another one, and the command is run again. Returns when that has begun, not when it answers."""
+        with self._lock:
+            machine = self._machines[machine_id]
+            _stop(machine.process)
+            if machine.group is not None:
+                sandbox_systemd.dissolve(machine.group)
+            machine.process = _start(
+                machine.folder, self.cache, "again", machine.command, machine.environment, machine.spaces
+            )
+            if machine.group is not None:
+                machine.group = sandbox_systemd.enclose(_init(machine.process))
+            _go(machine.process)
+
+    def _watch(self) -> None:
+        """Reboots the bare machines that ask for it, from now on and until `close`."""
+        with self._lock:
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._serve_reboots, name="sandbox reboots", daemon=True)
+                self._watcher.start()
+
+    def _serve_reboots(self) -> None:
+        while not self._closed.wait(sandbox_bare.POLL_S):
+            for machine_id, machine in list(self._machines.items()):
+                if sandbox_bare.asks_for_reboot(machine.process.pid):
+                    with contextlib.suppress(KeyError):  # it was ended meanwhile
+                        self.reboot(machine_id)
 
     def end(self, machine_id: str) -> None:
         """Returns when none of its processes is left; fine if there is none."""
@@ -124,14 +175,19 @@ class Sandboxes:
         if machine is None:
             return
         assert self._network is not None
-        self._network.cut(machine.process.pid)
+        self._network.cut(machine.wired)
         _stop(machine.process)
+        for space in machine.spaces:
+            os.close(space)
         if machine.group is not None:
             sandbox_systemd.dissolve(machine.group)
         shutil.rmtree(machine.folder)
 
     def close(self) -> None:
         """Ends every machine."""
+        self._closed.set()
+        if self._watcher is not None:
+            self._watcher.join()
         for machine_id in list(self._machines):
             self.end(machine_id)
         if self._network is not None:
@@ -198,33 +254,36 @@ def _try() -> str:
     return ""
 
 
-def prepare_cache(folder: Path | None = None, requirements: Sequence[str] = REQUIREMENTS) -> Path:
+def prepare_cache(
+    folder: Path | None = None, requirements: Sequence[str] = REQUIREMENTS, *, python: str | None = None
+) -> Path:
     """The cache with the environments of those files, built where they are not there yet, by the very script that
     builds them on machines: it sees the cache at /var/cache/crossover and this computer's network, and waits for
-    whoever builds the same. `folder` is crossover/sandbox in the user's cache directory unless given.
+    whoever builds the same. `folder` is crossover/sandbox in the user's cache directory unless given. `python` is the
+    interpreter, the tests' own unless given; each has a cache. Bare machines have `sandbox_bare.PYTHON`.
 
     Skips the test where there can be no sandbox; raises RuntimeError with the script's output if it fails.
     """
     if reason := missing():
         pytest.skip(reason)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = folder or base / "crossover" / "sandbox"
+    folder = folder or base / "crossover" / ("sandbox" if python is None else f"sandbox-{Path(python).name}")
     folder.mkdir(parents=True, exist_ok=True)
     nowhere = Host("", 0, "", "", root="/opt/crossover", cache=CACHE, bind="")
     for path in requirements:
         name = environment_folder(repository_source("requirements.txt", path), nowhere)
         # Python is where it is in machines, so that the link can be followed from here.
         if not os.access(folder / Path(name).relative_to(CACHE) / "bin" / "python", os.X_OK):
-            _build(folder, name, REPOSITORY / path)
+            _build(folder, name, REPOSITORY / path, python or _python())
     return folder
 
 
-def _build(cache: Path, name: str, requirements: Path) -> None:
+def _build(cache: Path, name: str, requirements: Path, python: str) -> None:
     script = f"exec </requirements.txt\n{read_script('environment')}"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     with tempfile.TemporaryDirectory(prefix="xo-sandbox-") as work:
         _write_seed(Path(work) / "seed", {"requirements.txt": (requirements.read_text(), 0o644)})
-        command = ("sh", "-c", script, "crossover", name, _python(), "")
+        command = ("sh", "-c", script, "crossover", name, python, "")
         process = _start(Path(work), cache, "builder", command, environment)
         try:
             _go(process)
@@ -308,18 +367,29 @@ def _python() -> str:
 
 
 def _start(
-    folder: Path, cache: Path, kind: str, command: Sequence[str], environment: Mapping[str, str]
+    folder: Path,
+    cache: Path,
+    kind: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    kept: tuple[int, ...] = (),
 ) -> subprocess.Popen[str]:
-    """A machine whose file system is there and whose command waits for `_go`. Raises Impossible."""
-    for name in ("root", "layers"):
-        (folder / name).mkdir(parents=True)
-    spaces = ["--mount", "--pid", "--uts", "--ipc", *(["--net"] if kind == "machine" else [])]
-    init = ["bash", str(INIT), str(folder), str(cache), kind, sys.base_prefix]
-    with (folder / "log").open("wb") as log:
+    """A machine whose file system is there and whose command waits for `_go`. `kept` are namespaces of before, from
+    `_spaces`. Raises Impossible."""
+    if kept:
+        mount, net = kept
+        within = ["nsenter", f"--mount=/proc/self/fd/{mount}", f"--net=/proc/self/fd/{net}"]
+        new: tuple[str, ...] = ()
+    else:
+        for name in ("root", "layers"):
+            (folder / name).mkdir(parents=True)
+        within, new = [], ("--mount", *(["--net"] if kind != "builder" else []))
+    init = ["bash", "-c", INIT.read_text(), "sandbox", str(folder), str(cache), kind, sys.base_prefix]
+    with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            ["unshare", *spaces, "--fork", "--kill-child", *init, *command],
+            [*within, "unshare", *new, "--pid", "--uts", "--ipc", "--fork", "--kill-child", *init, *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd="/", env=environment,
-            start_new_session=True,  # what interrupts the tests is not for the machines
+            pass_fds=kept, start_new_session=True,  # what interrupts the tests is not for the machines
         )  # fmt: skip
     assert process.stdout is not None
     with process.stdout:
@@ -332,6 +402,12 @@ def _start(
 def _init(process: subprocess.Popen[str]) -> int:
     """This computer's number of the machine's process 1."""
     return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+
+
+def _spaces(process: subprocess.Popen[str]) -> tuple[int, int]:
+    """Open files that keep the machine's mounts and its network."""
+    mount, net = (os.open(f"/proc/{_init(process)}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("mnt", "net"))
+    return mount, net
 
 
 def _go(process: subprocess.Popen[str]) -> None:

@@ -26,6 +26,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 """Named as on Ubuntu."""
 SCRIPT = f"""
 mount --bind -o ro /proc/sys /proc/sys
+mount --bind /dev/.boot_id /proc/sys/kernel/random/boot_id
 mount -t cgroup2 sandbox /sys/fs/cgroup
 container=sandbox exec {SYSTEMD} --unit=sandbox.target
 """

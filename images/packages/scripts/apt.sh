@@ -1,5 +1,5 @@
 # Functions of apt, for scripts that run as root: see install.sh and upgrades.sh. They begin with `begin`.
-# What goes wrong is told as a line "problem KIND DETAIL", tabs between, and ends the script.
+# What goes wrong is a line "problem KIND DETAIL", tabs between, and ends the script.
 set -u
 umask 022
 # needrestart, a hook of Ubuntu's apt, would restart services on its own: ours, and those of strangers.
@@ -17,6 +17,9 @@ unreachable='Failed to fetch|Temporary failure resolving|Could not resolve|Could
 full="No space left on device|Disk quota exceeded|have enough free space|write \(28:"
 index_problem=
 
+# For whoever waits; all else is apt's own words, of which a few are shown.
+tell() { printf 'tell\t%s\n' "$*"; }
+
 problem() {
     printf 'problem\t%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"
     exit 1
@@ -30,22 +33,22 @@ begin() {
     command -v apt-get >/dev/null && command -v dpkg >/dev/null || problem apt "${system:-an unknown system}"
     case $system in
     'debian 12' | 'ubuntu 22.04' | 'ubuntu 24.04') ;;
-    *) echo "packages were never tried on $system: going by their names on Debian" ;;
+    *) tell "packages were never tried on $system: going by their names on Debian" ;;
     esac
     mkdir -p "$run" "$(dirname "$pending")" || problem space "$run and $(dirname "$pending") cannot be made"
     log=$run/log.$$
     : >"$log"
 }
 
-# Runs $1, a function, as what a lost connection does not stop: an apt killed in the middle leaves half a package. One
-# runs at a time. What it says goes to a file, and from there to whoever still listens.
+# Runs $1, a function, and `at_end`, as what a lost connection does not stop: an apt killed in the middle leaves half a
+# package. One runs at a time. What it says goes to a file, and from there to whoever still listens.
 detached() {
     (
         trap '' HUP
-        trap remove_policy EXIT
+        trap at_end EXIT
         trap 'exit 143' INT TERM
         exec 9>"$run/lock"
-        flock -n 9 || { echo 'another install of packages is under way: waiting for it' && flock 9; }
+        flock -n 9 || { tell 'another install of packages is under way: waiting for it' && flock 9; }
         "$@"
     ) >>"$log" 2>&1 </dev/null &
     worker=$!
@@ -61,6 +64,7 @@ said() { tail -c "+$((from + 1))" "$log"; }
 
 # Runs a command of apt or dpkg, again and again while another process holds a lock that it needs.
 patiently() {
+    told=
     while :; do
         from=$(wc -c <"$log")
         "$@" </dev/null 9>&-
@@ -69,7 +73,8 @@ patiently() {
         pid=$(said | sed -nE 's/.*(held by process|process with pid) ([0-9]+).*/\2/p' | head -n 1)
         holder="$(cat "/proc/${pid:-none}/comm" 2>/dev/null || echo 'a program that has ended since') (pid ${pid:-unknown})"
         [ "$(date +%s)" -lt "$patience_ends" ] || problem locks "$holder"
-        echo "waiting for apt's locks: $holder holds them"
+        [ "$told" = "$holder" ] || tell "waiting for apt's locks: $holder holds them"
+        told=$holder
         sleep 2
     done
 }
@@ -82,17 +87,17 @@ apt() {
 # Renews the index. One that cannot be reached is remembered in $index_problem and no error yet: a stranger's
 # repository may be gone, and an older index may be good enough.
 update() {
-    for pause in 5 15 0; do
+    for pause in 3 9 0; do
         apt -o APT::Update::Error-Mode=any update && index_problem= && return
         ! said | grep -qE "$full" || problem space "$(words)"
         index_problem=$(said | grep -E "$unreachable" | head -n 1)
         [ -n "$index_problem" ] || return 0
-        [ "$pause" -eq 0 ] || { echo "the index of packages does not answer: again in $pause s" && sleep "$pause"; }
+        [ "$pause" -eq 0 ] || { tell "the index of packages does not answer: again in $pause s" && sleep "$pause"; }
     done
 }
 
 # The last errors that the last command said.
-words() { said | grep -E '^(E|dpkg): |^ .* (Depends|Conflicts): ' | tail -n 4; }
+words() { said | grep -E '^(E|dpkg): |^ (cannot|unable|failed|.* (Depends|Conflicts):) ' | tail -n 4; }
 
 # Ends with the problem that the last command had.
 judge() {
@@ -123,7 +128,11 @@ put_policy() {
         mv "$policy.new" "$policy" || problem space "$policy cannot be written"
 }
 
-# Units of the pending packages do not start at the next boot. What was there before is no pending package.
+# What is done at the end of a detached run, however it ends; a script may have its own.
+at_end() { remove_policy; }
+
+# Units of the pending packages do not start at the next boot. What was there before is no pending package. Only a run
+# that was killed leaves the file of them, by which probe.sh sees it.
 services_off() {
     [ -f "$pending" ] || return 0
     # shellcheck disable=SC2046 # names of packages
@@ -143,7 +152,7 @@ services_off() {
 # An interrupted dpkg is finished first: apt refuses to begin before.
 mend() {
     [ -n "$(ls -A /var/lib/dpkg/updates)$(dpkg --audit)" ] || return 0
-    echo 'finishing what an interrupted dpkg left'
+    tell 'finishing what an interrupted dpkg left'
     patiently dpkg --force-confdef --force-confold --configure -a || echo 'not all of it: going on'
     broken=yes
 }

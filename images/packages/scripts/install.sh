@@ -38,7 +38,7 @@ bytes() {
 
 # Nothing is begun that has no room. 64 MB stay for logs and for what maintainers' scripts make.
 require_room() {
-    transaction --assume-no
+    transaction --print-uris -y # which only prints; --assume-no would install what has no dependencies
     ! said | grep -qE "$full" || problem space "$(words)"
     down=$(bytes 'Need to get') up=$(bytes 'After this operation,')
     archives=$(df -P -k /var/cache/apt/archives | awk 'END { print $1, $4 }')
@@ -54,15 +54,20 @@ require_room() {
     done
 }
 
+at_end() {
+    remove_policy
+    services_off
+}
+
 install() {
-    echo "installing $*"
+    tell "installing $*"
     broken=
+    : >>"$pending" || problem space "$pending cannot be written"
     put_policy
     mend
     update
     # What was killed while it was unpacked has to be unpacked anew.
     [ -z "$broken" ] || apt -y --no-remove --fix-broken install || echo 'not all of it: going on'
-    services_off # of a run that was killed
     demands "$@"
     transaction -s || judge
     came=$(said | sed -nE 's/^Inst ([^ ]+) (\[[^]]*\] )?\(([^ ]+) .*/\1\t\3/p')
@@ -71,14 +76,13 @@ install() {
     if [ "$services" = off ] && [ -n "$new" ]; then
         printf '%s\n' "$new" >>"$pending" || problem space "$pending cannot be written"
     fi
-    for pause in 5 15 0; do
+    for pause in 3 9 0; do
         transaction -y && break
         [ "$pause" -ne 0 ] && said | grep -qE "$unreachable" && ! said | grep -qE "$full" || judge
-        echo "packages cannot be fetched: again in $pause s"
+        tell "packages cannot be fetched: again in $pause s"
         sleep "$pause"
         update
     done
-    services_off
     [ -z "$came" ] || printf '%s\n' "$came" | sed 's/^/installed\t/'
 }
 

@@ -16,20 +16,24 @@ off() {
 
 stop_upgrades() {
     if [ "$(cat "$file" 2>/dev/null)" != "$text" ]; then
-        echo 'stopping upgrades that come by themselves'
+        tell 'stopping upgrades that come by themselves'
         printf '%s\n' "$text" >"$file.crossover-new" && mv "$file.crossover-new" "$file" ||
             problem space "$file cannot be written"
     fi
     [ -d /run/systemd/system ] || return 0
     off apt-daily.timer apt-daily-upgrade.timer
     for unit in apt-daily.service apt-daily-upgrade.service; do
+        told=
         while case $(systemctl is-active "$unit") in activ*) ;; *) false ;; esac; do
             [ "$(date +%s)" -lt "$patience_ends" ] || problem locks "$unit, begun by the system itself"
-            echo "waiting for $unit, which is under way"
+            [ -n "$told" ] || tell "waiting for $unit, which is under way"
+            told=yes
             sleep 2
         done
     done
     off unattended-upgrades.service # its stop would cut short a run that is under way
 }
+
+at_end() { :; }
 
 detached stop_upgrades

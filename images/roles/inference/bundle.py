@@ -57,17 +57,20 @@ def inference_bundle(
     ca_certificate: str,
     runtime: RuntimeKind = "machine",
     weights: Weights | None = None,
+    gpus: bool = True,
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
     `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
     it, under the host's `server_name`. `weights` are brought before the engine starts, which then asks nobody for
-    them; without, it gets the model's name. Needs the secrets SECRETS, that of the weights, and the ports of `ports`.
-    Raises ValueError for rates that the engine does not take.
+    them; without, it gets the model's name. `gpus` says whether an engine that runs on them may ask for them: on this
+    computer it is on its own. Needs the secrets SECRETS, that of the weights, and the ports of `ports`. Raises
+    ValueError for rates that the engine does not take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
     needs = engine.needs(runtime)
+    asks = gpus and GPUS in engine.capabilities
     if weights is not None:
         needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
     return Bundle(
@@ -88,7 +91,7 @@ def inference_bundle(
         secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
-        gpu=matrix.demand(runtime, options.tensor_parallel_size) if GPUS in engine.capabilities else None,
+        gpu=matrix.demand(runtime, options.tensor_parallel_size) if asks else None,
         weights=weights,
         clients_show=CLIENT_CERTIFICATE_SECRET,
         runtime=None if needs.runtime is None else _judged(needs.runtime, options),

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from images.packages.programs import PROGRAMS
 from images.remote.connection import Connection
-from images.remote.errors import MissingProgram
 from images.remote.scripts import require
 from images.remote.waiting import Waiting
 from images.vehicles.ssh.layout.layout import MANIFEST, SUPERVISOR_ENVIRONMENT, Layout, PlannedFile
@@ -17,23 +17,6 @@ from images.vehicles.ssh.layout.rendering import unit_name
 from images.vehicles.ssh.scripts import run_script
 
 ALWAYS_NEEDED = ("curl", "flock", "sha256sum", "tar", "xargs")
-PACKAGES = {
-    "alertmanager": "prometheus-alertmanager",
-    "amtool": "prometheus-alertmanager",
-    "flock": "util-linux",
-    "prometheus-alertmanager": "prometheus-alertmanager",
-    "promtool": "prometheus",
-    "redis-cli": "redis-tools",
-    "sha256sum": "coreutils",
-    "xargs": "findutils",
-}
-"""Program → Debian package, where their names differ."""
-
-_PYTHON_PROBLEMS = {
-    "none": "python3 is not there (Debian package python3, with python3-venv)",
-    "old": "its python3 is older than 3.11 (Debian 12 and Ubuntu 24.04 have a newer one)",
-    "venv": "its python3 cannot make environments (Debian package python3-venv)",
-}
 
 
 @dataclass(slots=True)
@@ -42,6 +25,13 @@ class Probe:
 
     programs: dict[str, str] = field(default_factory=dict)
     """Name → path, empty where it is missing."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of programs that must not be too old."""
+    apt: bool = False
+    shared: bool = False
+    """It is a folder of a computer, whose packages are not ours to install: a machine of `local`."""
+    packages_pending: bool = False
+    """An install of packages was interrupted."""
     environments: set[str] = field(default_factory=set)
     """Folders of Python environments that work."""
     python: str = ""
@@ -82,6 +72,7 @@ def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch:
     host, bundle = layout.host, layout.bundle
     supervisor = host.supervision == "supervisor"
     lines = [f"program {name}" for name in dict.fromkeys((*ALWAYS_NEEDED, *bundle.programs))]
+    lines += [f"version {name}" for name in bundle.programs if name in PROGRAMS and PROGRAMS[name].least]
     lines += [f"environment {e.folder}" for e in layout.environments]
     lines += [f"file {path}" for path in (*(f.path for f in layout.files), MANIFEST)]
     lines += [f"file secrets/{name}" for name in secrets]
@@ -107,6 +98,14 @@ def parse(text: str) -> Probe:
         match kind, words:
             case "program", [name, path]:
                 probe.programs[name] = path
+            case "version", [name, version]:
+                probe.versions[name] = version
+            case "apt", ["there"]:
+                probe.apt = True
+            case "shared", ["yes"]:
+                probe.shared = True
+            case "packages", ["pending"]:
+                probe.packages_pending = True
             case "environment", [folder, "there"]:
                 probe.environments.add(folder)
             case "python", [path]:
@@ -130,19 +129,6 @@ def parse(text: str) -> Probe:
             case "service", [name, state]:
                 probe.services[name] = state
     return probe
-
-
-def require_programs(probe: Probe, layout: Layout) -> None:
-    """Raises MissingProgram, naming all that is missing and the packages that bring it."""
-    missing = [name for name, path in probe.programs.items() if not path]
-    problems = [f"{name} is not there (Debian package {PACKAGES.get(name, name)})" for name in missing]
-    if any(e.folder not in probe.environments for e in layout.environments) and not probe.python:
-        problems.append(_PYTHON_PROBLEMS.get(probe.python_problem, probe.python_problem))
-    if problems:
-        raise MissingProgram(
-            f"{layout.host.where} cannot carry the bundle {layout.bundle.role}: {'; '.join(problems)}. Install "
-            "the packages there (apt-get install …); where the machine is this computer, scripts/bootstrap does it"
-        )
 
 
 def _decoded(encoded: str) -> str:

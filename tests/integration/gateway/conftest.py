@@ -22,6 +22,7 @@ from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.settings import Limits, MonitoringSettings
 from tests.integration.gateway.harness import (
+    ALIAS,
     KEY,
     MADE,
     MANAGED,
@@ -98,7 +99,7 @@ def bundle(nodes: Sequence[Node], chosen: GatewaySettings) -> Bundle:
         peers,
         vllm.ENGINE.metrics,
     )
-    return gateway_bundle(chosen, [SERVED], vllm.ENGINE, peers, MADE.ca, monitoring)
+    return gateway_bundle(chosen, [SERVED, ALIAS], vllm.ENGINE, peers, MADE.ca, monitoring)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ from images.tokens import resolve
 from tests.support.credentials import Made
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SERVED = "llama-70b"
+SERVED, ALIAS = "llama-70b", "llama"
+"""What nodes serve, and its other name."""
 MANAGED = "managed-stand-in"
 SECRETS = {
     "endpoint-keys": "first-client-key\nsecond-client-key\n",
@@ -208,6 +209,7 @@ class Node:
         for name, text in {"key": key, "pem": certificate, "ca": MADE.ca}.items():
             files[name].write_text(text)
         command = [sys.executable, "-m", "images.simulator", "serve", SERVED, "--port", str(self.port)]
+        command += ["--served-model-name", SERVED, ALIAS]
         command += ["--ssl-keyfile", str(files["key"]), "--ssl-certfile", str(files["pem"])]
         command += ["--ssl-ca-certs", str(files["ca"]), "--ssl-cert-reqs", "2", "--sim-faults", *self.flags]
         environment = {"VLLM_API_KEY": SECRETS["vllm-api-key"], "PYTHONPATH": str(REPOSITORY)}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.gateway.conftest import Gateway, GatewayMaker
-from tests.integration.gateway.harness import KEY, MANAGED, SECRETS, SERVED, ask, chat, wait_for
+from tests.integration.gateway.harness import ALIAS, KEY, MANAGED, SECRETS, SERVED, ask, chat, wait_for
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def test_models_are_the_self_hosted_and_the_managed_ones_though_nothing_stands_b
 ) -> None:
     answer = ask(make_gateway(nodes={}).port, "GET", "/v1/models")
     assert answer.status == 200
-    assert [(m["id"], m["object"]) for m in answer.json["data"]] == [(SERVED, "model"), (MANAGED, "model")]
+    listed = [(m["id"], m["owned_by"]) for m in answer.json["data"]]
+    assert listed == [(SERVED, "self-hosted"), (ALIAS, "self-hosted"), (MANAGED, "managed")]
 
 
 def test_health_needs_no_key_and_is_503_when_nothing_can_be_answered(make_gateway: GatewayMaker) -> None:

@@ -15,7 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.gateway.conftest import FAST_NODE, Gateway, GatewayMaker, bundle, settings
-from tests.integration.gateway.harness import KEY, MANAGED, SECRETS, SERVED, Answer, ask, chat, connect, wait_for
+from tests.integration.gateway.harness import (
+    ALIAS,
+    KEY,
+    MANAGED,
+    SECRETS,
+    SERVED,
+    Answer,
+    ask,
+    chat,
+    connect,
+    wait_for,
+)
 from tests.support.credentials import Made
 
 SLOW_NODE = ("--sim-sequence-tokens-per-s", "20")
@@ -30,6 +41,13 @@ def test_self_hosted_requests_are_spread_over_the_nodes_and_never_pass_litellm(m
     assert {a.status for a in answers} == {200}
     assert set(served) == {"a", "b"}
     assert min(served.values()) >= 16
+    assert gateway.metric("haproxy_backend_sessions_total", proxy="litellm") == 0
+
+
+def test_an_alias_goes_to_the_nodes_too(make_gateway: GatewayMaker) -> None:
+    gateway = make_gateway(fallback=MANAGED)
+    answer = gateway.ask(chat(ALIAS, max_tokens=4))
+    assert (answer.status, answer.served_by in ("a", "b")) == (200, True)
     assert gateway.metric("haproxy_backend_sessions_total", proxy="litellm") == 0
 
 

@@ -152,7 +152,7 @@ class TestPreflight:
         bundle = replace(tiny_bundle(), programs=("no-such-program", "python3", "and-no-other"))
         with pytest.raises(MissingProgram) as caught:
             bench.install(bundle)
-        assert "no-such-program is not there (Debian package no-such-program)" in str(caught.value)
+        assert "no-such-program is not there" in str(caught.value)
         assert "and-no-other" in str(caught.value)
         assert "scripts/bootstrap" in str(caught.value)
         assert not bench.machine.root.exists()

@@ -1,5 +1,5 @@
 # Tells what stands on the machine, changes nothing. $1 root, $2 cache, $3 supervision, $4 supervisor's environment.
-# Reads lines "program NAME", "environment FOLDER", "file PATH", "unit NAME"; answers lines of words between tabs.
+# Reads lines "program NAME", "version NAME", "environment FOLDER", "file PATH", "unit NAME"; answers lines of words between tabs.
 root=$1
 cache=$2
 files=
@@ -37,6 +37,7 @@ python_with_venv() {
 while read -r kind value; do
     case $kind in
     program) answer program "$value" "$(command -v "$value" 2>/dev/null)" ;;
+    version) answer version "$value" "$("$value" -v 2>/dev/null | sed -nE '1s/.* version ([0-9][^ ]*).*/\1/p')" ;;
     environment)
         if [ -x "$value/bin/python" ] && "$value/bin/python" -c '' 2>/dev/null; then
             answer environment "$value" there
@@ -49,6 +50,14 @@ while read -r kind value; do
 " ;;
     esac
 done
+
+# A machine of `local` is a folder of a computer: see its client.py.
+[ -z "${CROSSOVER_MACHINE:-}" ] || answer shared yes
+if command -v apt-get >/dev/null 2>&1; then
+    answer apt there
+    # Of images/packages/scripts/apt.sh: what a run of it removes at its end.
+    [ ! -e /var/lib/crossover-packages/pending ] || answer packages pending
+fi
 
 answer free "$(free_bytes "$root")" "$(free_bytes "$cache")"
 if [ -n "$environments_missing" ]; then

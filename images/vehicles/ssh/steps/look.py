@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from images.remote.errors import DiskFull
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import PlannedFile
-from images.vehicles.ssh.probe import Probe, require_programs
+from images.vehicles.ssh.probe import Probe
 from images.vehicles.ssh.steps.installation import Installation
 
 DISK_MARGIN_BYTES = 1 << 20
@@ -18,7 +18,6 @@ def look(under_way: Installation) -> None:
     """Programs, environments, hashes of all files, services, marks of an interrupted run; what follows from them."""
     under_way.say("looking at the machine")
     probe, layout = under_way.ask(), under_way.layout
-    require_programs(probe, layout)
     under_way.changed = tuple(f for f in (*layout.files, *under_way.secrets) if probe.differs(f))
     under_way.leftovers = probe.leftovers(layout)
     under_way.wanted = wanted_effects(probe, under_way.changed)

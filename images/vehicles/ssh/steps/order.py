@@ -5,12 +5,16 @@ from __future__ import annotations
 from images.vehicles.ssh.steps.accept import accept
 from images.vehicles.ssh.steps.environments import build_environments
 from images.vehicles.ssh.steps.files import send_files
+from images.vehicles.ssh.steps.gpu import bring_gpus
 from images.vehicles.ssh.steps.installation import Step
 from images.vehicles.ssh.steps.look import look
+from images.vehicles.ssh.steps.packages import install_packages
 from images.vehicles.ssh.steps.services import bring_services
 
 STEPS = (
     Step("looking at the machine", look),
+    Step("installing packages", install_packages),
+    Step("preparing GPUs", bring_gpus),
     Step("building environments", build_environments),
     Step("sending files", send_files),
     Step("bringing services up to date", bring_services),

@@ -115,7 +115,7 @@ def test_the_simulator_understands_every_flag(options: EngineOptions) -> None:
 @pytest.mark.parametrize("kind", ["machine", "image"])
 def test_vllm_is_demanded_of_a_machine_or_an_image(kind: RuntimeKind) -> None:
     made = inference_bundle(vllm.ENGINE, OPTIONS, "PEM", kind)
-    assert (made.programs, made.environments) == (("nvidia-smi", "vllm"), ())
+    assert (made.programs, made.environments) == (("vllm",), ())
     assert made.services[0].command[0] == "vllm"
 
 
@@ -125,7 +125,7 @@ def test_vllm_comes_in_an_environment_from_the_lock_with_uv_to_install_it() -> N
     assert environment.requirements.source == "requirements/vllm.txt"
     assert environment.installer is not None
     assert environment.installer.source == "requirements/uv.txt"
-    assert (made.programs, made.services[0].command[0]) == (("nvidia-smi",), "@ENV:vllm@/bin/vllm")
+    assert (made.programs, made.services[0].command[0]) == ((), "@ENV:vllm@/bin/vllm")
 
 
 def test_a_runtime_says_which_versions_will_do_and_a_container_how_much_memory_its_gpus_share() -> None:

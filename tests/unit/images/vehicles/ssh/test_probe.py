@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,9 @@ from images.vehicles.ssh.inspect import differences
 from images.vehicles.ssh.keepers.keeper import longest_stop_s
 from images.vehicles.ssh.keepers.systemd import systemd_orders
 from images.vehicles.ssh.layout.layout import PlannedFile, secret_files
-from images.vehicles.ssh.probe import Probe, parse, require_programs
+from images.vehicles.ssh.probe import Probe, parse
 from images.vehicles.ssh.steps.look import wanted_effects
+from images.vehicles.ssh.steps.packages import demands, require_programs
 from tests.unit.images.samples import BUNDLE, layout
 
 
@@ -99,6 +101,23 @@ def test_python_is_needed_only_where_an_environment_has_to_be_made() -> None:
     require_programs(standing(python=""), layout())
     with pytest.raises(MissingProgram, match="python3"):
         require_programs(standing(python="", environments=set()), layout())
+
+
+def test_packages_are_asked_for_by_their_own_names_and_versions() -> None:
+    missing = {"curl": "/usr/bin/curl", "haproxy": "", "amtool": "", "vllm": ""}
+    probe = standing(programs=missing, python="", python_problem="old", environments=set())
+    assert demands(probe, layout()) == ["haproxy>=2.5", "prometheus-alertmanager"]
+    for problem in ("none", "venv"):
+        probe.python_problem = problem
+        assert demands(probe, layout())[-1] == "python3-venv"
+
+
+@pytest.mark.parametrize(("version", "refused"), [("2.4.24-0ubuntu0.22.04.1", True), ("2.5.0", False), ("", False)])
+def test_a_program_that_is_too_old_is_refused_with_the_reason(version: str, refused: bool) -> None:
+    """Ubuntu 22.04 has HAProxy 2.4; http_auth_bearer came with 2.5."""
+    probe = standing(programs={"haproxy": "/usr/sbin/haproxy"}, versions={"haproxy": version})
+    with pytest.raises(MissingProgram, match=r"2\.5 is the least: .*http_auth_bearer") if refused else nullcontext():
+        require_programs(probe, layout())
 
 
 def test_systemd_is_told_to_remove_what_is_gone_and_to_start_what_is_down() -> None:

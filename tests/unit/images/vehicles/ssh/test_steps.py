@@ -69,8 +69,18 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(monkeypatch)
 
 
-def test_an_install_is_these_five_steps() -> None:
-    assert [s.run.__name__ for s in STEPS] == ["look", "build_environments", "send_files", "bring_services", "accept"]
+def test_an_install_is_these_steps_in_this_order() -> None:
+    """Drivers before the gigabytes that need them; GPU nodes' upgrades are stopped before anything is built."""
+    expected = [
+        "look",
+        "install_packages",
+        "bring_gpus",
+        "build_environments",
+        "send_files",
+        "bring_services",
+        "accept",
+    ]
+    assert [s.run.__name__ for s in STEPS if s.run.__name__ in expected] == expected
 
 
 def test_steps_run_in_their_order_over_one_connection_which_is_closed(bench: Bench) -> None:

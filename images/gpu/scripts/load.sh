@@ -1,0 +1,10 @@
+# Loads the driver's modules, as root; builds them first where the package that brought them could not.
+set -u
+if ! modinfo nvidia >/dev/null 2>&1 && command -v dkms >/dev/null; then
+    dkms autoinstall
+fi
+if ! modprobe nvidia; then
+    dmesg 2>/dev/null | grep -iE 'nvrm|nvidia|key was rejected|lockdown' | tail -n 5
+    exit 1
+fi
+modprobe nvidia-uvm

@@ -1,0 +1,155 @@
+"""Whether what is served fits the machines' GPUs, said before anything is rented; what is not known is said too.
+
+Refused is what vLLM refuses when it starts: GPUs that are not there or cannot share the model's heads, weights that do
+not fit, a context longer than the model's or than the cache. Fewer requests than `maxNumSeqs` at full length are no
+error: vLLM makes the others wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cost_guard.arithmetic.memory import GIB, UTILISATION, Footing, ServingSizes, divides, footing
+from cost_guard.catalogue.models import GpuMachine, KnownModel, Shape, load_gpus, load_models
+from images.engines.base import GPUS
+from stacks.served import ServedModel, Serving
+
+_KEY = "crossover:serving"
+_STEP_TOKENS = 256
+"""A context that is proposed is a multiple of it."""
+_PAST_THE_RECKONING = ("kv-cache-memory-bytes", "num-gpu-blocks-override", "cpu-offload-gb", "offload-backend")
+"""Flags by which vLLM's memory is another than reckoned here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What is to be said of one model."""
+
+    refusals: tuple[str, ...] = ()
+    """Each with its key, and the nearest that fits."""
+    notes: tuple[str, ...] = ()
+
+
+def fit(model: ServedModel) -> Fit:
+    """Of a model on every machine that its nodes may get. Nothing, where the engine needs no GPU."""
+    if GPUS not in model.engine.capabilities:
+        return Fit()
+    serving, row = model.serving, load_models().get(model.serving.model)
+    shape = model.shape or row
+    notes = _parser_notes(serving, row)
+    if shape is None:
+        return Fit(notes=(*notes, f"memory is not checked: {serving.model} is in no table; {_how()}"))
+    if past := [flag for flag in _PAST_THE_RECKONING if flag in serving.engine_args]:
+        notes.append(f"memory is not checked: engineArgs.{past[0]} sets it")
+    refusals: list[str] = []
+    if serving.max_model_len > shape.context and "hf-overrides" not in serving.engine_args:  # those may stretch it
+        refusals.append(
+            f"{_KEY}.maxModelLen: {serving.max_model_len}, and {serving.model} was made for {shape.context} tokens; "
+            f"the nearest that fits is {shape.context}"
+        )
+    for sku in _skus(model):
+        machine = load_gpus().get(sku)
+        if machine is None:
+            notes.append(f"memory is not checked at {sku}: its GPUs are not in the table (catalogue/data/gpus.toml)")
+        elif why := _size_problem(serving, shape, machine, sku, reckon=not past):
+            refusals.append(why)
+        elif not past:
+            found = footing(shape, _wanted(serving), machine)
+            if short := _length_problem(serving, machine, found, sku):
+                refusals.append(short)
+            else:
+                notes.append(_told(serving, found, machine, sku))
+    return Fit(tuple(dict.fromkeys(refusals)), tuple(dict.fromkeys(notes)))
+
+
+def _parser_notes(serving: Serving, row: KnownModel | None) -> list[str]:
+    """What the model's own words need, and nobody asked for."""
+    if row is None:
+        return []
+    return [
+        f"{_KEY}.{key} is not set: {without}; {serving.model} needs {parser}"
+        for key, parser, asked, without in (
+            ("toolCallParser", row.tool_call_parser, serving.tool_call_parser, "requests with tools are refused"),
+            ("reasoningParser", row.reasoning_parser, serving.reasoning_parser, "answers begin with the reasoning"),
+        )
+        if parser is not None and asked is None
+    ]
+
+
+def _how() -> str:
+    return "give its config.json, as a file of the repository, by serving.modelConfig"
+
+
+def _skus(model: ServedModel) -> list[str]:
+    rungs = (candidate for node in model.fleet.nodes.values() for candidate in node.candidates)
+    return list(dict.fromkeys(candidate.stands_for or f"{candidate.cloud}/{candidate.sku}" for candidate in rungs))
+
+
+def _wanted(serving: Serving) -> ServingSizes:
+    full = serving.dtype in ("float", "float32")
+    cache = str(serving.engine_args.get("kv-cache-dtype", "auto"))
+    return ServingSizes(
+        tensor_parallel_size=serving.tensor_parallel_size,
+        max_model_len=serving.max_model_len,
+        utilisation=serving.gpu_memory_utilization or UTILISATION,
+        quantization=serving.quantization,
+        weight_type_bytes=4 if full else 2,
+        kv_type_bytes=1 if cache.startswith("fp8") else 4 if full and cache == "auto" else 2,
+    )
+
+
+def _size_problem(serving: Serving, shape: Shape, machine: GpuMachine, sku: str, *, reckon: bool) -> str | None:
+    """Why the model cannot be cut so on that machine."""
+    wanted, size = _wanted(serving), serving.tensor_parallel_size
+    found = footing(shape, wanted, machine) if reckon else None
+    if size > machine.gpus:
+        why = f"{sku} has {machine.gpus} GPUs"
+    elif not divides(shape, size):
+        why = f"{shape.heads} heads and {shape.kv_heads} KV heads cannot be shared by {size} GPUs"
+    elif found is not None and found.kv_bytes <= 0:
+        room = found.kv_bytes + found.weight_bytes
+        why = f"{_gib(found.weight_bytes)} GiB of weights a GPU, and {machine.gpu} at {sku} has {_gib(room)} for them"
+    else:
+        return None
+    sizes = [other for other in range(1, machine.gpus + 1) if divides(shape, other)]
+    good = [other for other in sizes if not reckon or _holds(shape, wanted, machine, other)]
+    if not good:
+        return f"{_KEY}.model: {serving.model} does not fit {sku} at any size: {why}; {_smaller(serving, shape)}"
+    near = min(good, key=lambda other: (abs(other - size), -other))
+    return f"{_KEY}.tensorParallelSize: {size}, but {why}; the nearest that fits is {near}"
+
+
+def _smaller(serving: Serving, shape: Shape) -> str:
+    quantized = serving.quantization or shape.quantization
+    return "take a machine with more memory" + ("" if quantized else ", or quantized weights (serving.quantization)")
+
+
+def _holds(shape: Shape, wanted: ServingSizes, machine: GpuMachine, size: int) -> bool:
+    found = footing(shape, replace(wanted, tensor_parallel_size=size), machine)
+    return found is None or found.kv_bytes > 0
+
+
+def _length_problem(serving: Serving, machine: GpuMachine, found: Footing | None, sku: str) -> str | None:
+    if found is None or found.sequences > 0:
+        return None
+    longest = found.kv_tokens // _STEP_TOKENS * _STEP_TOKENS
+    cure = f"the nearest that fits is {longest}" if longest else "no length fits: take more GPUs or smaller weights"
+    return (
+        f"{_KEY}.maxModelLen: {serving.max_model_len}, and {_gib(found.kv_bytes)} GiB of cache a GPU ({machine.gpu} at "
+        f"{sku}) hold {found.kv_tokens} tokens; {cure}"
+    )
+
+
+def _told(serving: Serving, found: Footing | None, machine: GpuMachine, sku: str) -> str:
+    if found is None:
+        return f"memory is not checked: how many bytes the weights of {serving.model} have is not known"
+    waits = "" if found.sequences >= serving.max_num_seqs else f", the rest of maxNumSeqs {serving.max_num_seqs} waits"
+    return (
+        f"memory at {sku}, {serving.tensor_parallel_size} of {machine.gpus} GPUs: {_gib(found.weight_bytes)} GiB of "
+        f"weights and {_gib(found.kv_bytes)} GiB of cache each, for {found.kv_tokens} tokens: {found.sequences} "
+        f"requests of {serving.max_model_len} at once{waits}"
+    )
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:.1f}"

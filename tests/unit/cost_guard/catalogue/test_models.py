@@ -1,0 +1,154 @@
+"""The tables of models and GPUs: cited, consistent, and what a config.json tells is what the tables say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.catalogue.models import KnownModel, Shape, load_gpus, load_models, shape_of
+from images.engines.arguments import known
+from strict.toml import CatalogueError, read_rows
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 8192,
+    "intermediate_size": 28_672,
+    "max_position_embeddings": 131_072,
+    "num_attention_heads": 64,
+    "num_hidden_layers": 80,
+    "num_key_value_heads": 8,
+    "tie_word_embeddings": False,
+    "vocab_size": 128_256,
+}
+CODER: dict[str, Any] = {
+    "model_type": "qwen3_moe",
+    "head_dim": 128,
+    "hidden_size": 6144,
+    "intermediate_size": 8192,
+    "max_position_embeddings": 262_144,
+    "moe_intermediate_size": 2560,
+    "num_attention_heads": 96,
+    "num_experts": 160,
+    "num_hidden_layers": 62,
+    "num_key_value_heads": 8,
+    "vocab_size": 151_936,
+}
+OSS: dict[str, Any] = {
+    "model_type": "gpt_oss",
+    "head_dim": 64,
+    "hidden_size": 2880,
+    "intermediate_size": 2880,
+    "layer_types": ["sliding_attention", "full_attention"] * 18,
+    "max_position_embeddings": 131_072,
+    "num_attention_heads": 64,
+    "num_hidden_layers": 36,
+    "num_key_value_heads": 8,
+    "quantization_config": {"quant_method": "mxfp4"},
+    "sliding_window": 128,
+    "vocab_size": 201_088,
+}
+NEXT: dict[str, Any] = {
+    "model_type": "qwen3_next",
+    "full_attention_interval": 4,
+    "head_dim": 256,
+    "hidden_size": 2048,
+    "linear_conv_kernel_dim": 4,
+    "linear_key_head_dim": 128,
+    "linear_num_key_heads": 16,
+    "linear_num_value_heads": 32,
+    "linear_value_head_dim": 128,
+    "max_position_embeddings": 262_144,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 48,
+    "num_key_value_heads": 2,
+    "vocab_size": 151_936,
+}
+"""Of their repositories' config.json, as cited in models.toml."""
+
+
+@pytest.mark.parametrize(
+    ("config", "model"),
+    [
+        (LLAMA, "meta-llama/Llama-3.3-70B-Instruct"),
+        (CODER, "Qwen/Qwen3-Coder-480B-A35B-Instruct"),
+        ({**CODER, "quantization_config": {"quant_method": "fp8"}}, "Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8"),
+        (OSS, "openai/gpt-oss-120b"),
+        (NEXT, "Qwen/Qwen3-Next-80B-A3B-Instruct"),
+        ({"text_config": NEXT}, "Qwen/Qwen3-Next-80B-A3B-Instruct"),
+    ],
+)
+def test_a_config_tells_what_the_table_says(config: dict[str, Any], model: str) -> None:
+    found, row = shape_of(config), load_models()[model]
+    differ = {
+        name: (getattr(found, name), getattr(row, name))
+        for name in Shape.model_fields
+        if name not in ("kv_layers", "parameters", "weight_bytes") and getattr(found, name) != getattr(row, name)
+    }
+    assert differ == {}
+    assert found.full_layers == row.full_layers
+    assert found.parameters in (None, row.parameters)
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters"),
+    [
+        (LLAMA, 141_107_412_992 // 2),
+        ({**LLAMA, "hidden_size": 4096, "intermediate_size": 14_336, "num_attention_heads": 32,
+          "num_hidden_layers": 32},
+         16_060_522_496 // 2),
+        ({**CODER, "hidden_size": 2048, "moe_intermediate_size": 768, "num_attention_heads": 32, "num_experts": 128,
+          "num_hidden_layers": 48, "num_key_value_heads": 4}, 61_064_245_248 // 2),
+    ],
+    ids=["Llama 3.1 70B", "Llama 3.1 8B", "Qwen3 30B-A3B"],
+)  # fmt: skip
+def test_counted_parameters_are_half_the_bytes_of_the_published_files(config: dict[str, Any], parameters: int) -> None:
+    assert shape_of(config).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, "it has no whole number num_hidden_layers, num_attention_heads, hidden_size"),
+        ({**LLAMA, "vocab_size": "many"}, "it has no whole number vocab_size"),
+        ({**LLAMA, "num_hidden_layers": 0}, "it has no whole number num_hidden_layers"),
+    ],
+)
+def test_a_config_that_lacks_something_says_what(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        shape_of(config)
+
+
+@pytest.mark.parametrize("model", sorted(load_models()))
+def test_every_model_is_cited_and_its_parsers_are_vllms(model: str) -> None:
+    row = load_models()[model]
+    assert len(row.source) > 20
+    assert row.tool_call_parser in (None, *known("toolCallParsers"))
+    assert row.reasoning_parser in (None, *known("reasoningParsers"))
+    assert row.quantization in (None, *known("quantizations"))
+    assert row.gated is model.startswith("meta-llama/")
+
+
+def test_the_gpus_of_every_priced_machine_are_known() -> None:
+    """A row of other terms (`-spot`, `-reserved-12m`) is a price of the same machine; quotations are no machines."""
+    priced = {key for key, price in load_catalogue().prices.items() if price.terms == "on-demand"}
+    assert {key for key in priced if not key.startswith("quoted/")} <= set(load_gpus())
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("kvLayers = 90", "fewer than kvLayers and windowLayers together"),
+        ("windowLayers = 2\nkvLayers = 2", "window: of windowLayers, and only of those"),
+        ("window = 128", "window: of windowLayers, and only of those"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused(tmp_path: Path, lines: str, words: str) -> None:
+    shape = "layers = 80\nheads = 64\nkvHeads = 8\nheadSize = 128\nhidden = 8192\nvocabulary = 128256\ncontext = 4096"
+    (tmp_path / "models.toml").write_text(
+        f'["a/b"]\nparameters = 1\n{shape}\n{lines}\ngated = false\ndate = 2026-11-29\nsource = "s"\n'
+    )
+    with pytest.raises(CatalogueError, match=words):
+        read_rows(tmp_path / "models.toml", KnownModel)

@@ -1,0 +1,168 @@
+"""What is served fits the machines' GPUs, or is refused with the nearest that fits; the examples fit."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cost_guard.catalogue.models import GpuMachine
+from stacks import planning
+from stacks.planning import Fit, fit
+from stacks.settings import SettingsError, parse
+from tests.unit.cost_guard.catalogue.test_models import LLAMA
+from tests.unit.stacks.test_settings import EXAMPLES, change
+
+CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config"
+SMALL = GpuMachine(
+    key="2x-24gb", gpus=2, gpu="L4", memory_gib="21.9", skus=("lambda/small",), date="2026-11-29", source="a test's own"
+)
+
+
+def example(stack: str) -> dict[str, Any]:
+    config = yaml.safe_load((CONFIG / f"Pulumi.{stack}.yaml").read_text())["config"]
+    given = {key.removeprefix("crossover:"): copy.deepcopy(value) for key, value in config.items()}
+    return {**given, "apiKeys": {"openai": "k"}}
+
+
+def told(changes: dict[str, Any], stack: str = "lambda", root: Path = CONFIG) -> Fit:
+    values = example(stack)
+    for key, value in changes.items():
+        change(values, f"serving.{key}", value)
+    return fit(parse(values, root).models[0])
+
+
+@pytest.mark.parametrize("stack", EXAMPLES)
+def test_the_examples_fit_with_the_defaults_of_today(stack: str) -> None:
+    found = fit(parse(example(stack)).models[0])
+    assert found.refusals == ()
+    if stack != "local":  # its engine has no memory
+        assert any("16.4 GiB of weights and 52.3 GiB of cache each" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"tensorParallelSize": 16}, "serving.tensorParallelSize: 16, but lambda/gpu_8x_a100_80gb_sxm4 has 8 GPUs; the "
+         "nearest that fits is 8"),
+        ({"tensorParallelSize": 3}, "64 heads and 8 KV heads cannot be shared by 3 GPUs; the nearest that fits is 4"),
+        ({"tensorParallelSize": 1}, "131.4 GiB of weights a GPU, and A100 80 GB at lambda/gpu_8x_a100_80gb_sxm4 has "
+         "68.8 for them; the nearest that fits is 2"),
+        ({"model": "meta-llama/Llama-3.1-405B-Instruct"}, "serving.model: meta-llama/Llama-3.1-405B-Instruct does not "
+         "fit lambda/gpu_8x_a100_80gb_sxm4 at any size"),
+        ({"model": "meta-llama/Llama-3.1-405B-Instruct"}, "or quantized weights (serving.quantization)"),
+        ({"maxModelLen": 200_000}, "serving.maxModelLen: 200000, and meta-llama/Llama-3.3-70B-Instruct was made for "
+         "131072 tokens; the nearest that fits is 131072"),
+        ({"tensorParallelSize": 2, "maxModelLen": 131_072, "gpuMemoryUtilization": 0.9}, "serving.maxModelLen: 131072, "
+         "and 1.5 GiB of cache a GPU (A100 80 GB at lambda/gpu_8x_a100_80gb_sxm4) hold 9710 tokens; the nearest "
+         "that fits is 9472"),
+    ],
+)  # fmt: skip
+def test_what_vllm_would_refuse_at_its_start_is_refused_here(changes: dict[str, Any], line: str) -> None:
+    assert any(line in refusal for refusal in told(changes).refusals), told(changes).refusals
+
+
+def test_what_is_proposed_is_taken() -> None:
+    assert told({"tensorParallelSize": 4}).refusals == ()
+    assert told({"tensorParallelSize": 2, "gpuMemoryUtilization": 0.9, "maxModelLen": 9472}).refusals == ()
+    assert told({"model": "meta-llama/Llama-3.1-405B-Instruct", "quantization": "fp8"}).refusals == ()
+    assert told({"maxModelLen": 131_072}).refusals == ()
+
+
+def test_a_machine_that_holds_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "load_gpus", lambda: {"lambda/gpu_8x_a100_80gb_sxm4": SMALL})
+    (line,) = told({"model": "openai/gpt-oss-120b", "tensorParallelSize": 2}).refusals
+    assert "does not fit lambda/gpu_8x_a100_80gb_sxm4 at any size" in line
+    assert line.endswith("take a machine with more memory")
+    (short,) = told({"model": "openai/gpt-oss-20b", "tensorParallelSize": 1, "gpuMemoryUtilization": 0.77}).refusals
+    assert "no length fits: take more GPUs or smaller weights" in short
+
+
+def test_every_rung_is_looked_at() -> None:
+    both = told({"model": "meta-llama/Llama-3.1-405B-Instruct"}, "mixed").refusals
+    assert [sku in line for sku, line in zip(("lambda/gpu_8x", "runpod/8x"), both, strict=True)] == [True, True]
+
+
+def test_requests_that_wait_are_told_and_no_error() -> None:
+    found = told({})
+    assert found.refusals == ()
+    assert any("41 requests of 32768 at once, the rest of maxNumSeqs 128 waits" in note for note in found.notes)
+    assert not any("waits" in note for note in told({"maxNumSeqs": 41}).notes)
+
+
+def test_a_smaller_cache_holds_twice_as_many() -> None:
+    assert any("83 requests of 32768" in note for note in told({"engineArgs": {"kv-cache-dtype": "fp8"}}).notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"model": "acme/own-70b"}, "acme/own-70b is in no table; give its config.json"),
+        ({"engineArgs": {"cpu-offload-gb": 10}}, "memory is not checked: engineArgs.cpu-offload-gb sets it"),
+        ({"quantization": "torchao"}, "bytes the weights of meta-llama/Llama-3.3-70B-Instruct have is not known"),
+        ({}, "serving.toolCallParser is not set: requests with tools are refused; "
+         "meta-llama/Llama-3.3-70B-Instruct needs llama3_json"),
+        ({"model": "Qwen/Qwen3-32B"}, "serving.reasoningParser is not set: answers begin with the reasoning"),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_or_not_asked_for_is_told(changes: dict[str, Any], note: str) -> None:
+    found = told(changes)
+    assert found.refusals == ()
+    assert any(note in one for one in found.notes), found.notes
+
+
+def test_a_machine_of_which_nothing_is_known_is_told() -> None:
+    values = example("lambda")
+    values["fleet"]["nodes"]["a"]["candidates"][0]["sku"] = "gpu_16x_new"
+    notes = fit(parse(values).models[0]).notes
+    assert any("memory is not checked at lambda/gpu_16x_new: its GPUs are not in the table" in note for note in notes)
+
+
+def test_an_asked_for_parser_is_not_missed() -> None:
+    assert not any("toolCallParser" in note for note in told({"toolCallParser": "llama3_json"}).notes)
+
+
+def test_overrides_of_a_model_may_stretch_its_context() -> None:
+    stretched = {"maxModelLen": 200_000, "engineArgs": {"hf-overrides": {"rope_scaling": {"rope_type": "yarn"}}}}
+    assert told(stretched).refusals == ()
+
+
+def test_a_config_stands_in_for_a_model_of_no_table(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    changes = {"model": "acme/own-70b", "modelConfig": "config.json"}
+    assert any("16.4 GiB of weights" in note for note in told(changes, root=tmp_path).notes)
+    (refused,) = told({**changes, "tensorParallelSize": 1}, root=tmp_path).refusals
+    assert "131.4 GiB of weights" in refused
+
+
+def test_a_config_whose_parameters_are_not_counted_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**LLAMA, "model_type": "new"}))
+    changes = {"model": "acme/own-70b", "modelConfig": "config.json"}
+    assert any("how many bytes the weights" in note for note in told(changes, root=tmp_path).notes)
+    assert told({**changes, "tensorParallelSize": 3}, root=tmp_path).refusals
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is no config.json that can be reckoned with: Expecting"),
+        ("[]", "is no config.json that can be reckoned with: it is no map"),
+        ("{}", "is no config.json that can be reckoned with: it has no whole number num_hidden_layers"),
+        (json.dumps({**LLAMA, "intermediate_size": None}), "is no config.json that can be reckoned with"),
+    ],
+)
+def test_a_config_that_says_too_little_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(SettingsError, match=f"serving.modelConfig: 'config.json' {words}"):
+        told({"modelConfig": "config.json"}, root=tmp_path)
+
+
+def test_the_gateway_sends_a_node_no_more_than_it_takes() -> None:
+    values = change(example("lambda"), "gateway.maxConnectionsPerNode", 300)
+    with pytest.raises(SettingsError, match=r"gateway\.maxConnectionsPerNode: 300, .* nearest that fits is 256"):
+        parse(values)
+    assert parse(change(values, "serving.maxNumQueuedReqs", 300))
