@@ -17,6 +17,17 @@ LONGEST_SOCKET_PATH = 107 - len(".4194304")
 """sun_path holds 108 bytes with its terminator (unix(7)); supervisord first binds `<path>.<pid>`, and a pid has up to
 seven digits (/proc/sys/kernel/pid_max is at most 4194304)."""
 
+IMAGE_VARIABLES = (
+    "PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "LANG", "LC_[A-Z]+", "TZ",
+    "(CUDA|CUDNN|NV|NVIDIA|NVSHMEM|UV|NCCL|VLLM|HF|TORCH|PYTORCH|TRITON|FLASHINFER|UCX|OMP|PYTHON)[A-Z0-9]*(_[A-Z0-9_]*)?",
+)  # fmt: skip
+"""What a service takes from the image that its container was made of: expressions for names of variables."""
+NOT_FROM_IMAGE = (
+    ".*(TOKEN|SECRET|PASSWORD|CREDENTIAL).*", ".*_KEY", "VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_.*", "VLLM_PLUGINS",
+    "VLLM_(USE_)?RUST_FRONTEND.*", "PYTHON(HOME|PATH|STARTUP|INSPECT)",
+)  # fmt: skip
+"""And what not: keys; what opens vLLM to its clients or loads code (images/engines/vllm.toml has the reasons)."""
+
 _NAME = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
@@ -45,9 +56,16 @@ def launcher(service: Service, host: Host, bundle: Bundle) -> str:
         "launcher.sh",
         service=service.name,
         root=shlex.quote(host.root),
+        image=_from_image() if bundle.runtime is not None and bundle.runtime.kind == "image" else "",
         environment="".join(lines),
         command=shlex.join(command),
     )
+
+
+def _from_image() -> str:
+    # [^=] for any sign of a name: behind it stands the value.
+    left = [expression.replace(".", "[^=]") for expression in NOT_FROM_IMAGE]
+    return fill("image.sh", taken="|".join(IMAGE_VARIABLES), left="|".join(left))
 
 
 def supervisord_configuration(host: Host, environment: str) -> str:
