@@ -11,6 +11,7 @@ from images.engines.base import (
     GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
+    WEIGHTS,
     Canary,
     Engine,
     EngineMetrics,
@@ -127,5 +128,5 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
-    capabilities=frozenset({GPUS}),
+    capabilities=frozenset({GPUS, WEIGHTS}),
 )
