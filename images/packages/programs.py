@@ -26,6 +26,7 @@ PROGRAMS = {
     "prometheus": Program("prometheus"),
     "prometheus-alertmanager": Program("prometheus-alertmanager"),
     "promtool": Program("prometheus"),
+    "python3-config": Program("python3-dev"),
     "redis-cli": Program("redis-tools"),
     "redis-server": Program("redis-server"),
     "sha256sum": Program("coreutils"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +11,17 @@ from strict.fields import Section
 from strict.problems import MISSING, Problems, parse
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+
+_OLD_UBUNTU = re.compile(r"(?<!\d)(1[0-9]|2[0-3])[.-]04(?!\d)")
+
+
+def node_image(name: str) -> str:
+    """An image for GPU nodes, by a name that tells its system. Raises ValueError for an Ubuntu before 24.04, which
+    would be found out only on the rented machine: vLLM needs Python 3.11, and 22.04 has 3.10."""
+    if _OLD_UBUNTU.search(name):
+        raise ValueError(f"{name!r} is older than Ubuntu 24.04, and vLLM needs Python 3.11; take an image of 24.04")
+    return name
 
 
 def parse_section(

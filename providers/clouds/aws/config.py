@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from providers.clouds.aws import NAME
 from providers.renting.naming import nearest
-from providers.renting.sections import parse_section
+from providers.renting.sections import node_image, parse_section
 from strict.fields import Cidr, Section, cidr
 
 IMAGES = {
@@ -150,7 +150,7 @@ class AwsSettings(Section):
     """Whether machines get a public address. Without: an existing VPC with a way out (NAT), a runner with a way in."""
     zones: tuple[str, ...] = ()
     """The zones to use; by default all that offer the instance type."""
-    ami: Image = "base-oss-nvidia-driver-gpu-ubuntu-24.04"
+    ami: Annotated[Image, AfterValidator(node_image)] = "base-oss-nvidia-driver-gpu-ubuntu-24.04"
     """The nodes' image: an AMI's id, or a name of IMAGES. Applies to machines that are rented later."""
     gateway_ami: Image = "ubuntu-24.04"
     weights_bucket: Annotated[str, AfterValidator(_bucket)] | None = None

@@ -180,13 +180,12 @@ class LambdaCloud:
 
     def _check_names(self, region: str, settings: LambdaSettings) -> None:
         """Raises InvalidRequest for an image family or a file system that is not there."""
-        if settings.image_family is not None:
-            families = {image.family for image in self.client.images() if image.region.name == region}
-            if settings.image_family not in families:
-                raise InvalidRequest(
-                    f"clouds.lambda.imageFamily: lambda has no image family {settings.image_family!r} in {region}: "
-                    f"{nearest(settings.image_family, families)}"
-                )
+        families = {image.family for image in self.client.images() if image.region.name == region}
+        if settings.image_family not in families:
+            raise InvalidRequest(
+                f"clouds.lambda.imageFamily: lambda has no image family {settings.image_family!r} in {region}: "
+                f"{nearest(settings.image_family, families)}"
+            )
         if settings.file_systems:
             here = {system.name for system in self.client.file_systems() if system.region.name == region}
             for name in settings.file_systems:
@@ -212,11 +211,10 @@ def _request(
         "name": spec.name,
         "tags": tags,
         "firewall_rulesets": [{"id": ruleset_id}],
+        "image": {"family": settings.image_family},
     }
     if settings.file_systems:
         body["file_system_names"] = settings.file_systems
-    if settings.image_family is not None:
-        body["image"] = {"family": settings.image_family}
     if spec.host_key is not None:
         body["user_data"] = user_data(spec.host_key)
     return body

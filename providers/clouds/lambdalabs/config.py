@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from providers.renting.sections import parse_section
+from providers.renting.sections import node_image, parse_section
 from strict.fields import Cidr, Section
 
 BASE_URL = "https://cloud.lambda.ai"
@@ -47,8 +47,8 @@ class LambdaSettings(Section):
     file_systems: list[Annotated[str, Field(min_length=1)]] = Field(default=[])
     """Names of Lambda file systems, mounted at /lambda/nfs/<name>: for weights that outlive a machine. They exist
     already, in the candidate's region."""
-    image_family: str | None = Field(default=None, min_length=1)
-    """The newest image of this family; Lambda's own default where it is absent."""
+    image_family: Annotated[str, Field(min_length=1), AfterValidator(node_image)] = "lambda-stack-24-04"
+    """The newest image of this family. Lambda's own default is one of 22.04, which cannot carry vLLM."""
 
 
 def parse(settings: Mapping[str, Any]) -> LambdaSettings:

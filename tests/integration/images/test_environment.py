@@ -14,7 +14,7 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +24,7 @@ import pytest
 
 from images.vehicles.ssh.scripts import read_script
 from images.vehicles.ssh.steps.environments import FULL_STATUS
+from tests.support.eventually import eventually
 
 UV = Path(sys.executable).with_name("uv")
 SSO = "Requires-Dist: xo-model[email]>=1\n"
@@ -72,6 +73,9 @@ class Index:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     """Paths, in order."""
+    lacks: str = ""
+    """What it has not, though it says so: told once `until` is true."""
+    until: Callable[[], bool] = lambda: True
 
     def add(self, name: str, version: str, content: bytes, suffix: str = "-py3-none-any.whl") -> str:
         """Publishes a file; its line for a lock."""
@@ -90,15 +94,18 @@ class Index:
         self.add(name, "2.0", wheel(name, "2.0", metadata))
         return line
 
-    def build(self, lock: str, uv: bool, path: str = "") -> tuple[subprocess.CompletedProcess[str], Path]:
+    def build(
+        self, lock: str, uv: bool, path: str = "", disk_bytes: int = 0
+    ) -> tuple[subprocess.CompletedProcess[str], Path]:
         """Runs the script; how it ended, and the environment's folder."""
         folder = self.folder.parent / "venvs" / hashlib.sha256(lock.encode()).hexdigest()[:16]
         ours = {"PIP_INDEX_URL": self.url, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
         ours |= {"UV_DEFAULT_INDEX": self.url, "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(self.folder.parent / "cache")}
         passed_on = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_", "PYTHON", "VIRTUAL_"))}
         environment = {**passed_on, **ours, "NO_PROXY": "127.0.0.1", "PATH": f"{path}{os.environ['PATH']}"}
+        words = [str(folder), sys.executable, str(UV) if uv else "", str(disk_bytes)]
         done = subprocess.run(
-            ["sh", "-c", read_script("environment"), "crossover", folder, sys.executable, str(UV) if uv else ""],
+            ["sh", "-c", read_script("environment"), "crossover", *words],
             input=lock, env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         return done, folder
@@ -110,6 +117,13 @@ def index(tmp_path: Path) -> Iterator[Index]:
     made.folder.mkdir()
 
     class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if made.lacks and made.lacks in self.path:
+                eventually(made.until, "what comes before is there")
+                self.send_error(404)
+            else:
+                super().do_GET()
+
         def log_message(self, format: str, *args: object) -> None:
             made.asked.append(self.path)
 
@@ -204,3 +218,46 @@ def test_a_failed_build_is_a_full_disk_by_what_is_free_without_a_word_of_it(
     assert done.returncode == status, done.stdout
     assert "No space" not in done.stdout
     assert left(folder) == []
+
+
+LARGE = 1_000_000
+"""Bytes: what an environment is said to take, where a build has to care."""
+
+
+@tools
+def test_a_large_environment_leaves_no_second_copy_of_what_it_downloaded(index: Index, uv: bool) -> None:
+    done, folder = index.build(index.publish("xo-model"), uv, disk_bytes=LARGE)
+    assert done.returncode == 0, done.stdout
+    assert installed(folder) == {"xo_model": "1.0"}
+    assert [name for name in left(folder) if name.endswith(".downloads")] == []
+
+
+@tools
+def test_a_large_environment_is_refused_before_a_download_where_it_has_no_room(index: Index, uv: bool) -> None:
+    """With what is needed and what is free; a small one is not asked."""
+    everything = 1 << 60
+    done, folder = index.build(index.publish("xo-model"), uv, disk_bytes=everything)
+    assert done.returncode == FULL_STATUS
+    assert f"{everything // 1_000_000} MB are needed" in done.stdout
+    assert "Nothing was downloaded" in done.stdout
+    assert index.asked == []
+    assert not folder.exists()
+
+
+def test_a_large_build_that_is_cut_goes_on_with_what_it_had_downloaded(index: Index) -> None:
+    """Of two wheels the second cannot be had until the first is there: uv's next run asks the index for it alone."""
+    lock = index.publish("xo-model") + index.publish("xo-mail")
+    index.lacks = "xo_mail-1.0"
+    downloads = index.folder.parent / "venvs"
+    index.until = lambda: bool([*downloads.glob("*.downloads/wheels-v*/**/xo-model/**/*.http")])
+    done, folder = index.build(lock, True, disk_bytes=LARGE)
+    assert done.returncode == 1
+    assert not folder.exists()
+    assert "trying pip" not in done.stdout  # which would download gigabytes again
+    assert [path for path in index.asked if "xo_model-1.0" in path]
+    index.asked.clear()
+    index.lacks = ""
+    done, folder = index.build(lock, True, disk_bytes=LARGE)
+    assert done.returncode == 0, done.stdout
+    assert installed(folder) == {"xo_model": "1.0", "xo_mail": "1.0"}
+    assert not [path for path in index.asked if "xo_model-1.0" in path]

@@ -23,6 +23,7 @@ LINES_OF_A_FUNCTION = 45
 MODULES_OF_A_FOLDER = 10
 LISTS = {
     "images/engines": "engines",
+    "images/vehicles/ssh/steps": "steps",
     "policies/cost_guard/pack/resources": "rules on a resource",
     "policies/cost_guard/verdict/rules": "rules on the verdict",
     "scripts/crossover/commands": "commands",

@@ -17,6 +17,17 @@ LONGEST_SOCKET_PATH = 107 - len(".4194304")
 """sun_path holds 108 bytes with its terminator (unix(7)); supervisord first binds `<path>.<pid>`, and a pid has up to
 seven digits (/proc/sys/kernel/pid_max is at most 4194304)."""
 
+IMAGE_VARIABLES = (
+    "PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "LANG", "LC_[A-Z]+", "TZ",
+    "(CUDA|CUDNN|NV|NVIDIA|NVSHMEM|UV|NCCL|VLLM|HF|TORCH|PYTORCH|TRITON|FLASHINFER|UCX|OMP|PYTHON)[A-Z0-9]*(_[A-Z0-9_]*)?",
+)  # fmt: skip
+"""What a service takes from the image that its container was made of: expressions for names of variables."""
+NOT_FROM_IMAGE = (
+    ".*(TOKEN|SECRET|PASSWORD|CREDENTIAL).*", ".*_KEY", "VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_.*", "VLLM_PLUGINS",
+    "VLLM_(USE_)?RUST_FRONTEND.*", "PYTHON(HOME|PATH|STARTUP|INSPECT)",
+)  # fmt: skip
+"""And what not: keys; what opens vLLM to its clients or loads code (images/engines/vllm.toml has the reasons)."""
+
 _NAME = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
@@ -41,13 +52,23 @@ def launcher(service: Service, host: Host, bundle: Bundle) -> str:
     for name, secret in sorted(service.secret_environment.items()):
         lines.append(f"{name}=$(cat {shlex.quote(secret_path(secret, host))})\nexport {name}\n")
     command = [resolve(word, host, bundle, where=f"{where}, command") for word in service.command]
+    # systemd ends all that its control group holds before it starts a service again; supervisord does not.
+    sweeps = service.has_workers and host.supervision == "supervisor"
     return fill(
         "launcher.sh",
         service=service.name,
         root=shlex.quote(host.root),
+        workers=fill("workers.sh", mark=shlex.quote(f"{host.root}/run/{service.name}")) if sweeps else "",
+        image=_from_image() if bundle.runtime is not None and bundle.runtime.kind == "image" else "",
         environment="".join(lines),
         command=shlex.join(command),
     )
+
+
+def _from_image() -> str:
+    # [^=] for any sign of a name: behind it stands the value.
+    left = [expression.replace(".", "[^=]") for expression in NOT_FROM_IMAGE]
+    return fill("image.sh", taken="|".join(IMAGE_VARIABLES), left="|".join(left))
 
 
 def supervisord_configuration(host: Host, environment: str) -> str:
@@ -74,6 +95,8 @@ def systemd_unit(service: Service, host: Host, role: str) -> str:
         role=role,
         root=host.root,
         user=host.ssh_user,
+        after="".join(f" {unit}" for unit in service.after),
+        limits="LimitMEMLOCK=infinity\n" if service.locks_memory else "",
         stop_timeout_s=str(service.stop_timeout_s),
     )
 

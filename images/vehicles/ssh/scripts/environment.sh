@@ -1,5 +1,5 @@
 # Builds a Python environment from the locked requirements on stdin. $1 its folder, whose name is the beginning of their
-# SHA-256, $2 python, $3 uv or nothing.
+# SHA-256, $2 python, $3 uv or nothing, $4 bytes that it takes on the disk, where that is worth asking for.
 # Console scripts hold absolute paths, so the environment is built where it stays and published by a symbolic link,
 # which rename(2) replaces at once: $1 is complete or it is not there. flock(1) is held by whatever still builds.
 # Ends with 28, which is ENOSPC, where it failed and its disk is full.
@@ -10,6 +10,7 @@ export LC_ALL
 folder=$1
 python=$2
 uv=$3
+needed=${4:-0}
 build=
 exec 2>&1
 
@@ -34,6 +35,23 @@ fail() {
     exit "$status"
 }
 
+# Whether there is room for what still has to come; downloads of a build that was cut are there already.
+has_room() {
+    free=$(df --output=avail -B1 "$downloads" | tail -n 1 | tr -d ' ')
+    there=$(du -s -B1 "$downloads" | cut -f 1)
+    [ $((free + there)) -lt "$needed" ] || return 0
+    echo "$((needed / 1000000)) MB are needed where $folder lies, and $(((free + there) / 1000000)) MB are free." \
+        "Nothing was downloaded"
+    return 1
+}
+
+# Tells how much has come, every quarter of a minute, as long as this script lives.
+progress() {
+    while sleep 15 >/dev/null 2>&1 && kill -0 "$$" 2>/dev/null; do
+        echo "$(($(du -s -B1 "$downloads" 2>/dev/null | cut -f 1) / 1000000)) of about $((needed / 1000000)) MB are there"
+    done
+}
+
 mkdir -p "$(dirname "$folder")" || fail
 true >>"$folder.lock" || fail # a failing exec would end the script at once
 exec 9>"$folder.lock"
@@ -46,6 +64,19 @@ if [ -x "$folder/bin/python" ] && "$folder/bin/python" -c ''; then
     exit 0
 fi
 rm -rf "$folder".build-*
+if [ "$needed" -gt 0 ]; then
+    # Gigabytes have a cache of their own, on the same disk: a build that was cut goes on where it was, what is in the
+    # environment is no second copy (uv makes hard links), and it goes when all is done.
+    downloads=$folder.downloads
+    mkdir -p "$downloads" || fail
+    has_room || exit 28
+    UV_CACHE_DIR=$downloads
+    PIP_CACHE_DIR=$downloads
+    export UV_CACHE_DIR PIP_CACHE_DIR
+    unset PIP_NO_CACHE_DIR UV_NO_CACHE
+    progress 9>&- &
+    trap 'kill "$!" 2>/dev/null' EXIT
+fi
 build=$(mktemp -d "$folder.build-XXXXXX") || fail
 chmod 755 "$build"
 cat >"$build/requirements.txt" || fail
@@ -75,6 +106,8 @@ with_pip() {
 }
 
 if [ -n "$uv" ] && ! with_uv; then
+    # pip would download all of it again, and ask the same index.
+    [ "$needed" -eq 0 ] || fail
     echo "uv could not: trying pip"
     uv=
 fi
@@ -87,4 +120,5 @@ fi || {
     echo "the locked requirements do not fit together: what is named above is missing in the lock, or another version"
     fail
 }
+[ "$needed" -eq 0 ] || rm -rf "$downloads"
 ln -s "$(basename "$build")/venv" "$build/link" && mv -T -f "$build/link" "$folder" || fail

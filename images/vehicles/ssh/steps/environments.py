@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from images.remote.scripts import require
 from images.remote.waiting import Progress
-from images.vehicles.ssh.layout.layout import PlannedEnvironment
+from images.vehicles.ssh.layout.layout import INSTALLER, PlannedEnvironment
 from images.vehicles.ssh.scripts import run_script
 from images.vehicles.ssh.steps.installation import Installation
 
@@ -26,17 +26,20 @@ def build_environments(under_way: Installation) -> None:
     require(result, f"{host.where} does not let {host.ssh_user} make its folders")
     for environment in layout.environments:
         if environment.folder not in under_way.probe.environments:
+            if environment.installer is not None and not under_way.probe.uv:
+                _build(under_way, environment.installer)
+                under_way.probe.uv = f"{environment.installer.folder}/bin/{INSTALLER}"
             _build(under_way, environment)
-            under_way.transferred_bytes += len(environment.requirements)
 
 
 def _build(under_way: Installation, environment: PlannedEnvironment) -> None:
     probe = under_way.probe
     under_way.say(f"building the Python environment {environment.name} with {'uv' if probe.uv else 'pip'}")
+    under_way.transferred_bytes += len(environment.requirements)
     result = run_script(
         under_way.connection,
         "environment",
-        args=[environment.folder, probe.python, probe.uv],
+        args=[environment.folder, probe.python, probe.uv, str(environment.disk_bytes)],
         stdin=environment.requirements,
         watch=under_way.watch,
         step=f"building the Python environment {environment.name}",

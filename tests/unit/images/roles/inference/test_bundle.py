@@ -10,7 +10,8 @@ import pytest
 from images.bundle import REFUSED, Bundle, RuntimeKind
 from images.engines import registry, simulator, vllm
 from images.engines.base import CLIENT_CERTIFICATE_SECRET, Engine, EngineOptions
-from images.roles.inference.bundle import GUARD, SECRETS, inference_bundle, ports
+from images.packages.programs import PROGRAMS
+from images.roles.inference.bundle import SECRETS, inference_bundle, ports
 from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 from images.simulator import cli
 from images.vehicles.ssh.layout.effects import effects
@@ -94,9 +95,8 @@ def test_both_engines_take_the_same_words_and_only_the_simulator_its_rates() -> 
     assert bundle(vllm.ENGINE).services[0].command[0] == "vllm"
     simulated = bundle(simulator.ENGINE, RATES).services[0].command
     assert simulated[:5] == ("@ENV:simulator@/bin/python", "-m", "simulator", "serve", OPTIONS.model)
-    rates = ("--sim-decode-tokens-per-s", "500", "--sim-time-scale", "0.1")
-    guard = ("--middleware", GUARD)
-    assert [w for w in simulated[3:] if w not in rates] == [w for w in shared if w not in guard]
+    rates = ("--sim-decode-tokens-per-s", "500", "--sim-teardown-s", "0.5", "--sim-time-scale", "0.1")
+    assert [w for w in simulated[3:] if w not in rates] == list(shared)
     assert set(rates) <= set(simulated)
     with pytest.raises(ValueError, match="vllm takes none"):
         bundle(vllm.ENGINE, RATES)
@@ -115,7 +115,7 @@ def test_the_simulator_understands_every_flag(options: EngineOptions) -> None:
 @pytest.mark.parametrize("kind", ["machine", "image"])
 def test_vllm_is_demanded_of_a_machine_or_an_image(kind: RuntimeKind) -> None:
     made = inference_bundle(vllm.ENGINE, OPTIONS, "PEM", kind)
-    assert (made.programs, made.environments) == (("vllm",), ())
+    assert (made.programs, made.environments) == ((), ())
     assert made.services[0].command[0] == "vllm"
 
 
@@ -125,7 +125,13 @@ def test_vllm_comes_in_an_environment_from_the_lock_with_uv_to_install_it() -> N
     assert environment.requirements.source == "requirements/vllm.txt"
     assert environment.installer is not None
     assert environment.installer.source == "requirements/uv.txt"
-    assert (made.programs, made.services[0].command[0]) == ((), "@ENV:vllm@/bin/vllm")
+    assert made.services[0].command[0] == "@ENV:vllm@/bin/vllm"
+
+
+def test_an_environment_brings_what_its_kernels_are_compiled_with() -> None:
+    """Triton: "Failed to find C compiler" without; an image has both."""
+    assert inference_bundle(vllm.ENGINE, OPTIONS, "PEM", "environment").programs == ("gcc", "python3-config")
+    assert PROGRAMS["python3-config"].package == "python3-dev"
 
 
 def test_a_runtime_says_which_versions_will_do_and_a_container_how_much_memory_its_gpus_share() -> None:

@@ -70,12 +70,15 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_an_install_is_these_steps_in_this_order() -> None:
-    """Drivers before the gigabytes that need them; GPU nodes' upgrades are stopped before anything is built."""
+    """Drivers before the gigabytes that need them; GPU nodes' upgrades are stopped before anything is built; what the
+    engine turns out to be is known before it is started."""
     expected = [
         "look",
         "install_packages",
         "bring_gpus",
         "build_environments",
+        "look_at_engine",
+        "bring_weights",
         "send_files",
         "bring_services",
         "accept",

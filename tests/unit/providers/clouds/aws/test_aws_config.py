@@ -33,6 +33,7 @@ def test_the_world_is_refused_wherever_a_range_may_stand(section: str, cidr: str
     [
         ({"region": "us-esat-1"}, "AWS has no region 'us-esat-1': choose one of us-west-1, us-east-1"),
         ({"ami": "base-oss-nvidia-driver-gpu-ubuntu-26.04"}, "choose one of base-oss-nvidia-driver-gpu-ubuntu-2"),
+        ({"ami": "base-oss-nvidia-driver-gpu-ubuntu-22.04"}, "is older than Ubuntu 24.04, and vLLM needs Python 3.11"),
         ({"ami": "ami-XYZ"}, "neither an AMI's id (ami-…) nor a known image"),
         ({"subnetIDs": []}, "clouds.aws.subnetIDs: unknown key (did you mean subnetIds?)"),
         ({"access": "open"}, "clouds.aws.access: must be ssm, or ssh: {cidrs: […]}, got 'open'"),

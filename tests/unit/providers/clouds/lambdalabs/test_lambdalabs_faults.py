@@ -347,6 +347,7 @@ def test_the_api_key_is_in_no_message_and_no_representation(lab: Stage) -> None:
         ({"sourceNetworks": "10.0.0.0/8"}, r"clouds\.lambda\.sourceNetworks: expected a list"),
         ({"fileSystems": [""]}, r"clouds\.lambda\.fileSystems\[0\]: "),
         ({"imageFamily": 24}, r"clouds\.lambda\.imageFamily: .*valid string"),
+        ({"imageFamily": "lambda-stack-22-04"}, r"clouds\.lambda\.imageFamily: .*older than Ubuntu 24\.04"),
         ({"a": 1, "imageFamily": ""}, r"clouds\.lambda\.imageFamily: .*\nclouds\.lambda\.a: "),
     ],
 )
@@ -359,7 +360,7 @@ def test_settings_have_defaults_and_networks_one_form() -> None:
     """But for who may connect."""
     settings = parse({"sourceNetworks": ["192.0.2.7"]})
     assert (settings.source_networks, settings.client_cidrs) == (["192.0.2.7/32"], [])
-    assert (settings.file_systems, settings.image_family) == ([], None)
+    assert (settings.file_systems, settings.image_family) == ([], "lambda-stack-24-04")
 
 
 def test_the_answers_region_and_sku_are_what_was_asked_for(lab: Stage) -> None:
