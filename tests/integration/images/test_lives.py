@@ -97,7 +97,7 @@ def test_an_engine_that_ends_once_without_a_known_reason_is_waited_for(bench: Be
     """It came before what it needs."""
     first = bench.machine.folder / "first"
     there = shlex.quote(str(first))
-    then = f"test -e {there} || {{ touch {there}; echo 'OSError: not yet'; exit 7; }}; exec {{listen}}"
+    then = f"test -e {there} || {{ touch {there}; echo 'OSError: not yet'; exit 7; }}; sleep 4; exec {{listen}}"
     assert bench.install(engine_like("hello", then)).checks == ("one",)
     assert any("one has ended (exit status 7) and is started again: 'OSError: not yet'" in s for s in bench.said)
 
