@@ -22,7 +22,10 @@ from stacks.served import ServedModel, Serving
 _KEY = "crossover:serving"
 _STEP_TOKENS = 256
 """A context that is proposed is a multiple of it."""
-_PAST_THE_RECKONING = ("kv-cache-memory-bytes", "num-gpu-blocks-override", "cpu-offload-gb", "offload-backend")
+_PAST_THE_RECKONING = (
+    *("kv-cache-memory-bytes", "num-gpu-blocks-override", "cpu-offload-gb", "offload-backend"),
+    *("speculative-config", "spec-model"),
+)
 """Flags by which vLLM's memory is another than reckoned here."""
 
 

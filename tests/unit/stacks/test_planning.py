@@ -8,11 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
 from cost_guard.catalogue.models import GpuMachine
 from stacks import planning
+from stacks.fleet import check_memory
 from stacks.planning import Fit, fit
 from stacks.settings import SettingsError, parse
 from tests.unit.cost_guard.catalogue.test_models import LLAMA
@@ -49,6 +51,16 @@ def told(changes: dict[str, Any], stack: str = "lambda", root: Path = CONFIG) ->
     for key, value in changes.items():
         change(values, f"serving.{key}", value)
     return fit(parse(values, root).models[0])
+
+
+def test_the_program_says_what_fits_and_ends_where_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", said.append)
+    check_memory(parse(example("lambda")))
+    assert any(line.startswith("memory at lambda/gpu_8x_a100_80gb_sxm4") for line in said)
+    too_wide = parse(change(example("lambda"), "serving.tensorParallelSize", 16))
+    with pytest.raises(pulumi.RunError, match=r"cannot be used:\n  crossover:serving.tensorParallelSize: 16, but"):
+        check_memory(too_wide)
 
 
 @pytest.mark.parametrize("stack", EXAMPLES)
