@@ -7,6 +7,7 @@ from dataclasses import replace
 from images.bundle import PythonEnvironment, RuntimeKind
 from images.engines import vllm
 from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
+from images.simulator.flags import IGNORED
 from images.sources import repository_source, repository_sources
 
 TEARDOWN_S = "0.5"
@@ -14,6 +15,7 @@ TEARDOWN_S = "0.5"
 REQUIREMENTS = "requirements/simulator.txt"
 FLAGS = frozenset(
     {
+        *IGNORED,
         "async-scheduling",
         "block-size",
         "disable-access-log-for-endpoints",

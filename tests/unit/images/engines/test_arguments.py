@@ -184,5 +184,6 @@ def test_the_simulator_knows_the_flags_that_it_is_said_to(flag: str, capsys: pyt
 
 
 def test_a_flag_that_only_vllm_knows_is_told_for_the_simulator() -> None:
-    assert argument_problem("moe-backend", "triton") is None
-    assert "it has async-scheduling, block-size" in str(argument_problem("moe-backend", "triton", simulator.FLAGS))
+    assert argument_problem("all2all-backend", "naive") is None
+    told = str(argument_problem("all2all-backend", "naive", simulator.FLAGS))
+    assert "it has additional-config, async-scheduling" in told
