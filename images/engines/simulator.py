@@ -62,6 +62,9 @@ ENGINE = replace(
     command=command,
     health=HealthPath(vllm.ENGINE.health.path, deadline_s=120),
     needs=needs,
+    teardown_s=10,
+    after=(),
+    locks_memory=False,
     capabilities=frozenset({RATES}),
     arguments=FLAGS,
 )
