@@ -21,7 +21,7 @@ from ..service import Aborted, Busy, EngineDead, EngineService, Generation
 from ..settings import ServeSettings
 from .bodies.parsing import CompletionRequest, Model, parse
 from .bodies.sampling import Kind
-from .choices import Said
+from .choices import SaidChoice
 from .errors import ApiError, internal, invalid, problem, unavailable
 from .responses import DONE, End, TokenUsage, Writer, failure
 
@@ -77,7 +77,7 @@ class Api:
             raise unavailable(str(busy)) from busy
         if self.settings.log_requests:
             _log.info("Received request %s: prompt_tokens=%d", writer.id, request.prompt_tokens)
-        said = [Said(choice, kind, request.logprobs) for choice in request.choices]
+        said = [SaidChoice(choice, kind, request.logprobs) for choice in request.choices]
         serving = Answering(self, request, writer, said)
         if request.stream:
             return serving
@@ -91,7 +91,7 @@ class Answering:
     api: Api
     request: CompletionRequest
     writer: Writer
-    said: Sequence[Said]
+    said: Sequence[SaidChoice]
     generations: list[Generation] = field(default_factory=list)
 
     async def whole(self) -> Response:

@@ -13,7 +13,7 @@ from .responses import End, TokenUsage, Writer
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SaidChoice:
     wanted: AnswerWanted
     kind: Kind
     logprobs: int | None

@@ -15,6 +15,7 @@ from images.engines.arguments import Argument, argument_problem, argument_words,
 from images.engines.base import EngineOptions
 from images.roles.inference.bundle import inference_bundle
 from images.simulator import cli
+from images.simulator.flags import IGNORED
 from images.vehicles.ssh.layout.effects import effects
 
 TABLE: dict[str, Any] = tomllib.loads(arguments.FILE.read_text("utf-8"))
@@ -184,6 +185,10 @@ def test_the_simulator_knows_the_flags_that_it_is_said_to(flag: str, capsys: pyt
         cli.parse(["serve", "m", f"--{flag}"], {})
     except SystemExit:
         assert "unrecognized arguments" not in capsys.readouterr().err
+
+
+def test_what_the_simulator_takes_without_effect_may_be_set() -> None:
+    assert set(IGNORED) <= simulator.FLAGS
 
 
 def test_a_flag_that_only_vllm_knows_is_told_for_the_simulator() -> None:
