@@ -31,7 +31,9 @@ look_at_system() {
         answer system "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
     )
     [ -e "/lib/modules/$kernel/build" ] && answer headers yes
-    newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed 's,^/boot/vmlinuz-,,' | sort -V | tail -n 1)
+    # Of its own flavour: a cloud's kernel lies beside a generic one that nobody boots.
+    flavour=$(printf '%s' "$kernel" | sed 's/^[0-9.-]*//')
+    newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed -n "s,^/boot/vmlinuz-\([0-9.-]*$flavour\)\$,\1,p" | sort -V | tail -n 1)
     [ -n "$newest" ] && answer newest_kernel "$newest"
     [ -e /var/run/reboot-required ] && answer reboot_required yes
     answer free "$(df --output=avail -B1 / | tail -n 1 | tr -d ' ')"
