@@ -55,7 +55,7 @@ def _unfit(facts: GpuFacts, version: str, demand: GpuDemand, matrix: Mapping[str
         return Refusal(reason, f"A vendor's driver is not replaced. {_ANOTHER_IMAGE}")
     known = [row["branch"] for row in matrix["branches"]]
     if branch(version) not in known:
-        branches = ", ".join(map(str, known))
+        branches = ", ".join(f"{row['branch']} until {row['end_of_life']}" for row in matrix["branches"])
         return Refusal(
             f"its NVIDIA driver {version} is of branch {branch(version)}, which images/gpu/versions.toml does not know "
             f"({branches})",
