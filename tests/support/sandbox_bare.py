@@ -70,6 +70,22 @@ class Bare:
         self.repository.folder.mkdir(parents=True, exist_ok=True)
         (folder / "packages").symlink_to(self.repository.folder)
         (folder / "purged").write_text(" ".join(self.purged))
+        if self._layer().exists():
+            (folder / "purged.tar").symlink_to(self._layer())
+
+    def keep(self, folder: Path) -> None:
+        """Once it is booted: what the purge took seconds for is there for the next one."""
+        made = folder / "purged.new"
+        if made.exists():
+            fresh = self._layer().with_suffix(f".{os.getpid()}.{folder.name}")
+            shutil.move(made, fresh)
+            fresh.rename(self._layer())
+
+    def _layer(self) -> Path:
+        """What the purge of this computer changes, as an archive in the user's cache."""
+        known = [Path(name).read_bytes() for name in ("/var/lib/dpkg/status", "/etc/passwd", "/etc/group")]
+        digest = hashlib.sha256(b"".join([*known, " ".join(self.purged).encode()])).hexdigest()
+        return _cache() / f"purged-{digest[:16]}.tar"
 
 
 def missing() -> str:
@@ -104,8 +120,7 @@ def downloaded(*names: str, purged: tuple[str, ...] = PURGED, components: str = 
     """Debian's packages of those names, with all that a bare machine needs for them, chosen by this computer's apt and
     kept in the user's cache; with `components`, from those of Debian's archive beside main. Raises RuntimeError with
     apt's words where they cannot be had."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "crossover" / "-".join(("packages", *components.split()))
+    folder = _cache() / components.replace(" ", "-")
     archives = folder / "archives"
     for made in (folder / "lists" / "partial", archives / "partial"):
         made.mkdir(parents=True, exist_ok=True)
@@ -146,6 +161,13 @@ def _entry(path: Path) -> str:
     control = subprocess.run(["dpkg-deb", "--field", path], check=True, capture_output=True, text=True).stdout
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"{control.rstrip()}\nFilename: ./{path.name}\nSize: {path.stat().st_size}\nSHA256: {digest}\n"
+
+
+def _cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "crossover" / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _status(purged: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_node_asks_for_the_stacks_client_certificate_and_proves_that_it_is_clo
     assert (stranger.client_certificate, stranger.expect_status) == (None, REFUSED)
     keyless = {path: c.expect_status for c in known if not c.bearer_secret for path in (c.path, *c.more_paths)}
     # gpu-node.md 0.1: what vLLM 0.32 answered without its key.
-    open_in_vllm = ("/invocations", "/tokenize", "/load", "/openapi.json")
+    open_in_vllm = ("/invocations", "/tokenize", "/load", "/version", "/openapi.json")
     assert keyless == {"/health": 200, "/v1/models": 401, **dict.fromkeys(open_in_vllm, 404)}
 
 
@@ -102,7 +103,19 @@ def test_both_engines_take_the_same_words_and_only_the_simulator_its_rates() -> 
         bundle(vllm.ENGINE, RATES)
 
 
-@pytest.mark.parametrize("options", [RATES, replace(RATES, max_num_seqs=4096)])
+CHOSEN = replace(
+    RATES,
+    revision="main",
+    dtype="bfloat16",
+    quantization="fp8",
+    tool_call_parser="llama3_json",
+    reasoning_parser="qwen3",
+    gpu_memory_utilization=Decimal("0.9"),
+    arguments={"kv-cache-dtype": "fp8", "async-scheduling": False, "compilation-config": {"mode": 3}},
+)
+
+
+@pytest.mark.parametrize("options", [RATES, replace(RATES, max_num_seqs=4096), CHOSEN])
 def test_the_simulator_understands_every_flag(options: EngineOptions) -> None:
     words = [w.replace("@PORT:vllm@", "8000").replace("@BIND@", "127.0.0.1") for w in simulator.command(options)]
     parsed = cli.parse(words, {"VLLM_API_KEY": "key"})
