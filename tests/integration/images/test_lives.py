@@ -88,14 +88,16 @@ def test_a_slow_engine_is_waited_for_whatever_it_writes_and_its_stages_are_shown
     writes = f"{FAILURES['out-of-memory'].example}\n{STAGES}"
     report = node.install(engine_like(writes, "sleep 7; exec {listen}"), said.append)
     assert report.checks == ("one",)
-    assert any(line.startswith("waiting for one: ") and "starting to listen" in line for line in said), said
+    waited = [line for line in said if line.startswith("waiting for one: ")]
+    assert "starting to listen" in waited[-1]
+    assert len(waited) == len(set(waited)), "a status is said once"
 
 
 def test_an_engine_that_ends_once_without_a_known_reason_is_waited_for(bench: Bench) -> None:
     """It came before what it needs."""
     first = bench.machine.folder / "first"
     there = shlex.quote(str(first))
-    then = f"test -e {there} || {{ touch {there}; echo 'OSError: not yet'; exit 7; }}; exec {{listen}}"
+    then = f"test -e {there} || {{ touch {there}; echo 'OSError: not yet'; exit 7; }}; sleep 4; exec {{listen}}"
     assert bench.install(engine_like("hello", then)).checks == ("one",)
     assert any("one has ended (exit status 7) and is started again: 'OSError: not yet'" in s for s in bench.said)
 
@@ -153,3 +155,14 @@ def test_a_restart_does_not_meet_what_the_last_run_has_left(node: Node) -> None:
     wait_for(lambda: node.inspect(bundle).healthy, "a healthy service")
     node.install(replace(bundle, services=(replace(bundle.services[0], environment={"A": "1"}),)))
     assert node.get("one")["worker"] not in (0, before["worker"])
+
+
+def test_a_service_that_does_not_end_in_its_time_is_killed_and_that_is_told(node: Node) -> None:
+    def deaf(stop_timeout_s: int, text: str) -> Bundle:
+        bundle = engine_like(text, 'trap "" TERM; sleep 4; {listen} & while :; do sleep 1; done')
+        return replace(bundle, services=(replace(bundle.services[0], stop_timeout_s=stop_timeout_s, has_workers=True),))
+
+    said: list[str] = []
+    node.install(deaf(2, "first"))
+    node.install(deaf(2, "second"), said.append)
+    assert "one did not end within its time and was killed" in said
