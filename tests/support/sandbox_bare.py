@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -69,6 +70,22 @@ class Bare:
         self.repository.folder.mkdir(parents=True, exist_ok=True)
         (folder / "packages").symlink_to(self.repository.folder)
         (folder / "purged").write_text(" ".join(self.purged))
+        if self._layer().exists():
+            (folder / "purged.tar").symlink_to(self._layer())
+
+    def keep(self, folder: Path) -> None:
+        """Once it is booted: what the purge took seconds for is there for the next one."""
+        made = folder / "purged.new"
+        if made.exists():
+            fresh = self._layer().with_suffix(f".{os.getpid()}.{folder.name}")
+            shutil.move(made, fresh)
+            fresh.rename(self._layer())
+
+    def _layer(self) -> Path:
+        """What the purge of this computer changes, as an archive in the user's cache."""
+        known = [Path(name).read_bytes() for name in ("/var/lib/dpkg/status", "/etc/passwd", "/etc/group")]
+        digest = hashlib.sha256(b"".join([*known, " ".join(self.purged).encode()])).hexdigest()
+        return _cache() / f"purged-{digest[:16]}.tar"
 
 
 def missing() -> str:
@@ -99,11 +116,11 @@ def asks_for_reboot(pid: int) -> bool:
     return False
 
 
-def downloaded(*names: str, purged: tuple[str, ...] = PURGED) -> list[Path]:
+def downloaded(*names: str, purged: tuple[str, ...] = PURGED, components: str = "") -> list[Path]:
     """Debian's packages of those names, with all that a bare machine needs for them, chosen by this computer's apt and
-    kept in the user's cache. Raises RuntimeError with apt's words where they cannot be had."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "crossover" / "packages"
+    kept in the user's cache; with `components`, from those of Debian's archive beside main. Raises RuntimeError with
+    apt's words where they cannot be had."""
+    folder = _cache() / components.replace(" ", "-")
     archives = folder / "archives"
     for made in (folder / "lists" / "partial", archives / "partial"):
         made.mkdir(parents=True, exist_ok=True)
@@ -113,7 +130,7 @@ def downloaded(*names: str, purged: tuple[str, ...] = PURGED) -> list[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not listed.exists():
             (folder / "status").write_text(status)
-            listed.write_text("\n".join(_fetch(folder, names)))
+            listed.write_text("\n".join(_fetch(folder, names, _sources(folder, components) if components else ())))
     return [archives / name for name in listed.read_text().split()]
 
 
@@ -146,16 +163,31 @@ def _entry(path: Path) -> str:
     return f"{control.rstrip()}\nFilename: ./{path.name}\nSize: {path.stat().st_size}\nSHA256: {digest}\n"
 
 
+def _cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "crossover" / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _status(purged: tuple[str, ...]) -> str:
     """What dpkg will say on a bare machine."""
     entries = Path("/var/lib/dpkg/status").read_text().split("\n\n")
     return "\n\n".join(e for e in entries if e.partition("\n")[0].removeprefix("Package: ") not in purged)
 
 
-def _fetch(folder: Path, names: Iterable[str]) -> list[str]:
+def _sources(folder: Path, components: str) -> tuple[str, ...]:
+    """Options of apt: Debian from where this computer has it, with more components."""
+    shown = _apt(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+    debian = {line.removesuffix(" main") for line in shown.splitlines() if re.search(r" bookworm\S* main$", line)}
+    (folder / "sources.list").write_text("".join(f"deb {place} main {components}\n" for place in sorted(debian)))
+    return f"Dir::Etc::sourcelist={folder}/sources.list", "Dir::Etc::sourceparts=/dev/null"
+
+
+def _fetch(folder: Path, names: Iterable[str], sources: tuple[str, ...]) -> list[str]:
     """Files in the archives that would be installed. The lists are of the cache too: this computer's may be empty."""
     places = {"Dir::State::lists": "lists", "Dir::State::status": "status", "Dir::Cache": ""}
-    options = ["APT::Sandbox::User=root", *(f"{name}={folder}/{place}" for name, place in places.items())]
+    options = ["APT::Sandbox::User=root", *sources, *(f"{name}={folder}/{place}" for name, place in places.items())]
     command = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
     install = ["install", "-y", "--no-install-recommends", *names]
     _apt([*command, "update"])
