@@ -84,6 +84,14 @@ class Service:
     reload_signal: str | None = None
     """Sent instead of a restart when only files named in `reload_files` changed (e.g. "HUP", "USR2")."""
     reload_files: tuple[str, ...] = ()
+    speaks: str = field(default="", metadata=LATER)
+    """Name of the engine (`images/engines`) whose words its log holds: what they mean is told while we wait for it."""
+    has_workers: bool = field(default=False, metadata=LATER)
+    """It starts processes that may outlive it and hold what it needs: those of its last run end before it starts."""
+    after: tuple[str, ...] = field(default=(), metadata=LATER)
+    """systemd units that are started before it, on a machine that has them."""
+    locks_memory: bool = field(default=False, metadata=LATER)
+    """It may pin as much memory as it wants."""
 
 
 REFUSED = 0

@@ -55,7 +55,10 @@ def read_source(source: Source, repository: Path) -> bytes:
 def located(bundle: Bundle, root: Path = REPOSITORY) -> Bundle:
     """The bundle with each source that was moved in the repository where its bytes are now. One whose bytes are nowhere
     stays as it is: it was changed."""
-    named = (*bundle.sources, *(source for each in bundle.environments for source in _locks(each)))
+    weights = bundle.weights
+    record = weights.record if weights else None
+    locks = [source for each in bundle.environments for source in _locks(each)]
+    named = (*bundle.sources, *locks, *([record] if record else []))
     moved = {source.sha256 for source in named if _hash(root / source.source) != source.sha256}
     if not moved:
         return bundle
@@ -69,7 +72,9 @@ def located(bundle: Bundle, root: Path = REPOSITORY) -> Bundle:
         replace(e, requirements=at(e.requirements), installer=e.installer and at(e.installer))
         for e in bundle.environments
     )
-    return replace(bundle, sources=tuple(map(at, bundle.sources)), environments=environments)
+    if weights and record:
+        weights = replace(weights, record=at(record))
+    return replace(bundle, sources=tuple(map(at, bundle.sources)), environments=environments, weights=weights)
 
 
 def _locks(environment: PythonEnvironment) -> tuple[Source, ...]:

@@ -8,17 +8,29 @@ error: vLLM makes the others wait.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from cost_guard.arithmetic.memory import GIB, UTILISATION, Footing, ServingSizes, divides, footing
-from cost_guard.catalogue.models import GpuMachine, KnownModel, Shape, load_gpus, load_models
+from cost_guard.arithmetic.memory import GIB, UTILISATION, Footing, MachineGpus, ServingSizes, divides, footing
+from cost_guard.catalogue.models import KnownModel, Shape, load_gpus, load_models
+from cost_guard.scenario.fleet import LadderCandidate
 from images.engines.base import GPUS
+from providers import registry
+from providers.base import Capability
+from providers.errors import CloudError
 from stacks.served import ServedModel, Serving
 
 _KEY = "crossover:serving"
 _STEP_TOKENS = 256
 """A context that is proposed is a multiple of it."""
-_PAST_THE_RECKONING = ("kv-cache-memory-bytes", "num-gpu-blocks-override", "cpu-offload-gb", "offload-backend")
+_PAST_THE_RECKONING = (
+    *("kv-cache-memory-bytes", "num-gpu-blocks-override", "cpu-offload-gb", "offload-backend"),
+    *("speculative-config", "spec-model"),
+)
 """Flags by which vLLM's memory is another than reckoned here."""
+
+
+_VISIBLE = Decimal("0.98")
+"""Of a GPU's nominal memory, what CUDA reports: 79.1 of 80, 39.3 of 40 (gpus.toml)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ def fit(model: ServedModel) -> Fit:
     if GPUS not in model.engine.capabilities:
         return Fit()
     serving, row = model.serving, load_models().get(model.serving.model)
-    shape = model.shape or row
+    shape = model.shape or (None if row is None else row.shape)
     notes = _parser_notes(serving, row)
     if shape is None:
         return Fit(notes=(*notes, f"memory is not checked: {serving.model} is in no table; {_how()}"))
@@ -47,8 +59,7 @@ def fit(model: ServedModel) -> Fit:
             f"{_KEY}.maxModelLen: {serving.max_model_len}, and {serving.model} was made for {shape.context} tokens; "
             f"the nearest that fits is {shape.context}"
         )
-    for sku in _skus(model):
-        machine = load_gpus().get(sku)
+    for sku, machine in _machines(model).items():
         if machine is None:
             notes.append(f"memory is not checked at {sku}: its GPUs are not in the table (catalogue/data/gpus.toml)")
         elif why := _size_problem(serving, shape, machine, sku, reckon=not past):
@@ -80,9 +91,34 @@ def _how() -> str:
     return "give its config.json, as a file of the repository, by serving.modelConfig"
 
 
-def _skus(model: ServedModel) -> list[str]:
+def _machines(model: ServedModel) -> dict[str, MachineGpus | None]:
+    """`cloud/sku` → the GPUs there, None where nobody knows them."""
     rungs = (candidate for node in model.fleet.nodes.values() for candidate in node.candidates)
-    return list(dict.fromkeys(candidate.stands_for or f"{candidate.cloud}/{candidate.sku}" for candidate in rungs))
+    found = {}
+    for rung in rungs:
+        sku = rung.stands_for or f"{rung.cloud}/{rung.sku}"
+        if sku not in found:
+            found[sku] = _owned(rung) or _listed(sku)
+    return found
+
+
+def _listed(sku: str) -> MachineGpus | None:
+    row = load_gpus().get(sku)
+    return None if row is None else MachineGpus(row.gpus, row.gpu, row.memory_gib)
+
+
+def _owned(rung: LadderCandidate) -> MachineGpus | None:
+    """What the list of machines that are yours says; of several, the least."""
+    if not registry.can(rung.cloud, Capability.OWNED):
+        return None
+    try:
+        offers = [offer for offer in registry.cloud(rung.cloud).offers() if offer.sku == rung.sku and offer.gpus]
+    except CloudError:
+        return None  # there is no list yet, or it cannot be read: who rents says so
+    least = min(offers, key=lambda offer: (offer.gpu_memory_gib, offer.gpus), default=None)
+    if least is None or not least.gpu_memory_gib:
+        return None
+    return MachineGpus(least.gpus, f"{least.gpu_memory_gib} GB", least.gpu_memory_gib * _VISIBLE)
 
 
 def _wanted(serving: Serving) -> ServingSizes:
@@ -98,20 +134,20 @@ def _wanted(serving: Serving) -> ServingSizes:
     )
 
 
-def _size_problem(serving: Serving, shape: Shape, machine: GpuMachine, sku: str, *, reckon: bool) -> str | None:
+def _size_problem(serving: Serving, shape: Shape, machine: MachineGpus, sku: str, *, reckon: bool) -> str | None:
     """Why the model cannot be cut so on that machine."""
     wanted, size = _wanted(serving), serving.tensor_parallel_size
     found = footing(shape, wanted, machine) if reckon else None
-    if size > machine.gpus:
-        why = f"{sku} has {machine.gpus} GPUs"
+    if size > machine.count:
+        why = f"{sku} has {machine.count} GPUs"
     elif not divides(shape, size):
         why = f"{shape.heads} heads and {shape.kv_heads} KV heads cannot be shared by {size} GPUs"
     elif found is not None and found.kv_bytes <= 0:
         room = found.kv_bytes + found.weight_bytes
-        why = f"{_gib(found.weight_bytes)} GiB of weights a GPU, and {machine.gpu} at {sku} has {_gib(room)} for them"
+        why = f"{_gib(found.weight_bytes)} GiB of weights a GPU, and {machine.name} at {sku} has {_gib(room)} for them"
     else:
         return None
-    sizes = [other for other in range(1, machine.gpus + 1) if divides(shape, other)]
+    sizes = [other for other in range(1, machine.count + 1) if divides(shape, other)]
     good = [other for other in sizes if not reckon or _holds(shape, wanted, machine, other)]
     if not good:
         return f"{_KEY}.model: {serving.model} does not fit {sku} at any size: {why}; {_smaller(serving, shape)}"
@@ -124,28 +160,28 @@ def _smaller(serving: Serving, shape: Shape) -> str:
     return "take a machine with more memory" + ("" if quantized else ", or quantized weights (serving.quantization)")
 
 
-def _holds(shape: Shape, wanted: ServingSizes, machine: GpuMachine, size: int) -> bool:
+def _holds(shape: Shape, wanted: ServingSizes, machine: MachineGpus, size: int) -> bool:
     found = footing(shape, replace(wanted, tensor_parallel_size=size), machine)
     return found is None or found.kv_bytes > 0
 
 
-def _length_problem(serving: Serving, machine: GpuMachine, found: Footing | None, sku: str) -> str | None:
+def _length_problem(serving: Serving, machine: MachineGpus, found: Footing | None, sku: str) -> str | None:
     if found is None or found.sequences > 0:
         return None
     longest = found.kv_tokens // _STEP_TOKENS * _STEP_TOKENS
     cure = f"the nearest that fits is {longest}" if longest else "no length fits: take more GPUs or smaller weights"
     return (
-        f"{_KEY}.maxModelLen: {serving.max_model_len}, and {_gib(found.kv_bytes)} GiB of cache a GPU ({machine.gpu} at "
-        f"{sku}) hold {found.kv_tokens} tokens; {cure}"
+        f"{_KEY}.maxModelLen: {serving.max_model_len}, and {_gib(found.kv_bytes)} GiB of cache a GPU ({machine.name} "
+        f"at {sku}) hold {found.kv_tokens} tokens; {cure}"
     )
 
 
-def _told(serving: Serving, found: Footing | None, machine: GpuMachine, sku: str) -> str:
+def _told(serving: Serving, found: Footing | None, machine: MachineGpus, sku: str) -> str:
     if found is None:
         return f"memory is not checked: how many bytes the weights of {serving.model} have is not known"
     waits = "" if found.sequences >= serving.max_num_seqs else f", the rest of maxNumSeqs {serving.max_num_seqs} waits"
     return (
-        f"memory at {sku}, {serving.tensor_parallel_size} of {machine.gpus} GPUs: {_gib(found.weight_bytes)} GiB of "
+        f"memory at {sku}, {serving.tensor_parallel_size} of {machine.count} GPUs: {_gib(found.weight_bytes)} GiB of "
         f"weights and {_gib(found.kv_bytes)} GiB of cache each, for {found.kv_tokens} tokens: {found.sequences} "
         f"requests of {serving.max_model_len} at once{waits}"
     )

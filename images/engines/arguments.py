@@ -53,7 +53,7 @@ def argument_problem(flag: str, value: Argument, flags: frozenset[str] | None = 
         return f"it is vLLM's, and this engine has none like it; it has {', '.join(sorted(flags))}"
     if (allowed := table["values"].get(flag)) and value not in allowed:
         return f"must be {', '.join(allowed)}: anything else loads from elsewhere"
-    return _value_problem(value)
+    return _key_problem(table["refusedKeys"].get(flag, {}), value) or _value_problem(value)
 
 
 def argument_words(arguments: Mapping[str, Argument]) -> tuple[str, ...]:
@@ -84,6 +84,15 @@ def _meant(name: str, kind: str, refused: str, elsewhere: str) -> str:
 
 def _family(name: str, families: Mapping[str, str]) -> str | None:
     return next((reason for prefix, reason in families.items() if name.startswith(prefix)), None)
+
+
+def _key_problem(refused: Mapping[str, str], value: Argument) -> str | None:
+    if not refused:
+        return None
+    if isinstance(value, str):
+        return "give it as a map, so that its keys are seen"
+    given = {str(key).replace("-", "_").split(".")[0] for key in value} if isinstance(value, Mapping) else set()
+    return next((f"{key}: {reason}" for key, reason in refused.items() if key in given), None)
 
 
 def _words(flag: str, value: Argument) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from images.bundle import PythonEnvironment, Runtime, RuntimeKind, Source
@@ -150,3 +151,11 @@ class Engine:
     capabilities: frozenset[str] = frozenset()
     arguments: frozenset[str] | None = None
     """The flags that `EngineOptions.arguments` may hold; None is all of vLLM's."""
+    log_words: Path | None = None
+    """What lines of its log mean: a file for `images.engines.words`."""
+    teardown_s: int = 10
+    """From the end of what it had begun to the end of its processes."""
+    after: tuple[str, ...] = ()
+    """systemd units that are started before it, on a machine that has them."""
+    locks_memory: bool = False
+    """It pins memory, as much as it wants."""

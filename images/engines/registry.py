@@ -16,7 +16,7 @@ from images.engines import arguments, base, vllm
 from images.engines.base import Engine
 
 DEFAULT = vllm.ENGINE
-_NOT_ENGINES = (arguments.__name__, base.__name__, __name__)
+_NOT_ENGINES = (arguments.__name__, base.__name__, __name__, f"{__package__}.words")
 
 
 @cache

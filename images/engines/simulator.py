@@ -9,6 +9,8 @@ from images.engines import vllm
 from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
 from images.sources import repository_source, repository_sources
 
+TEARDOWN_S = "0.5"
+"""A node here has no GPU to tear down: vLLM takes 5 to 12 s, for which nobody should wait at each change."""
 REQUIREMENTS = "requirements/simulator.txt"
 FLAGS = frozenset(
     {
@@ -36,8 +38,8 @@ FLAGS = frozenset(
 
 def command(options: EngineOptions) -> tuple[str, ...]:
     """vLLM's, and the rates."""
-    options = replace(options, middleware=())  # until it is an ASGI application
-    rates = {f"--sim-{name}": value for name, value in sorted(options.simulation.items())}
+    told = {"teardown-s": TEARDOWN_S, **options.simulation}
+    rates = {f"--sim-{name}": value for name, value in sorted(told.items())}
     return vllm.command(options, *(word for flag in rates.items() for word in flag))
 
 
@@ -58,6 +60,9 @@ ENGINE = replace(
     command=command,
     health=HealthPath(vllm.ENGINE.health.path, deadline_s=120),
     needs=needs,
+    teardown_s=10,
+    after=(),
+    locks_memory=False,
     capabilities=frozenset({RATES}),
     arguments=FLAGS,
 )

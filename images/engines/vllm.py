@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from images.bundle import PythonEnvironment, Runtime, RuntimeKind
@@ -11,6 +12,7 @@ from images.engines.base import (
     GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
+    WEIGHTS,
     Canary,
     Engine,
     EngineMetrics,
@@ -29,6 +31,11 @@ DISK_BYTES = 9_500_000_000
 
 _BATCHED_TOKENS = 2048
 """vLLM's default of --max-num-batched-tokens; it refuses a smaller one than --max-num-seqs."""
+_LOADING_S = 1500
+"""A 70B model is 131 GiB of weights; from a network disk at 200 MB/s that alone is 12 minutes."""
+_TEARDOWN_S = 20
+"""Measured with one worker: 5 to 12 s from the last answer to the end of the processes. With a request that came in
+between, 45 s: that one is killed."""
 
 
 def flags(options: EngineOptions) -> tuple[str, ...]:
@@ -84,7 +91,7 @@ def one_token(model: str, prompt: str) -> dict[str, Any]:
 def needs(kind: RuntimeKind) -> EngineNeeds:
     """An environment of its own, from this repository's lock; else the machine must have it on its PATH, as the images
     vllm/vllm-openai do on that of their process 1."""
-    variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1"}
+    variables = {"HF_HOME": "@ROOT@/models", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENGINE_READY_TIMEOUT_S": str(_LOADING_S)}
     directories = ("models",)
     if kind != "environment":
         runtime = Runtime(kind, "vllm", "vllm")
@@ -115,8 +122,7 @@ ENGINE = Engine(
     port=8000,
     command=command,
     key_variable="VLLM_API_KEY",
-    # A 70B model is 131 GiB of weights; from a network disk at 200 MB/s that alone is 12 minutes.
-    health=HealthPath("/health", deadline_s=1500),
+    health=HealthPath("/health", deadline_s=_LOADING_S),
     # /health is 200 while the engine hangs. 429 and 503 are its admission's.
     canary=Canary("/v1/completions", one_token, busy=(429, 503)),
     metrics=EngineMetrics(
@@ -127,5 +133,9 @@ ENGINE = Engine(
         generated_tokens="vllm:generation_tokens_total",
     ),
     needs=needs,
-    capabilities=frozenset({GPUS}),
+    log_words=Path(__file__).with_name("vllm-log.toml"),
+    teardown_s=_TEARDOWN_S,
+    after=("nvidia-fabricmanager.service", "nvidia-persistenced.service"),
+    locks_memory=True,
+    capabilities=frozenset({GPUS, WEIGHTS}),
 )

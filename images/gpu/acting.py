@@ -87,12 +87,12 @@ def _install(connection: Connection, action: Action, facts: GpuFacts, watch: Wai
     """What we hold ourselves is let go for the transaction, and held again in the next round."""
     version, *packages = action.words
     names = [package.partition("=")[0] for package in packages]
-    held = tuple(package.name for package in facts.packages if package.held and package.name in names)
-    _run(connection, "hold", ("--not", *held), watch, say)
+    there = tuple(package.name for package in facts.packages if package.name in names)
+    _run(connection, "hold", ("--not", *there), watch, say)
     if branch(version):
         _run(connection, "pin", (version,), watch, say)
     # A fabric manager may be newer than its driver, which is the one that stays.
-    leave = "--allow-downgrades" if held else "--no-remove"
+    leave = "--allow-downgrades" if there else "--no-remove"
     apt.install(connection, packages, watch=watch, say=say, services_off=False, leave=leave)
 
 

@@ -40,6 +40,15 @@ class Waiting:
         """The same with a deadline from now on, and never beyond its own."""
         return replace(self, deadline_s=min(seconds, self.remaining_s))
 
+    @contextmanager
+    def apart(self, seconds: float) -> Iterator[Waiting]:
+        """The same with a deadline of its own, of so many seconds; this one stands still meanwhile."""
+        begun = self.clock()
+        try:
+            yield replace(self, deadline_s=seconds)
+        finally:
+            self._end += self.clock() - begun
+
     @property
     def remaining_s(self) -> float:
         """Never negative."""

@@ -36,7 +36,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> ServeSettings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     settings = parse(sys.argv[1:] if argv is None else argv, os.environ)
-    from .web.server import run  # a wrong flag is answered without loading aiohttp
+    from .web.server import run  # a wrong flag is answered without loading the web server
 
     return run(settings)
 
@@ -74,6 +74,8 @@ def _server_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--disable-uvicorn-access-log", action="store_true")
     group.add_argument("--disable-access-log-for-endpoints", default="", metavar="PATH,PATH")
     group.add_argument("--enable-log-requests", action=argparse.BooleanOptionalAction, default=False)
+    group.add_argument("--middleware", action="append", default=[], metavar="MODULE.NAME")
+    group.add_argument("--disable-fastapi-docs", action="store_true")
     group.add_argument("--enable-prompt-tokens-details", action=argparse.BooleanOptionalAction, default=False)
     group.add_argument("--enable-force-include-usage", action=argparse.BooleanOptionalAction, default=False)
 
@@ -92,7 +94,7 @@ def _engine_flags(group: argparse._ArgumentGroup) -> None:
 def _ignored_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tensor-parallel-size", "-tp", type=_integer(1))
     group.add_argument("--pipeline-parallel-size", "-pp", type=_integer(1))
-    group.add_argument("--gpu-memory-utilization", type=_fraction)
+    group.add_argument("--gpu-memory-utilization", type=_fraction, default=0.92)
     group.add_argument("--kv-cache-dtype", choices=_KV_CACHE_DTYPES)
     group.add_argument("--dtype", choices=_DTYPES)
     group.add_argument("--quantization", "-q")
@@ -113,7 +115,10 @@ def _simulation_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sim-startup-s", type=_not_negative, default=0.0)
     group.add_argument("--sim-time-scale", type=_not_negative, default=1.0, help="0.1 is ten times as fast")
     group.add_argument("--sim-faults", action="store_true", help="allow POST /sim/faults")
-    group.add_argument("--sim-listen-while-draining", action="store_true")
+    group.add_argument("--sim-teardown-s", type=_not_negative, default=7.0)
+    group.add_argument("--sim-gpu-memory", metavar="FILE", help="locked by the one engine that has the machine's GPUs")
+    group.add_argument("--sim-vocabulary", type=_human(1000), default=128_256)
+    group.add_argument("--sim-listen-while-draining", action="store_true", help="what it does in any case")
 
 
 def _settings(args: argparse.Namespace, environment: Mapping[str, str]) -> ServeSettings:
@@ -149,7 +154,12 @@ def _settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Serve
         startup_s=args.sim_startup_s,
         time_scale=args.sim_time_scale,
         faults=args.sim_faults,
-        listen_while_draining=args.sim_listen_while_draining,
+        middleware=tuple(args.middleware),
+        docs=not args.disable_fastapi_docs,
+        vocabulary=args.sim_vocabulary,
+        teardown_s=args.sim_teardown_s,
+        gpu_memory_file=args.sim_gpu_memory,
+        gpu_memory_utilization=args.gpu_memory_utilization,
     )
 
 

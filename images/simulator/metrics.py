@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Several
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from .engine import EngineCore, Sequence, Token
 
@@ -88,10 +95,9 @@ class ServerMetrics:
         """A request refused with 503 by the limit `reason`."""
         self._rejections[reason].inc()
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """The body of /metrics and its content type, as the `Accept` header asks."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+    def exposition(self) -> tuple[bytes, str]:
+        """The body of /metrics and its content type: one form, whatever the `Accept` header asks, as in vLLM."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, _LABELS, registry=self.registry)

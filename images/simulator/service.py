@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
+from typing import Literal
 
 from .engine import EngineCore, Sequence
 from .faults import Faults
@@ -22,6 +23,26 @@ class Busy(Exception):
         self.reason = reason
 
 
+class Aborted(Exception):
+    """The engine ends the request before its time: what it has generated so far is its answer."""
+
+
+class EngineDead(Exception):
+    """There is no engine any more. The message is vLLM's."""
+
+    def __init__(self) -> None:
+        super().__init__("EngineCore encountered an issue. See stack trace (above) for the root cause.")
+
+
+State = Literal["serving", "draining", "teardown", "wedged", "dead"]
+"""What becomes of a request that comes now: it is served, aborted, held until the engine is gone, held for ever, or
+refused."""
+
+ADMISSION_S = 0.002
+"""From a request's first check against the limits to its second, when it is added: its prompt is tokenized between
+them. Requests that come within it of each other all pass the first (vLLM 0.32: 16 at once, a limit of 6)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Admission, None for no limit. Both count over all engines, as vLLM's API server does."""
@@ -35,15 +56,19 @@ class Admission:
 class Generation:
     """One request being served. Its handler awaits `progress` and ends with `EngineService.release`."""
 
-    def __init__(self, sequence: Sequence, output: Output, engine: int) -> None:
+    def __init__(self, sequence: Sequence, output: Output, engine: int, changed: asyncio.Event) -> None:
         self.sequence = sequence
         self.output = output
         self.engine = engine
-        self.changed = asyncio.Event()
+        self.changed = changed
+        """Set at each of its tokens, and at those of the choices that it shares a request with."""
+        self.end: Aborted | EngineDead | None = None
 
     async def progress(self, seen: int) -> int:
-        """How many tokens there are, as soon as there are more than `seen`. Never returns on an aborted request."""
+        """How many tokens there are, as soon as there are more than `seen`. Raises Aborted or EngineDead."""
         while self.sequence.generated <= seen:
+            if self.end is not None:
+                raise self.end
             self.changed.clear()
             await self.changed.wait()
         return self.sequence.generated
@@ -74,6 +99,8 @@ class EngineService:
         self._work = [asyncio.Event() for _ in engines]
         self._idle = asyncio.Event()
         self._idle.set()
+        self._gone = asyncio.Event()
+        self.state: State = "serving"
         self.tokens_generated = 0
 
     @property
@@ -81,14 +108,28 @@ class EngineService:
         """Requests whose handler has not released them."""
         return len(self._generations)
 
-    def submit(self, prompt: Prompt, output: Output) -> Generation:
+    async def enter(self) -> None:
+        """Waits as a request does between its two checks, and meets what a shutdown has for it: raises Aborted while
+        requests in flight end, and EngineDead at the end of the teardown that it had to wait for, if it has one."""
+        await self._sleep(ADMISSION_S * self._time_scale)
+        if self.state == "draining":
+            raise Aborted
+        if self.state == "wedged":
+            await asyncio.get_running_loop().create_future()  # until its client gives up
+        if self.state == "teardown":
+            await self._gone.wait()
+        if self.state == "dead":
+            raise EngineDead
+
+    def submit(self, prompt: Prompt, output: Output, changed: asyncio.Event | None = None) -> Generation:
         """Queues a request on the engine with the least work, or raises Busy, which is counted."""
-        self._admit()
+        self.check()
         # vLLM's balancing between data-parallel ranks, too, goes by the number of requests each has.
         index = min(range(len(self.engines)), key=lambda i: self.engines[i].unfinished)
         sequence = Sequence(prompt, output.tokens, queued_s=self._clock())
         self.engines[index].add(sequence)
-        generation = self._generations[sequence] = Generation(sequence, output, index)
+        generation = Generation(sequence, output, index, changed or asyncio.Event())
+        self._generations[sequence] = generation
         self._work[index].set()
         self._idle.clear()
         return generation
@@ -99,6 +140,16 @@ class EngineService:
         del self._generations[generation.sequence]
         if not self._generations:
             self._idle.set()
+
+    def abort(self) -> None:
+        """Ends all that is in flight with what it has."""
+        self._end(Aborted())
+
+    def die(self) -> None:
+        """There is no engine from now on: whatever waits for it is told."""
+        self.state = "dead"
+        self._end(EngineDead())
+        self._gone.set()
 
     async def wait_idle(self, timeout_s: float) -> bool:
         """True once no request is in flight, False if `timeout_s` passes before."""
@@ -116,7 +167,8 @@ class EngineService:
             for index in range(len(self.engines)):
                 tasks.create_task(self._drive(index))
 
-    def _admit(self) -> None:
+    def check(self) -> None:
+        """Raises Busy, which is counted, where a limit allows no further request."""
         unfinished = sum(engine.unfinished for engine in self.engines)
         if self._limits.requests is not None and unfinished + 1 > self._limits.requests:
             self.metrics.rejected("max_num_queued_reqs")
@@ -133,6 +185,11 @@ class EngineService:
                 "The engine has reached its prefill token backlog limit. "
                 "Please try again later or on a different instance.",
             )
+
+    def _end(self, how: Aborted | EngineDead) -> None:
+        for generation in self._generations.values():
+            generation.end = how
+            generation.changed.set()
 
     async def _drive(self, index: int) -> None:
         engine, work, metrics = self.engines[index], self._work[index], self.metrics.engines[index]

@@ -7,6 +7,7 @@ token). Generated tokens are four characters each too, so a completion sent back
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -62,6 +63,31 @@ def prompt_from_ids(token_ids: Sequence[int], block_size: int) -> Prompt:
     starts = range(0, len(token_ids), block_size)
     chunks = (",".join(map(str, token_ids[start : start + block_size])).encode() for start in starts)
     return _prompt(max(1, len(token_ids)), block_size, chunks)
+
+
+def token_ids(text: str, vocabulary: int) -> list[int]:
+    """What /tokenize says: an id of its own for each word of the simulated model, and one by hash for other chunks."""
+    words = len(_VOCABULARY) // CHARACTERS_PER_TOKEN
+    return [
+        _known(chunk) or words + zlib.crc32(chunk.encode("utf-8", "surrogatepass")) % (vocabulary - words)
+        for chunk in chunks(text)
+    ]
+
+
+def text_of_ids(ids: Iterable[int]) -> str:
+    """What /detokenize says: the words of the simulated model; ids beyond them are taken modulo their number."""
+    starts = (token * CHARACTERS_PER_TOKEN % len(_VOCABULARY) for token in ids)
+    return "".join(_VOCABULARY[start : start + CHARACTERS_PER_TOKEN] for start in starts)
+
+
+def chunks(text: str) -> list[str]:
+    """A text's tokens."""
+    return [text[start : start + CHARACTERS_PER_TOKEN] for start in range(0, len(text), CHARACTERS_PER_TOKEN)]
+
+
+def _known(chunk: str) -> int | None:
+    start = _VOCABULARY.find(chunk) if len(chunk) == CHARACTERS_PER_TOKEN else -1
+    return start // CHARACTERS_PER_TOKEN if start > 0 and start % CHARACTERS_PER_TOKEN == 0 else None
 
 
 def _prompt(tokens: int, block_size: int, chunks: Iterable[bytes]) -> Prompt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from images.bundle import Bundle
@@ -13,18 +13,26 @@ from images.remote.host import Host
 from images.remote.waiting import Locks, Waiting
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
-from images.vehicles.ssh.drain import out_of_rotation
-from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, plain_host
-from providers.errors import CloudError, Incomplete, NotFound
+from images.vehicles.ssh.drain import out_of_rotation, shows
+from providers.base import Clouds, Owner, plain_host
+from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.machine import is_vacant, look, machine_of
+from providers.plugin.machine import gateways_of, is_vacant, look, machine_of, owner_of
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
-from strict.names import GATEWAY_PORT, GATEWAY_ROLE
+from strict.names import GATEWAY_ROLE
 
 DRAIN_S = 60
 """How long a node may finish what it has begun before it is changed all the same; its own shutdown adds to that."""
 
+ASKING_S = 30
+"""For one question to a gateway."""
+CLIENTS_SHOW = "clients_show"
+"""The bundle's field of that name."""
+POSTPONED = (
+    "left as it is, and serving: it is to let only those in who show the stack's client certificate, and a gateway "
+    "does not show it yet ({gateway}). Once this `up` has changed the gateway, run `up` again for the nodes"
+)
 FOUND = "found"
 """The output that says what the machine turned out to have."""
 
@@ -49,6 +57,9 @@ class Installer(Protocol):
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
     ) -> AbstractContextManager[None]:
         """Holds the node of that key out of the gateway's rotation; never fails."""
+
+    def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+        """Why the gateway does not show nodes that certificate; empty where it does, or none runs there."""
 
 
 @dataclass(slots=True)
@@ -125,8 +136,12 @@ class InstallHandler(Handler):
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
         found: dict[str, str] = {}
+        behind: list[str] = []
 
         def change() -> None:
+            if late := self._gateway_behind(olds, news, waiting):
+                behind.append(late)
+                return
             try:
                 with self._out_of_rotation(olds, news, waiting):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
@@ -139,6 +154,9 @@ class InstallHandler(Handler):
 
         if not is_vacant(news["machine"]):
             self.rolling.run(news["fleet"], news["serverName"], change, waiting)
+        if behind:
+            waiting.warn(POSTPONED.format(gateway=behind[0]))
+            return dict(olds)  # so that the next `up` sees the difference
         return _with(news, found)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
@@ -148,44 +166,35 @@ class InstallHandler(Handler):
 
     @contextmanager
     def _out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
-        """A node's clients go elsewhere while it changes. Its gateways are found by their mark, at run time: the
-        gateway depends on the nodes, so no node's inputs can name it."""
+        """A node's clients go elsewhere while it changes."""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
         with ExitStack() as held:
-            owner = None if news["role"] == GATEWAY_ROLE else self._owner(news, waiting)
-            if owner is not None:
-                for gateway in self._gateways(owner, waiting):
-                    way = WayIn(tunnel_to(gateway, self.clouds), waiting.cancelled)
-                    known = identified(_gateway_on(gateway), keys, way)
-                    held.enter_context(self.installer.out_of_rotation(plain_host(known), owner.key, keys, waiting))
+            owner = None if news["role"] == GATEWAY_ROLE else owner_of(news, self.clouds, waiting)
+            for gateway in self._gateways(owner, keys, waiting):
+                assert owner is not None
+                held.enter_context(self.installer.out_of_rotation(gateway, owner.key, keys, waiting))
             yield
 
-    def _gateways(self, owner: Owner, waiting: Waiting) -> list[Machine]:
-        found = []
-        for name in self.cloud_names:
-            try:
-                machines = self.clouds(name).list(owner.project)
-            except Incomplete as e:
-                waiting.say(f"cannot look for a gateway everywhere at {name}: {e}")
-                machines = [*e.found]
-            except CloudError as e:
-                waiting.say(f"cannot look for a gateway at {name}: {e}")
-                continue
-            found += [
-                m
-                for m in machines
-                if m.owner and (m.owner.project, m.owner.stack) == (owner.project, owner.stack)
-                and GATEWAY_PORT in m.ports and m.state is MachineState.RUNNING
-            ]  # fmt: skip
-        return found
+    def _gateway_behind(self, olds: Plain, news: Plain, waiting: Waiting) -> str:
+        """Which gateway does not show a certificate that the node asks for from now on, and why; empty if none.
 
-    def _owner(self, values: Plain, waiting: Waiting) -> Owner | None:
-        """The mark on the install's machine; None where its cloud cannot show it, which the install will tell."""
-        try:
-            machine = look(str(values["machine"]["id"]), self.clouds, waiting)
-        except RemoteError:
-            return None
-        return None if machine is None else machine.owner
+        Waiting here would be for ever: a gateway's change comes after those of the nodes, because a component waits for
+        what another one holds.
+        """
+        secret = news["bundle"].get(CLIENTS_SHOW)
+        if not secret or secret == olds["bundle"].get(CLIENTS_SHOW):
+            return ""
+        keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
+        for gateway in self._gateways(owner_of(news, self.clouds, waiting), keys, waiting):
+            if missing := self.installer.missing(gateway, secret, keys, waiting.within(ASKING_S)):
+                return f"{gateway['address']}: {missing}"
+        return ""
+
+    def _gateways(self, owner: Owner | None, keys: Sequence[str], waiting: Waiting) -> Iterator[Plain]:
+        """Those of the owner's stack, as hosts that were met."""
+        for gateway in gateways_of(owner, self.clouds, self.cloud_names, waiting) if owner else ():
+            way = WayIn(tunnel_to(gateway, self.clouds), waiting.cancelled)
+            yield plain_host(identified(gateway, keys, way))
 
     def _machine_is_gone(self, olds: Plain, waiting: Waiting) -> bool:
         """Told by the cloud alone: a machine that does not answer is not gone."""
@@ -206,12 +215,6 @@ def _anywhere(value: Any) -> Any:
         left_out = {"source"} if "sha256" in value else set()
         return {key: _anywhere(item) for key, item in value.items() if key not in left_out}
     return [_anywhere(item) for item in value] if isinstance(value, list) else value
-
-
-def _gateway_on(machine: Machine) -> Machine:
-    """The machine with the root of its gateway: a machine that serves has another bundle in its own."""
-    serves = machine.owner is not None and machine.owner.role != GATEWAY_ROLE
-    return replace(machine, root=f"{machine.root}{GATEWAY_SUFFIX}") if serves else machine
 
 
 class SshInstaller:
@@ -259,6 +262,9 @@ class SshInstaller:
         host = self._host(gateway)
         with out_of_rotation(host, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
             yield
+
+    def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+        return shows(self._host(gateway), secret, private_keys, waiting)
 
     def _host(self, machine: Plain, server_name: str = "") -> Host:
         """Raises InvalidRequest where there is no way in."""

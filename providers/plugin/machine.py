@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from images.remote.errors import RemoteError
 from images.remote.waiting import Waiting
-from providers.base import Clouds, Machine, MachineState, placed
-from providers.errors import InvalidRequest, NotFound
+from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placed
+from providers.errors import CloudError, Incomplete, InvalidRequest, NotFound
 from providers.plugin.values import Plain
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE
 
 VACANT = "vacant"
 """Stands in place of a cloud's name in the id of a node without a machine."""
@@ -46,6 +50,43 @@ def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
             continue
         return None if machine.state is MachineState.TERMINATED else machine
     return None
+
+
+def owner_of(values: Plain, clouds: Clouds, waiting: Waiting) -> Owner | None:
+    """The mark on the machine of an install; None where its cloud cannot show it, which the install will tell."""
+    try:
+        machine = look(str(values["machine"]["id"]), clouds, waiting)
+    except RemoteError:
+        return None
+    return None if machine is None else machine.owner
+
+
+def gateways_of(owner: Owner, clouds: Clouds, cloud_names: Sequence[str], waiting: Waiting) -> list[Machine]:
+    """The machines of the owner's stack that run and may carry a gateway, each with the root of that. Found by their
+    mark, at run time: the gateway depends on the nodes, so no node's inputs can name it."""
+    found: list[Machine] = []
+    for name in cloud_names:
+        try:
+            machines = clouds(name).list(owner.project)
+        except Incomplete as e:
+            waiting.say(f"cannot look for a gateway everywhere at {name}: {e}")
+            machines = [*e.found]
+        except CloudError as e:
+            waiting.say(f"cannot look for a gateway at {name}: {e}")
+            continue
+        found += [
+            _gateway_on(m)
+            for m in machines
+            if m.owner and (m.owner.project, m.owner.stack) == (owner.project, owner.stack)
+            and GATEWAY_PORT in m.ports and m.state is MachineState.RUNNING
+        ]  # fmt: skip
+    return found
+
+
+def _gateway_on(machine: Machine) -> Machine:
+    """With the root of its gateway: a machine that serves has another bundle in its own."""
+    serves = machine.owner is not None and machine.owner.role != GATEWAY_ROLE
+    return replace(machine, root=f"{machine.root}{GATEWAY_SUFFIX}") if serves else machine
 
 
 def split(resource_id: str) -> tuple[str, str]:

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from images.gpu.matrix import load, pinned
+from images.remote.host import Host
 from images.sources import REPOSITORY, repository_source
 from images.tokens import environment_folder
-from tests.support.sandbox import CACHE, PATH, REQUIREMENTS, Host, prepare_cache
+from tests.support.sandbox import CACHE, PATH, REQUIREMENTS, prepare_cache
 
 VERSION = f"{pinned(load()).vllm}+simulator"
 """What a package index has none of: pip would take vLLM's own wheel for a better one of the same version."""

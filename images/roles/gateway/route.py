@@ -1,7 +1,10 @@
 """Runs on the gateway's machine: `route.py NODE LIMIT_S` takes a node out of HAProxy's rotation until its stdin ends.
 
 It waits until the node has finished what it had begun, at most LIMIT_S seconds, says so in one line, and then holds the
-node out for as long as whoever called stays connected: a caller that dies gives the node back. Standard library only.
+node out for as long as whoever called stays connected: a caller that dies gives the node back.
+
+`route.py --shows SECRET` says whether HAProxy, as it runs now, shows nodes that certificate: "yes", "no", or "silent"
+where none runs. Standard library only.
 """
 
 from __future__ import annotations
@@ -45,8 +48,19 @@ def drain(node: str, limit_s: float) -> str:
     return f"{node} is out of rotation, all its requests finished"
 
 
+def shows(secret: str) -> str:
+    """Asked of HAProxy and not of the disk: after a reload it is its new worker that answers."""
+    try:
+        names = ask("show ssl cert").splitlines()
+    except OSError:
+        return "silent"
+    return "yes" if any(name.endswith(f"/secrets/{secret}") for name in names) else "no"
+
+
 if __name__ == "__main__":
     os.chdir(Path(__file__).resolve().parents[1])
+    if sys.argv[1] == "--shows":
+        sys.exit(print(shows(sys.argv[2])))
     try:
         print(drain(sys.argv[1], float(sys.argv[2])), flush=True)
         sys.stdin.buffer.read()

@@ -40,7 +40,6 @@ WEIGHTS_FOLDER = "models"
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CACHE_ROOT": "@WEIGHTS@/cache/vllm"}
 """Of an engine whose weights are there: it asks no hub, and keeps what it compiles beside them."""
 
-_STOP_SLACK_S = 10
 _CANARY_DEADLINE_S = 120
 _CLOSED_DEADLINE_S = 10
 """For one answer of a server that has just answered."""
@@ -78,15 +77,7 @@ def inference_bundle(
         files=(File(CA_PATH, ca_certificate),),
         sources=(*needs.sources, *_guard(), *([] if options.chat_template is None else [options.chat_template])),
         environments=needs.environments,
-        services=(
-            Service(
-                name=SERVICE,
-                command=(*needs.program, *engine.command(_closed(options))),
-                environment={**options.environment, **needs.variables, "PYTHONPATH": f"@ROOT@/{LIBRARY}"},
-                secret_environment={engine.key_variable: API_KEY_SECRET},
-                stop_timeout_s=options.shutdown_timeout_s + _STOP_SLACK_S,
-            ),
-        ),
+        services=(_service(engine, needs, options),),
         checks=_checks(engine, options.served_names[0]),
         secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
@@ -95,6 +86,21 @@ def inference_bundle(
         weights=weights,
         clients_show=CLIENT_CERTIFICATE_SECRET,
         runtime=None if needs.runtime is None else _judged(needs.runtime, options),
+    )
+
+
+def _service(engine: Engine, needs: EngineNeeds, options: EngineOptions) -> Service:
+    return Service(
+        name=SERVICE,
+        command=(*needs.program, *engine.command(_closed(options))),
+        environment={**options.environment, **needs.variables, "PYTHONPATH": f"@ROOT@/{LIBRARY}"},
+        secret_environment={engine.key_variable: API_KEY_SECRET},
+        # vLLM's own time-out is for both, but it has been seen to take longer: then it is killed.
+        stop_timeout_s=options.shutdown_timeout_s + engine.teardown_s,
+        speaks=engine.name,
+        has_workers=True,
+        after=engine.after,
+        locks_memory=engine.locks_memory,
     )
 
 

@@ -1,246 +1,244 @@
-"""The HTTP side: vLLM's routes, authentication and streaming, over an `EngineService`."""
+"""Completions: vLLM's routes that an `EngineService` answers, whole and streamed."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import asyncio
 import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any, TypeVar
 
-from aiohttp import hdrs, web
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from .. import VERSION
-from ..faults import Fault
-from ..service import Busy, EngineService, Generation
+from ..service import Aborted, Busy, EngineDead, EngineService, Generation
 from ..settings import ServeSettings
-from .errors import ApiError, internal, invalid, unavailable
+from .errors import ApiError, internal, invalid, problem, unavailable
 from .parsing import CompletionRequest, Kind, Model, parse
-from .responses import DONE, TokenUsage, Writer
+from .responses import DONE, End, TokenUsage, Writer, failure
 
 MAX_BODY_BYTES = 64 * 2**20
-"""vLLM has no limit; this one holds any context, and keeps a wrong client from filling a small machine's memory."""
+"""vLLM 0.32 has no limit (0.33: 32 MiB); this one holds any context, and keeps a wrong client from filling a small
+machine's memory."""
 
-_GUARDED = ("/v1", "/v2", "/inference", "/cohere", "/sim")
-"""Prefixes that need the key: vLLM's, and the faults."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_access = logging.getLogger("simulator.access")
+_LEFT = 499
+"""For the log: nobody is there to read it."""
 _log = logging.getLogger("simulator.api")
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+T = TypeVar("T")
 
 
 class Api:
-    """The routes of one server. `draining` is set when it shuts down."""
+    """The completions of one server."""
 
     def __init__(self, settings: ServeSettings, service: EngineService) -> None:
-        self.draining = False
-        self._settings = settings
-        self._service = service
-        self._keys = [hashlib.sha256(key.encode()).digest() for key in settings.api_keys]
-        self._started = int(time.time())
-        self._model = Model(settings.served_names, settings.max_model_len, settings.block_size, settings.output_tokens)
-
-    def application(self) -> web.Application:
-        app = web.Application(
-            middlewares=[self._logged, self._guarded, self._answered],
-            client_max_size=MAX_BODY_BYTES,
+        self.settings = settings
+        self.service = service
+        self._model = Model(
+            settings.served_names,
+            settings.max_model_len,
+            settings.block_size,
+            settings.output_tokens,
+            settings.vocabulary,
         )
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/ping", self._health)
-        app.router.add_post("/ping", self._health)
-        app.router.add_get("/version", self._version)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/completions", self._completions)
-        if self._settings.faults:
-            app.router.add_get("/sim/faults", self._get_fault)
-            app.router.add_post("/sim/faults", self._set_fault)
-            app.router.add_delete("/sim/faults", self._clear_fault)
-        return app
 
-    # Middlewares, from the outside in.
+    async def chat(self, http: Request) -> Response | Answering:
+        return await self._complete("chat", http, await read_json(http))
 
-    @web.middleware
-    async def _logged(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """One line a request: no query, no headers, no body. Streams are logged when they end."""
-        status = "cut"
-        try:
-            response = await handler(request)
-            status = str(response.status)
-            return response
-        finally:
-            if self._settings.access_log and request.path not in self._settings.access_log_excluded:
-                _access.info("%s - %s %r %s", request.remote, request.method, request.path, status)
+    async def completions(self, http: Request) -> Response | Answering:
+        return await self._complete("completion", http, await read_json(http))
 
-    @web.middleware
-    async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        guarded = self._keys and request.method != hdrs.METH_OPTIONS and request.path.startswith(_GUARDED)
-        if guarded and not self._knows(request.headers.get(hdrs.AUTHORIZATION, "")):
-            return web.json_response({"error": "Unauthorized"}, status=HTTPStatus.UNAUTHORIZED)
-        return await handler(request)
+    async def invocations(self, http: Request) -> Response | Answering:
+        """SageMaker's way in: either kind, by what the body holds. **vLLM asks for no key here.**"""
+        body = await read_json(http)
+        kind: Kind = "chat" if isinstance(body, dict) and "messages" in body else "completion"
+        return await self._complete(kind, http, body)
 
-    @web.middleware
-    async def _answered(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Errors as JSON: ours in vLLM's shape, those of routing in its web framework's."""
-        try:
-            return await handler(request)
-        except ApiError as error:
-            return web.json_response(error.to_json(), status=error.status)
-        except web.HTTPException as error:
-            return web.json_response({"detail": error.reason}, status=error.status)
-
-    def _knows(self, authorization: str) -> bool:
-        scheme, _, key = authorization.partition(" ")
-        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-        matches = [hmac.compare_digest(digest, known) for known in self._keys]
-        return scheme.lower() == "bearer" and any(matches)
-
-    # Routes.
-
-    async def _health(self, _: web.Request) -> web.Response:
-        """200 while the process lives, even if its engines hang; 503 on a connection left open while it drains."""
-        gone = self.draining and not self._settings.listen_while_draining
-        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE if gone else HTTPStatus.OK)
-
-    async def _version(self, _: web.Request) -> web.Response:
-        return web.json_response({"version": VERSION})
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._service.metrics.exposition(request.headers.get(hdrs.ACCEPT, ""))
-        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
-
-    async def _models(self, _: web.Request) -> web.Response:
-        cards = [
-            {
-                "id": name,
-                "object": "model",
-                "created": self._started,
-                "owned_by": "vllm",
-                "root": self._settings.model,
-                "parent": None,
-                "max_model_len": self._settings.max_model_len,
-            }
-            for name in self._settings.served_names
-        ]
-        return web.json_response({"object": "list", "data": cards})
-
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._complete("chat", request)
-
-    async def _completions(self, request: web.Request) -> web.StreamResponse:
-        return await self._complete("completion", request)
-
-    async def _complete(self, kind: Kind, http: web.Request) -> web.StreamResponse:
-        request = parse(kind, await _json(http), self._model)
+    async def _complete(self, kind: Kind, http: Request, body: object) -> Response | Answering:
+        request = parse(kind, body, self._model)
         asked_id = http.headers.get("X-Request-Id", "")
-        request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else uuid.uuid4().hex
-        writer = Writer(kind, request_id, int(time.time()), self._settings.served_names[0])
-        if self.draining:
-            return await self._refuse_draining(request, writer, http)
-        if self._service.faults.current.kind == "error500":
+        request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else new_id()
+        writer = Writer(kind, request_id, int(time.time()), self.settings.served_names[0])
+        if self.service.faults.current.kind == "error500":
             raise internal("A fault was injected by POST /sim/faults.")
         try:
-            generation = self._service.submit(request.prompt, request.output)
+            self.service.check()
         except Busy as busy:
             raise unavailable(str(busy)) from busy
-        if self._settings.log_requests:
-            _log.info("Received request %s: prompt_tokens=%d", writer.id, request.prompt.tokens)
+        if self.settings.log_requests:
+            _log.info("Received request %s: prompt_tokens=%d", writer.id, request.prompt_tokens)
+        serving = Answering(self, request, writer)
+        if request.stream:
+            return serving
+        return await _unless_left(http.receive, serving.whole()) or Response(status_code=_LEFT)
+
+
+@dataclass(slots=True)
+class Answering:
+    """One request on its way. As an ASGI application it is the stream: its 200 goes before the engine has seen it."""
+
+    api: Api
+    request: CompletionRequest
+    writer: Writer
+    generations: list[Generation] = field(default_factory=list)
+
+    async def whole(self) -> Response:
+        ends = [End(choice.output.finish_reason, choice.output.stop_reason) for choice in self.request.choices]
         try:
-            if request.stream:
-                return await self._stream(request, generation, writer, http)
-            return await self._whole(request, generation, writer, http)
+            await self._submit()
+            for generation in self.generations:
+                seen = 0
+                while seen < generation.output.tokens:
+                    seen = await generation.progress(seen)
+        except Aborted:
+            ends = [End("abort")] * len(ends)
+        except Busy as busy:
+            raise unavailable(str(busy)) from busy
+        except EngineDead as dead:
+            raise internal(str(dead)) from dead
         finally:
-            self._service.release(generation)
+            self._release()
+        counts = [g.sequence.generated for g in self.generations] or [0] * len(ends)
+        choices = [
+            self.writer.choice(index, choice.output.between(0, count), end)
+            for index, (choice, count, end) in enumerate(zip(self.request.choices, counts, ends, strict=True))
+        ]
+        return JSONResponse(self.writer.whole(choices, self._usage()))
 
-    async def _whole(
-        self, request: CompletionRequest, generation: Generation, writer: Writer, http: web.Request
-    ) -> web.StreamResponse:
-        output, seen = request.output, 0
-        while seen < output.tokens:
-            seen = await generation.progress(seen)
-        usage = self._usage(request, generation, seen)
-        response = web.json_response(writer.whole(output.text, output.finish_reason, output.stop_reason, usage))
-        await response.prepare(http)
-        await response.write_eof()  # here, so that the request is in flight until its answer is on the wire
-        return response
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+        await _unless_left(receive, self._stream(send))
 
-    async def _stream(
-        self, request: CompletionRequest, generation: Generation, writer: Writer, http: web.Request
-    ) -> web.StreamResponse:
-        """Headers at once, as vLLM sends them; then an event whenever there are new tokens."""
-        response = _event_stream()
-        await response.prepare(http)
-        output, seen = request.output, 0
-        continuous = request.continuous_usage or self._settings.force_include_usage
-        while seen < output.tokens:
-            before, seen = seen, await generation.progress(seen)
-            usage = self._usage(request, generation, seen) if continuous else None
-            if before == 0 and (first := writer.role(usage)):
-                await response.write(first)
-            text = output.between(before, seen)
-            if seen == output.tokens:
-                await response.write(writer.last(text, output.finish_reason, output.stop_reason, usage))
-            elif text:
-                await response.write(writer.piece(text, usage))
-        if request.include_usage or self._settings.force_include_usage:
-            await response.write(writer.usage(self._usage(request, generation, seen)))
-        await response.write(DONE)
-        await response.write_eof()
-        return response
+    async def _stream(self, send: Send) -> None:
+        """An event whenever there are new tokens. What fails now fails within the 200."""
 
-    def _usage(self, request: CompletionRequest, generation: Generation, tokens: int) -> TokenUsage:
-        cached = generation.sequence.cached if self._settings.prompt_tokens_details else None
-        return TokenUsage(request.prompt.tokens, tokens, cached)
+        async def write(data: bytes, *, more: bool = True) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": more})
 
-    async def _refuse_draining(
-        self, request: CompletionRequest, writer: Writer, http: web.Request
-    ) -> web.StreamResponse:
-        """503 on a connection that is about to close; what vLLM does, an empty answer that says "abort", if asked."""
-        if not self._settings.listen_while_draining:
-            raise unavailable("The server is shutting down.")
-        usage = TokenUsage(request.prompt.tokens, 0, None)
-        if not request.stream:
-            return web.json_response(writer.whole("", "abort", None, usage))
-        response = _event_stream()
-        await response.prepare(http)
-        await response.write((writer.role(None) or b"") + writer.last("", "abort", None, None) + DONE)
-        await response.write_eof()
-        return response
-
-    async def _get_fault(self, _: web.Request) -> web.Response:
-        return web.json_response(self._service.faults.current.to_json())
-
-    async def _set_fault(self, request: web.Request) -> web.Response:
+        seen = [0] * len(self.request.choices)
         try:
-            fault = Fault.parse(await _json(request))
-        except ValueError as error:
-            raise invalid("body", "value_error", str(error)) from error
-        return self._apply(fault)
+            await self._submit()
+            while any(count < g.output.tokens for count, g in zip(seen, self.generations, strict=True)):
+                await self._moved(seen)
+                for index in range(len(seen)):
+                    if events := self._events(index, seen):
+                        await write(events)
+            usage = self.writer.usage(self._usage()) if self._include_usage else b""
+            await write(usage + DONE, more=False)
+        except Aborted:
+            await write(self._abort(seen) + DONE, more=False)
+        except Busy as busy:
+            await write(failure(unavailable(str(busy)).to_json()), more=False)
+        except EngineDead as dead:
+            await write(failure(internal(str(dead)).to_json()), more=False)
+        finally:
+            self._release()
 
-    async def _clear_fault(self, _: web.Request) -> web.Response:
-        return self._apply(Fault())
+    async def _moved(self, seen: list[int]) -> None:
+        """Returns when some choice has more tokens than were seen of it."""
+        while all(g.sequence.generated == count for count, g in zip(seen, self.generations, strict=True)):
+            for generation in self.generations:
+                if generation.end is not None:
+                    raise generation.end
+            self.generations[0].changed.clear()
+            await self.generations[0].changed.wait()
 
-    def _apply(self, fault: Fault) -> web.Response:
-        _log.warning("Fault injected: %s", json.dumps(fault.to_json()))
-        self._service.faults.set(fault)
-        return web.json_response(fault.to_json())
+    def _events(self, index: int, seen: list[int]) -> bytes:
+        """The events of a choice's new tokens, which are seen from then on."""
+        generation, before = self.generations[index], seen[index]
+        now = seen[index] = generation.sequence.generated
+        if now == before:
+            return b""
+        output, usage = generation.output, self._usage() if self._continuous else None
+        events = self.writer.role(index, usage) if before == 0 and self.writer.kind == "chat" else b""
+        delta = {"content": output.between(before, now)}
+        if now == output.tokens:
+            end = End(output.finish_reason, output.stop_reason)
+            return events + self.writer.last(index, delta, end, usage, usage_follows=self._include_usage)
+        return events + (self.writer.piece(index, delta, usage) if delta["content"] else b"")
+
+    def _abort(self, seen: list[int]) -> bytes:
+        """What ends the choices that had begun. One that the engine never took ends in nothing at all."""
+        return b"".join(
+            self.writer.last(index, {"content": ""}, End("abort"), None)
+            for index, generation in enumerate(self.generations)
+            if seen[index] < generation.output.tokens
+        )
+
+    async def _submit(self) -> None:
+        await self.api.service.enter()
+        changed = asyncio.Event()
+        for choice in self.request.choices:
+            self.generations.append(self.api.service.submit(choice.prompt, choice.output, changed))
+
+    def _release(self) -> None:
+        for generation in self.generations:
+            self.api.service.release(generation)
+
+    @property
+    def _include_usage(self) -> bool:
+        return self.request.include_usage or self.api.settings.force_include_usage
+
+    @property
+    def _continuous(self) -> bool:
+        return self.request.continuous_usage or self.api.settings.force_include_usage
+
+    def _usage(self) -> TokenUsage:
+        cached = sum(generation.sequence.cached for generation in self.generations)
+        return TokenUsage(
+            self.request.prompt_tokens,
+            sum(generation.sequence.generated for generation in self.generations),
+            cached if self.api.settings.prompt_tokens_details else None,
+        )
 
 
-def _event_stream() -> web.StreamResponse:
-    return web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8"})
-
-
-async def _json(request: web.Request) -> object:
-    if request.content_type != "application/json":
-        message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"
-        raise ApiError(HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST.phrase, message)
+async def read_json(http: Request) -> Any:
+    if http.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise invalid_media_type()
+    body = bytearray()
+    async for chunk in http.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BadRequestError", "The body is too large.")
+    if not body:
+        raise invalid("body", problem("missing", "body", "Field required", None))
     try:
-        body: object = json.loads(await request.read())
+        return json.loads(bytes(body))
+    except json.JSONDecodeError as error:
+        location = f"body.{error.pos}"
+        raise invalid(location, problem("json_invalid", location, "JSON decode error", {}, error=error.msg)) from error
     except (ValueError, RecursionError) as error:
-        raise invalid("body", "json_invalid", "JSON decode error") from error
-    return body
+        raise invalid("body", problem("json_invalid", "body", "JSON decode error", {}, error=str(error))) from error
+
+
+def invalid_media_type() -> ApiError:
+    message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"
+    return ApiError(HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST.phrase, message)
+
+
+def new_id() -> str:
+    """16 hex digits, as vLLM's."""
+    return uuid.uuid4().hex[16:]
+
+
+async def _unless_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """The outcome of `work`, which is cancelled as soon as the client leaves."""
+    task, left = asyncio.create_task(work), asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        left.cancel()
+        task.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

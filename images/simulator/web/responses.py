@@ -1,12 +1,9 @@
-"""The JSON of vLLM's answers, whole and streamed. Pure.
-
-Fields that are null in every answer of the simulator are left out where a client cannot tell (vLLM's extensions to
-the OpenAI schema); the OpenAI ones are all there.
-"""
+"""The JSON of vLLM's answers, whole and streamed, null fields included. Pure."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +11,15 @@ from .. import VERSION
 from .parsing import Kind
 
 FINGERPRINT = f"vllm-{VERSION}"
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 DONE = b"data: [DONE]\n\n"
 _NAMES = {
     "chat": ("chatcmpl", "chat.completion", "chat.completion.chunk"),
     "completion": ("cmpl", *["text_completion"] * 2),
 }
+_OF_A_MESSAGE = {"refusal": None, "annotations": None, "audio": None, "function_call": None}
+_OF_A_CHAT = {"prompt_logprobs": None, "prompt_token_ids": None, "prompt_text": None}
+_OF_ANY = {"kv_transfer_params": None, "ec_transfer_params": None, "metrics": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,31 @@ class TokenUsage:
     """None unless --enable-prompt-tokens-details, as in vLLM."""
 
     def to_json(self) -> dict[str, Any]:
-        details = None if self.cached_tokens is None else {"cached_tokens": self.cached_tokens}
+        """Of a whole answer."""
+        return {**self._counts(), "prompt_tokens_details": self._details(), "completion_tokens_details": None}
+
+    def of_an_event(self) -> dict[str, Any]:
+        """A stream leaves out what is null."""
+        details = self._details()
+        return self._counts() if details is None else {**self._counts(), "prompt_tokens_details": details}
+
+    def _counts(self) -> dict[str, Any]:
         return {
             "prompt_tokens": self.prompt_tokens,
             "total_tokens": self.prompt_tokens + self.completion_tokens,
             "completion_tokens": self.completion_tokens,
-            "prompt_tokens_details": details,
         }
+
+    def _details(self) -> dict[str, int] | None:
+        return None if self.cached_tokens is None else {"cached_tokens": self.cached_tokens}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a choice ended: what `finish_reason` and `stop_reason` say."""
+
+    finish_reason: str
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,48 +70,82 @@ class Writer:
     def id(self) -> str:
         return f"{_NAMES[self.kind][0]}-{self.request_id}"
 
-    def whole(self, text: str, finish_reason: str, stop_reason: str | None, usage: TokenUsage) -> dict[str, Any]:
+    def whole(self, choices: Sequence[Mapping[str, Any]], usage: TokenUsage) -> dict[str, Any]:
         """The answer to a request without `stream`."""
-        choice: dict[str, Any] = {"index": 0}
+        body = self._envelope(_NAMES[self.kind][1], choices)
+        body |= {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage.to_json()}
+        return body | (_OF_A_CHAT if self.kind == "chat" else {}) | _OF_ANY
+
+    def choice(self, index: int, text: str, end: End, logprobs: object = None) -> dict[str, Any]:
+        """One of a whole answer's, with text."""
+        return self._choice(index, {"content": text}, end, logprobs)
+
+    def call(self, index: int, text: str | None, call: Mapping[str, Any], end: End) -> dict[str, Any]:
+        """One of a whole chat's, with a tool call: `id`, `type`, `function`."""
+        return self._choice(index, {"content": text, "tool_calls": [call]}, end, None)
+
+    def _choice(self, index: int, said: Mapping[str, Any], end: End, logprobs: object) -> dict[str, Any]:
+        reasons = {"logprobs": logprobs, "finish_reason": end.finish_reason, "stop_reason": end.stop_reason}
         if self.kind == "chat":
-            choice["message"] = {"role": "assistant", "content": text, "refusal": None, "annotations": None}
-        else:
-            choice["text"] = text
-        choice |= {"logprobs": None, "finish_reason": finish_reason, "stop_reason": stop_reason}
-        body = self._envelope(_NAMES[self.kind][1], [choice])
-        return body | {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage.to_json()}
+            calls = {"tool_calls": said["tool_calls"]} if "tool_calls" in said else {}
+            message = {"role": "assistant", "content": said["content"], **_OF_A_MESSAGE, **calls, "reasoning": None}
+            return {"index": index, "message": message, **reasons, "token_ids": None, "routed_experts": None}
+        nulls = {"token_ids": None, "prompt_logprobs": None, "prompt_token_ids": None, "routed_experts": None}
+        return {"index": index, "text": said["content"], **reasons, **nulls}
 
-    def role(self, usage: TokenUsage | None) -> bytes | None:
-        """The first event of a chat stream, sent when the prompt has been computed; completions have none."""
-        return self._event({"role": "assistant", "content": ""}, None, None, usage) if self.kind == "chat" else None
+    def role(self, index: int, usage: TokenUsage | None) -> bytes:
+        """A choice's first event in a chat stream, sent when the prompt has been computed; completions have none."""
+        delta = {"role": "assistant", "content": ""}
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+        body = self._envelope(_NAMES["chat"][2], [choice]) | {"prompt_token_ids": None, "prompt_text": None}
+        return sse(body if usage is None else body | {"usage": usage.of_an_event()})
 
-    def piece(self, text: str, usage: TokenUsage | None) -> bytes:
-        """Text that was generated since the last event. `usage` where the client asked for continuous statistics."""
-        return self._event({"content": text}, None, None, usage)
+    def piece(self, index: int, delta: Mapping[str, Any], usage: TokenUsage | None, logprobs: object = None) -> bytes:
+        """What was generated since the last event. `usage` where the client asked for continuous statistics."""
+        return sse(self._event(index, delta, None, usage, logprobs))
 
-    def last(self, text: str, finish_reason: str, stop_reason: str | None, usage: TokenUsage | None) -> bytes:
-        """The event that says why it ended, with the last text."""
-        return self._event({"content": text}, finish_reason, stop_reason, usage)
+    def last(
+        self,
+        index: int,
+        delta: Mapping[str, Any],
+        end: End,
+        usage: TokenUsage | None,
+        *,
+        logprobs: object = None,
+        usage_follows: bool = False,
+    ) -> bytes:
+        """The event that says why a choice ended, with its last text. The last one of all carries the fingerprint."""
+        body = self._event(index, delta, end, usage, logprobs)
+        return sse(body if usage_follows else body | {"system_fingerprint": FINGERPRINT})
 
     def usage(self, usage: TokenUsage) -> bytes:
         """The event that `stream_options.include_usage` asks for, after the last text: no choices."""
-        counts = {key: value for key, value in usage.to_json().items() if value is not None}
         body = self._envelope(_NAMES[self.kind][2], [])
-        return _sse(body | {"usage": counts, "system_fingerprint": FINGERPRINT})
+        return sse(body | {"usage": usage.of_an_event(), "system_fingerprint": FINGERPRINT})
 
     def _event(
-        self, delta: dict[str, str], finish_reason: str | None, stop_reason: str | None, usage: TokenUsage | None
-    ) -> bytes:
-        content: dict[str, Any] = {"delta": delta} if self.kind == "chat" else {"text": delta["content"]}
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason}
-        if finish_reason is not None or self.kind == "completion":
-            choice["stop_reason"] = stop_reason
+        self, index: int, delta: Mapping[str, Any], end: End | None, usage: TokenUsage | None, logprobs: object
+    ) -> dict[str, Any]:
+        reason = {"logprobs": logprobs, "finish_reason": end.finish_reason if end else None}
+        stop = {"stop_reason": end.stop_reason if end else None}
+        choice: dict[str, Any]
+        if self.kind == "chat":
+            choice = {"index": index, "delta": delta, **reason, **(stop if end else {}), "token_ids": None}
+        else:
+            nulls = {"prompt_token_ids": None, "token_ids": None}
+            choice = {"index": index, "text": delta["content"], **reason, **stop, **nulls}
         body = self._envelope(_NAMES[self.kind][2], [choice])
-        return _sse(body if usage is None else body | {"usage": usage.to_json()})
+        return body if usage is None else body | {"usage": usage.of_an_event()}
 
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    def _envelope(self, kind: str, choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
 
 
-def _sse(body: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+def sse(body: Mapping[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + _compact(body).encode() + b"\n\n"
+
+
+def failure(body: Mapping[str, Any]) -> bytes:
+    """The end of a stream that failed after its 200. vLLM writes it with spaces, unlike all else."""
+    return b"data: " + json.dumps(body).encode() + b"\n\n" + DONE

@@ -1,32 +1,34 @@
-"""The life of a server process: bind, start, serve, drain, stop."""
+"""The life of a server process: bind, start, serve, and the end of it as vLLM's launcher has it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
-import ssl
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 
-from aiohttp import web
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
 
 from .. import VERSION
 from ..engine import EngineCore, Speed
-from ..faults import Faults
+from ..faults import Fault, Faults
+from ..gpumemory import GpuMemory
 from ..kvcache import KvCache
 from ..metrics import ServerMetrics
 from ..service import Admission, EngineService
-from ..settings import ServeSettings, Tls
-from .api import Api
+from ..settings import ServeSettings
+from .app import application
+from .ending import KILLED_S, drain, fail
 
-_BACKLOG = 2048
-_KEEP_ALIVE_S = 5.0
+_KEEP_ALIVE_S = 5
 """Idle connections are closed after it, as in vLLM (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
-_CUT_S = 0.05
-"""How long aiohttp may take to cut what is left. Not 0, which means for ever there."""
 _STATISTICS_S = 10.0
 _log = logging.getLogger("simulator.server")
 
@@ -35,13 +37,11 @@ def run(settings: ServeSettings) -> int:
     """Serves until SIGTERM or SIGINT. 0 after a shutdown, whatever it had to cut; 1 if it could not start."""
     _configure_logging(settings.log_level)
     try:
-        context = _tls_context(settings.tls) if settings.tls else None
         listener = _bind(settings.host, settings.port)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        _log.error("Cannot start: %s", error)
-        return 1
+    except OSError as error:
+        return _cannot_start(error)
     with listener:
-        return asyncio.run(_serve(settings, listener, context))
+        return uvloop.run(_serve(settings, listener))
 
 
 def build(settings: ServeSettings, faults: Faults) -> EngineService:
@@ -65,65 +65,106 @@ def build(settings: ServeSettings, faults: Faults) -> EngineService:
     return EngineService(engines, metrics, faults, limits=limits, time_scale=settings.time_scale)
 
 
-async def _serve(settings: ServeSettings, listener: socket.socket, context: ssl.SSLContext | None) -> int:
+class UvicornServer(uvicorn.Server):
+    """uvicorn, whose signals are ours, and which may leave connections open at its end."""
+
+    def __init__(self, config: uvicorn.Config, faults: Faults) -> None:
+        super().__init__(config)
+        self.lifespan = config.lifespan_class(config)
+        self._faults = faults
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._faults.current.kind == "linger":
+            for server in self.servers:
+                server.close()
+            while self.server_state.connections:  # noqa: ASYNC110, as uvicorn waits for them: nothing tells
+                await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
+
+def _config(app: ASGIApp, settings: ServeSettings) -> uvicorn.Config:
+    tls = settings.tls
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        ssl_certfile=tls.certfile if tls else None,
+        ssl_keyfile=tls.keyfile if tls else None,
+        ssl_ca_certs=tls.ca_certs if tls else None,
+        ssl_cert_reqs=tls.cert_reqs if tls else 0,
+    )
+    config.load()
+    return config
+
+
+async def _serve(settings: ServeSettings, listener: socket.socket) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     _log.info("vLLM simulator %s, model %s, served as %s", VERSION, settings.model, ", ".join(settings.served_names))
-    if await _stopped_within(stopping, settings.startup_s * settings.time_scale):
-        return 0
-    service = build(settings, Faults(os._exit))
-    api = Api(settings, service)
-    runner = web.AppRunner(
-        api.application(),
-        access_log=None,
-        handler_cancellation=True,
-        keepalive_timeout=_KEEP_ALIVE_S,
-        shutdown_timeout=_CUT_S,
-    )
-    await runner.setup()
-    site = web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG)
+    memory = GpuMemory(settings.gpu_memory_file, settings.gpu_memory_utilization)
+    faults = Faults(os._exit)
+    service = build(settings, faults)
     try:
-        await site.start()
-    except OSError as error:  # another process that had bound it, too, was faster to listen
-        _log.error("Cannot start: %s", error)
-        return 1
+        memory.take()
+        if await _stopped_within(stopping, settings.startup_s * settings.time_scale):
+            return 0
+        server = UvicornServer(_config(application(settings, service), settings), faults)
+        await server.startup([listener])
+    except (ImportError, ValueError, OSError) as error:  # ssl.SSLError is an OSError
+        return _cannot_start(error)
+    scheme = "https" if settings.tls else "http"
+    _log.info("Listening on %s://%s:%d", scheme, settings.host, listener.getsockname()[1])
+    return await _run(settings, stopping, server, service, memory, listener)
+
+
+async def _run(
+    settings: ServeSettings,
+    stopping: asyncio.Event,
+    server: UvicornServer,
+    service: EngineService,
+    memory: GpuMemory,
+    listener: socket.socket,
+) -> int:
+    """From the first request to the exit code."""
+    killed = asyncio.Event()
+
+    def kill(fault: Fault) -> None:
+        if fault.kind == "orphan":
+            _log.warning("A worker outlives the engine: pid=%d", memory.orphan(fault.seconds))
+        killed.set()
+
+    service.faults.kill = kill
     engines, report = asyncio.create_task(service.run()), asyncio.create_task(_report(service))
-    engines.add_done_callback(lambda _: stopping.set())
-    _log.info("Listening on %s", site.name)
-    await stopping.wait()
+    tick = asyncio.create_task(server.main_loop())
+    reasons = [asyncio.create_task(event.wait()) for event in (stopping, killed)]
+    await asyncio.wait((engines, *reasons), return_when=asyncio.FIRST_COMPLETED)
     died = engines.done()
-    await _drain(settings, api, service, runner, site, timeout_s=0 if died else settings.shutdown_timeout_s)
-    report.cancel()
-    engines.cancel()
-    outcome, _ = await asyncio.gather(engines, report, return_exceptions=True)
+    if killed.is_set() or died:
+        await fail(service, settings.time_scale)
+    else:
+        await drain(service, settings)
+    server.should_exit = True
+    await tick
+    await server.shutdown([listener])
+    if killed.is_set():
+        await asyncio.sleep(KILLED_S * settings.time_scale)
+    for task in (report, engines, *reasons):
+        task.cancel()
+    outcome, *_ = await asyncio.gather(engines, report, *reasons, return_exceptions=True)
     if died:
         _log.error("The engines died", exc_info=outcome)
         return 1
     _log.info("Stopped")
     return 0
-
-
-async def _drain(
-    settings: ServeSettings,
-    api: Api,
-    service: EngineService,
-    runner: web.AppRunner,
-    site: web.SockSite,
-    *,
-    timeout_s: int,
-) -> None:
-    """Takes nothing new, lets what is in flight end within --shutdown-timeout, and cuts the rest."""
-    api.draining = True
-    _log.info("Shutting down: %d requests in flight, up to %d s", service.in_flight, timeout_s)
-    if not settings.listen_while_draining:
-        await site.stop()
-        await asyncio.sleep(0)
-        if runner.server is not None:
-            runner.server.pre_shutdown()  # closes idle connections now and busy ones after their answer
-    if not await service.wait_idle(timeout_s):
-        _log.warning("Aborting %d requests in flight", service.in_flight)
-    await runner.cleanup()
 
 
 async def _report(service: EngineService) -> None:
@@ -165,13 +206,9 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tls.certfile, tls.keyfile)
-    context.verify_mode = ssl.VerifyMode(tls.cert_reqs)
-    if tls.ca_certs:
-        context.load_verify_locations(tls.ca_certs)
-    return context
+def _cannot_start(error: Exception) -> int:
+    _log.error("Cannot start: %s: %s", type(error).__name__, error)
+    return 1
 
 
 def _configure_logging(level: str) -> None:
@@ -180,3 +217,4 @@ def _configure_logging(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(levelname)s %(asctime)s [%(name)s] %(message)s", "%m-%d %H:%M:%S"))
     logging.basicConfig(level="DEBUG" if level == "trace" else level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from images.bundle import HttpCheck
@@ -15,6 +15,7 @@ from images.tokens import resolve, secret_path
 from images.vehicles.ssh.keepers.keeper import Keeper
 from images.vehicles.ssh.layout.layout import Layout
 from images.vehicles.ssh.layout.rendering import supervised_name
+from images.vehicles.ssh.lives import Lives, Lost
 from images.vehicles.ssh.probe import Probe, ask
 from images.vehicles.ssh.scripts import run_script
 
@@ -27,6 +28,14 @@ SETTLING_PAUSE_S = 0.5
 """Between two looks at a service that is on its way up, as between two tries of check.sh."""
 
 
+class _InVain(Exception):
+    """There is no use in waiting."""
+
+    def __init__(self, lost: Lost) -> None:
+        super().__init__(lost.why)
+        self.lost = lost
+
+
 @dataclass(slots=True)
 class Checks:
     """The checks of one bundle on one machine."""
@@ -37,34 +46,45 @@ class Checks:
     say: Callable[[str], None]
     mask: Mask
     keeper: Keeper
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Of the keeper: from when on what services write and how they end is told; else from the first try on."""
     answers: dict[str, str] = field(default_factory=dict)
     """Check → its newest answer that was not the expected one, masked."""
 
     def wait(self) -> tuple[str, ...]:
-        """Runs all checks in order, each until it passes, and returns their names. Raises CheckFailed."""
+        """Runs all checks in order, each until it passes, and returns their names. Raises CheckFailed: at a check's
+        deadline, or as soon as a service is lost."""
+        lives = Lives(self.layout.bundle)
         for check in self.layout.bundle.checks:
             seconds = min(check.deadline_s, int(self.watch.remaining_s))
             try:
-                passed = self.attempt(check, seconds)
+                passed = self.attempt(check, seconds, lives)
             except DeadlineExceeded:  # a try may outlast its seconds; what it waited for is the news, and its log
                 passed = False
+            except _InVain as e:
+                raise self._lost(check, e.lost) from None
+            self.marks = {}
             if not passed:
-                raise CheckFailed(
-                    f"{self._where()}: {check.name} was not ready within {seconds} s, its last answer: "
-                    f"{self.answers.get(check.name) or 'none'}. The machine is kept; the next run resumes. The end of "
-                    "its log:",
-                    self._logs(self.suspects(check)),
-                )
+                raise self._late(check, seconds, lives)
             self.say(f"{check.name} is ready")
         return tuple(c.name for c in self.layout.bundle.checks)
 
-    def attempt(self, check: HttpCheck, seconds: int) -> bool:
-        """Whether it passes within `seconds` (0: one try)."""
+    def attempt(self, check: HttpCheck, seconds: int, lives: Lives | None = None) -> bool:
+        """Whether it passes within `seconds` (0: one try). With `lives` the services are watched meanwhile, and _InVain
+        is raised once one is lost."""
         progress = Progress(self.say, prefix=f"waiting for {check.name}: ")
+        followed = self.keeper.followed(self.marks) if lives else []
+        owners = self.owners(check)
 
         def heard(line: str) -> None:
-            self.answers[check.name] = self.mask(line).strip()
-            progress(self.answers[check.name])
+            kind, _, said = self.mask(line).partition("\t")
+            if kind == "answer":
+                self.answers[check.name] = said.strip()
+            elif kind == "log" and lives:
+                self._hear(*said.partition("\t")[::2], lives)
+            elif lives and (lost := lives.lost()):
+                raise _InVain(lost)
+            progress((lives.stage(owners) if lives else "") or self.answers.get(check.name, ""))
 
         result = run_script(
             self.connection,
@@ -72,9 +92,35 @@ class Checks:
             args=check_arguments(check, self.layout, seconds),
             watch=self.watch,
             step=f"waiting for {check.name}",
+            stdin="".join(f"{line}\n" for line in followed).encode(),
             on_line=heard,
         )
         return result.status == 0
+
+    def _hear(self, log: str, line: str, lives: Lives) -> None:
+        sign = self.keeper.sign(log, line)
+        if sign is None:
+            lives.hear(log, line)
+        elif news := lives.take(sign):
+            self.say(news)
+
+    def _lost(self, check: HttpCheck, lost: Lost) -> CheckFailed:
+        return CheckFailed(
+            f"{self._where()}: {check.name} will not be ready: {lost.why} The machine is kept; the next run resumes. "
+            "The end of its log:",
+            self._answer_to(lost.ask) + self._logs([lost.service]),
+        )
+
+    def _late(self, check: HttpCheck, seconds: int, lives: Lives) -> CheckFailed:
+        owners = self.owners(check)
+        answer = self.answers.get(check.name) or "none"
+        more = [f"It was {stage}." if (stage := lives.stage(owners)) else "", lives.known()]
+        return CheckFailed(
+            f"{self._where()}: {check.name} was not ready within {seconds} s, its last answer: {answer}. "
+            + "".join(f"{text} " for text in more if text)
+            + "The machine is kept; the next run resumes. The end of its log:",
+            self._logs(self.suspects(check)),
+        )
 
     def settle(self) -> Probe:
         """Waits until every service is up, and returns the probe that saw it. Raises CheckFailed."""
@@ -106,6 +152,14 @@ class Checks:
         services = self.layout.bundle.services
         found = [s.name for s in services if any(token in t for t in (*s.command, *s.environment.values()))]
         return found or [s.name for s in services]
+
+    def _answer_to(self, command: tuple[str, ...]) -> str:
+        """What the machine says to a command that a known failure asks for; "" where it has none of that name."""
+        if not command:
+            return ""
+        script, step = 'command -v "$1" >/dev/null && timeout 10 "$@" 2>&1', f"asking {command[0]}"
+        said = self.connection.run(script, *command, watch=Waiting(LOOK_S), step=step).stdout.strip()
+        return f"--- {' '.join(command)} ---\n{self.mask(said)}\n--- log ---\n" if said else ""
 
     def _logs(self, services: list[str]) -> str:
         tails = []

@@ -21,6 +21,7 @@ from images.remote.waiting import Waiting
 PROGRAM = "bin/route.py"
 """The gateway bundle's program: `route.py NODE LIMIT_S` drains, says one line, and holds until its stdin ends."""
 SLACK_S = 15
+_SHOWS = 'test ! -e "$1" || exec python3 "$1" --shows "$2"'
 
 
 @contextmanager
@@ -47,6 +48,24 @@ def out_of_rotation(
         except RemoteError as e:
             say(f"changing {node} without the gateway's help: {e}")
         yield
+
+
+def shows(gateway: Host, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+    """Why the gateway does not show nodes the certificate of that name; empty where it does, or where none runs that
+    could reach one. Raises Cancelled."""
+    try:
+        with _open(gateway, private_keys, waiting.cancelled) as connection:
+            answer = connection.run(
+                _SHOWS, f"{gateway.root}/{PROGRAM}", secret, watch=waiting, step="asking the gateway"
+            )
+    except Cancelled:
+        raise
+    except RemoteError as e:
+        return str(e)
+    # One of before knows no such question, and ends with a status.
+    if answer.status or answer.stdout.strip() == "no":
+        return "it has not loaded it yet"
+    return ""
 
 
 def _first_line(channel: paramiko.Channel, watch: Waiting, node: str) -> str:

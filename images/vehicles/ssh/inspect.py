@@ -16,6 +16,7 @@ from images.vehicles.ssh.checks import Checks, down_services
 from images.vehicles.ssh.keepers.choice import keeper
 from images.vehicles.ssh.layout.layout import Layout, PlannedFile, layout_for, secret_files
 from images.vehicles.ssh.probe import Probe, ask
+from images.weights.onto import job_of, missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def inspect(
         probe = ask(connection, layout, bundle.secrets, watch)
         keeping = keeper(connection, layout, watch, _silent)
         checks = Checks(connection, layout, watch, _silent, mask, keeping)
-        problems = [*differences(probe, layout, wanted), *failures(checks)]
+        problems = [*differences(probe, layout, wanted), *_weights(connection, layout, watch), *failures(checks)]
     return Health(tuple(mask(p) for p in problems))
 
 
@@ -69,6 +70,13 @@ def differences(probe: Probe, layout: Layout, wanted: Sequence[PlannedFile]) -> 
     if layout.host.supervision == "supervisor" and not probe.supervisord:
         return [*problems, "supervisord does not run"]
     return problems + [f"{name} is {state}" for name, state in down_services(probe, layout).items()]
+
+
+def _weights(connection: Connection, layout: Layout, watch: Waiting) -> list[str]:
+    if layout.bundle.weights is None:
+        return []
+    why = missing(connection, job_of(layout.host, layout.bundle, layout.bundle.weights, layout.record), watch)
+    return [why] if why else []
 
 
 def failures(checks: Checks) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cost_guard.catalogue.models import GpuMachine, Shape
+from cost_guard.catalogue.models import Shape
 
 GIB = 1 << 30
 UTILISATION = Decimal("0.92")
@@ -42,6 +42,16 @@ class ServingSizes:
     weight_type_bytes: int = 2
     """Of a weight that is not quantized."""
     kv_type_bytes: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MachineGpus:
+    """The GPUs of one machine."""
+
+    count: int
+    name: str
+    memory_gib: Decimal
+    """What CUDA reports in all of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ def request_bytes(shape: Shape, wanted: ServingSizes, tokens: int) -> int:
     return kv_bytes_per_token(shape, wanted) * tokens + windowed + state
 
 
-def footing(shape: Shape, wanted: ServingSizes, machine: GpuMachine) -> Footing | None:
+def footing(shape: Shape, wanted: ServingSizes, machine: MachineGpus) -> Footing | None:
     """None where the weights' size is not known."""
     whole = weight_bytes(shape, wanted)
     if whole is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
-from strict.fields import Flag, Name, Section
+from strict.fields import Flag, Name
 from strict.numbers import Number, Whole
 from strict.toml import Row, read_rows
 
@@ -25,56 +26,76 @@ COUNTED = ("llama", "mistral", "qwen3", "qwen3_moe")
 """The values of a config.json's `model_type` whose parameters are counted from its shape."""
 
 
-class Shape(Section):
-    """What of a model decides how much memory it needs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What of a model decides how much memory it needs. Raises ValueError for one that contradicts itself."""
 
-    parameters: Many | None = None
+    parameters: int | None
     """All of them, whether a token uses them or not. None where they are not known."""
-    weight_bytes: Many | None = None
+    weight_bytes: int | None = None
     """Of the safetensors as published, where they are known and hold several types."""
-    quantization: Name | None = None
+    quantization: str | None = None
     """vLLM's name of how the published weights are quantized; None is 16 bits."""
-    layers: Count
-    kv_layers: NoneOrMany | None = None
-    """Layers whose cache holds every token; None is all."""
-    window_layers: NoneOrMany = 0
+    layers: int
+    full_layers: int
+    """Layers whose cache holds every token."""
+    window_layers: int = 0
     """Layers whose cache holds the last `window` tokens."""
+    window: int = 0
+    state_bytes: int = 0
+    """What layers without such a cache keep of one request."""
+    heads: int
+    kv_heads: int
+    head_size: int
+    hidden: int
+    vocabulary: int
+    context: int
+    """Tokens for which it was made."""
+
+    def __post_init__(self) -> None:
+        if self.layers < self.full_layers + self.window_layers:
+            raise ValueError("layers: fewer than kvLayers and windowLayers together")
+        if bool(self.window_layers) != bool(self.window):
+            raise ValueError("window: of windowLayers, and only of those")
+
+
+class KnownModel(Row):
+    """A row of models.toml; what it says of the shape is what Shape says."""
+
+    also: tuple[str, ...] = ()
+    """Repositories of the same shape and types."""
+    parameters: Many
+    active_parameters: Many | None = None
+    """Those that one token uses, where it does not use all."""
+    weight_bytes: Many | None = None
+    quantization: Name | None = None
+    layers: Count
+    kv_layers: Count | None = None
+    """Shape.full_layers; None is all."""
+    window_layers: NoneOrMany = 0
     window: NoneOrMany = 0
     state_bytes: NoneOrMany = 0
-    """What layers without such a cache keep of one request."""
     heads: Count
     kv_heads: Count
     head_size: Count
     hidden: Count
     vocabulary: Count
     context: Count
-    """Tokens for which it was made."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Shape:
-        if self.layers < self.full_layers + self.window_layers:
-            raise ValueError("layers: fewer than kvLayers and windowLayers together")
-        if bool(self.window_layers) != bool(self.window):
-            raise ValueError("window: of windowLayers, and only of those")
-        return self
-
-    @property
-    def full_layers(self) -> int:
-        """Those whose cache holds every token."""
-        return self.layers if self.kv_layers is None else self.kv_layers
-
-
-class KnownModel(Row, Shape):
-    """A row of models.toml."""
-
-    also: tuple[str, ...] = ()
-    """Repositories of the same shape and types."""
-    active_parameters: Many | None = None
-    """Those that one token uses, where it does not use all."""
     tool_call_parser: Name | None = None
     reasoning_parser: Name | None = None
     gated: Flag
     """Whether its weights are given only to accounts that were let in."""
+
+    @model_validator(mode="after")
+    def _has_a_shape(self) -> KnownModel:
+        assert self.shape
+        return self
+
+    @property
+    def shape(self) -> Shape:
+        """What the memory arithmetic needs of it."""
+        own = {field.name: getattr(self, field.name) for field in fields(Shape) if field.name != "full_layers"}
+        return Shape(**own, full_layers=self.layers if self.kv_layers is None else self.kv_layers)
 
 
 class GpuMachine(Row):
@@ -117,7 +138,7 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         **found,
         parameters=_parameters(text, kv_heads, head_size),
         quantization=(config.get("quantization_config") or {}).get("quant_method"),
-        kv_layers=kinds.count("full_attention"),
+        full_layers=kinds.count("full_attention"),
         window_layers=sliding,
         window=text["sliding_window"] if sliding else 0,
         state_bytes=_state_bytes(text, found["layers"] - len([k for k in kinds if k != "linear_attention"])),

@@ -120,6 +120,7 @@ class Instance(Said):
     name: str | None = None
     ip: str | None = None
     tags: tuple[Tag, ...] | None = None
+    file_system_names: tuple[str, ...] = ()
 
     @property
     def tag_values(self) -> dict[str, str]:

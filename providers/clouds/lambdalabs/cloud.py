@@ -196,6 +196,10 @@ class LambdaCloud:
                     )
 
 
+NFS = "/lambda/nfs"
+"""Where Lambda mounts file systems, each by its name; the first one of a machine is for weights."""
+
+
 @functools.cache
 def _client(config: LambdaConfig) -> LambdaClient:
     return LambdaClient(config, PACE, LAUNCH_PACE)
@@ -236,6 +240,7 @@ def _machine(found: Instance) -> Machine:
         address=found.ip,
         ports=mark.ports,
         ssh_user="ubuntu",
+        weights_root=f"{NFS}/{found.file_system_names[0]}" if found.file_system_names else "",
         status=found.status,
     )
 

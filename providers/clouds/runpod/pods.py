@@ -21,7 +21,7 @@ from providers.renting.naming import mark, owner_of
 OWNER = "CROSSOVER_OWNER"
 """The ownership mark (providers.renting.naming.mark)."""
 LAUNCH = "CROSSOVER_LAUNCH"
-"""JSON: {"region": data centre, "sku", "ports": service → inner port} as they were asked for."""
+"""JSON: {"region": data centre, "sku", "ports": service → inner port, "volume": its folder} as they were asked for."""
 
 STATES = {
     "PROVISIONING": MachineState.PENDING,
@@ -44,6 +44,8 @@ class Launch:
     region: str = ""
     sku: str = ""
     ports: Mapping[str, int] | None = None
+    volume: str = ""
+    """Where its network volume is mounted."""
 
     @classmethod
     def of(cls, env: Mapping[str, Any]) -> Launch:
@@ -51,7 +53,7 @@ class Launch:
         try:
             kept = json.loads(env.get(LAUNCH, "{}"))
             ports = {str(service): int(port) for service, port in kept.get("ports", {}).items()}
-            return cls(str(kept.get("region", "")), str(kept.get("sku", "")), ports)
+            return cls(str(kept.get("region", "")), str(kept.get("sku", "")), ports, str(kept.get("volume", "")))
         except (ValueError, TypeError, AttributeError):
             return cls()
 
@@ -60,7 +62,8 @@ def order(spec: NodeSpec, sku: PodSize, settings: RunpodSettings, data_center: s
     """The body of POST /pods (CreatePodRequest)."""
     if spec.host_key is None:
         raise InvalidRequest("runpod reports no SSH host keys: a pod must be launched with a one-use host key")
-    kept = {"region": data_center, "sku": spec.sku, "ports": dict(spec.ports)}
+    mounted = {} if settings.volume_id is None else {"volume": settings.volume_mount_path}
+    kept = {"region": data_center, "sku": spec.sku, "ports": dict(spec.ports), **mounted}
     body: dict[str, Any] = {
         "name": spec.name,
         "cloud": "SECURE",
@@ -108,6 +111,7 @@ def machine(pod: Mapping[str, Any]) -> Machine:
         ports={service: outer[port] for service, port in (launch.ports or {}).items() if port in outer},
         listen=launch.ports or {},
         ssh_user="root",
+        weights_root=launch.volume,
         loses_disk=True,
         status=status,
     )

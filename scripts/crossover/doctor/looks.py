@@ -17,6 +17,7 @@ from providers import registry
 from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
+from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import StackError, project, pulumi
 from scripts.crossover.stack.fleet import configured
@@ -56,6 +57,8 @@ def run(stack: str) -> list[Check]:
             found += _way_out(answer.cloud)
         if answer.cloud in used and not answer.missing:
             found += _preflight(registry.cloud(answer.cloud), stack, rungs)
+    if rungs:
+        found += weights(stack, configured(stack)[0])
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())

@@ -64,6 +64,9 @@ class RecordingInstaller:
         write(f"drain {node} {gateway['id']}")
         return nullcontext()
 
+    def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+        return ""
+
     def remove(self, olds: Plain, waiting: Waiting) -> None:
         write(f"remove {olds['serverName']} {olds['machine']['id']}")
 

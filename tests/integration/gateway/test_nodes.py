@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.integration.gateway.conftest import FAST_NODE, Gateway, GatewayMaker, bundle, settings
-from tests.integration.gateway.harness import ALIAS, KEY, MANAGED, SERVED, Answer, ask, chat, connect, wait_for
+from tests.integration.gateway.harness import (
+    ALIAS,
+    KEY,
+    MANAGED,
+    SECRETS,
+    SERVED,
+    Answer,
+    ask,
+    chat,
+    connect,
+    wait_for,
+)
+from tests.support.credentials import Made
 
 SLOW_NODE = ("--sim-sequence-tokens-per-s", "20")
 """A token every 50 ms."""
@@ -162,6 +179,48 @@ def test_a_reload_takes_new_nodes_in_and_cuts_no_stream(make_gateway: GatewayMak
     assert all(a.whole and a.body.endswith(b"data: [DONE]\n\n") for a in answers)
     assert {a.served_by for a in answers} == {"a", "b"}
     assert {gateway.ask(chat(max_tokens=1)).served_by for _ in range(4)} == {"a"}
+
+
+def test_a_node_that_asks_for_no_certificate_is_reached_by_the_one_that_is_shown_all_the_same(
+    make_gateway: GatewayMaker,
+) -> None:
+    """On the way of a running stack the gateway shows it first."""
+    gateway = make_gateway(nodes={"a": (*FAST_NODE, "--ssl-cert-reqs", "0")})
+    assert gateway.ask(chat(max_tokens=1)).status == 200
+
+
+def test_a_gateway_with_another_stacks_certificate_reaches_no_node(
+    make_gateway: GatewayMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SECRETS, "client.pem", Made.of().client)
+    gateway = make_gateway(nodes={"a": FAST_NODE}, wait=False)
+    wait_for("the node serves", gateway.nodes["a"].answers)  # those of its own stack
+    gateway.wait_down("a")
+    assert gateway.ask(chat(max_tokens=1)).status == 503
+
+
+def test_haproxy_says_whether_it_shows_nodes_the_certificate_and_that_it_does_after_a_reload(
+    make_gateway: GatewayMaker,
+) -> None:
+    gateway = make_gateway(nodes={"a": FAST_NODE})
+    configuration = gateway.machine.root / "haproxy/haproxy.cfg"
+    shown = configuration.read_text()
+
+    def says() -> str:
+        program = [sys.executable, str(gateway.machine.root / "bin/route.py"), "--shows", "client.pem"]
+        return subprocess.check_output(program, text=True).strip()
+
+    def reload(text: str) -> None:
+        configuration.write_text(text)
+        gateway.machine.processes["haproxy"].send(signal.SIGUSR2)
+
+    assert says() == "yes"
+    reload(re.sub(r' crt "[^"]*client.pem"', "", shown))
+    wait_for("a gateway of before", lambda: says() == "no")
+    reload(shown)
+    wait_for("a gateway that shows it", lambda: says() == "yes")
+    gateway.machine.processes["haproxy"].stop()
+    assert says() == "silent"
 
 
 def test_prefix_hash_keeps_a_prompts_beginning_on_one_node(make_gateway: GatewayMaker) -> None:

@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from images.bundle import Bundle
+from images.bundle import Bundle, Service
 from images.packages import apt
 from images.packages.apt import AptFailed, Kind
 from images.remote.connection import Connection
-from images.remote.errors import DiskFull, MissingProgram, RemoteError, Unreachable
+from images.remote.errors import CommandFailed, DiskFull, MissingProgram, RemoteError, Unreachable
 from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.vehicles.ssh.install import InstallReport, install
@@ -114,10 +114,11 @@ def test_a_bundles_programs_come_their_services_stay_off_and_a_second_run_asks_a
     units = " ".join(programs)
     with machine(tmp_path, *GATEWAY, systemd=True) as m:
         bundle = Bundle("bare", programs=programs)
+        host = replace(m.host, ports={"redis": 6379})
 
-        def bring() -> InstallReport:
+        def bring(bundle: Bundle = bundle) -> InstallReport:
             return install(
-                m.host, bundle, {}, m.key, say=print, cancelled=lambda: False, deadline_s=200, connect_within_s=30
+                host, bundle, {}, m.key, say=print, cancelled=lambda: False, deadline_s=200, connect_within_s=30
             )
 
         bring()
@@ -130,6 +131,14 @@ def test_a_bundles_programs_come_their_services_stay_off_and_a_second_run_asks_a
         report = bring()
         assert (report.transferred_bytes, report.changed_files) == (0, ())
         assert report.seconds < 2
+        # Now as if it were a stranger's, that was there before.
+        m.run("systemctl start redis-server && ss -Hltn 'sport = :6379' | grep -q .")
+        service = Service("redis", ("redis-server", "--port", "@PORT:redis@"))
+        with pytest.raises(
+            CommandFailed, match=r"port 6379 is in use by redis-server \(pid \d+, unit redis-server.serv"
+        ):
+            bring(replace(bundle, services=(service,)))
+        assert m.run("systemctl is-active redis-server") == "active"
 
 
 BINARIES = ["/usr/sbin/haproxy", "/usr/bin/redis-server", "/usr/bin/prometheus", "/usr/bin/prometheus-alertmanager"]

@@ -16,7 +16,7 @@ from images.bundle import Bundle, RuntimeKind
 from images.engines import vllm
 from images.engines.base import EngineOptions
 from images.remote.connection import Connection
-from images.remote.errors import MissingProgram, UnsuitableMachine
+from images.remote.errors import MissingProgram, Unreachable, UnsuitableMachine
 from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.roles.inference.bundle import inference_bundle
@@ -28,6 +28,7 @@ from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot, Booted
 from tests.support import fake_vllm
 from tests.support.credentials import Made
+from tests.support.eventually import eventually
 from tests.support.fake_vllm import FakeVllm
 from tests.support.sandbox import CACHE, Sandboxes, sandboxes
 from tests.support.sshd import make_key, public_key
@@ -82,9 +83,15 @@ class Machine:
             say=self.said.append, cancelled=lambda: False, deadline_s=150,
         )  # fmt: skip
 
+    def _connected(self) -> Connection | None:
+        try:
+            return Connection.open(self.at, self.key)
+        except Unreachable:
+            return None
+
     def run(self, script: str) -> str:
         """What the script says on the machine, in an SSH session."""
-        with Connection.open(self.at, self.key) as connection:
+        with eventually(self._connected, "its sshd answers") as connection:
             return connection.run(script, watch=Waiting(30), step="a look").stdout
 
     def bundle(self, kind: RuntimeKind, fake: FakeVllm, folder: Path) -> Bundle:

@@ -188,6 +188,9 @@ class Drained:
         self.gateways.append({"node": node, **gateway})
         yield
 
+    def missing(self, gateway: Any, secret: str, private_keys: Any, waiting: Waiting) -> str:
+        return ""
+
 
 def test_a_node_at_aws_leaves_the_rotation_of_its_gateway_at_aws(cloud: AwsCloud, prod: set[str]) -> None:
     """Both are found by their marks; the gateway by its port, which its tag tells."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
 from cost_guard.catalogue.models import GpuMachine
 from stacks import planning
+from stacks.fleet import check_memory
 from stacks.planning import Fit, fit
 from stacks.settings import SettingsError, parse
 from tests.unit.cost_guard.catalogue.test_models import LLAMA
@@ -21,6 +24,20 @@ CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config"
 SMALL = GpuMachine(
     key="2x-24gb", gpus=2, gpu="L4", memory_gib="21.9", skus=("lambda/small",), date="2026-11-29", source="a test's own"
 )
+OWNED = {
+    "id": "dgx-1",
+    "address": "10.20.0.11",
+    "sshUser": "ubuntu",
+    "hostKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX",
+    "region": "hall-1/rack-3",
+    "sku": "dgx-a100-80gb",
+    "gpus": 4,
+    "gpuMemoryGib": 40,
+    "purchaseUsd": 180_000,
+    "months": 36,
+    "watts": 4500,
+    "usdPerKwh": "0.18",
+}
 
 
 def example(stack: str) -> dict[str, Any]:
@@ -34,6 +51,16 @@ def told(changes: dict[str, Any], stack: str = "lambda", root: Path = CONFIG) ->
     for key, value in changes.items():
         change(values, f"serving.{key}", value)
     return fit(parse(values, root).models[0])
+
+
+def test_the_program_says_what_fits_and_ends_where_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", said.append)
+    check_memory(parse(example("lambda")))
+    assert any(line.startswith("memory at lambda/gpu_8x_a100_80gb_sxm4") for line in said)
+    too_wide = parse(change(example("lambda"), "serving.tensorParallelSize", 16))
+    with pytest.raises(pulumi.RunError, match=r"cannot be used:\n  crossover:serving.tensorParallelSize: 16, but"):
+        check_memory(too_wide)
 
 
 @pytest.mark.parametrize("stack", EXAMPLES)
@@ -120,6 +147,23 @@ def test_a_machine_of_which_nothing_is_known_is_told() -> None:
     values["fleet"]["nodes"]["a"]["candidates"][0]["sku"] = "gpu_16x_new"
     notes = fit(parse(values).models[0]).notes
     assert any("memory is not checked at lambda/gpu_16x_new: its GPUs are not in the table" in note for note in notes)
+
+
+def test_machines_of_ones_own_have_what_their_list_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two alike by name: the smaller counts, and of its 40 GiB what CUDA reports of such a GPU."""
+    listed = tmp_path / "existing.yaml"
+    monkeypatch.setenv("CROSSOVER_EXISTING_MACHINES", str(listed))
+    monkeypatch.setenv("CROSSOVER_EXISTING_STATE", str(tmp_path / "claims"))
+    assert any("8 of 8 GPUs" in note for note in told({}, "existing").notes)
+    other = {**OWNED, "id": "dgx-2", "address": "10.20.0.12", "gpus": 8, "gpuMemoryGib": 80}
+    listed.write_text(yaml.safe_dump({"machines": [OWNED, other]}))
+    (refused,) = told({}, "existing").refusals
+    assert "does not fit existing/dgx-a100-80gb at any size: existing/dgx-a100-80gb has 4 GPUs" in refused
+    (refused,) = told({"quantization": "fp8"}, "existing").refusals
+    assert "tensorParallelSize: 8, but existing/dgx-a100-80gb has 4 GPUs; the nearest that fits is 4" in refused
+    fits = told({"model": "meta-llama/Llama-3.1-8B-Instruct", "tensorParallelSize": 4}, "existing")
+    cache_gib = Decimal(40) * Decimal("0.98") * Decimal("0.92") - 4 - Decimal(16_060_522_496) / 4 / 2**30
+    assert any(f"4 of 4 GPUs: 3.7 GiB of weights and {cache_gib:.1f} GiB" in note for note in fits.notes)
 
 
 def test_an_asked_for_parser_is_not_missed() -> None:

@@ -15,8 +15,11 @@ from images.vehicles.ssh.probe import Probe
 
 SLACK_S = 10
 """On top of a service's own time to stop, before a stray is killed."""
-COMING_UP = frozenset({"RUNNING", "STARTING", "BACKOFF", "active", "activating"})
-"""States in which the keeper is at it; in any other we have to start the service."""
+COMING_UP = frozenset({"RUNNING", "STARTING", "active", "activating"})
+"""States in which we leave a service alone. In any other we have to start it: also where the keeper waits before it
+tries again, for it waits the longer the more often it failed."""
+FROM_NOW = "-"
+"""In place of a mark: nothing that a log holds already is news."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,19 @@ class Applied:
     restarted: list[str] = field(default_factory=list)
     """Started anew, for whatever reason."""
     reloaded: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a line of a keeper says of a service: it has exited, it is started again after that, or it had to be killed.
+
+    A keeper may tell the first two in one line, or in two."""
+
+    service: str
+    exited: str = ""
+    """How: "exit status 1"."""
+    again: bool = False
+    killed: bool = False
 
 
 @dataclass(slots=True)
@@ -45,6 +61,20 @@ class Keeper(ABC):
     @abstractmethod
     def log_of(self, service: str) -> tuple[str, str]:
         """The service's log file, and its systemd unit: one of them is empty."""
+
+    @abstractmethod
+    def marks(self) -> dict[str, str]:
+        """Log → up to where it is no news, as `followed` takes it. What a service writes and how it ends can be told
+        from then on."""
+
+    @abstractmethod
+    def followed(self, marks: Mapping[str, str]) -> list[str]:
+        """The lines by which check.sh follows the logs of all services and of the keeper; without a mark from now
+        on."""
+
+    @abstractmethod
+    def sign(self, log: str, line: str) -> Sign | None:
+        """What the keeper says by that line of that log; None for the services' own lines."""
 
 
 def longest_stop_s(bundle: Bundle) -> int:

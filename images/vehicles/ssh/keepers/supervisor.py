@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from images.remote.errors import CommandFailed
 from images.remote.scripts import require
-from images.vehicles.ssh.keepers.keeper import COMING_UP, Applied, Keeper, longest_stop_s
+from images.vehicles.ssh.keepers.keeper import COMING_UP, FROM_NOW, Applied, Keeper, Sign, longest_stop_s
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import PROGRAMS, SUPERVISOR_ENVIRONMENT, SUPERVISORD_MARK
 from images.vehicles.ssh.layout.rendering import supervisor_socket
 from images.vehicles.ssh.probe import Probe
 from images.vehicles.ssh.scripts import run_script
+
+OWN_LOG = "supervisord"
+"""The name of supervisord's log among those of its services."""
+_EXITED = re.compile(r"exited: (\S+) \((.+); (?:not )?expected\)")
+_KILLED = re.compile(r"killing '(\S+)' \(\d+\) with SIGKILL")
+"""Words of supervisor 4.3, supervisor/process.py."""
 
 
 class Supervisor(Keeper):
@@ -46,6 +53,26 @@ class Supervisor(Keeper):
 
     def log_of(self, service: str) -> tuple[str, str]:
         return f"{self.layout.host.root}/logs/{service}.log", ""
+
+    def marks(self) -> dict[str, str]:
+        script = 'cd "$1/logs" && stat -c "%n %s" ./*.log'
+        result = self.connection.run(script, self.layout.host.root, watch=self.watch, step="looking at logs")
+        sizes = dict(line.rsplit(" ", 1) for line in result.stdout.splitlines())
+        names = [OWN_LOG, *(s.name for s in self.layout.bundle.services)]
+        return {name: sizes.get(f"./{name}.log", "0") for name in names}
+
+    def followed(self, marks: Mapping[str, str]) -> list[str]:
+        names = [OWN_LOG, *(s.name for s in self.layout.bundle.services)]
+        return [f"file\t{name}\t{marks.get(name, FROM_NOW)}\t{self.log_of(name)[0]}" for name in names]
+
+    def sign(self, log: str, line: str) -> Sign | None:
+        if log != OWN_LOG:
+            return None
+        if found := _EXITED.search(line):
+            return Sign(found[1], exited=found[2], again=True)
+        if found := _KILLED.search(line):
+            return Sign(found[1], killed=True)
+        return Sign("")
 
     def _programs_differ(self, probe: Probe) -> bool:
         return any(f.path.startswith(PROGRAMS) and probe.differs(f) for f in self.layout.files)

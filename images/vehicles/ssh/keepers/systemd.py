@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from images.remote.scripts import require
-from images.vehicles.ssh.keepers.keeper import COMING_UP, Applied, Keeper
+from images.vehicles.ssh.keepers.keeper import COMING_UP, FROM_NOW, Applied, Keeper, Sign
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import Layout
 from images.vehicles.ssh.layout.rendering import unit_name
@@ -13,6 +14,10 @@ from images.vehicles.ssh.probe import Probe
 from images.vehicles.ssh.scripts import run_script
 
 UNITS = "/etc/systemd/system"
+_EXITED = re.compile(r"Main process exited, code=\w+, status=(\S+)")
+_AGAIN = "Scheduled restart job"
+_KILLED = re.compile(r"State '\S+' timed out\. Killing\.")
+"""Words of systemd 252, src/core/service.c. An exit with status 0 is not told."""
 
 
 class Systemd(Keeper):
@@ -35,6 +40,25 @@ class Systemd(Keeper):
 
     def log_of(self, service: str) -> tuple[str, str]:
         return "", unit_name(self.layout.bundle.role, service)
+
+    def marks(self) -> dict[str, str]:
+        now = self.connection.run("date +%s", watch=self.watch, step="looking at the clock").stdout.strip()
+        return {s.name: now for s in self.layout.bundle.services}
+
+    def followed(self, marks: Mapping[str, str]) -> list[str]:
+        names = [s.name for s in self.layout.bundle.services]
+        return [f"unit\t{name}\t{marks.get(name, FROM_NOW)}\t{self.log_of(name)[1]}" for name in names]
+
+    def sign(self, log: str, line: str) -> Sign | None:
+        if self.log_of(log)[1] not in line:
+            return None
+        exited = _EXITED.search(line)
+        return Sign(
+            log,
+            exited=f"status {exited[1]}" if exited else "",
+            again=_AGAIN in line,
+            killed=_KILLED.search(line) is not None,
+        )
 
 
 def systemd_orders(layout: Layout, probe: Probe, wanted: Mapping[str, Effect]) -> tuple[list[str], Applied]:

@@ -70,6 +70,8 @@ class Layout:
     """What of ours stands there: paths, hashes and modes; of secrets the names alone, for the hash of a short secret
     would give it away. Secrets are compared by asking the machine for the hash over SSH, and it is not kept."""
     environments: tuple[PlannedEnvironment, ...]
+    record: bytes | None = None
+    """Of the bundle's weights (`images.weights.records`); None where none is pinned."""
 
     def folder(self, environment: str) -> str:
         """The folder of a planned environment."""
@@ -107,7 +109,9 @@ def make_layout(
     files = (*_bundle_files(bundle, host, contents), *_service_files(bundle, host))
     environments = tuple(_environment(e, host, contents) for e in bundle.environments)
     _resolve_checks(bundle, host)
-    return Layout(bundle, host, files, _manifest(bundle, files), environments)
+    record = bundle.weights.record if bundle.weights else None
+    pinned = None if record is None else contents(record)
+    return Layout(bundle, host, files, _manifest(bundle, files), environments, pinned)
 
 
 def _environment(wanted: PythonEnvironment, host: Host, contents: Callable[[Source], bytes]) -> PlannedEnvironment:

@@ -52,10 +52,13 @@ def launcher(service: Service, host: Host, bundle: Bundle) -> str:
     for name, secret in sorted(service.secret_environment.items()):
         lines.append(f"{name}=$(cat {shlex.quote(secret_path(secret, host))})\nexport {name}\n")
     command = [resolve(word, host, bundle, where=f"{where}, command") for word in service.command]
+    # systemd ends all that its control group holds before it starts a service again; supervisord does not.
+    sweeps = service.has_workers and host.supervision == "supervisor"
     return fill(
         "launcher.sh",
         service=service.name,
         root=shlex.quote(host.root),
+        workers=fill("workers.sh", mark=shlex.quote(f"{host.root}/run/{service.name}")) if sweeps else "",
         image=_from_image() if bundle.runtime is not None and bundle.runtime.kind == "image" else "",
         environment="".join(lines),
         command=shlex.join(command),
@@ -92,6 +95,8 @@ def systemd_unit(service: Service, host: Host, role: str) -> str:
         role=role,
         root=host.root,
         user=host.ssh_user,
+        after="".join(f" {unit}" for unit in service.after),
+        limits="LimitMEMLOCK=infinity\n" if service.locks_memory else "",
         stop_timeout_s=str(service.stop_timeout_s),
     )
 

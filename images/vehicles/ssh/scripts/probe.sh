@@ -45,7 +45,12 @@ while read -r kind value; do
             environments_missing=yes
         fi
         ;;
-    unit) answer service "$value" "$(systemctl is-active "$value" 2>/dev/null)" ;;
+    unit)
+        state=$(systemctl is-active "$value" 2>/dev/null)
+        # Between two tries of a service that ends again and again.
+        [ "$(systemctl show --property SubState --value "$value" 2>/dev/null)" != auto-restart ] || state=auto-restart
+        answer service "$value" "$state"
+        ;;
     file) files="$files$value
 " ;;
     esac

@@ -40,6 +40,8 @@ class Installation:
     """Service → what is asked for."""
     leftovers: tuple[str, ...] = ()
     transferred_bytes: int = 0
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Of the keeper's logs, before services were touched."""
     applied: Applied = field(default_factory=Applied)
     passed: tuple[str, ...] = ()
     """Names of checks."""

@@ -11,6 +11,7 @@ from images.vehicles.ssh.steps.look import look
 from images.vehicles.ssh.steps.packages import install_packages
 from images.vehicles.ssh.steps.runtime import look_at_engine
 from images.vehicles.ssh.steps.services import bring_services
+from images.vehicles.ssh.steps.weights import bring_weights
 
 STEPS = (
     Step("looking at the machine", look),
@@ -18,6 +19,7 @@ STEPS = (
     Step("preparing GPUs", bring_gpus),
     Step("building environments", build_environments),
     Step("looking at the engine", look_at_engine),
+    Step("bringing weights", bring_weights),
     Step("sending files", send_files),
     Step("bringing services up to date", bring_services),
     Step("waiting until it answers", accept),

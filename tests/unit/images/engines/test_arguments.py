@@ -71,6 +71,9 @@ def test_the_doors_are_in_the_table(flag: str) -> None:
         ("generation-config", "a\nb", "must be a text of one line"),
         ("generation-config", "@SECRET:vllm-api-key@", "an @ before a capital letter"),
         ("compilation-config", {"mode": "@ROOT@"}, "an @ before a capital letter"),
+        ("compilation-config", {"backend": "acme.compile"}, "backend: it loads code by name"),
+        ("structured-outputs-config", {"reasoning-parser-plugin": "x.py"}, "reasoning_parser_plugin: it runs a file"),
+        ("structured-outputs-config", '{"reasoning_parser_plugin": "x.py"}', "give it as a map"),
     ],
 )
 def test_what_vllm_would_not_take_or_take_for_something_else_is_told(flag: str, value: Any, words: str) -> None:

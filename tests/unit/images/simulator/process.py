@@ -28,7 +28,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 @dataclass(frozen=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
     @property
@@ -80,7 +80,7 @@ class Server:
         try:
             _send(connection, method, path, body, headers or {})
             response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read())
+            return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
 

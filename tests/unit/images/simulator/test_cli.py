@@ -51,7 +51,7 @@ def test_defaults_are_vllms_but_for_the_address() -> None:
     )
     assert (got.max_num_seqs, got.max_num_batched_tokens, got.max_num_queued_reqs) == (256, 2048, None)
     assert (got.shutdown_timeout_s, got.prefix_caching, got.prompt_tokens_details) == (0, True, False)
-    assert (got.faults, got.listen_while_draining, got.startup_s, got.time_scale) == (False, False, 0, 1)
+    assert (got.faults, got.startup_s, got.time_scale, got.teardown_s) == (False, 0, 1, 7)
 
 
 def test_the_flag_goes_before_the_variable_and_an_empty_key_is_none() -> None:

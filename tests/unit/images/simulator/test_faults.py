@@ -15,6 +15,9 @@ from images.simulator.faults import Fault, Faults
         ({"fault": "slow"}, Fault("slow", factor=10.0)),
         ({"fault": "slow", "factor": 2.5}, Fault("slow", factor=2.5)),
         ({"fault": "crash", "exitCode": 139}, Fault("crash", exit_code=139)),
+        ({"fault": "kill"}, Fault("kill")),
+        ({"fault": "orphan", "seconds": 5}, Fault("orphan", seconds=5.0)),
+        ({"fault": "linger"}, Fault("linger")),
     ],
 )
 def test_a_fault_is_read_and_shown_in_the_same_form(body: dict[str, Any], fault: Fault) -> None:
@@ -39,6 +42,8 @@ def test_a_fault_is_read_and_shown_in_the_same_form(body: dict[str, Any], fault:
         {"fault": "crash", "exitCode": 0},
         {"fault": "crash", "exitCode": 256},
         {"fault": "crash", "exitCode": 1.0},
+        {"fault": "orphan", "seconds": 0},
+        {"fault": "kill", "seconds": 1},
     ],
 )
 def test_anything_else_is_refused(body: object) -> None:

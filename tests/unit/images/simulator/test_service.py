@@ -69,7 +69,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
 
 def metric(of: EngineService, name: str, **labels: str) -> float:
-    found = series(of.metrics.exposition("text/plain")[0].decode(), name)
+    found = series(of.metrics.exposition()[0].decode(), name)
     return sum(value for have, value in found if labels.items() <= have.items())
 
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 import pytest
 
 import providers.plugin.install
+from images.bundle import Bundle
 from images.remote.errors import CheckFailed
 from images.remote.waiting import Waiting
 from providers.base import Machine, NodeSpec, Owner
 from providers.errors import Incomplete
 from providers.plugin.handler import InitFailed
-from providers.plugin.install import ChangeStopped, InstallHandler
+from providers.plugin.install import CLIENTS_SHOW, ChangeStopped, InstallHandler
 from providers.plugin.values import UNKNOWN, Plain, detailed_diff
 from providers.renting.contact import WayIn
 from providers.renting.naming import machine_name
@@ -30,6 +31,8 @@ class Installer:
         self.calls: list[str] = []
         self.roots: list[str] = []
         self.tunnels: list[str] = []
+        self.without: list[str] = []
+        """What gateways answer that lack the certificate, before one has it."""
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> dict[str, str]:
         self.calls.append(f"install {previous_private_key}->{news['sshPrivateKey']}")
@@ -52,6 +55,10 @@ class Installer:
         self.tunnels.append(gateway.get("tunnel", ""))
         yield
         self.calls.append(f"back {node}")
+
+    def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
+        self.calls.append(f"does {gateway['id']} show {secret}?")
+        return self.without.pop(0) if self.without else ""
 
 
 def launched(cloud: FakeCloud, role: str, key: str, carries_gateway: bool = False) -> str:
@@ -93,6 +100,47 @@ def test_a_node_is_out_of_its_gateways_rotation_while_it_changes(cloud: FakeClou
     assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "back a"]
     handler.update("id", inputs(gateway, role="gateway"), inputs(gateway, role="gateway"), Waiting())
     assert installer.calls[3:] == ["install OLD->OLD"]
+
+
+ASKS: Plain = Bundle("inference", secrets=("client.pem",), clients_show="client.pem").to_dict()
+
+
+def test_what_a_bundle_asks_of_clients_is_found_by_its_name() -> None:
+    assert ASKS[CLIENTS_SHOW] == "client.pem"
+
+
+def test_a_node_asks_for_a_certificate_only_once_its_gateways_show_it(cloud: FakeCloud) -> None:
+    """Else it stays as it is, which is no failure: the gateway's change comes after it, and the next `up` goes on."""
+    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    handler, warned = InstallHandler(installer, lambda _: cloud, ("fake",)), list[str]()
+    installer.without = ["it has not loaded it yet"]
+    before, after = inputs(machine) | {"found": {"driver": "1"}}, inputs(machine, "NEW") | {"bundle": ASKS}
+    kept = handler.update("id", before, after, Waiting(warn=warned.append))
+    asked = f"does {gateway} show client.pem?"
+    assert (kept, installer.calls) == (before, [asked])
+    assert len(warned) == 1
+    assert "left as it is, and serving" in warned[0]
+    assert "it has not loaded it yet" in warned[0]
+    assert "run `up` again" in warned[0]
+    assert detailed_diff(handler.compared(kept), handler.compared(after), handler.inputs, handler.replacing)
+
+    installer.calls.clear()
+    done = handler.update("id", kept, after, Waiting(warn=warned.append))
+    changed = [f"drain a at {gateway}", "install OLD->NEW", "back a"]
+    assert installer.calls == [asked, *changed]
+    assert {key: done[key] for key in handler.inputs} == after
+    installer.calls.clear()
+    handler.update("id", done, after, Waiting())  # it is asked for once
+    assert installer.calls == [changed[0], "install NEW->NEW", changed[2]]
+    assert len(warned) == 1
+
+
+def test_a_new_node_waits_for_no_gateway(cloud: FakeCloud) -> None:
+    installer, machine, _ = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    installer.without = ["not yet"] * 9
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    handler.create("urn", inputs(machine) | {"bundle": ASKS}, Waiting())
+    assert installer.calls == ["install None->OLD"]
 
 
 def test_a_gateway_is_told_of_although_a_part_of_its_cloud_is_silent(

@@ -2,7 +2,7 @@
 # Starts {{service}} in the foreground. Written by Crossover's installer: changes here are overwritten.
 set -eu
 cd {{root}}
-{{image}}PATH="${PATH}:/usr/local/sbin:/usr/sbin:/sbin"
+{{workers}}{{image}}PATH="${PATH}:/usr/local/sbin:/usr/sbin:/sbin"
 CROSSOVER_ROOT={{root}}
 export PATH CROSSOVER_ROOT
 {{environment}}exec {{command}}

@@ -27,6 +27,7 @@ class Router:
     def __init__(self, root: Path) -> None:
         self.commands: list[str] = []
         self.busy = 0
+        self.loaded = ""
         self.asked = threading.Event()
         (root / "bin").mkdir()
         (root / "run").mkdir()
@@ -43,7 +44,7 @@ class Router:
             with connection:
                 command = connection.recv(4096).decode().strip()
                 self.commands.append(command)
-                answer = f"{HEADER}\nvllm,a,{self.busy},\n" if command.startswith("show stat") else ""
+                answer = f"{HEADER}\nvllm,a,{self.busy},\n" if command.startswith("show stat") else self.loaded
                 connection.sendall(answer.encode() + b"\n")
             if command.startswith("show stat"):
                 self.asked.set()
@@ -88,6 +89,17 @@ def test_a_caller_that_dies_during_the_drain_gives_the_node_back(router: Router)
     router.busy = 0
     program.wait(timeout=10)
     assert router.commands[-1] == "set server vllm/a state ready"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "said"),
+    [("# filename\n/opt/x-gateway/secrets/client.pem", "yes"), ("# filename\n/x/endpoint.pem", "no")],
+)
+def test_it_says_whether_haproxy_shows_nodes_a_certificate(router: Router, loaded: str, said: str) -> None:
+    router.loaded = loaded
+    command = [sys.executable, str(router.program), "--shows", "client.pem"]
+    assert subprocess.check_output(command, text=True) == f"{said}\n"
+    assert router.commands == ["show ssl cert"]
 
 
 def test_it_speaks_to_the_backend_and_the_socket_of_haproxys_file() -> None:

@@ -11,7 +11,7 @@ from images.bundle import REFUSED, Bundle, RuntimeKind
 from images.engines import registry, simulator, vllm
 from images.engines.base import CLIENT_CERTIFICATE_SECRET, Engine, EngineOptions
 from images.packages.programs import PROGRAMS
-from images.roles.inference.bundle import GUARD, SECRETS, inference_bundle, ports
+from images.roles.inference.bundle import SECRETS, inference_bundle, ports
 from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 from images.simulator import cli
 from images.vehicles.ssh.layout.effects import effects
@@ -95,9 +95,8 @@ def test_both_engines_take_the_same_words_and_only_the_simulator_its_rates() -> 
     assert bundle(vllm.ENGINE).services[0].command[0] == "vllm"
     simulated = bundle(simulator.ENGINE, RATES).services[0].command
     assert simulated[:5] == ("@ENV:simulator@/bin/python", "-m", "simulator", "serve", OPTIONS.model)
-    rates = ("--sim-decode-tokens-per-s", "500", "--sim-time-scale", "0.1")
-    guard = ("--middleware", GUARD)
-    assert [w for w in simulated[3:] if w not in rates] == [w for w in shared if w not in guard]
+    rates = ("--sim-decode-tokens-per-s", "500", "--sim-teardown-s", "0.5", "--sim-time-scale", "0.1")
+    assert [w for w in simulated[3:] if w not in rates] == list(shared)
     assert set(rates) <= set(simulated)
     with pytest.raises(ValueError, match="vllm takes none"):
         bundle(vllm.ENGINE, RATES)

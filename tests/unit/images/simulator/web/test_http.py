@@ -68,6 +68,7 @@ def test_a_chat_completion_has_openais_shape(server: Server) -> None:
         "completion_tokens": 5,
         "total_tokens": CHAT_PROMPT_TOKENS + 5,
         "prompt_tokens_details": None,
+        "completion_tokens_details": None,
     }
 
 
@@ -144,7 +145,7 @@ def test_errors_have_vllms_shape(server: Server) -> None:
     assert answer.status == 404
     assert answer.json == {
         "error": {
-            "message": "The model `gpt-4o` does not exist.",
+            "message": "The model `gpt-4o` does not exist. Valid aliases: llama-70b, also-llama.",
             "type": "NotFoundError",
             "param": "model",
             "code": 404,

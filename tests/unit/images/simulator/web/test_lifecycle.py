@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -19,6 +22,12 @@ from tests.unit.images.simulator.process import BEARER, IMAGES, KEY, Server, eve
 Start = Callable[..., Server]
 SLOW = ("--sim-sequence-tokens-per-s", "20")
 STREAM: dict[str, Any] = {"max_tokens": 30, "ignore_eos": True}
+DEAD = {
+    "message": "EngineCore encountered an issue. See stack trace (above) for the root cause.",
+    "type": "InternalServerError",
+    "param": None,
+    "code": 500,
+}
 ENDLESS: dict[str, Any] = {"max_tokens": 10_000, "ignore_eos": True}
 
 
@@ -45,14 +54,13 @@ def test_a_port_in_use_ends_the_start_with_1_and_a_plain_message(start: Start) -
     assert "Traceback" not in server.log
 
 
-def test_within_the_shutdown_timeout_a_stream_ends_in_full_and_nothing_new_is_taken(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", *SLOW)
+def test_within_the_shutdown_timeout_a_stream_ends_in_full(start: Start) -> None:
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0", *SLOW)
     with server.stream(**STREAM) as response:
         received = events(response)
         first = next(received)
         server.terminate()
         eventually(lambda: "Shutting down: 1 requests in flight" in server.log, "the shutdown is logged")
-        eventually(lambda: _refuses_connections(server), "connections are refused")
         rest = list(received)
     texts = [json.loads(item)["choices"][0]["text"] for item in [first, *rest[:-1]]]
     assert (rest[-1], len("".join(texts))) == ("[DONE]", 30 * 4)
@@ -60,7 +68,7 @@ def test_within_the_shutdown_timeout_a_stream_ends_in_full_and_nothing_new_is_ta
 
 
 def test_an_answer_that_is_not_streamed_is_finished_too(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", *SLOW)
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0", *SLOW)
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(lambda: server.complete(**STREAM))
         eventually(lambda: server.metric("vllm:num_requests_running") == 1, "one request runs")
@@ -69,46 +77,145 @@ def test_an_answer_that_is_not_streamed_is_finished_too(start: Start) -> None:
     assert server.exit_code() == 0
 
 
-@pytest.mark.parametrize("arguments", [(), ("--shutdown-timeout", "1")])
-def test_what_is_left_at_the_deadline_is_cut(start: Start, arguments: tuple[str, ...]) -> None:
-    server = start(*arguments, *SLOW)
-    with server.stream(**ENDLESS) as response:
+def test_without_a_shutdown_timeout_what_is_in_flight_ends_at_once_with_what_it_has(start: Start) -> None:
+    server = start(*SLOW)
+    with ThreadPoolExecutor() as pool, server.stream(**ENDLESS) as response:
         received = events(response)
         next(received)
+        whole = pool.submit(lambda: server.complete(**ENDLESS))
+        eventually(lambda: server.metric("vllm:num_requests_running") == 2, "both run")
         server.terminate()
-        assert "[DONE]" not in list(received)
+        rest = list(received)
+        answer = whole.result()
+    assert (json.loads(rest[-2])["choices"][0]["finish_reason"], rest[-1]) == ("abort", "[DONE]")
+    assert (answer.status, answer.json["choices"][0]["finish_reason"]) == (200, "abort")
     assert server.exit_code() == 0
-    assert "Aborting 1 requests in flight" in server.log
 
 
-def test_idle_connections_are_closed_when_it_drains(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", *SLOW)
+def test_what_is_left_when_the_budget_is_spent_fails(start: Start) -> None:
+    server = start("--shutdown-timeout", "1", *SLOW)
+    with ThreadPoolExecutor() as pool, server.stream(**ENDLESS) as response:
+        received = events(response)
+        next(received)
+        whole = pool.submit(lambda: server.complete(**ENDLESS))
+        eventually(lambda: server.metric("vllm:num_requests_running") == 2, "both run")
+        server.terminate()
+        rest = list(received)
+        answer = whole.result()
+    assert (json.loads(rest[-2])["error"]["code"], rest[-1]) == (500, "[DONE]")
+    assert (answer.status, answer.json["error"]) == (500, DEAD)
+    assert server.exit_code() == 0
+    assert "Killing the engine with 2 requests in flight" in server.log
+
+
+def test_idle_connections_are_closed_at_the_end(start: Start) -> None:
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0")
     idle = server.connect()
     idle.request("GET", "/health")
     assert idle.getresponse().read() == b""
-    with server.stream(**STREAM) as response:
-        next(events(response))
-        server.terminate()
-        idle.sock.settimeout(5)
-        assert idle.sock.recv(1) == b""
-        idle.close()
-        assert list(events(response))[-1] == "[DONE]"
+    server.terminate()
+    idle.sock.settimeout(3)  # shorter than the 5 s of keep-alive
+    assert idle.sock.recv(1) == b""
+    idle.close()
     assert server.exit_code() == 0
 
 
-def test_asked_to_it_drains_as_vllm_does_listening_and_answering_abort(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", "--sim-listen-while-draining", *SLOW)
+@pytest.mark.parametrize("accepted", [(), ("--sim-listen-while-draining",)])
+def test_while_requests_in_flight_end_it_listens_and_aborts_new_ones(start: Start, accepted: tuple[str, ...]) -> None:
+    """A whole answer is empty; of a stream there is only its end. Nothing says that the server is about to go."""
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0", *accepted, *SLOW)
     with server.stream(**STREAM) as response:
         next(events(response))
         server.terminate()
         eventually(lambda: "Shutting down" in server.log, "the shutdown is logged")
         assert server.get("/health").status == 200
-        choice = server.chat().json["choices"][0]
-        assert (choice["finish_reason"], choice["message"]["content"]) == ("abort", "")
+        answer = server.chat()
+        choice = answer.json["choices"][0]
+        assert (answer.status, choice["finish_reason"], choice["message"]["content"]) == (200, "abort", "")
+        assert answer.json["usage"]["completion_tokens"] == 0
         with server.stream() as refused:
-            data = list(events(refused))
-        assert json.loads(data[-2])["choices"][0]["finish_reason"] == "abort"
+            assert (refused.status, list(events(refused))) == (200, ["[DONE]"])
         assert list(events(response))[-1] == "[DONE]"
+    assert server.exit_code() == 0
+
+
+def test_while_the_engine_is_torn_down_requests_wait_and_fail_at_its_end(start: Start) -> None:
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "2", *SLOW)
+    with server.stream(**STREAM) as response:
+        next(events(response))
+        server.terminate()
+        assert list(events(response))[-1] == "[DONE]"
+    assert server.get("/health").status == 200
+    with ThreadPoolExecutor() as pool, server.stream() as refused:
+        whole = pool.submit(server.chat)
+        data = list(events(refused))
+    assert (refused.status, json.loads(data[0])["error"], data[1:]) == (200, DEAD, ["[DONE]"])
+    assert (whole.result().status, whole.result().json["error"]) == (500, DEAD)
+    assert server.exit_code() == 0
+
+
+def test_the_teardown_has_what_is_left_of_the_budget(start: Start) -> None:
+    server = start("--shutdown-timeout", "1", "--sim-teardown-s", "3600")
+    server.get("/health")
+    server.terminate()
+    assert server.exit_code() == 0
+
+
+def test_told_to_stop_with_nothing_in_flight_a_request_hangs_and_holds_the_process(start: Start) -> None:
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "1")
+    server.get("/health")
+    server.terminate()
+    eventually(lambda: "Shutting down: 0 requests" in server.log, "the shutdown is logged")
+    with server.stream() as hung:
+        assert hung.status == 200
+        eventually(lambda: _refuses_connections(server), "it no longer listens")
+        assert server.process.poll() is None
+    assert server.exit_code() == 0
+
+
+def test_a_killed_engine_fails_its_requests_and_ends_the_server_with_0(start: Start) -> None:
+    server = start("--sim-faults", *SLOW)
+    with ThreadPoolExecutor() as pool, server.stream(**ENDLESS) as response:
+        received = events(response)
+        next(received)
+        whole = pool.submit(lambda: server.complete(**ENDLESS))
+        eventually(lambda: server.metric("vllm:num_requests_running") == 2, "both run")
+        server.request("POST", "/sim/faults", {"fault": "kill"})
+        assert json.loads(list(received)[-2])["error"] == DEAD
+        assert (whole.result().status, whole.result().json["error"]) == (500, DEAD)
+    eventually(lambda: _refuses_connections(server), "it no longer listens")
+    assert server.exit_code() == 0
+
+
+def test_a_worker_that_outlives_its_engine_keeps_the_next_one_from_starting(start: Start, tmp_path: Path) -> None:
+    memory = ("--sim-gpu-memory", str(tmp_path / "gpu"))
+    first = start("--sim-faults", *memory)
+    assert first.get("/health").status == 200
+    assert start(*memory).exit_code() == 1
+    first.request("POST", "/sim/faults", {"fault": "orphan", "seconds": 3600})
+    assert first.exit_code() == 0
+    worker = re.search(r"A worker outlives the engine: pid=(\d+)", first.log)
+    assert worker
+    third = start(*memory)
+    assert third.exit_code() == 1
+    assert "less than desired GPU memory utilization (0.92, 72.91 GiB)" in third.log
+    os.kill(int(worker[1]), signal.SIGKILL)
+    eventually(lambda: not _runs(int(worker[1])), "the worker is gone")
+    assert start(*memory).get("/health").status == 200
+
+
+def test_a_server_that_lingers_answers_503_on_what_was_left_open_and_lives_as_long(start: Start) -> None:
+    server = start("--sim-faults", "--shutdown-timeout", "1", "--sim-teardown-s", "0")
+    server.request("POST", "/sim/faults", {"fault": "linger"})
+    kept = server.connect()
+    kept.request("GET", "/health")
+    assert kept.getresponse().read() == b""
+    server.terminate()
+    eventually(lambda: _refuses_connections(server), "it no longer listens")
+    kept.request("GET", "/health")
+    assert kept.getresponse().status == 503
+    assert server.process.poll() is None
+    kept.close()
     assert server.exit_code() == 0
 
 
@@ -181,6 +288,14 @@ def test_it_travels_alone(start: Start, tmp_path: Path) -> None:
     server = start(environment={"PYTHONPATH": str(tmp_path)})
     assert server.complete(max_tokens=1).status == 200
     assert server.get("/metrics").status == 200
+
+
+def _runs(pid: int) -> bool:
+    """A zombie whose parent has not looked yet holds nothing."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _refuses_connections(server: Server) -> bool:

@@ -31,45 +31,45 @@ def refused(kind: Kind, body: object) -> dict[str, Any]:
 
 def test_a_chat_prompt_is_the_messages_in_a_fixed_template() -> None:
     rendered = "<|user|>\nHello\n<|assistant|>\n"
-    assert chat().prompt.tokens == (len(rendered) + 3) // 4
+    assert chat().prompt_tokens == (len(rendered) + 3) // 4
 
 
 def test_a_conversation_goes_on_from_the_prompt_before() -> None:
     long = {"role": "user", "content": "x" * 200}
-    first = parse("chat", {"messages": [long]}, MODEL).prompt
+    first = parse("chat", {"messages": [long]}, MODEL).choices[0].prompt
     turns = [long, {"role": "assistant", "content": "y" * 80}, {"role": "user", "content": "and then?"}]
-    later = parse("chat", {"messages": turns}, MODEL).prompt
+    later = parse("chat", {"messages": turns}, MODEL).choices[0].prompt
     assert later.block_hashes[: len(first.block_hashes)] == first.block_hashes != ()
 
 
 def test_text_parts_are_their_text_and_null_content_is_empty() -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
-    assert parse("chat", {"messages": [{"role": "user", "content": parts}]}, MODEL).prompt == chat().prompt
-    assert parse("chat", {"messages": [{"role": "assistant", "content": None}]}, MODEL).prompt.tokens == 8
+    assert parse("chat", {"messages": [{"role": "user", "content": parts}]}, MODEL).choices == chat().choices
+    assert parse("chat", {"messages": [{"role": "assistant", "content": None}]}, MODEL).prompt_tokens == 8
 
 
 @pytest.mark.parametrize("prompt", ["Hello", ["Hello"]])
 def test_a_prompt_is_a_string_or_a_list_of_one(prompt: object) -> None:
-    assert completion(prompt=prompt).prompt == completion().prompt
+    assert completion(prompt=prompt).choices == completion().choices
 
 
 @pytest.mark.parametrize("prompt", [[1, 2, 3], [[1, 2, 3]]])
 def test_a_prompt_may_be_token_ids(prompt: object) -> None:
-    assert completion(prompt=prompt).prompt.tokens == 3
+    assert completion(prompt=prompt).prompt_tokens == 3
 
 
 def test_completions_have_16_tokens_unless_told_and_chats_all_that_fit() -> None:
-    assert completion(ignore_eos=True).output.tokens == 16
-    assert completion(ignore_eos=True, max_tokens=7).output.tokens == 7
-    assert chat(ignore_eos=True).output.tokens == 100 - chat().prompt.tokens
+    assert completion(ignore_eos=True).choices[0].output.tokens == 16
+    assert completion(ignore_eos=True, max_tokens=7).choices[0].output.tokens == 7
+    assert chat(ignore_eos=True).choices[0].output.tokens == 100 - chat().prompt_tokens
 
 
 def test_max_completion_tokens_goes_before_max_tokens() -> None:
-    assert chat(ignore_eos=True, max_tokens=9, max_completion_tokens=3).output.tokens == 3
+    assert chat(ignore_eos=True, max_tokens=9, max_completion_tokens=3).choices[0].output.tokens == 3
 
 
 def test_an_answer_never_outgrows_the_context() -> None:
-    assert completion(prompt=[1] * 90, ignore_eos=True, max_tokens=50).output.tokens == 10
+    assert completion(prompt=[1] * 90, ignore_eos=True, max_tokens=50).choices[0].output.tokens == 10
 
 
 def test_every_served_name_and_none_at_all_is_the_model() -> None:
@@ -90,7 +90,7 @@ def test_fields_without_effect_are_ignored() -> None:
 
 def test_an_unknown_model_is_404() -> None:
     assert refused("chat", {"messages": HELLO, "model": "gpt-4o"}) == {
-        "message": "The model `gpt-4o` does not exist.",
+        "message": "The model `gpt-4o` does not exist. Valid aliases: llama-70b, alias.",
         "type": "NotFoundError",
         "param": "model",
         "code": 404,
@@ -129,9 +129,9 @@ def test_no_room_for_a_single_token_is_400(body: dict[str, Any]) -> None:
         ("chat", {"messages": [{"role": "user", "content": 7}]}, "body.messages.0.content"),
         ("chat", {"messages": [{"role": "user", "content": ["x"]}]}, "body.messages.0.content.0"),
         ("chat", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "body.messages.0.content.0.text"),
-        ("chat", {"messages": HELLO, "max_tokens": "9"}, "body.max_tokens"),
-        ("chat", {"messages": HELLO, "max_tokens": True}, "body.max_tokens"),
-        ("chat", {"messages": HELLO, "stream": "yes"}, "body.stream"),
+        ("chat", {"messages": HELLO, "max_tokens": "x"}, "body.max_tokens"),
+        ("chat", {"messages": HELLO, "max_tokens": 1.5}, "body.max_tokens"),
+        ("chat", {"messages": HELLO, "stream": "perhaps"}, "body.stream"),
         ("chat", {"messages": HELLO, "stop": [1]}, "body.stop"),
         ("chat", {"messages": HELLO, "stop": {}}, "body.stop"),
         ("chat", {"messages": HELLO, "model": 7}, "body.model"),
@@ -144,16 +144,50 @@ def test_no_room_for_a_single_token_is_400(body: dict[str, Any]) -> None:
 def test_a_body_of_the_wrong_shape_is_400_and_names_the_place(kind: Kind, body: object, param: str) -> None:
     error = refused(kind, body)
     assert (error["code"], error["type"], error["param"]) == (400, "Bad Request", param)
-    assert error["message"].startswith("1 validation error:")
+    assert error["message"].startswith(("1 validation error:", "4 validation errors:"))
 
 
-@pytest.mark.parametrize("body", [{}, {"prompt": ""}, {"prompt": []}, {"prompt": [""]}, {"prompt": [[]]}])
+@pytest.mark.parametrize("body", [{}, {"prompt": ""}, {"prompt": [""]}, {"prompt": [[]]}])
 def test_a_missing_prompt_is_400(body: dict[str, Any]) -> None:
     assert (refused("completion", body)["code"], refused("completion", body)["param"]) == (400, "prompt")
 
 
 def test_no_messages_is_400() -> None:
-    assert refused("chat", {"messages": []})["param"] == "messages"
+    message = "Cannot apply chat template to an empty conversation. Provide at least one message."
+    assert refused("chat", {"messages": []})["message"] == message
+    assert refused("completion", {"prompt": []})["message"] == "You must pass at least one prompt"
+
+
+def test_numbers_and_booleans_are_taken_as_pydantic_takes_them() -> None:
+    assert chat(max_tokens="9", stream="no", ignore_eos=1) == chat(max_tokens=9, stream=False, ignore_eos=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"temperature": -1}, "temperature must be non-negative, got -1.0. (parameter=temperature, value=-1.0)"),
+        ({"temperature": 5}, "temperature must be in [0, 2], got 5.0. (parameter=temperature, value=5.0)"),
+        ({"top_p": 2}, "top_p must be in (0, 1], got 2.0. (parameter=top_p, value=2.0)"),
+        ({"n": 0}, "n must be at least 1, got 0."),
+        ({"stop": ""}, "stop cannot contain an empty string."),
+        ({"min_tokens": 10, "max_tokens": 4}, "min_tokens must be less than or equal to max_tokens=4, got 10."),
+        ({"prompt": [999_999]}, "Token id 999999 is out of vocabulary"),
+    ],
+)
+def test_what_no_sampling_can_do_is_400_in_vllms_words(fields: dict[str, Any], message: str) -> None:
+    """The words are of a running vLLM 0.32."""
+    error = refused("completion", {"prompt": "Hello", **fields})
+    assert (error["message"], error["type"], error["code"]) == (message, "BadRequestError", 400)
+
+
+def test_more_stops_than_four_are_400_in_vllms_words() -> None:
+    listed = "'input': '<list of 5 items>'"
+    assert refused("completion", {"prompt": "x", "stop": list("abcde")})["message"] == (
+        "2 validation errors:\n"
+        f"  {{'type': 'string_type', 'loc': 'body.stop', 'msg': 'Input should be a valid string', {listed}}}\n"
+        "  {'type': 'too_long', 'loc': 'body.stop', 'msg': 'List should have at most 4 items after validation, not 5', "
+        f"{listed}, 'ctx': {{'field_type': 'List', 'max_length': 4, 'actual_length': 5}}}}"
+    )
 
 
 def test_stream_options_without_stream_is_400() -> None:

@@ -25,7 +25,8 @@ def lab() -> Iterator[Stage]:
 
 
 def test_a_machine_is_launched_with_its_name_mark_key_and_cloud_init(lab: Stage) -> None:
-    lab.launch(settings={"fileSystems": ["weights"], "imageFamily": "lambda-stack-24-04"})
+    machine = lab.launch(settings={"fileSystems": ["weights"], "imageFamily": "lambda-stack-24-04"})
+    assert lab.cloud.get(machine.id).weights_root == "/lambda/nfs/weights"
     (body,) = [r.body for r in lab.emulator.seen if r.path.endswith("/launch")]
     (ruleset_id,) = lab.emulator.rulesets
     assert {tag["key"]: tag["value"] for tag in body.pop("tags")} == {

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.base import Machine, MachineState, NodeSpec, Owner
+from providers.base import Machine, MachineState, NodeSpec, Owner, plain_host
 from providers.clouds.runpod.client import RunpodClient, classify
 from providers.clouds.runpod.cloud import TERMINATE_WITHIN_S, RunpodCloud
 from providers.clouds.runpod.config import DEFAULT_IMAGE, SKUS, RunpodConfig, parse
@@ -296,7 +296,8 @@ def test_a_volume_pins_its_data_centre(bench: Bench) -> None:
     bench.refused(InvalidRequest, lambda: bench.launch(settings={"volumeId": "vol_none"}))
     machine = bench.launch(settings=settings, region="any")
     assert bench.api.pods[machine.id].order["mounts"] == {"network": [{"volumeId": "vol_weights", "path": "/models"}]}
-    assert machine.region == "EU-RO-1"
+    assert (machine.region, machine.weights_root) == ("EU-RO-1", "/models")
+    assert plain_host(machine)["weightsRoot"] == "/models"
 
 
 @pytest.mark.parametrize("sku", [SECURE, SPOT])

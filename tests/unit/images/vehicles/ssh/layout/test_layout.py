@@ -173,3 +173,27 @@ def test_templates_hold_no_name_that_is_not_filled_in() -> None:
 def test_a_service_that_is_named_in_no_variable_gets_a_launcher_without_any() -> None:
     bare = Bundle(role="r", services=(Service("one", ("sleep", "9")),))
     assert content(layout(bare), "run/one").endswith("export PATH CROSSOVER_ROOT\nexec sleep 9\n")
+
+
+def test_what_came_later_changes_no_file_of_a_service_that_has_no_use_for_it() -> None:
+    """A gateway goes on without a restart: these are the files of before."""
+    unit = content(layout(supervision="systemd"), f"systemd/crossover-{BUNDLE.role}-web.service")
+    assert "After=network-online.target\nStartLimit" in unit
+    assert "LimitNOFILE=65536\nNoNewPrivileges" in unit
+    assert "CROSSOVER_SERVICE" not in content(layout(), "run/web")
+
+
+def test_a_service_on_gpus_starts_after_what_sets_them_up_and_pins_memory() -> None:
+    bundle = replace(BUNDLE, **_service(after=("a.service", "b.service"), locks_memory=True))
+    unit = content(layout(bundle, supervision="systemd"), f"systemd/crossover-{BUNDLE.role}-web.service")
+    assert "After=network-online.target a.service b.service\n" in unit
+    assert "LimitNOFILE=65536\nLimitMEMLOCK=infinity\nNoNewPrivileges" in unit
+
+
+def test_a_launcher_ends_what_workers_are_left_only_where_the_keeper_does_not() -> None:
+    """setproctitle 1.3.8 overwrites the mark in /proc/PID/environ unless SPT_NOENV is set: tried with vLLM's own."""
+    bundle = replace(BUNDLE, **_service(has_workers=True))
+    launcher = content(layout(bundle), "run/web")
+    assert launcher.index("ending what the last run has left") < launcher.index("export PATH CROSSOVER_ROOT")
+    assert "export CROSSOVER_SERVICE SPT_NOENV" in launcher
+    assert "CROSSOVER_SERVICE" not in content(layout(bundle, supervision="systemd"), "run/web")

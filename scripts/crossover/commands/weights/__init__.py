@@ -1,0 +1,1 @@
+"""Models' files: what a revision's must be."""
