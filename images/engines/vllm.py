@@ -79,7 +79,7 @@ def _chosen(options: EngineOptions) -> dict[str, str]:
 def command(options: EngineOptions, *more: str) -> tuple[str, ...]:
     """`serve MODEL` with its flags, and `more` of them."""
     tools = () if options.tool_call_parser is None else ("--enable-auto-tool-choice",)
-    names = ("--enable-prefix-caching", "--served-model-name", *options.served_names)
+    names = ("--enable-prefix-caching", "--disable-fastapi-docs", "--served-model-name", *options.served_names)
     return ("serve", options.model, *flags(options), *tools, *argument_words(options.arguments), *more, *names)
 
 

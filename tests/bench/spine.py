@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from providers.base import Machine
 from tests.support.checkout import Checkout
+from tests.support.credentials import Made
 from tests.support.processes import memory_bytes
 
 REQUESTS = 300
@@ -71,12 +71,12 @@ def latencies(checkout: Checkout) -> list[tuple[str, str]]:
 
 
 def to_node(checkout: Checkout, node: Machine) -> Callable[[], None]:
-    """Past the gateway, as HAProxy does it: with the CA, the node's name and vLLM's key."""
+    """Past the gateway, as HAProxy does it: with the CA, the stack's client certificate and vLLM's key."""
     exported = json.loads(checkout.run("scripts/pulumi", "stack", "export", "--show-secrets", "-s", "local"))
     resources = exported["deployment"]["resources"]
     made = next(r["outputs"] for r in resources if r["type"] == "gpucloud:index:Credentials")
-    context = ssl.create_default_context(cadata=made["caCertificate"])
-    context.check_hostname = False  # the address is not the name; the CA signs nothing but nodes
+    # The address is not the name; the CA signs nothing else that serves.
+    context = Made(made).context(json.loads(made["clientCertificate"]["plaintext"]))
     connection = http.client.HTTPSConnection(str(node.address), node.ports["vllm"], context=context)
     return lambda: ask(connection, json.loads(made["vllmApiKey"]["plaintext"]), "llama-70b")
 

@@ -29,7 +29,7 @@ GUARD = "crossover_node.guard.Guard"
 """The layer of ours around the engine's routes."""
 LIBRARY = "lib"
 """Of Python packages, below the root."""
-CLOSED_PATHS = ("/invocations", "/tokenize", "/load", "/openapi.json")
+CLOSED_PATHS = ("/invocations", "/tokenize", "/load", "/version", "/openapi.json")
 """What vLLM answers without its key, the first with a completion (0.32)."""
 
 LEAST_SHARED_MEMORY_BYTES = 1 << 30

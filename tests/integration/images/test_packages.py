@@ -265,6 +265,23 @@ def test_a_lost_connection_stops_nothing_and_the_next_run_waits_for_it(bare: Mac
     assert bare.status("goes-on") == "installed"
 
 
+def test_a_user_who_is_not_root_needs_sudo_and_it_is_used(bare: Machine) -> None:
+    bare.offer("by-sudo")
+    bare.run(
+        "useradd --create-home --shell /bin/sh admin && cp -r /root/.ssh ~admin/ && chown -R admin ~admin/.ssh && "
+        "usermod -p '*' admin"
+    )
+    other = replace(bare, host=replace(bare.host, ssh_user="admin"))
+    assert "sudo refuses" in failing(lambda: other.install("by-sudo"), Kind.NO_ROOT)
+    try:
+        bare.repository.add(downloaded("sudo"))
+    except RuntimeError as e:
+        pytest.skip(str(e))
+    bare.install("sudo")
+    bare.run("echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin")
+    assert other.install("by-sudo") == {"by-sudo": "1.0"}
+
+
 def test_upgrades_stop_and_one_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
     with machine(tmp_path, systemd=True) as m:
         m.run(

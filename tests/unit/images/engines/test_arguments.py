@@ -13,6 +13,7 @@ from images.bundle import Bundle, Source
 from images.engines import arguments, simulator, vllm
 from images.engines.arguments import Argument, argument_problem, argument_words, known, variable_problem
 from images.engines.base import EngineOptions
+from images.gpu import matrix
 from images.roles.inference.bundle import inference_bundle
 from images.simulator import cli
 from images.vehicles.ssh.layout.effects import effects
@@ -130,6 +131,11 @@ def test_any_other_variable_is_refused_too(name: str, value: str, words: str) ->
 )  # fmt: skip
 def test_variables_that_only_tune_may_be_set(name: str, value: str) -> None:
     assert variable_problem(name, value) is None
+
+
+def test_the_words_are_those_of_the_pinned_vllm() -> None:
+    """To move to another vLLM, read its flags, parsers and variables again, and look at each new one."""
+    assert TABLE["version"] == matrix.pinned(matrix.load()).vllm
 
 
 def test_the_parsers_of_the_known_models_are_vllms() -> None:

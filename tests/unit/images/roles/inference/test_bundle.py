@@ -75,7 +75,7 @@ def test_a_node_asks_for_the_stacks_client_certificate_and_proves_that_it_is_clo
     assert (stranger.client_certificate, stranger.expect_status) == (None, REFUSED)
     keyless = {path: c.expect_status for c in known if not c.bearer_secret for path in (c.path, *c.more_paths)}
     # gpu-node.md 0.1: what vLLM 0.32 answered without its key.
-    open_in_vllm = ("/invocations", "/tokenize", "/load", "/openapi.json")
+    open_in_vllm = ("/invocations", "/tokenize", "/load", "/version", "/openapi.json")
     assert keyless == {"/health": 200, "/v1/models": 401, **dict.fromkeys(open_in_vllm, 404)}
 
 
