@@ -39,20 +39,6 @@ for index in 0 1 2 3 4 5 6 7; do echo "$index, NVIDIA A100-SXM4-80GB, {DRIVER}, 
 """
 FILES = {"usr/local/bin/nvidia-smi": (NVIDIA_SMI, 0o755)}
 """For `Sandboxes.files`: what a GPU's host gives to its containers."""
-_MAIN = """import sys
-from pathlib import Path
-
-from vllm import cli
-
-
-def main() -> int:
-    words = sys.argv[1:]
-    if "--middleware" in words and "--middleware" not in Path(cli.__file__).read_text():
-        # A simulator without ASGI has no place for it: what it guards is tested elsewhere.
-        at = words.index("--middleware")
-        del words[at : at + 2]
-    return cli.main(words)
-"""
 
 
 @dataclass(frozen=True)
@@ -102,12 +88,13 @@ def make_wheel(folder: Path) -> Path:
     information = f"vllm-{VERSION}.dist-info"
     simulator = REPOSITORY / "images" / "simulator"
     files = {f"vllm/{p.relative_to(simulator).as_posix()}": p.read_text() for p in sorted(simulator.rglob("*.py"))}
+    wanted = (REPOSITORY / "requirements" / "simulator.in").read_text().splitlines()
+    needed = "".join(f"Requires-Dist: {line}\n" for line in wanted if line and not line.startswith("#"))
     files |= {
         f"{information}/METADATA": f"Metadata-Version: 2.1\nName: vllm\nVersion: {VERSION}\nSummary: a stand-in\n"
-        "Requires-Dist: aiohttp\nRequires-Dist: prometheus-client\n",
+        f"{needed}",
         f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{information}/entry_points.txt": "[console_scripts]\nvllm = vllm_stand_in:main\n",
-        "vllm_stand_in.py": _MAIN,
+        f"{information}/entry_points.txt": "[console_scripts]\nvllm = vllm.cli:main\n",
     }
     record = "".join(f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in files.items())
     files[f"{information}/RECORD"] = f"{record}{information}/RECORD,,\n"
