@@ -12,27 +12,21 @@ from images.sources import repository_source, repository_sources
 TEARDOWN_S = "0.5"
 """A node here has no GPU to tear down: vLLM takes 5 to 12 s, for which nobody should wait at each change."""
 REQUIREMENTS = "requirements/simulator.txt"
-FLAGS = frozenset(
-    {
-        "async-scheduling",
-        "block-size",
-        "disable-access-log-for-endpoints",
-        "disable-uvicorn-access-log",
-        "enable-chunked-prefill",
-        "enable-force-include-usage",
-        "enable-log-requests",
-        "enable-prompt-tokens-details",
-        "enforce-eager",
-        "generation-config",
-        "kv-cache-dtype",
-        "load-format",
-        "max-num-batched-tokens",
-        "max-num-queued-tokens",
-        "seed",
-        "tokenizer",
-        "uvicorn-log-level",
-    }
-)
+_NAMES = """
+additional-config async-scheduling attention-backend attention-config block-size chat-template-content-format
+compilation-config config-format cpu-offload-gb cudagraph-capture-sizes default-chat-template-kwargs
+disable-access-log-for-endpoints disable-cascade-attn disable-custom-all-reduce disable-hybrid-kv-cache-manager
+disable-uvicorn-access-log enable-chunked-prefill enable-dbo enable-eplb enable-expert-parallel
+enable-force-include-usage enable-log-requests enable-prompt-tokens-details enforce-eager
+exclude-tools-when-tool-choice-none generation-config kv-cache-dtype kv-cache-memory-bytes limit-mm-per-prompt
+load-format logprobs-mode long-prefill-token-threshold max-cudagraph-capture-size max-logprobs max-num-batched-tokens
+max-num-queued-tokens max-parallel-loading-workers mm-processor-cache-gb model-impl moe-backend
+num-gpu-blocks-override optimization-level override-generation-config performance-mode prefix-caching-hash-algo
+quantization-config renderer-num-workers response-role runner safetensors-load-strategy scheduling-policy seed
+skip-mm-profiling speculative-config stream-interval structured-outputs-config tokenizer tokenizer-mode
+tokenizer-revision uvicorn-log-level
+"""
+FLAGS = frozenset(_NAMES.split())
 """Of vLLM's flags that may be set, those that its command line takes; a flag that it does not know ends it."""
 
 

@@ -133,9 +133,13 @@ class Progress:
     every_s: float = 5.0
     _next: float = 0.0
 
+    @property
+    def due(self) -> bool:
+        """Whether a line would be passed on now."""
+        return time.monotonic() >= self._next
+
     def __call__(self, line: str) -> None:
         """Takes one line of a step's output."""
-        now = time.monotonic()
-        if line.strip() and now >= self._next:
-            self._next = now + self.every_s
+        if line.strip() and self.due:
+            self._next = time.monotonic() + self.every_s
             self.say(f"{self.prefix}{line.strip()[:200]}")

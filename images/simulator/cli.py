@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from . import VERSION
+from .flags import IGNORED
 from .settings import ServeSettings, Tls
 
 _DTYPES = ("auto", "half", "float16", "bfloat16", "float", "float32")
@@ -75,6 +76,8 @@ def _server_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--disable-access-log-for-endpoints", default="", metavar="PATH,PATH")
     group.add_argument("--enable-log-requests", action=argparse.BooleanOptionalAction, default=False)
     group.add_argument("--middleware", action="append", default=[], metavar="MODULE.NAME")
+    group.add_argument("--tool-call-parser", metavar="NAME")
+    group.add_argument("--enable-auto-tool-choice", action=argparse.BooleanOptionalAction, default=False)
     group.add_argument("--disable-fastapi-docs", action="store_true")
     group.add_argument("--enable-prompt-tokens-details", action=argparse.BooleanOptionalAction, default=False)
     group.add_argument("--enable-force-include-usage", action=argparse.BooleanOptionalAction, default=False)
@@ -103,6 +106,10 @@ def _ignored_flags(group: argparse._ArgumentGroup) -> None:
         group.add_argument(flag)
     for flag in ("--trust-remote-code", "--enforce-eager", "--enable-chunked-prefill", "--async-scheduling"):
         group.add_argument(flag, action=argparse.BooleanOptionalAction)
+    for flag in ("--reasoning-parser", "--chat-template"):
+        group.add_argument(flag)
+    for name in IGNORED:
+        group.add_argument(f"--{name}", f"--no-{name}", nargs="*", metavar="VALUE")
 
 
 def _simulation_flags(group: argparse._ArgumentGroup) -> None:
@@ -158,6 +165,8 @@ def _settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Serve
         docs=not args.disable_fastapi_docs,
         vocabulary=args.sim_vocabulary,
         teardown_s=args.sim_teardown_s,
+        tool_parser=args.tool_call_parser is not None,
+        automatic_tools=args.enable_auto_tool_choice,
         gpu_memory_file=args.sim_gpu_memory,
         gpu_memory_utilization=args.gpu_memory_utilization,
     )
@@ -188,6 +197,8 @@ def _problem(settings: ServeSettings, args: argparse.Namespace) -> str | None:
             f"needed than the {blocks * settings.block_size} tokens of each engine. Lower --max-model-len or raise "
             "--sim-kv-cache-tokens."
         )
+    if settings.automatic_tools and not settings.tool_parser:
+        return "--enable-auto-tool-choice requires --tool-call-parser"
     if args.ssl_keyfile and not args.ssl_certfile:
         return "--ssl-keyfile needs --ssl-certfile"
     return None

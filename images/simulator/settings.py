@@ -53,6 +53,10 @@ class ServeSettings:
     """Dotted names of ASGI classes or coroutine functions, the last one the outermost."""
     docs: bool = True
     """Whether /docs, /redoc and /openapi.json are there."""
+    tool_parser: bool = False
+    """--tool-call-parser names one."""
+    automatic_tools: bool = False
+    """--enable-auto-tool-choice."""
     vocabulary: int = 128_256
     """Tokens that the model knows (Llama 3's)."""
     teardown_s: float = 7.0

@@ -131,6 +131,14 @@ def generate(
     return Output(text[:start], used, "stop", stop_reason)
 
 
+def fixed(text: str, limit: int) -> Output:
+    """A completion whose text is given, cut at `limit` tokens."""
+    count = max(1, -(-len(text) // CHARACTERS_PER_TOKEN))
+    if count > limit:
+        return Output(text[: limit * CHARACTERS_PER_TOKEN], limit, "length", None)
+    return Output(text, count, "stop", None)
+
+
 def _first_stop(text: str, stop: Sequence[str]) -> tuple[int, str] | None:
     """Where the earliest completed stop string starts, as a decoder that checks after every token would find it."""
     hits = [(start, string) for string in stop if string and (start := text.find(string)) >= 0]

@@ -8,7 +8,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -19,8 +19,10 @@ from starlette.types import Receive, Scope, Send
 
 from ..service import Aborted, Busy, EngineDead, EngineService, Generation
 from ..settings import ServeSettings
+from .bodies.parsing import CompletionRequest, Model, parse
+from .bodies.sampling import Kind
+from .choices import SaidChoice
 from .errors import ApiError, internal, invalid, problem, unavailable
-from .parsing import CompletionRequest, Kind, Model, parse
 from .responses import DONE, End, TokenUsage, Writer, failure
 
 MAX_BODY_BYTES = 64 * 2**20
@@ -46,6 +48,8 @@ class Api:
             settings.block_size,
             settings.output_tokens,
             settings.vocabulary,
+            settings.tool_parser,
+            settings.automatic_tools,
         )
 
     async def chat(self, http: Request) -> Response | Answering:
@@ -73,7 +77,8 @@ class Api:
             raise unavailable(str(busy)) from busy
         if self.settings.log_requests:
             _log.info("Received request %s: prompt_tokens=%d", writer.id, request.prompt_tokens)
-        serving = Answering(self, request, writer)
+        said = [SaidChoice(choice, kind, request.logprobs) for choice in request.choices]
+        serving = Answering(self, request, writer, said)
         if request.stream:
             return serving
         return await _unless_left(http.receive, serving.whole()) or Response(status_code=_LEFT)
@@ -86,10 +91,11 @@ class Answering:
     api: Api
     request: CompletionRequest
     writer: Writer
+    said: Sequence[SaidChoice]
     generations: list[Generation] = field(default_factory=list)
 
     async def whole(self) -> Response:
-        ends = [End(choice.output.finish_reason, choice.output.stop_reason) for choice in self.request.choices]
+        ends = [said.end for said in self.said]
         try:
             await self._submit()
             for generation in self.generations:
@@ -106,8 +112,8 @@ class Answering:
             self._release()
         counts = [g.sequence.generated for g in self.generations] or [0] * len(ends)
         choices = [
-            self.writer.choice(index, choice.output.between(0, count), end)
-            for index, (choice, count, end) in enumerate(zip(self.request.choices, counts, ends, strict=True))
+            said.whole(self.writer, index, count, end)
+            for index, (said, count, end) in enumerate(zip(self.said, counts, ends, strict=True))
         ]
         return JSONResponse(self.writer.whole(choices, self._usage()))
 
@@ -156,13 +162,8 @@ class Answering:
         now = seen[index] = generation.sequence.generated
         if now == before:
             return b""
-        output, usage = generation.output, self._usage() if self._continuous else None
-        events = self.writer.role(index, usage) if before == 0 and self.writer.kind == "chat" else b""
-        delta = {"content": output.between(before, now)}
-        if now == output.tokens:
-            end = End(output.finish_reason, output.stop_reason)
-            return events + self.writer.last(index, delta, end, usage, usage_follows=self._include_usage)
-        return events + (self.writer.piece(index, delta, usage) if delta["content"] else b"")
+        usage = self._usage() if self._continuous else None
+        return self.said[index].events(self.writer, index, before, now, usage, usage_follows=self._include_usage)
 
     def _abort(self, seen: list[int]) -> bytes:
         """What ends the choices that had begun. One that the engine never took ends in nothing at all."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import VERSION
-from .parsing import Kind
+from .bodies.sampling import Kind
 
 FINGERPRINT = f"vllm-{VERSION}"
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

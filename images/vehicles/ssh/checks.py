@@ -75,8 +75,10 @@ class Checks:
         progress = Progress(self.say, prefix=f"waiting for {check.name}: ")
         followed = self.keeper.followed(self.marks) if lives else []
         owners = self.owners(check)
+        shown = ""
 
         def heard(line: str) -> None:
+            nonlocal shown
             kind, _, said = self.mask(line).partition("\t")
             if kind == "answer":
                 self.answers[check.name] = said.strip()
@@ -84,7 +86,10 @@ class Checks:
                 self._hear(*said.partition("\t")[::2], lives)
             elif lives and (lost := lives.lost()):
                 raise _InVain(lost)
-            progress((lives.stage(owners) if lives else "") or self.answers.get(check.name, ""))
+            status = (lives.stage(owners) if lives else "") or self.answers.get(check.name, "")
+            if status != shown and progress.due:
+                progress(status)
+                shown = status
 
         result = run_script(
             self.connection,

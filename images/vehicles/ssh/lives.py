@@ -55,7 +55,7 @@ class Life:
     exited: str = ""
     """How, the last time."""
     seen: dict[str, _Seen] = field(default_factory=dict)
-    """Known failures, each when its line was first heard."""
+    """Known failures, each when first heard, with its newest line: a traceback shows code before its words."""
     error: str = ""
     """The last line that reads like an error, else the last one."""
     stage: str = ""
@@ -63,7 +63,8 @@ class Life:
     def hear(self, line: str, now: float) -> None:
         """Takes a line of its log."""
         if failure := self.words.failure(line):
-            self.seen.setdefault(failure.name, _Seen(failure, line.strip(), now))
+            before = self.seen.get(failure.name)
+            self.seen[failure.name] = _Seen(failure, line.strip(), before.at if before else now)
         self.stage = self.words.stage(line) or self.stage
         if not _ELSEWHERE.search(line) and (_ERROR.search(line) or not _ERROR.search(self.error)):
             self.error = line.strip()

@@ -202,6 +202,7 @@ def test_a_node_at_aws_leaves_the_rotation_of_its_gateway_at_aws(cloud: AwsCloud
         "role": "inference",
         "fleet": "f",
         "serverName": "a",
+        "bundle": {},
         "sshPrivateKey": "k",
     }
     InstallHandler(installer, registry.cloud, ("aws",)).update("id", machine, machine, Waiting())

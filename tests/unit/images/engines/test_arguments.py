@@ -16,6 +16,7 @@ from images.engines.base import EngineOptions
 from images.gpu import matrix
 from images.roles.inference.bundle import inference_bundle
 from images.simulator import cli
+from images.simulator.flags import IGNORED
 from images.vehicles.ssh.layout.effects import effects
 
 TABLE: dict[str, Any] = tomllib.loads(arguments.FILE.read_text("utf-8"))
@@ -192,6 +193,11 @@ def test_the_simulator_knows_the_flags_that_it_is_said_to(flag: str, capsys: pyt
         assert "unrecognized arguments" not in capsys.readouterr().err
 
 
+def test_what_the_simulator_takes_without_effect_may_be_set() -> None:
+    assert set(IGNORED) <= simulator.FLAGS
+
+
 def test_a_flag_that_only_vllm_knows_is_told_for_the_simulator() -> None:
-    assert argument_problem("moe-backend", "triton") is None
-    assert "it has async-scheduling, block-size" in str(argument_problem("moe-backend", "triton", simulator.FLAGS))
+    assert argument_problem("all2all-backend", "naive") is None
+    told = str(argument_problem("all2all-backend", "naive", simulator.FLAGS))
+    assert "it has additional-config, async-scheduling" in told

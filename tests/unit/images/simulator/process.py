@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,19 @@ class Answer:
 class Server:
     """One process. Its log is read all the time, so that it never blocks on a full pipe."""
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "simulator"),
+        model: str = "org/model",
+        port: int = 0,
+    ) -> None:
+        """`port` is where another program than the simulator is told to listen."""
+        self._told = port
         inherited = {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "simulator", "serve", "org/model", "--port", "0", *arguments],
+            [*program, "serve", model, "--port", str(port), *arguments],
             env={**inherited, "PYTHONPATH": str(IMAGES), "PYTHONUNBUFFERED": "1", **(environment or {})},
             cwd="/",
             stdout=subprocess.PIPE,
@@ -60,7 +69,9 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Waits for the line that says that it listens."""
+        """Waits for the line that says that it listens, or of a program that writes none, until it does."""
+        if self._told:
+            return self._told
 
         def listening() -> re.Match[str] | None:
             if self.process.poll() is not None:

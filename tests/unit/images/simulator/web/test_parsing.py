@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from images.simulator.web.bodies.parsing import CompletionRequest, Model, parse
+from images.simulator.web.bodies.sampling import Kind
 from images.simulator.web.errors import ApiError
-from images.simulator.web.parsing import CompletionRequest, Kind, Model, parse
 
 MODEL = Model(("llama-70b", "alias"), max_model_len=100, block_size=16, mean_output_tokens=20)
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -198,13 +199,12 @@ def test_stream_options_without_stream_is_400() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("n", 2),
         ("best_of", 3),
-        ("logprobs", True),
-        ("echo", True),
-        ("response_format", {"type": "json_object"}),
-        ("tool_choice", "required"),
-        ("prompt", ["two", "prompts"]),
+        ("use_beam_search", True),
+        ("prompt_logprobs", 1),
+        ("prompt_embeds", "x"),
+        ("structured_outputs", {"regex": "a+"}),
+        ("response_format", {"type": "structural_tag"}),
     ],
 )
 def test_what_is_not_simulated_is_refused_rather_than_left_out(field: str, value: object) -> None:
@@ -216,3 +216,27 @@ def test_an_image_is_refused() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
     error = refused("chat", {"messages": [{"role": "user", "content": [image]}]})
     assert error["param"] == "messages.0.content.0"
+
+
+def test_several_prompts_and_answers_are_choices_in_order() -> None:
+    got = completion(prompt=["one", "another"], n=2)
+    texts = [wanted.output.text for wanted in got.choices]
+    assert [wanted.prompt for wanted in got.choices] == [got.choices[0].prompt] * 2 + [got.choices[2].prompt] * 2
+    assert len(set(texts)) == 4
+    assert got.prompt_tokens == got.choices[0].prompt.tokens + got.choices[2].prompt.tokens
+
+
+def test_several_answers_need_sampling() -> None:
+    error = refused("chat", {"messages": HELLO, "n": 2, "temperature": 0})
+    assert error["message"] == "n must be 1 when using greedy sampling, got 2."
+
+
+def test_an_echo_is_the_prompts_text() -> None:
+    assert completion(echo=True).choices[0].echo == "Hello"
+
+
+def test_logprobs_are_a_number_for_texts_and_a_switch_for_chats() -> None:
+    assert (completion().logprobs, completion(logprobs=0).logprobs, completion(logprobs=2).logprobs) == (None, 0, 2)
+    assert (chat(logprobs=True).logprobs, chat(logprobs=True, top_logprobs=3).logprobs) == (0, 3)
+    assert refused("chat", {"messages": HELLO, "top_logprobs": 2})["param"] == "top_logprobs"
+    assert refused("completion", {"prompt": "x", "logprobs": 21})["param"] == "logprobs"

@@ -8,10 +8,12 @@ import pytest
 
 from images.bundle import Bundle, Service
 from images.engines.words import words_of
+from images.sources import REPOSITORY
 from images.vehicles.ssh.keepers.keeper import Sign
 from images.vehicles.ssh.lives import HANGING_S, MOST_DEATHS, PATIENCE_S, RECENT_S, Lives
 
 FAILURES = {f.name: f for f in words_of("vllm").failures}
+LOGS = REPOSITORY / "tests/unit/images/engines/logs"
 BUNDLE = Bundle("r", services=(Service("vllm", ("x",), speaks="vllm"), Service("other", ("y",))))
 
 
@@ -60,6 +62,25 @@ def test_a_failure_that_may_heal_only_explains_a_circle_of_ends(bench: Bench, na
         bench.dies()
     assert f"vllm has ended {MOST_DEATHS} times within 0 s" in bench.why
     assert FAILURES[name].says in bench.why
+
+
+@pytest.mark.parametrize(
+    ("log", "name", "line"),
+    [
+        ("flag", "flag", "vllm: error: unrecognized arguments: --no-such-flag 3"),
+        ("nomodel", "model-missing", "huggingface_hub.errors.HFValidationError: Repo id must be in the form"),
+        ("nohub", "hub-unreachable", "OSError: We couldn't connect to 'https://huggingface.co' to load the files"),
+        ("port", "port", "OSError: [Errno 98] Address already in use"),
+    ],
+)
+def test_real_logs_are_told_by_their_last_words(bench: Bench, log: str, name: str, line: str) -> None:
+    """Of a vLLM 0.32.0 (CPU build) with a wrong flag, no model, no network, a port in use; paths shortened."""
+    for written in (LOGS / f"{log}.log").read_text().splitlines():
+        bench.writes(written)
+    for _ in range(MOST_DEATHS):
+        bench.dies()
+    assert FAILURES[name].says in bench.why
+    assert line in bench.why.replace("\\'", "'")
 
 
 def test_a_cause_is_told_before_what_follows_from_it(bench: Bench) -> None:

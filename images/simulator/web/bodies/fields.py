@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import ApiError, invalid, problem
+from ..errors import ApiError, invalid, problem
 
 Body = Mapping[str, Any]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ..tokens import Prompt, prompt_from_ids, prompt_from_text
-from .errors import ApiError, bad_request, invalid, not_simulated, problem
+import json
+
+from ...tokens import Prompt, prompt_from_ids, prompt_from_text, text_of_ids
+from ..errors import ApiError, bad_request, invalid, not_simulated, problem
 from .fields import Body, get, missing, wrong
 
 
@@ -15,6 +17,8 @@ def of_messages(body: Body, block_size: int) -> Prompt:
     if not messages:
         raise bad_request("Cannot apply chat template to an empty conversation. Provide at least one message.")
     turns = [_turn(message, f"body.messages.{index}") for index, message in enumerate(messages)]
+    if body.get("tools") and body.get("tool_choice") != "none":
+        turns.insert(0, f"<|tools|>\n{json.dumps(body['tools'])}\n")
     return prompt_from_text("".join(turns) + "<|assistant|>\n", block_size)
 
 
@@ -52,6 +56,13 @@ def of_completion(body: Body, block_size: int, vocabulary: int) -> list[Prompt]:
         raise bad_request("You must pass at least one prompt")
     several = isinstance(value, list) and isinstance(value[0], str | list)
     return [_one(item, block_size, vocabulary) for item in (value if several else [value])]
+
+
+def texts_of(body: Body) -> list[str]:
+    """The texts of a completion's prompts, which were checked; of ids what /detokenize says."""
+    value = body["prompt"]
+    several = value if isinstance(value, list) and isinstance(value[0], str | list) else [value]
+    return [item if isinstance(item, str) else text_of_ids(item) for item in several]
 
 
 def _one(value: object, block_size: int, vocabulary: int) -> Prompt:

@@ -1,0 +1,94 @@
+"""One contract, two servers: the simulator always, and a real vLLM where there is one.
+
+CROSSOVER_VLLM        the program `vllm` of an environment with vLLM 0.32
+CROSSOVER_VLLM_MODEL  a model's folder, small, with 2,048 tokens of context and a vocabulary below 999,999
+
+A real one is started once for the tests that leave it as it was; those that end a server start their own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.eventually import eventually
+from tests.unit.images.simulator.process import KEY, Server
+
+LOADING_S = 300
+NAMES = ("--served-model-name", "tiny", "tiny-alias", "--api-key", KEY, "--max-model-len", "2048")
+LIMITS = ("--max-num-seqs", "4", "--max-num-queued-reqs", "6")
+TOOLS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
+SIMULATED = ("--sim-sequence-tokens-per-s", "200", "--sim-teardown-s", "2")
+
+Start = Callable[..., Server]
+
+
+def _program() -> tuple[str, str]:
+    return os.environ.get("CROSSOVER_VLLM", ""), os.environ.get("CROSSOVER_VLLM_MODEL", "")
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        "simulator",
+        pytest.param("vllm", marks=pytest.mark.skipif(not all(_program()), reason="CROSSOVER_VLLM names none")),
+    ],
+)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def _started(kind: str, *arguments: str) -> Server:
+    if kind == "simulator":
+        return Server(*NAMES, *arguments, *SIMULATED)
+    program, model = _program()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    host = ("--host", "127.0.0.1", "--enforce-eager")
+    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    server = Server(*host, *NAMES, *arguments, environment=variables, program=(program,), model=model, port=port)
+    eventually(lambda: _listens(server), "vLLM listens", LOADING_S)
+    return server
+
+
+def _listens(server: Server) -> bool:
+    if server.process.poll() is not None:
+        raise AssertionError(f"it ended with {server.process.returncode}: {server.log}")
+    try:
+        return server.get("/health").status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def served(kind: str) -> Iterator[Server]:
+    """For tests that leave it as they found it."""
+    server = _started(kind, *LIMITS)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def calling(kind: str) -> Iterator[Server]:
+    """With a tool parser."""
+    server = _started(kind, *TOOLS)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def start(kind: str) -> Iterator[Start]:
+    """One of a test's own."""
+    servers: list[Server] = []
+
+    def _start(*arguments: str) -> Server:
+        servers.append(_started(kind, *arguments))
+        return servers[-1]
+
+    yield _start
+    for server in servers:
+        server.close()
