@@ -14,10 +14,11 @@ from images.remote.waiting import Locks, Waiting
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation, shows
+from images.weights.siblings import Sharing, Siblings
 from providers.base import Clouds, Owner, plain_host
 from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.machine import gateways_of, is_vacant, look, machine_of, owner_of
+from providers.plugin.machine import gateways_of, is_vacant, look, machine_of, owner_of, siblings_of
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
 from strict.names import GATEWAY_ROLE
@@ -222,6 +223,7 @@ class SshInstaller:
 
     def __init__(self, clouds: Clouds) -> None:
         self.clouds = clouds
+        self.sharing = Sharing()
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> Mapping[str, str]:
         return install(
@@ -234,6 +236,7 @@ class SshInstaller:
             deadline_s=float(news["deadlineS"]),
             previous_private_key=previous_private_key,
             repository=REPOSITORY,
+            siblings=self._siblings(news, waiting),
         ).found
 
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
@@ -265,6 +268,16 @@ class SshInstaller:
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         return shows(self._host(gateway), secret, private_keys, waiting)
+
+    def _siblings(self, news: Plain, waiting: Waiting) -> Siblings:
+        """The other machines of the fleet at the node's own cloud."""
+        machine_id, key = str(news["machine"]["id"]), news["sshPrivateKey"]
+
+        def find() -> Iterator[Host]:
+            for other in siblings_of(machine_id, key, self.clouds, waiting):
+                yield self._host(plain_host(other))
+
+        return Siblings(self.sharing, news["fleet"], key, find)
 
     def _host(self, machine: Plain, server_name: str = "") -> Host:
         """Raises InvalidRequest where there is no way in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from images.remote.waiting import Waiting
 from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placed
 from providers.errors import CloudError, Incomplete, InvalidRequest, NotFound
 from providers.plugin.values import Plain
-from strict.names import GATEWAY_PORT, GATEWAY_ROLE
+from providers.renting.contact import WayIn, identified, tunnel_to
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE, SSH_PORT
 
 VACANT = "vacant"
 """Stands in place of a cloud's name in the id of a node without a machine."""
@@ -81,6 +82,23 @@ def gateways_of(owner: Owner, clouds: Clouds, cloud_names: Sequence[str], waitin
             and GATEWAY_PORT in m.ports and m.state is MachineState.RUNNING
         ]  # fmt: skip
     return found
+
+
+def siblings_of(machine_id: str, ssh_private_key: str, clouds: Clouds, waiting: Waiting) -> Iterator[Machine]:
+    """Machines that run beside that one ("cloud/machine id") in its fleet and cloud. They are an offer on which nothing
+    depends: where they cannot be looked for, there are none."""
+    try:
+        me = look(machine_id, clouds, waiting)
+        if me is None or me.owner is None:
+            return
+        for other in clouds(me.cloud).list(me.owner.project):
+            beside = other.id != me.id and other.owner is not None and other.owner.fleet == me.owner.fleet
+            if beside and other.state is MachineState.RUNNING and SSH_PORT in other.ports:
+                way = WayIn(tunnel_to(other, clouds), waiting.cancelled)
+                known = identified(other, [ssh_private_key], way)
+                yield replace(known, supervision=known.supervision or "systemd")
+    except RemoteError as e:
+        waiting.say(f"cannot look for weights on other nodes: {e}")
 
 
 def _gateway_on(machine: Machine) -> Machine:

@@ -145,6 +145,20 @@ def test_a_vm_has_the_host_key_of_its_user_data_and_lets_in_ubuntu_and_root(
         log_in(booted, "ubuntu", make_key(tmp_path / "other"), host_key)
 
 
+def test_a_reboot_keeps_disk_and_address_and_nothing_that_ran(host: Sandboxes, key: tuple[str, str]) -> None:
+    booted = boot_vm(host, "vm", key)
+    host_key = one_use(key[0], "vm").public
+    boot_id = "cat /proc/sys/kernel/random/boot_id"
+    with log_in(booted, "root", key[0], host_key) as connection:
+        before = said(connection, boot_id)
+        said(connection, "touch /var/kept /tmp/gone /run/gone; sleep 1000 >/dev/null 2>&1 &")
+    host.reboot("vm")
+    with log_in(booted, "root", key[0], host_key) as connection:
+        assert said(connection, boot_id) != before
+        assert said(connection, "ls /var/kept /tmp /run/gone 2>/dev/null || true") == "/var/kept\n\n/tmp:"
+        assert said(connection, "pgrep -x sleep || true") == ""
+
+
 def test_a_vm_takes_a_new_host_key_when_its_sshd_is_told_to_read_it(host: Sandboxes, key: tuple[str, str]) -> None:
     booted = boot_vm(host, "vm", key)
     new = durable(key[0], "vm")

@@ -142,6 +142,7 @@ class Sandboxes:
             self.end(order.machine_id)
             raise
         if bare is not None:
+            bare.keep(folder)
             self._watch()
         return Booted(address, ports)
 

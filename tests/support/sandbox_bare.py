@@ -69,6 +69,22 @@ class Bare:
         self.repository.folder.mkdir(parents=True, exist_ok=True)
         (folder / "packages").symlink_to(self.repository.folder)
         (folder / "purged").write_text(" ".join(self.purged))
+        if self._layer().exists():
+            (folder / "purged.tar").symlink_to(self._layer())
+
+    def keep(self, folder: Path) -> None:
+        """Once it is booted: what the purge took seconds for is there for the next one."""
+        made = folder / "purged.new"
+        if made.exists():
+            fresh = self._layer().with_suffix(f".{os.getpid()}.{folder.name}")
+            shutil.move(made, fresh)
+            fresh.rename(self._layer())
+
+    def _layer(self) -> Path:
+        """What the purge of this computer changes, as an archive in the user's cache."""
+        known = [Path(name).read_bytes() for name in ("/var/lib/dpkg/status", "/etc/passwd", "/etc/group")]
+        digest = hashlib.sha256(b"".join([*known, " ".join(self.purged).encode()])).hexdigest()
+        return _cache() / f"purged-{digest[:16]}.tar"
 
 
 def missing() -> str:
@@ -102,8 +118,7 @@ def asks_for_reboot(pid: int) -> bool:
 def downloaded(*names: str, purged: tuple[str, ...] = PURGED) -> list[Path]:
     """Debian's packages of those names, with all that a bare machine needs for them, chosen by this computer's apt and
     kept in the user's cache. Raises RuntimeError with apt's words where they cannot be had."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "crossover" / "packages"
+    folder = _cache()
     archives = folder / "archives"
     for made in (folder / "lists" / "partial", archives / "partial"):
         made.mkdir(parents=True, exist_ok=True)
@@ -144,6 +159,13 @@ def _entry(path: Path) -> str:
     control = subprocess.run(["dpkg-deb", "--field", path], check=True, capture_output=True, text=True).stdout
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"{control.rstrip()}\nFilename: ./{path.name}\nSize: {path.stat().st_size}\nSHA256: {digest}\n"
+
+
+def _cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "crossover" / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _status(purged: tuple[str, ...]) -> str:

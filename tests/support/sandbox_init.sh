@@ -20,6 +20,9 @@ private() { # $1 a folder of this computer, $2 where it is seen, with all writes
     layer=$(mktemp -d "$folder/layers/XXXXXX")
     mkdir "$layer/upper" "$layer/work"
     chmod --reference="$1" "$layer/upper"
+    if [ "$1" = / ] && [ -e "$folder/purged.tar" ]; then
+        tar --xattrs --xattrs-include='*' -C "$layer/upper" -xpf "$folder/purged.tar"
+    fi
     mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" sandbox "$2"
 }
 
@@ -34,6 +37,7 @@ fresh() { # $1 mode, then folders that begin empty
 
 make_root() {
     private / "$root"
+    top=$layer/upper
     for disk in $(findmnt --real --raw --noheadings --output TARGET); do
         if [ "$disk" != / ] && [ -d "$root$disk" ]; then
             # What cannot lie under an overlay is only read.
@@ -69,17 +73,24 @@ make_root() {
     mount -t sysfs -o ro sandbox "$root/sys"
 }
 
-# Packages are purged by apt itself, so that dpkg knows it, and the only repository is the one that the test made.
+# Packages are purged by apt itself, so that dpkg knows it, and what that changes is kept for the next machine.
+purge() {
+    # shellcheck disable=SC2046 # names of packages
+    set -- $(chroot "$root" dpkg-query -W -f '${db:Status-Status} ${Package}\n' $(cat "$folder/purged") 2>/dev/null |
+        sed -n 's/^installed //p')
+    [ $# -eq 0 ] || chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C \
+        apt-get -qq -y -o DPkg::Options::=--force-unsafe-io purge "$@" >&2
+    tar --xattrs --xattrs-include='*' -C "$top" -cf "$folder/purged.new" .
+}
+
+# The only repository is the one that the test made.
 make_bare() {
+    [ -e "$folder/purged.tar" ] || purge
     rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* "$root"/var/lib/apt/lists/*
     rm -f "$root/usr/sbin/policy-rc.d"
     fresh 755 /usr/local /opt
     mkdir -p "$root/srv/packages" "$root/usr/local/bin" "$root/usr/local/sbin" "$root/usr/local/lib"
     mount --bind -o ro "$folder/packages" "$root/srv/packages"
-    # shellcheck disable=SC2046 # names of packages
-    set -- $(chroot "$root" dpkg-query -W -f '${db:Status-Status} ${Package}\n' $(cat "$folder/purged") 2>/dev/null |
-        sed -n 's/^installed //p')
-    [ $# -eq 0 ] || chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -y -o DPkg::Options::=--force-unsafe-io purge "$@" >&2
     sed -i '/^ubuntu:/d' "$root/etc/passwd"
     echo 'ubuntu:x:0:0:root by another name:/home/ubuntu:/bin/bash' >>"$root/etc/passwd"
 }

@@ -21,6 +21,7 @@ from images.vehicles.ssh.access import connect
 from images.vehicles.ssh.layout.layout import layout_for, secret_files
 from images.vehicles.ssh.steps.installation import Installation, Say, Step, run_steps
 from images.vehicles.ssh.steps.order import STEPS
+from images.weights.siblings import Siblings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,14 @@ def install(
     repository: Path = REPOSITORY,
     connect_within_s: float = 120,
     steps: Sequence[Step] = STEPS,
+    siblings: Siblings | None = None,
 ) -> InstallReport:
     """Installs `bundle` and returns when it is ready.
 
     `secrets` are delivered as files of mode 0600, those alone that the bundle names. With `previous_private_key` the
     machine may still know that key only: the new one is then made known to it and the old one dropped. `repository`
     holds what the bundle's sources refer to. `connect_within_s` bounds the wait for a machine that does not answer yet.
+    `siblings` are who may have its weights.
     `say` and the errors get no secret. Raises one of images.remote.errors; the machine is never ended, and calling
     again resumes. One install of a root at a time: callers see to that.
     """
@@ -77,7 +80,7 @@ def install(
 
     try:
         connection = reach(connect_within_s, previous_private_key)
-        with Installation(connection, layout, wanted, watch, tell, mask) as under_way:
+        with Installation(connection, layout, wanted, watch, tell, mask, siblings) as under_way:
             run_steps(steps, under_way, reach)
     except RemoteError as e:
         e.args = tuple(mask(a) if isinstance(a, str) else a for a in e.args)

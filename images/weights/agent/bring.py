@@ -104,9 +104,9 @@ def _require_leave(job: Job) -> None:
 def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     """Files of ours: those that are right stay, the others come, what is no part of the model goes."""
     source: SourceOfFiles = Hub(job) if job.kind == "hf" else S3Folder(job)
-    if job.record is None and job.kind == "s3":
+    if job.record is None and job.kind == "s3" and job.vouched is None:
         _require_leave(job)
-    listing = source.listing() if job.record is None else of_record(job.record, job.record_revision)
+    listing = _listing(job, source)
     if not listing.entries:
         raise Refused("missing", f"{job.place} holds no file that an engine reads")
     made = Marker(marker.path, want, listing.revision)
@@ -120,6 +120,8 @@ def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
         there.update(_right(job, listing, marker, tally))
         marker.remove()
         reuse(job, _missing(listing, there), tally.add, done)
+    if job.offered:
+        shutil.rmtree(job.offered, ignore_errors=True)
     _tidy(job, listing, there)
     missing = _missing(listing, there)
     if not missing:
@@ -130,6 +132,12 @@ def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     with Tally("fetching", listing.size, listing.size - sum(entry.size for entry in missing)) as tally:
         fetch_all(source, job, missing, listing.revision, tally, done)
     return _mark(job, made, there, tally.fetched_bytes)
+
+
+def _listing(job: Job, source: SourceOfFiles) -> Listing:
+    if job.record is not None:
+        return of_record(job.record, job.record_revision)
+    return source.listing() if job.vouched is None else of_record(job.vouched, job.vouched_revision)
 
 
 def _right(job: Job, listing: Listing, marker: Marker, tally: Tally) -> dict[str, str]:

@@ -28,6 +28,9 @@ def reuse(
 
 def _candidates(job: Job, entry: Entry) -> Iterator[Path]:
     """Files of that size, by their real path: a cache's snapshots are links to its blobs."""
+    offered = Path(job.offered) / entry.path
+    if job.offered and offered.is_file() and offered.stat().st_size == entry.size:
+        yield offered
     for cache in job.old_caches:
         model = Path(cache) / "hub" / f"models--{job.model.replace('/', '--')}"
         blobs = [model / "blobs" / entry.sha256] if entry.sha256 else []

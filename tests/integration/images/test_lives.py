@@ -155,3 +155,14 @@ def test_a_restart_does_not_meet_what_the_last_run_has_left(node: Node) -> None:
     wait_for(lambda: node.inspect(bundle).healthy, "a healthy service")
     node.install(replace(bundle, services=(replace(bundle.services[0], environment={"A": "1"}),)))
     assert node.get("one")["worker"] not in (0, before["worker"])
+
+
+def test_a_service_that_does_not_end_in_its_time_is_killed_and_that_is_told(node: Node) -> None:
+    def deaf(stop_timeout_s: int, text: str) -> Bundle:
+        bundle = engine_like(text, 'trap "" TERM; sleep 4; {listen} & while :; do sleep 1; done')
+        return replace(bundle, services=(replace(bundle.services[0], stop_timeout_s=stop_timeout_s, has_workers=True),))
+
+    said: list[str] = []
+    node.install(deaf(2, "first"))
+    node.install(deaf(2, "second"), said.append)
+    assert "one did not end within its time and was killed" in said

@@ -72,7 +72,7 @@ def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[s
         ("engineArgs", {"port": 9000}, r"serving\.engineArgs\.port: nodes listen where their machine says"),
         ("engineArgs", {"seed": None}, r"serving\.engineArgs\.seed: must be true, a number"),
         ("engineArgs", {"block-size": [[1]]}, r"serving\.engineArgs\.block-size: a list holds numbers and texts"),
-        ("engineArgs", {"moe-backend": "triton"}, r"serving\.engineArgs\.moe-backend: it is vLLM's, and this engine"),
+        ("engineArgs", {"all2all-backend": "naive"}, r"engineArgs\.all2all-backend: it is vLLM's, and this engine"),
         ("engineArgs", {"max-num-batched-tokens": 64}, r"max-num-batched-tokens: vLLM wants at least maxNumSeqs, 128"),
         ("environment", ["x"], r"serving\.environment: expected a map of variables"),
         ("environment", {"NCCL_DEBUG": True}, r'serving\.environment\.NCCL_DEBUG: a variable is a text or a number'),

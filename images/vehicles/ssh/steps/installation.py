@@ -15,6 +15,7 @@ from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import Layout, PlannedFile
 from images.vehicles.ssh.probe import Probe, ask
 from images.vehicles.ssh.scripts import put_files, run_script
+from images.weights.siblings import Siblings
 
 MOST_RECONNECTS = 3
 """How often one step may ask for a new connection."""
@@ -33,6 +34,8 @@ class Installation:
     say: Say
     mask: Mask
 
+    siblings: Siblings | None = None
+    """The others of a node's fleet, from whom weights may come; None for a machine alone."""
     probe: Probe = field(default_factory=Probe)
     """What the machine said, last asked in the first step or after a new connection."""
     changed: tuple[PlannedFile, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from images.vehicles.ssh.steps.installation import Installation
 from images.weights.onto import bring, job_of
+from images.weights.siblings import bring_among
 
 
 def bring_weights(under_way: Installation) -> None:
@@ -18,5 +19,8 @@ def bring_weights(under_way: Installation) -> None:
         under_way.put(opens, "sending what opens the weights")
     job = job_of(layout.host, layout.bundle, weights, layout.record)
     with under_way.watch.apart(weights.deadline_s) as watch:
-        brought = bring(under_way.connection, job, watch, under_way.say)
+        if under_way.siblings is None or weights.kind == "path":
+            brought = bring(under_way.connection, job, watch, under_way.say)
+        else:
+            brought = bring_among(under_way.siblings, under_way.connection, job, watch, under_way.say)
     under_way.found["weights"] = brought.told(weights.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,19 @@ def test_both_engines_take_the_same_words_and_only_the_simulator_its_rates() -> 
         bundle(vllm.ENGINE, RATES)
 
 
-@pytest.mark.parametrize("options", [RATES, replace(RATES, max_num_seqs=4096)])
+CHOSEN = replace(
+    RATES,
+    revision="main",
+    dtype="bfloat16",
+    quantization="fp8",
+    tool_call_parser="llama3_json",
+    reasoning_parser="qwen3",
+    gpu_memory_utilization=Decimal("0.9"),
+    arguments={"kv-cache-dtype": "fp8", "async-scheduling": False, "compilation-config": {"mode": 3}},
+)
+
+
+@pytest.mark.parametrize("options", [RATES, replace(RATES, max_num_seqs=4096), CHOSEN])
 def test_the_simulator_understands_every_flag(options: EngineOptions) -> None:
     words = [w.replace("@PORT:vllm@", "8000").replace("@BIND@", "127.0.0.1") for w in simulator.command(options)]
     parsed = cli.parse(words, {"VLLM_API_KEY": "key"})

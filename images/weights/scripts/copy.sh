@@ -1,0 +1,47 @@
+# Copies the files of a folder from another machine of the fleet. $1 root, $2 where they go, $3 user, $4 address, $5 port,
+# $6 its host key, $7 bytes to be kept free; stdin: the private key, then lines "SIZE PATH" of the files that there are.
+# What is here in its full size is not copied again. Tells "copied BYTES" meanwhile.
+set -u
+LC_ALL=C
+export LC_ALL
+umask 077
+command -v ssh >/dev/null 2>&1 || {
+    echo "there is no ssh here (Debian package openssh-client)"
+    exit 127
+}
+mkdir -p "$1/state" "$2" || exit 1
+key=$1/state/copy.$$
+teller=
+trap 'rm -f "$key" "$key.hosts" "$key.have" "$key.status"; [ -z "$teller" ] || kill "$teller" 2>/dev/null' EXIT
+: >"$key" && : >"$key.have"
+while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$key"
+    case $line in -----END*) break ;; esac
+done
+printf 'holder %s\n' "$6" >"$key.hosts"
+umask 022
+cd "$2" || exit 1
+missing=0
+while read -r size path; do
+    if [ "$(stat -c %s "$path" 2>/dev/null)" = "$size" ]; then
+        printf './%s\n' "$path" >>"$key.have"
+    else
+        missing=$((missing + size))
+    fi
+done
+free=$(df --output=avail -B1 . | tail -n 1 | tr -d ' ')
+if [ "$free" -lt $((missing + $7)) ]; then
+    echo "$((free >> 20)) MiB are free in $2, and $((missing >> 20)) MiB are missing there, with $(($7 >> 20)) MiB to be kept free"
+    exit 28
+fi
+(while sleep 2; do echo "copied $(du -sb . | cut -f 1)"; done) &
+teller=$!
+{
+    ssh -F /dev/null -i "$key" -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=10 -o Compression=no \
+        -o StrictHostKeyChecking=yes -o "UserKnownHostsFile=$key.hosts" -o GlobalKnownHostsFile=/dev/null \
+        -o HostKeyAlias=holder -o ServerAliveInterval=15 -o ServerAliveCountMax=4 \
+        -c aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
+        -p "$5" "$3@$4" tar <"$key.have"
+    echo $? >"$key.status"
+} | tar -x --no-same-owner -f - || exit 1
+exit "$(cat "$key.status")"

@@ -1,0 +1,15 @@
+# Lets whoever has one key copy one folder of this machine, until the day after at the latest, and says what is in it.
+# $1 folder, $2 marker, $3 name of this run; stdin: the public key. Keys of other runs, which were ended, go.
+set -eu
+umask 077
+file=${CROSSOVER_MACHINE:+$CROSSOVER_MACHINE/authorized_keys}
+file=${file:-$HOME/.ssh/authorized_keys}
+IFS= read -r key
+until=$(date -d '+1 day' +%Y%m%d%H%M)
+touch "$file"
+{
+    grep -v ' crossover-weights-' "$file" || true
+    printf '%s\n' "restrict,expiry-time=\"$until\",command=\"tar -C '$1' --anchored --no-wildcards -X - -cf - .\" $key crossover-weights-$3"
+} >"$file.weights"
+mv -f "$file.weights" "$file"
+cat "$2"

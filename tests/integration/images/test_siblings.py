@@ -1,0 +1,190 @@
+"""Nodes take weights from one another, between real sshds; the source is a strict hub that counts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.bundle import Weights
+from images.remote.connection import Connection
+from images.remote.errors import RemoteError
+from images.remote.host import Host
+from images.remote.waiting import Waiting
+from images.weights.onto import Brought, WeightsFailed, job_of
+from images.weights.siblings import Sharing, Siblings, bring_among
+from tests.integration.images.conftest import tiny_bundle
+from tests.support.hub import COMMIT, LocalHub, Repository, local_hub
+from tests.support.sshd import Machine, machine, public_key
+
+MODEL = "org/tiny"
+FILES = {"config.json": b"{}", **{f"model-{i}.safetensors": random.Random(i).randbytes(300_000) for i in range(4)}}
+SIZE = sum(map(len, FILES.values()))
+
+
+@dataclass
+class Room:
+    """Machines that know one key, and a hub."""
+
+    hub: LocalHub
+    machines: list[Machine]
+    said: list[str] = field(default_factory=list)
+    sharing: Sharing = field(default_factory=Sharing)
+
+    @property
+    def key(self) -> str:
+        return self.machines[0].private_key
+
+    def host(self, i: int) -> Host:
+        return self.machines[i].host({})
+
+    def job(self, i: int, **changes: Any) -> dict[str, Any]:
+        weights = Weights("hf", MODEL, MODEL, COMMIT, endpoint=self.hub.endpoint, stall_s=5, deadline_s=60)
+        return {**job_of(self.host(i), tiny_bundle(), replace(weights, **changes), None), "pause_s": 0.01}
+
+    def bring(self, i: int, find: tuple[int, ...] = (), **changes: Any) -> Brought:
+        siblings = Siblings(self.sharing, "fleet", self.key, lambda: [self.host(j) for j in find])
+        with Connection.open(self.host(i), self.key) as connection:
+            return bring_among(siblings, connection, self.job(i, **changes), Waiting(90), self.said.append)
+
+    def there(self, i: int) -> dict[str, bytes]:
+        folder = Path(self.job(i)["folder"])
+        assert not Path(f"{folder}.incoming").exists()
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def lets_in(self, i: int) -> str:
+        return (self.machines[i].folder / "authorized_keys").read_text()
+
+
+@pytest.fixture
+def new_room(short_path: Path) -> Iterator[Callable[[int], Room]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(count: int) -> Room:
+            hub = stack.enter_context(local_hub())
+            hub.repositories[MODEL] = Repository(dict(FILES))
+            machines = [stack.enter_context(machine(short_path / f"m{i}", short_path / "cache")) for i in range(count)]
+            for each in machines:
+                each.authorize(public_key(machines[0].folder / "user_key"))
+            return Room(hub, machines)
+
+        yield make
+
+
+def test_one_fetches_and_the_others_copy_from_it(new_room: Callable[[int], Room]) -> None:
+    """At once: each byte comes from the hub a single time, and no key of the copying stays."""
+    room = new_room(4)
+    before = [room.lets_in(i) for i in range(4)]
+    brought: dict[int, Brought] = {}
+    threads = [threading.Thread(target=lambda i=i: brought.update({i: room.bring(i)})) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert sorted(brought[i].fetched_bytes for i in range(4)) == [0, 0, 0, SIZE]
+    assert all(brought[i].verified and room.there(i) == FILES for i in range(4))
+    assert sum(room.hub.sent.values()) == SIZE
+    assert [room.lets_in(i) for i in range(4)] == before
+
+
+def test_where_the_first_fails_the_next_fetches(new_room: Callable[[int], Room]) -> None:
+    room = new_room(2)
+    room.hub.repositories[MODEL].gated = True
+    with pytest.raises(WeightsFailed, match="gated, and no token was sent"):
+        room.bring(0)
+    room.hub.repositories[MODEL].gated = False
+    assert room.bring(1).verified
+    assert room.bring(0).verified
+    assert room.there(0) == room.there(1) == FILES
+
+
+def test_a_new_node_copies_from_one_that_has_them_since_an_earlier_run(new_room: Callable[[int], Room]) -> None:
+    """The hub need not even be there; one that has nothing is passed over."""
+    room = new_room(3)
+    room.bring(0)
+    room.sharing = Sharing()
+    room.hub.repositories.clear()
+    assert room.bring(2, find=(1, 0)).fetched_bytes == 0
+    assert room.there(2) == FILES
+
+
+def test_where_no_way_leads_from_one_to_the_other_the_source_is_asked(new_room: Callable[[int], Room]) -> None:
+    room = new_room(2)
+    room.bring(0)
+    shut = replace(room.host(0), address="127.0.0.9", tunnel=())
+    (holder,) = room.sharing.group(next(iter(room.sharing._groups))).holders
+    real, holder.host = holder.host, shut
+    room.machines[0].stop_sshd()
+    assert room.bring(1).fetched_bytes == SIZE
+    assert any("The source is asked for what is missing" in line for line in room.said)
+    assert room.there(1) == FILES
+    holder.host = real
+    room.machines[0].start()
+
+
+def test_a_holder_whose_files_were_spoilt_spoils_nobody(new_room: Callable[[int], Room]) -> None:
+    """Its marker still says what they must be: the copy does not fit it, and that file comes from the source."""
+    room = new_room(2)
+    room.bring(0)
+    victim = Path(room.job(0)["folder"]) / "model-2.safetensors"
+    victim.write_bytes(b"\0" * victim.stat().st_size)
+    assert room.bring(1).fetched_bytes == len(FILES["model-2.safetensors"])
+    assert room.there(1) == FILES
+    assert dict(room.hub.sent) == {**{name: len(data) for name, data in FILES.items()}, victim.name: 600_000}
+
+
+def test_the_key_opens_one_folder_and_nothing_else(new_room: Callable[[int], Room], tmp_path: Path) -> None:
+    """Not a shell, not a file beside it, no forwarding. Keys that a killed run has left go with the next."""
+    room = new_room(1)
+    room.bring(0)
+    (holder,) = room.sharing.group(next(iter(room.sharing._groups))).holders
+    stale = 'restrict,command="tar" ssh-ed25519 AAAA crossover-weights-0123'
+    file = room.machines[0].folder / "authorized_keys"
+    file.write_text(f"{file.read_text()}{stale}\n")
+    with holder.open(Waiting(30)):
+        assert "crossover-weights-0123" not in room.lets_in(0)
+        (line,) = [line for line in room.lets_in(0).splitlines() if "crossover-weights-" in line]
+        assert line.startswith("restrict,expiry-time=")
+        key = tmp_path / "key"
+        key.touch(0o600)
+        key.write_text(holder.key)
+        command = ["ssh", "-F", "/dev/null", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+                   "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-p",
+                   str(room.machines[0].ssh_port), f"{room.host(0).ssh_user}@127.0.0.1", "cat /etc/passwd"]  # fmt: skip
+        done = subprocess.run(command, input=b"", capture_output=True, timeout=30, check=True)
+        names = subprocess.run(["tar", "-t"], input=done.stdout, capture_output=True, check=True).stdout.decode()
+        assert {name.removeprefix("./") for name in names.split()} - {""} == set(FILES)
+    assert "crossover-weights-" not in room.lets_in(0)
+
+
+def test_the_marker_is_no_secret_and_names_what_is_there(new_room: Callable[[int], Room]) -> None:
+    room = new_room(1)
+    room.bring(0)
+    told = json.loads(Path(room.job(0)["marker"]).read_text())
+    assert (told["verified"], told["revision"], set(told["files"])) == (True, COMMIT, set(FILES))
+
+
+def test_an_interruption_ends_the_waiting(new_room: Callable[[int], Room]) -> None:
+    room = new_room(1)
+    group = room.sharing.group(
+        json.dumps(["fleet", *(room.job(0)[key] for key in ("kind", "place", "model", "revision", "record"))])
+    )
+    group.fetching = "another"
+    siblings = Siblings(room.sharing, "fleet", room.key, list)
+    with Connection.open(room.host(0), room.key) as connection:
+        over = threading.Event()
+
+        def hear(line: str) -> None:
+            if line == "weights: another brings them; this node copies from it then":
+                over.set()
+
+        with pytest.raises(RemoteError, match="interrupted while waiting for the weights of another"):
+            bring_among(siblings, connection, room.job(0), Waiting(60, over.is_set), hear)
