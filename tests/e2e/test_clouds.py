@@ -156,7 +156,8 @@ def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World)
         assert {(found["runtime"], found["vllm"]) for found in turned_out(clone)} == {("image", fake_vllm.VERSION)}
     # Prometheus listens on loopback of the gateway's machine: this is its answer, through SSH.
     eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node")
-    assert not any(word in clone.up("--refresh") for word in ("created", "updated", "replaced", "deleted"))
+    again = clone.up("--refresh")
+    assert not any(word in again for word in ("created", "updated", "replaced", "deleted")), again
     clone.pulumi("state", "unprotect", "--all", "--yes", "-s", clone.stack)
     clone.pulumi("destroy", "--yes", "--skip-preview", "-s", clone.stack)
     assert world.billed == set()
