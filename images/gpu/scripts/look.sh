@@ -31,7 +31,9 @@ look_at_system() {
         answer system "${ID:-unknown}" "${VERSION_ID:-}" "${PRETTY_NAME:-}"
     )
     [ -e "/lib/modules/$kernel/build" ] && answer headers yes
-    newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed 's,^/boot/vmlinuz-,,' | sort -V | tail -n 1)
+    # Of its own flavour: a cloud's kernel lies beside a generic one that nobody boots.
+    flavour=$(printf '%s' "$kernel" | sed 's/^[0-9.-]*//')
+    newest=$(ls /boot/vmlinuz-* 2>/dev/null | sed -n "s,^/boot/vmlinuz-\([0-9.-]*$flavour\)\$,\1,p" | sort -V | tail -n 1)
     [ -n "$newest" ] && answer newest_kernel "$newest"
     [ -e /var/run/reboot-required ] && answer reboot_required yes
     answer free "$(df --output=avail -B1 / | tail -n 1 | tr -d ' ')"
@@ -110,12 +112,16 @@ look_at_smi() {
 
 look_at_units() {
     there systemctl || return
-    for unit in nvidia-persistenced.service nvidia-fabricmanager.service apt-daily.timer apt-daily-upgrade.timer \
-        unattended-upgrades.service; do
-        answer unit $unit "$(systemctl show -p LoadState --value $unit 2>/dev/null)" \
-            "$(systemctl show -p ActiveState --value $unit 2>/dev/null)" \
-            "$(systemctl show -p UnitFileState --value $unit 2>/dev/null)"
-    done
+    systemctl show -p Id,LoadState,ActiveState,UnitFileState nvidia-persistenced.service nvidia-fabricmanager.service \
+        apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service 2>/dev/null | awk -F = '
+        function tell() {
+            if (state["Id"] != "")
+                printf "unit\t%s\t%s\t%s\t%s\n", state["Id"], state["LoadState"], state["ActiveState"], state["UnitFileState"]
+            split("", state)
+        }
+        $0 == "" { tell(); next }
+        { state[$1] = $2 }
+        END { tell() }'
     systemctl show -p ExecStart --value nvidia-persistenced.service 2>/dev/null | grep -q -- --no-persistence-mode &&
         answer persistence_refused yes
 }

@@ -192,8 +192,9 @@ def test_what_the_tools_say_is_passed_on(tmp_path: Path) -> None:
             "nvidia-smi": 'echo "0, NVIDIA H100 80GB HBM3, 580.95.05, Disabled, 81559, 0"',
             "modinfo": 'case $2 in version) echo 580.95.05 ;; license) echo "Dual MIT/GPL" ;; signer) echo us ;; esac',
             "mokutil": "echo SecureBoot enabled",
-            "systemctl": "case $3 in LoadState) echo loaded ;; ActiveState) echo active ;; esac; "
-            'case $* in *ExecStart*) echo "argv[]=/usr/bin/nvidia-persistenced --no-persistence-mode" ;; esac',
+            "systemctl": 'case $* in *ExecStart*) echo "argv[]=/usr/bin/nvidia-persistenced --no-persistence-mode" ;; '
+            '*) printf "Id=nvidia-persistenced.service\\nLoadState=loaded\\nUnitFileState=\\n\\n" ;'
+            'printf "Id=nvidia-fabricmanager.service\\nLoadState=loaded\\nActiveState=active\\n" ;; esac',
             "systemd-detect-virt": "echo none",
         },
     )
@@ -201,7 +202,8 @@ def test_what_the_tools_say_is_passed_on(tmp_path: Path) -> None:
     assert (facts.module, facts.licence, facts.signer) == ("580.95.05", "Dual MIT/GPL", "us")
     assert facts.secure_boot
     assert facts.persistence_refused
-    assert facts.unit("nvidia-fabricmanager").active == "active"
+    assert facts.unit("nvidia-fabricmanager") == Unit("loaded", "active", "")
+    assert facts.unit("nvidia-persistenced") == Unit("loaded", "", "")
 
 
 def test_an_nvidia_smi_that_fails_is_quoted_with_its_status(tmp_path: Path) -> None:
