@@ -35,12 +35,11 @@ def keep(facts: GpuFacts, demand: GpuDemand, matrix: Mapping[str, Any]) -> list[
     parts = driver_packages(facts)
     version = facts.module or facts.loaded or (parts[0].upstream if parts else "")
     origin = _origin(facts)
-    refusal = _unfit(facts, version, demand, matrix) or (origin if isinstance(origin, Refusal) else None)
-    if refusal is not None:
+    if (refusal := _unfit(facts, version, demand, matrix)) is not None:
         return refusal
     steps = [
-        _modules(facts, version, str(origin), matrix),
-        _fabric(facts, version, str(origin), matrix),
+        _modules(facts, version, origin, matrix),
+        _fabric(facts, version, origin, matrix),
         _loading(facts),
         _services(facts),
     ]
@@ -56,7 +55,7 @@ def _unfit(facts: GpuFacts, version: str, demand: GpuDemand, matrix: Mapping[str
         return Refusal(reason, f"A vendor's driver is not replaced. {_ANOTHER_IMAGE}")
     known = [row["branch"] for row in matrix["branches"]]
     if branch(version) not in known:
-        branches = ", ".join(map(str, known))
+        branches = ", ".join(f"{row['branch']} until {row['end_of_life']}" for row in matrix["branches"])
         return Refusal(
             f"its NVIDIA driver {version} is of branch {branch(version)}, which images/gpu/versions.toml does not know "
             f"({branches})",
@@ -79,7 +78,11 @@ def _unfit(facts: GpuFacts, version: str, demand: GpuDemand, matrix: Mapping[str
 
 
 def _origin(facts: GpuFacts) -> str | Refusal:
-    """Who the driver's packages are from; empty where apt does not know them (a .run file, a vendor's own .deb)."""
+    """Who the driver's packages are from; empty where apt does not know them (a .run file, a vendor's own .deb).
+
+    Several are a refusal of whatever would have to be installed beside them. As they came, of one version, they may
+    stay: a vendor tried them.
+    """
     parts = [*driver_packages(facts), *(p for p in facts.packages if _FABRIC.fullmatch(p.name))]
     by_package = {package.name: _known_by(facts, package) for package in parts}
     known = {name: origins for name, origins in by_package.items() if origins}
@@ -98,9 +101,11 @@ def _known_by(facts: GpuFacts, package: Package) -> frozenset[str]:
     return (facts.origins(package) or by_name) - {""}
 
 
-def _modules(facts: GpuFacts, version: str, origin: str, matrix: Mapping[str, Any]) -> list[Action] | Refusal:
+def _modules(facts: GpuFacts, version: str, origin: str | Refusal, matrix: Mapping[str, Any]) -> list[Action] | Refusal:
     if facts.module or facts.loaded:
         return []
+    if isinstance(origin, Refusal):
+        return origin
     wanted = names(origin, "modules", facts, matrix, str(branch(version)))
     offered = {offer.name for offer in facts.offers}
     if not wanted or not set(wanted) <= offered | {p.name for p in facts.packages}:
@@ -113,13 +118,15 @@ def _modules(facts: GpuFacts, version: str, origin: str, matrix: Mapping[str, An
     return [Action(Deed.INSTALL, why, (version, *wanted))]
 
 
-def _fabric(facts: GpuFacts, version: str, origin: str, matrix: Mapping[str, Any]) -> list[Action] | Refusal:
+def _fabric(facts: GpuFacts, version: str, origin: str | Refusal, matrix: Mapping[str, Any]) -> list[Action] | Refusal:
     """Exactly the driver's version, from where the driver is from: fabric manager and driver refuse any other."""
     if not facts.switches:
         return []
     installed = next((p for p in facts.packages if _FABRIC.fullmatch(p.name)), None)
     if installed is not None and installed.upstream == version:
         return []
+    if isinstance(origin, Refusal):
+        return origin
     wanted = names(origin, "fabric_manager", facts, matrix, str(branch(version)))
     fitting = [o for o in facts.offers if o.name in wanted and o.origin == origin and upstream(o.version) == version]
     has = f"its fabric manager is {installed.upstream}" if installed else "it has no fabric manager"
@@ -161,11 +168,12 @@ def _services(facts: GpuFacts) -> list[Action]:
 
 
 def _runs(facts: GpuFacts, name: str) -> bool:
+    """Now and after a boot: `static` and `alias` units are started by others."""
     unit = facts.unit(name)
-    return unit.active == "active" and unit.enabled.startswith("enabled")
+    return unit.active == "active" and unit.enabled not in ("disabled", "masked")
 
 
 def _sleeps(facts: GpuFacts, name: str) -> bool:
-    """There, and off. `static` units are started by others."""
+    """There, and off."""
     unit = facts.unit(name)
     return unit.there and unit.active != "active"

@@ -96,8 +96,13 @@ exit 0
 """
 
 
-def machine_setup() -> str:
-    """A script for a bare machine with systemd: from then on it is one with eight GPUs and six NVSwitches."""
+REAL = ("modinfo", "modprobe", "dkms", "lsinitramfs", "update-initramfs")
+"""Stand-ins that a machine with a real driver's packages does without."""
+
+
+def machine_setup(without: Iterable[str] = ()) -> str:
+    """A script for a bare machine with systemd: from then on it is one with eight GPUs and six NVSwitches; some of the
+    stand-ins are left out."""
     boot = _BOOT.replace("{gpus}", " ".join(map(str, range(GPUS)))).replace(
         "{switches}", " ".join(map(str, range(SWITCHES)))
     )
@@ -107,6 +112,7 @@ def machine_setup() -> str:
     files = {
         f"{places.get(name, '/usr/local/bin')}/{name}": f"#!/bin/sh\n# Stand-in.\n{text}\n"
         for name, text in _STANDINS.items()
+        if name not in without
     }
     files |= {"/usr/local/lib/fake-boot": boot, "/etc/systemd/system/fake-gpus.service": unit}
     files |= {"/etc/mokutil": "SecureBoot disabled\n", "/etc/signer": "DKMS module signing key\n", "/etc/initramfs": ""}

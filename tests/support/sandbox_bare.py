@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -115,10 +116,11 @@ def asks_for_reboot(pid: int) -> bool:
     return False
 
 
-def downloaded(*names: str, purged: tuple[str, ...] = PURGED) -> list[Path]:
+def downloaded(*names: str, purged: tuple[str, ...] = PURGED, components: str = "") -> list[Path]:
     """Debian's packages of those names, with all that a bare machine needs for them, chosen by this computer's apt and
-    kept in the user's cache. Raises RuntimeError with apt's words where they cannot be had."""
-    folder = _cache()
+    kept in the user's cache; with `components`, from those of Debian's archive beside main. Raises RuntimeError with
+    apt's words where they cannot be had."""
+    folder = _cache() / components.replace(" ", "-")
     archives = folder / "archives"
     for made in (folder / "lists" / "partial", archives / "partial"):
         made.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,7 @@ def downloaded(*names: str, purged: tuple[str, ...] = PURGED) -> list[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not listed.exists():
             (folder / "status").write_text(status)
-            listed.write_text("\n".join(_fetch(folder, names)))
+            listed.write_text("\n".join(_fetch(folder, names, _sources(folder, components) if components else ())))
     return [archives / name for name in listed.read_text().split()]
 
 
@@ -174,10 +176,18 @@ def _status(purged: tuple[str, ...]) -> str:
     return "\n\n".join(e for e in entries if e.partition("\n")[0].removeprefix("Package: ") not in purged)
 
 
-def _fetch(folder: Path, names: Iterable[str]) -> list[str]:
+def _sources(folder: Path, components: str) -> tuple[str, ...]:
+    """Options of apt: Debian from where this computer has it, with more components."""
+    shown = _apt(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+    debian = {line.removesuffix(" main") for line in shown.splitlines() if re.search(r" bookworm\S* main$", line)}
+    (folder / "sources.list").write_text("".join(f"deb {place} main {components}\n" for place in sorted(debian)))
+    return f"Dir::Etc::sourcelist={folder}/sources.list", "Dir::Etc::sourceparts=/dev/null"
+
+
+def _fetch(folder: Path, names: Iterable[str], sources: tuple[str, ...]) -> list[str]:
     """Files in the archives that would be installed. The lists are of the cache too: this computer's may be empty."""
     places = {"Dir::State::lists": "lists", "Dir::State::status": "status", "Dir::Cache": ""}
-    options = ["APT::Sandbox::User=root", *(f"{name}={folder}/{place}" for name, place in places.items())]
+    options = ["APT::Sandbox::User=root", *sources, *(f"{name}={folder}/{place}" for name, place in places.items())]
     command = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
     install = ["install", "-y", "--no-install-recommends", *names]
     _apt([*command, "update"])

@@ -4,7 +4,8 @@ run, by way of kills and reboots. Driver, kernel modules and devices are stand-i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from tests.support import nvidia, sandbox_bare, sandbox_systemd
 from tests.support.eventually import eventually
 from tests.support.nvidia import Archive, driver, headers, keyring, machine_setup
 from tests.support.sandbox import CACHE, sandboxes
-from tests.support.sandbox_bare import Bare
+from tests.support.sandbox_bare import Bare, downloaded
 from tests.support.sshd import make_key, public_key
 
 BUNDLE = Bundle("gpus", gpu=GpuDemand(install=True, least_driver=580, count=8))
@@ -38,6 +39,7 @@ STEPS = (Step("preparing GPUs", gpu.bring_gpus),)
 OLD, BOTH, NEW = "580.95.05", "580.105.08", "580.126.16"
 
 INSTALLED = "dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' | grep '^[ih]i'"
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Options::=--force-unsafe-io --no-install-recommends"
 _PARTS = ("nvidia-open", "nvidia-driver-580-open", "nvidia-dkms-580-open", "libnvidia-compute-580", "nvidia-utils-580")
 VENDOR = (
     "dpkg -i /srv/packages/keyrings/*.deb && apt-get -qq update && "
@@ -82,9 +84,9 @@ class Machine:
         except RemoteError:
             return None
 
-    def run(self, script: str) -> str:
+    def run(self, script: str, within_s: float = 120) -> str:
         with self.connect() as connection:
-            result = connection.run(script, watch=Waiting(120), step="asking")
+            result = connection.run(script, watch=Waiting(within_s), step="asking")
         assert result.status == 0, (script, result)
         return result.stdout.strip()
 
@@ -118,8 +120,11 @@ class Machine:
 
 
 @contextmanager
-def machine(folder: Path, monkeypatch: pytest.MonkeyPatch, **of_system: Any) -> Iterator[Machine]:
-    """Debian, whose archive has this kernel's headers, and NVIDIA's archive behind a keyring."""
+def machine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, without: Iterable[str] = (), **of_system: Any
+) -> Iterator[Machine]:
+    """Debian, whose archive has this kernel's headers, and NVIDIA's archive behind a keyring; stand-ins are left out
+    by name."""
     if reason := sandbox_bare.missing() or sandbox_systemd.missing():
         pytest.skip(reason)
     base = Archive(folder / "repository", origin="Debian")
@@ -142,7 +147,7 @@ def machine(folder: Path, monkeypatch: pytest.MonkeyPatch, **of_system: Any) -> 
         address = sandboxed.boot(order, systemd=True, bare=Bare(base)).address
         host = Host(address, 22, "ubuntu", host_key.public, "/opt/crossover", CACHE, "0.0.0.0")
         made = Machine(host, key, folder, base, vendor)
-        made.run(machine_setup())
+        made.run(machine_setup(without))
         yield made
 
 
@@ -280,3 +285,40 @@ def test_an_owners_machine_is_judged_and_stays_as_it_is(untouched: Machine) -> N
     with pytest.raises(UnsuitableMachine, match=r"nvidia-smi is not there.*its owner's"):
         untouched.install(judged)
     assert untouched.run("apt-config dump APT::Periodic::Enable; ls /etc/apt/sources.list.d") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_debians_own_driver_is_found_and_refused_as_too_old_with_and_without_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its real packages, 535 of non-free. DKMS builds its five modules, three minutes long, once there are headers: for
+    their kernel, which is not the one that runs here. The real nvidia-smi ends with 9."""
+    if reason := sandbox_bare.missing() or sandbox_systemd.missing():
+        pytest.skip(reason)
+    parts, build = ("nvidia-kernel-dkms", "nvidia-smi", "nvidia-persistenced"), "linux-headers-amd64"
+    try:
+        packages = downloaded(*parts, build, components="contrib non-free non-free-firmware")
+    except RuntimeError as e:
+        pytest.skip(str(e))
+    with machine(tmp_path, monkeypatch, without=nvidia.REAL) as m:
+        m.base.add(packages)
+        m.run(f"{APT} update && {APT} install {' '.join(parts)}")
+        modules = m.run("dkms status")
+        assert "added" in modules, modules
+        assert "installed" not in modules
+        assert m.run("nvidia-smi >/dev/null 2>&1 || echo $?") == "9"
+        refuses_535(m)
+        m.run(f"{APT} install {build}", within_s=1500)
+        assert re.search(r"^nvidia-current/535\.\S+, 6\.1\.\S+, x86_64: installed$", m.run("dkms status"), re.MULTILINE)
+        assert m.run("modinfo -k $(ls /lib/modules | grep ^6.1) -F version nvidia-current").startswith("535.")
+        refuses_535(m)
+        assert m.run("apt-mark showhold") == "", "nothing is touched on a machine that is refused"
+
+
+def refuses_535(machine: Machine) -> None:
+    with pytest.raises(
+        UnsuitableMachine, match=r"driver is 535\.\d+\.\d+, and vLLM .* needs branch 580 or newer"
+    ) as said:
+        machine.install()
+    assert "A vendor's driver is not replaced" in str(said.value)

@@ -268,7 +268,7 @@ def test_a_lost_connection_stops_nothing_and_the_next_run_waits_for_it(bare: Mac
 def test_a_user_who_is_not_root_needs_sudo_and_it_is_used(bare: Machine) -> None:
     bare.offer("by-sudo")
     bare.run(
-        "useradd --create-home --shell /bin/sh admin && cp -r /root/.ssh ~admin/ && chown -R admin ~admin/.ssh && "
+        "useradd --create-home --shell /bin/sh admin && cp -r ~root/.ssh ~admin/ && chown -R admin ~admin/.ssh && "
         "usermod -p '*' admin"
     )
     other = replace(bare, host=replace(bare.host, ssh_user="admin"))

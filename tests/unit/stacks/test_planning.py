@@ -131,7 +131,7 @@ def test_a_smaller_cache_holds_twice_as_many() -> None:
         ({"model": "acme/own-70b"}, "acme/own-70b is in no table; give its config.json"),
         ({"engineArgs": {"cpu-offload-gb": 10}}, "memory is not checked: engineArgs.cpu-offload-gb sets it"),
         ({"quantization": "torchao"}, "bytes the weights of meta-llama/Llama-3.3-70B-Instruct have is not known"),
-        ({}, "serving.toolCallParser is not set: requests with tools are refused; "
+        ({"toolCallParser": None}, "serving.toolCallParser is not set: requests with tools are refused; "
          "meta-llama/Llama-3.3-70B-Instruct needs llama3_json"),
         ({"model": "Qwen/Qwen3-32B"}, "serving.reasoningParser is not set: answers begin with the reasoning"),
     ],

@@ -41,7 +41,9 @@ def test_all_that_can_be_said_is_taken(values: dict[str, Any]) -> None:
 
 def test_what_was_never_said_stays_as_it_was(values: dict[str, Any]) -> None:
     serving = parse(values).models[0].serving
-    assert serving == Serving(engine="simulator", model=serving.model, served_name="llama-70b")
+    assert serving == Serving(
+        engine="simulator", model=serving.model, served_name="llama-70b", tool_call_parser="llama3_json"
+    )
     assert (serving.max_model_len, serving.max_num_seqs, serving.max_num_queued_reqs) == (32_768, 128, 256)
     assert (serving.tensor_parallel_size, serving.shutdown_timeout_s) == (8, 30)
 

@@ -192,8 +192,9 @@ def test_what_the_tools_say_is_passed_on(tmp_path: Path) -> None:
             "nvidia-smi": 'echo "0, NVIDIA H100 80GB HBM3, 580.95.05, Disabled, 81559, 0"',
             "modinfo": 'case $2 in version) echo 580.95.05 ;; license) echo "Dual MIT/GPL" ;; signer) echo us ;; esac',
             "mokutil": "echo SecureBoot enabled",
-            "systemctl": "case $3 in LoadState) echo loaded ;; ActiveState) echo active ;; esac; "
-            'case $* in *ExecStart*) echo "argv[]=/usr/bin/nvidia-persistenced --no-persistence-mode" ;; esac',
+            "systemctl": 'case $* in *ExecStart*) echo "argv[]=/usr/bin/nvidia-persistenced --no-persistence-mode" ;; '
+            '*) printf "Id=nvidia-persistenced.service\\nLoadState=loaded\\nUnitFileState=\\n\\n" ;'
+            'printf "Id=nvidia-fabricmanager.service\\nLoadState=loaded\\nActiveState=active\\n" ;; esac',
             "systemd-detect-virt": "echo none",
         },
     )
@@ -201,10 +202,34 @@ def test_what_the_tools_say_is_passed_on(tmp_path: Path) -> None:
     assert (facts.module, facts.licence, facts.signer) == ("580.95.05", "Dual MIT/GPL", "us")
     assert facts.secure_boot
     assert facts.persistence_refused
-    assert facts.unit("nvidia-fabricmanager").active == "active"
+    assert facts.unit("nvidia-fabricmanager") == Unit("loaded", "active", "")
+    assert facts.unit("nvidia-persistenced") == Unit("loaded", "", "")
 
 
 def test_an_nvidia_smi_that_fails_is_quoted_with_its_status(tmp_path: Path) -> None:
     says = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.173"
     facts = looked(tmp_path, {"nvidia-smi": f"echo '{says}'; exit 18"})
     assert (facts.smi, facts.smi_says, facts.gpus) == (18, says.replace("\n", " "), ())
+
+
+def test_apt_is_not_asked_where_the_driver_works_and_by_who_only_judges(tmp_path: Path) -> None:
+    """Its caches take a second to read, and nothing will be installed."""
+    loaded = "580.95.05"
+    script = read_script("look").replace("/sys/module/nvidia/version", str(tmp_path / "version"))
+    assert str(tmp_path) in script
+    (tmp_path / "version").write_text(f"{loaded}\n")
+    (tmp_path / "nvidia-smi").write_text(f'#!/bin/sh\necho "0, A100, {loaded}, Enabled, 1, 0"\n')
+    (tmp_path / "apt-cache").write_text('#!/bin/sh\necho "$1" >>"$0.asked"\n')
+    for name in ("nvidia-smi", "apt-cache"):
+        (tmp_path / name).chmod(0o755)
+
+    def look(*names: str) -> None:
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        subprocess.run(["sh", "-c", script, "crossover", *names], check=True, capture_output=True, env=environment)
+
+    look("nvidia-open")
+    look()
+    assert not (tmp_path / "apt-cache.asked").exists()
+    (tmp_path / "version").unlink()
+    look("nvidia-open")
+    assert (tmp_path / "apt-cache.asked").read_text().split() == ["policy", "madison"]

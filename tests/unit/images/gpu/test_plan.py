@@ -199,6 +199,18 @@ def test_a_fabric_manager_that_does_not_run_is_started_and_only_where_nvswitches
     assert planned(done(units=units, switches=0)) == GpuPlan()
 
 
+def test_a_vendors_mixture_of_one_version_stays_where_nothing_has_to_be_installed() -> None:
+    mixed = (*UBUNTU_PARTS, *nvidia_parts(DRIVER, fabric=DRIVER))
+    facts = done(packages=tuple(replace(package, held=True) for package in mixed))
+    assert planned(facts) == GpuPlan()
+
+
+@pytest.mark.parametrize("state", ["static", "enabled-runtime", "alias"])
+def test_a_fabric_manager_that_others_start_is_left_as_it_is(state: str) -> None:
+    units = {**done().units, "nvidia-fabricmanager": Unit("loaded", "active", state)}
+    assert planned(done(units=units)) == GpuPlan()
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [

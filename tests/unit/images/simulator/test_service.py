@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from images.simulator.engine import EngineCore, Speed
@@ -126,6 +126,7 @@ def test_prefix_cache_counters_are_in_tokens() -> None:
     run(main)
 
 
+@settings(deadline=None)
 @given(limit=st.integers(0, 6), arrivals=st.integers(0, 12), seqs=st.integers(1, 4))
 def test_no_more_requests_are_in_flight_than_admitted_and_the_rest_is_counted(
     limit: int, arrivals: int, seqs: int

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from images.simulator.web.bodies.schema import NoSmallest, smallest
@@ -56,6 +56,7 @@ def test_the_smallest_value_is_valid(schema: dict[str, Any], value: object) -> N
     assert smallest(schema) == value
 
 
+@settings(deadline=None)
 @given(
     low=st.integers(-50, 50),
     width=st.integers(0, 50),
