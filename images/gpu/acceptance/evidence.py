@@ -12,7 +12,7 @@ _LINK = re.compile(r"^GPU (\d+):|^\s*Link (\d+): (.*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GpuAnswer:
     """Of one question: its exit status, None where it was not asked, and its lines."""
 
     status: int | None = None
@@ -48,11 +48,11 @@ class Card:
 class Evidence:
     """All answers, by question: gpu, rows, throttle, fabric, topology, links, cuda, kernel."""
 
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, GpuAnswer] = field(default_factory=dict)
 
-    def of(self, name: str) -> Answer:
+    def of(self, name: str) -> GpuAnswer:
         """The answer, an empty one where there is none."""
-        return self.answers.get(name, Answer())
+        return self.answers.get(name, GpuAnswer())
 
     @property
     def cards(self) -> tuple[Card, ...]:
@@ -107,4 +107,4 @@ def parse(text: str) -> Evidence:
             statuses[of] = int(status) if status.isdecimal() else 1
         elif name:
             lines.setdefault(name, []).append(rest)
-    return Evidence({name: Answer(status, tuple(lines.get(name, ()))) for name, status in statuses.items()})
+    return Evidence({name: GpuAnswer(status, tuple(lines.get(name, ()))) for name, status in statuses.items()})

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from images.gpu.acceptance.evidence import Answer, Evidence
+from images.gpu.acceptance.evidence import Evidence, GpuAnswer
 from images.gpu.acceptance.finding import Finding
 from images.gpu.acceptance.judging import judge
 from images.gpu.facts import GpuFacts
@@ -44,7 +44,7 @@ class Machine:
         return judge(self.facts, self.evidence, DEMAND)
 
     def answers(self, name: str, *lines: str, status: int = 0) -> Machine:
-        return replace(self, evidence=Evidence({**self.evidence.answers, name: Answer(status, lines)}))
+        return replace(self, evidence=Evidence({**self.evidence.answers, name: GpuAnswer(status, lines)}))
 
     def edited(self, name: str, old: str, new: str, line: int | None = None) -> Machine:
         """With `old` replaced in that line of an answer, or in all."""
@@ -81,7 +81,7 @@ def healthy(model: str = "a100", count: int = 8) -> Machine:
         "kernel": (),
     }
     facts = replace(done(), devices=("20b2" if model == "a100" else "2330",) * count)
-    return Machine(facts, Evidence({name: Answer(0, lines) for name, lines in answers.items()}))
+    return Machine(facts, Evidence({name: GpuAnswer(0, lines) for name, lines in answers.items()}))
 
 
 Fault = Callable[[Machine], Machine]
