@@ -136,10 +136,8 @@ def bring_among(
         # A volume that several machines mount is full by what the first of them has brought.
         filled = holder is not None and not missing(connection, job, watch)
         source = None if filled else holder or _of_before(siblings, host, job, watch, say)
-        if source is None:
-            brought = bring(connection, job, watch, say)
-        else:
-            brought = _copy(source, connection, job, watch, say)
+        told = (connection, job, watch, say)
+        brought = bring(*told) if source is None else _copy(source, *told)
         _now_holds(group, own, brought)
     return brought
 
