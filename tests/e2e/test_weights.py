@@ -32,6 +32,10 @@ def test_one_node_fetches_the_other_copies_and_the_second_up_asks_nobody(clone: 
             folder = Path(clone.machines[key].root) / "models" / f"meta-llama--Llama-3.3-70B-Instruct--{COMMIT}"
             assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
         clone.run(".venv/bin/crossover", "smoke")
+        (folder / "config.json").write_bytes(b"[]")
+        verified = clone.run(".venv/bin/crossover", "weights", "verify", "b")
+        assert f"{MODEL}@{COMMIT}, 0.0 GiB, verified, 2 bytes were fetched again" in verified
+        assert (folder / "config.json").read_bytes() == b"{}"
     assert "unchanged" in clone.up()
     assert TOKEN not in f"{preview}{refused}{told}"
     assert TOKEN not in clone.pulumi("stack", "export")

@@ -27,6 +27,7 @@ def bring_gpus(under_way: Installation) -> Reconnect | None:
     for _ in range(MOST_ROUNDS):
         facts, todo = _plan(under_way, demand)
         if not todo.actions:
+            under_way.gpus = facts
             under_way.found |= found(facts)
             if facts.rebooted[0]:
                 forget_reboot(under_way.connection, under_way.watch)
