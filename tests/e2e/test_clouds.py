@@ -8,8 +8,6 @@ What is exchanged is named in tests/support/committed.py, and nothing else.
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,7 +25,7 @@ from tests.clouds.server import Boot, Emulator
 from tests.clouds.vendors import VENDORS, url_variable
 from tests.support import fake_vllm
 from tests.support.checkout import Checkout
-from tests.support.committed import DRIVER, MODEL, MODEL_FILES, TOKEN, Committed, committed
+from tests.support.committed import DRIVER, MODEL, MODEL_FILES, TOKEN, Committed, calls_a_tool, committed
 from tests.support.eventually import eventually
 from tests.support.hub import COMMIT
 from tests.support.sshd import make_key, public_key
@@ -42,17 +40,6 @@ OVERRIDES: dict[str, dict[str, Any]] = {"vastai": {"apiKeys": {"openai": "sk-non
 """The secrets that an example asks for."""
 OWNED_OF = {"existing": tuple(OWNED)}
 """Those of them that an example uses, where it is more than the gateway."""
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"unit": {"enum": ["kelvin", "celsius"]}, "days": {"type": "integer"}},
-            "required": ["unit", "days"],
-        },
-    },
-}
 
 
 @dataclass
@@ -161,18 +148,6 @@ def turned_out(clone: Checkout) -> list[dict[str, str]]:
     return [outputs["found"] for outputs in installs if outputs["role"] == "inference"]
 
 
-def called(clone: Checkout) -> dict[str, Any]:
-    """The answer to a request that must call a tool, by the line of `crossover endpoint` with another body."""
-    shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--stack", clone.stack, "--json"))
-    messages = [{"role": "user", "content": "How is the weather?"}]
-    body = {"model": "llama-70b", "messages": messages, "tools": [TOOL], "tool_choice": "required", "max_tokens": 64}
-    line = f"{shown['curl'][0].rpartition(' -d ')[0]} -d {shlex.quote(json.dumps(body))}"
-    answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
-    assert '"choices"' in answer.stdout, answer
-    found: dict[str, Any] = json.loads(answer.stdout)
-    return found
-
-
 IN_MIXED = ("lambda", "runpod", "existing")
 """Clouds that `mixed` brings up together: alone they are for `make test-all`."""
 EXAMPLES = [
@@ -197,12 +172,9 @@ def test_an_example_ends_in_a_tool_call_and_leaves_nothing(world: World) -> None
         assert of["vllm"] == fake_vllm.VERSION
         assert of["driver"] == {"environment": DRIVER, "image": fake_vllm.DRIVER}[of["runtime"]]
         assert f"{MODEL}@{COMMIT}" in of["weights"]
-    answer = called(clone)
-    assert answer["model"] == "llama-70b"
-    [choice] = answer["choices"]
-    [call] = choice["message"]["tool_calls"]
-    assert (choice["finish_reason"], call["function"]["name"]) == ("tool_calls", "weather")
-    assert json.loads(call["function"]["arguments"]) == {"unit": "kelvin", "days": 0}
+        assert of["trial"]
+        assert of["gpu checks"].startswith("passed by 8 GPUs")
+    calls_a_tool(clone)
     # Prometheus listens on loopback of the gateway's machine: this is its answer, through SSH.
     eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node")
     again = clone.up("--refresh")

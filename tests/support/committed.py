@@ -1,13 +1,17 @@
 """What an example configuration meets that is run as committed: bare machines with GPUs, NVIDIA's archive, the hub.
 
 Exchanged are vLLM's wheel and what stands for GPUs and their driver (tests/support/fake_vllm.py, nvidia.py), and the
-addresses of vendors, of NVIDIA's archive and of the hub, with the model's revision there. All else is the project's.
+addresses of vendors, of NVIDIA's archive and of the hub, with the model's revision there. The engine knows no answer:
+its trial expects none, and is without a load (tests/integration/images/test_trial.py has one). All else is the project's.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
+import shlex
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +36,18 @@ MODEL_FILES = {"config.json": b"{}", "model-00001-of-00001.safetensors": random.
 WHERE = "/srv/packages"
 """The archives, on a machine."""
 
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"unit": {"enum": ["kelvin", "celsius"]}, "days": {"type": "integer"}},
+            "required": ["unit", "days"],
+        },
+    },
+}
+
 
 @dataclass
 class Committed:
@@ -43,11 +59,11 @@ class Committed:
     hub: LocalHub
     keyring: Path
 
-    def boot(self, order: Boot, *, gpus: bool = True) -> Booted:
-        """A VM has systemd and an empty system, a container its image's vLLM and its host's driver."""
+    def boot(self, order: Boot, *, gpus: bool = True, systemd: bool = True) -> Booted:
+        """A VM has an empty system, a container its image's vLLM and its host's driver."""
         container = bool(order.command)
         files = fake_vllm.files() if container else nvidia.machine_files() if gpus else {}
-        return self.sandboxed.boot(order, systemd=not container, bare=self.bare, files=files)
+        return self.sandboxed.boot(order, systemd=systemd and not container, bare=self.bare, files=files)
 
     def end(self, machine_id: str) -> None:
         """As the vendor does."""
@@ -68,7 +84,8 @@ class Committed:
             text = text.replace(f'"{old}"', f'"{new}"')
         path.write_text(text)
         weights = {"source": "hf", "tokenSecret": "hf", "endpoint": self.hub.endpoint}
-        clone.configure({"serving.revision": COMMIT, "serving.weights": weights})
+        trial = {"expect": "", "loadS": 0}
+        clone.configure({"serving.revision": COMMIT, "serving.weights": weights, "serving.acceptance": trial})
 
     def tell_secret(self, clone: Checkout) -> None:
         """The hub's token, as a user does it."""
@@ -94,3 +111,19 @@ def committed(folder: Path) -> Iterator[Committed]:
         hub.tokens = {TOKEN: True}
         sandboxed.image, sandboxed.lent = fake.image, (hub.port,)
         yield Committed(sandboxed, Bare(base), fake, hub, package)
+
+
+def calls_a_tool(clone: Checkout) -> None:
+    """Asserts what comes of a request that must call a tool, by the line of `crossover endpoint` with another body."""
+    shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--stack", clone.stack, "--json"))
+    messages = [{"role": "user", "content": "How is the weather?"}]
+    body = {"model": "llama-70b", "messages": messages, "tools": [TOOL], "tool_choice": "required", "max_tokens": 64}
+    line = f"{shown['curl'][0].rpartition(' -d ')[0]} -d {shlex.quote(json.dumps(body))}"
+    answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert '"choices"' in answer.stdout, answer
+    answered = json.loads(answer.stdout)
+    assert answered["model"] == "llama-70b"
+    [choice] = answered["choices"]
+    [call] = choice["message"]["tool_calls"]
+    assert (choice["finish_reason"], call["function"]["name"]) == ("tool_calls", "weather")
+    assert json.loads(call["function"]["arguments"]) == {"unit": "kelvin", "days": 0}
