@@ -170,6 +170,16 @@ def test_an_empty_machine_gets_one_version_of_all_from_one_archive_and_a_second_
         assert before == m.run(
             "cat /proc/sys/kernel/random/boot_id; stat -c %y /var/lib/dpkg/status /var/lib/apt/lists"
         )
+        enables_a_running_fabric_manager_without_a_restart(m)
+
+
+def enables_a_running_fabric_manager_without_a_restart(m: Machine) -> None:
+    """What runs on the GPUs would go with it."""
+    process = "systemctl show -p MainPID --value nvidia-fabricmanager"
+    before = m.run(f"systemctl --quiet disable nvidia-fabricmanager; {process}")
+    m.install()
+    assert m.run(process) == before
+    assert m.run("systemctl is-enabled nvidia-fabricmanager") == "enabled"
 
 
 def test_nouveau_goes_with_one_reboot_and_the_run_goes_on_after_it(
