@@ -42,7 +42,7 @@ class _Connection(http.client.HTTPSConnection):
         self.sock = self.trust.wrap_socket(sock, server_hostname=self.host)
 
 
-class Service:
+class ServiceOnTrial:
     """The service under trial."""
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ class Service:
             connection.close()
 
 
-def known_answer(service: Service, prompt: str, expect: str) -> dict[str, Any]:
+def known_answer(service: ServiceOnTrial, prompt: str, expect: str) -> dict[str, Any]:
     """Asks the same twice, one after the other, greedily. Raises Wrong for an answer that no whole GPU gives.
 
     A broken one computes NaN: the answer is "!!!!" (vllm-project/vllm#22881), and asked for the tokens' probabilities
@@ -103,10 +103,10 @@ def judge_answer(prompt: str, text: str, logprobs: Sequence[Any], expect: str) -
         raise Wrong(f"{told}, and {expect!r} is not in it")
 
 
-class Load:
+class OwnLoad:
     """Requests of one shape, so many at a time, for so many seconds; those under way then are answered."""
 
-    def __init__(self, service: Service, job: dict[str, Any]) -> None:
+    def __init__(self, service: ServiceOnTrial, job: dict[str, Any]) -> None:
         self.service, self.job = service, job
         self.samples: list[tuple[float, float, float, int]] = []
         """Begin, first token, end, tokens that came."""
@@ -181,13 +181,13 @@ def main() -> int:
     if os.path.exists(place):
         os.unlink(place)
     try:
-        service = Service(job)
+        service = ServiceOnTrial(job)
         print("asking for a known answer", flush=True)
         record = {"key": job["key"], "known": known_answer(service, job["prompt"], job["expect"]), "of": job["of"]}
         if job["load_s"]:
             print(f"under load for {job['load_s']} s", flush=True)
             shape = {name: job[name] for name in ("input_tokens", "output_tokens", "concurrency", "load_s")}
-            record["load"] = {**shape, **Load(service, job).run()}
+            record["load"] = {**shape, **OwnLoad(service, job).run()}
     except (Wrong, OSError, LookupError) as e:
         print(json.dumps({"wrong": str(e) or type(e).__name__}))
         return 0
