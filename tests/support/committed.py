@@ -2,7 +2,8 @@
 
 Exchanged are vLLM's wheel and what stands for GPUs and their driver (tests/support/fake_vllm.py, nvidia.py), and the
 addresses of vendors, of NVIDIA's archive and of the hub, with the model's revision there. The engine knows no answer:
-its trial expects none, and is without a load (tests/integration/images/test_trial.py has one). All else is the project's.
+its trial expects none, and is without a load (tests/integration/images/test_trial.py has one). All else is the
+project's.
 """
 
 from __future__ import annotations
