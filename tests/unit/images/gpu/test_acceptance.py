@@ -197,7 +197,7 @@ def test_a_container_tells_its_hosts_log_and_is_not_judged_by_it() -> None:
 
 @pytest.mark.parametrize(("column", "value"), [(5, "Disabled"), (11, "8")])
 def test_only_gpus_that_are_sold_so_must_have_ecc_and_all_lanes(column: int, value: str) -> None:
-    """AWS gives a T4 half its lanes, and an RTX A6000 comes with ECC off."""
+    """Recalled, not cited: an RTX A6000 comes with ECC off, and some clouds give a card half its lanes."""
     machine = healthy().column(2, "NVIDIA RTX A6000", None).but(switches=0).column(column, value, None)
     assert not any(finding.fails for finding in machine.judged())
     assert all(finding.fails for finding in healthy().column(column, value, None).judged())
