@@ -10,8 +10,8 @@ from images.gpu.acceptance.finding import Finding, Remedy
 from images.gpu.facts import LOST
 
 _HELD_TO_ALL = re.compile(r"A100|A800|H100|H800|H200|B200|B300")
-"""GPUs that have ECC on and 16 lanes as they are sold. Others may have neither (recalled): workstations' come with ECC off,
-and clouds give some half their lanes."""
+"""GPUs that have ECC on and 16 lanes as they are sold. Others may have neither (recalled, not cited): workstations'
+come with ECC off, and some clouds give half the lanes."""
 _LEAST_GENERATION = 3
 """DCGM's diag-skus.yaml asks for PCIe 3 at least, of A100 and H100."""
 _THROTTLED = (
