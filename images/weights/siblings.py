@@ -127,17 +127,18 @@ def bring_among(
     host = connection.host
     wanted = json.dumps([siblings.fleet, *(job[key] for key in ("kind", "place", "model", "revision", "record"))])
     group = siblings.sharing.group(wanted)
+    own = Holder(host, siblings.ssh_private_key, job)
     if not missing(connection, job, watch):
         brought = bring(connection, job, watch, say)
-    else:
-        with _turn(group, host.where, watch, say) as holder:
-            holder = holder or _of_before(siblings, host, job, watch, say)
-            brought = (
-                bring(connection, job, watch, say) if holder is None else _copy(holder, connection, job, watch, say)
-            )
-            _now_holds(group, Holder(host, siblings.ssh_private_key, job), brought)
+        _now_holds(group, own, brought)
         return brought
-    _now_holds(group, Holder(host, siblings.ssh_private_key, job), brought)
+    with _turn(group, host.where, watch, say) as holder:
+        # A volume that several machines mount is full by what the first of them has brought.
+        filled = holder is not None and not missing(connection, job, watch)
+        source = None if filled else holder or _of_before(siblings, host, job, watch, say)
+        told = (connection, job, watch, say)
+        brought = bring(*told) if source is None else _copy(source, *told)
+        _now_holds(group, own, brought)
     return brought
 
 

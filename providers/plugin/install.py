@@ -18,7 +18,7 @@ from images.weights.siblings import Sharing, Siblings
 from providers.base import Clouds, Owner, plain_host
 from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.machine import gateways_of, is_vacant, look, machine_of, owner_of, siblings_of
+from providers.plugin.machine import gateways_of, host_of, is_vacant, look, owner_of, siblings_of
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
 from strict.names import GATEWAY_ROLE
@@ -227,7 +227,7 @@ class SshInstaller:
 
     def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> Mapping[str, str]:
         return install(
-            self._host(news["machine"], news["serverName"]),
+            host_of(news["machine"], self.clouds, news["serverName"]),
             Bundle.from_dict(news["bundle"]),
             news["secrets"],
             news["sshPrivateKey"],
@@ -242,7 +242,7 @@ class SshInstaller:
     def inspect(self, olds: Plain, waiting: Waiting) -> list[str]:
         try:
             bundle = located(Bundle.from_dict(olds["bundle"]))
-            host = self._host(olds["machine"], olds["serverName"])
+            host = host_of(olds["machine"], self.clouds, olds["serverName"])
             return list(inspect(host, bundle, olds["secrets"], olds["sshPrivateKey"]).problems)
         except CloudError:
             raise
@@ -251,7 +251,7 @@ class SshInstaller:
 
     def remove(self, olds: Plain, waiting: Waiting) -> None:
         remove(
-            self._host(olds["machine"], olds["serverName"]),
+            host_of(olds["machine"], self.clouds, olds["serverName"]),
             Bundle.from_dict(olds["bundle"]),
             olds["sshPrivateKey"],
             say=waiting.say,
@@ -262,12 +262,12 @@ class SshInstaller:
     def out_of_rotation(
         self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
     ) -> Iterator[None]:
-        host = self._host(gateway)
+        host = host_of(gateway, self.clouds)
         with out_of_rotation(host, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
             yield
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
-        return shows(self._host(gateway), secret, private_keys, waiting)
+        return shows(host_of(gateway, self.clouds), secret, private_keys, waiting)
 
     def _siblings(self, news: Plain, waiting: Waiting) -> Siblings:
         """The other machines of the fleet at the node's own cloud."""
@@ -275,24 +275,6 @@ class SshInstaller:
 
         def find() -> Iterator[Host]:
             for other in siblings_of(machine_id, key, self.clouds, waiting):
-                yield self._host(plain_host(other))
+                yield host_of(plain_host(other), self.clouds)
 
         return Siblings(self.sharing, news["fleet"], key, find)
-
-    def _host(self, machine: Plain, server_name: str = "") -> Host:
-        """Raises InvalidRequest where there is no way in."""
-        return Host(
-            supervision=machine["supervision"],
-            address=machine["address"],
-            ssh_port=int(machine["ports"]["ssh"]),
-            ssh_user=machine["sshUser"],
-            host_key=machine["hostKey"],
-            root=machine["root"],
-            cache=machine["cache"],
-            bind=machine["bind"],
-            ports={name: int(port) for name, port in machine["listen"].items()},
-            server_name=server_name,
-            tunnel=tunnel_to(machine_of(machine), self.clouds),
-            scratch=machine.get("scratch", ""),
-            weights_root=machine.get("weightsRoot", ""),
-        )

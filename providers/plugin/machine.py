@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from images.remote.errors import RemoteError
+from images.remote.host import Host
 from images.remote.waiting import Waiting
 from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placed
 from providers.errors import CloudError, Incomplete, InvalidRequest, NotFound
@@ -32,6 +33,25 @@ def machine_of(host: Plain, name: str = "") -> Machine:
         "tunnel": host.get("tunnel", ""),
     }
     return placed(cloud, machine_id, name, **known)
+
+
+def host_of(machine: Plain, clouds: Clouds, server_name: str = "") -> Host:
+    """It as the installer sees it. Raises InvalidRequest where there is no way in."""
+    return Host(
+        supervision=machine["supervision"],
+        address=machine["address"],
+        ssh_port=int(machine["ports"]["ssh"]),
+        ssh_user=machine["sshUser"],
+        host_key=machine["hostKey"],
+        root=machine["root"],
+        cache=machine["cache"],
+        bind=machine["bind"],
+        ports={name: int(port) for name, port in machine["listen"].items()},
+        server_name=server_name,
+        tunnel=tunnel_to(machine_of(machine), clouds),
+        scratch=machine.get("scratch", ""),
+        weights_root=machine.get("weightsRoot", ""),
+    )
 
 
 def is_vacant(machine: Plain) -> bool:

@@ -1,7 +1,8 @@
 """Each example configuration ends in a served completion, on emulated vendors whose machines really run.
 
-The vendors' APIs are the emulators of tests/clouds, their machines the sandboxes of tests/support/sandbox.py. Only the
-engine of the nodes is another one: the simulator, for want of GPUs.
+The vendors' APIs are the emulators of tests/clouds, their machines the sandboxes of tests/support/sandbox.py. For want
+of GPUs the engine of the nodes is the simulator; at RunPod (AS_COMMITTED) it is vLLM, with all that brings it there:
+exchanged are the image's vLLM and `nvidia-smi` (tests/support/fake_vllm.py), and a folder in place of the weights' hub.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot, Emulator
 from tests.clouds.vendors import VENDORS, url_variable
+from tests.support import fake_vllm
 from tests.support.checkout import Checkout
 from tests.support.eventually import eventually
-from tests.support.sandbox import REQUIREMENTS, Sandboxes, prepare_cache, sandboxes
+from tests.support.sandbox import Sandboxes, sandboxes
 from tests.support.sshd import make_key, public_key
 
 OWNED = {
@@ -34,6 +36,11 @@ OWNED = {
 """Machines that are there already, by id: region and SKU."""
 OVERRIDES: dict[str, dict[str, Any]] = {"vastai": {"apiKeys": {"openai": "sk-none"}}}
 """The secrets that an example asks for."""
+AS_COMMITTED = ("runpod",)
+"""Examples whose nodes have vLLM."""
+WEIGHTS = {"source": "path", "path": "/srv/weights", "unverified": True}
+FILES = {**fake_vllm.FILES, "srv/weights/config.json": ("{}\n", 0o644), "srv/weights/model.safetensors": ("x", 0o644)}
+"""On every machine."""
 
 
 @dataclass
@@ -57,8 +64,11 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Sandboxes]:
-    with sandboxes(prepare_cache(requirements=(*REQUIREMENTS, "requirements/litellm.txt"))) as made:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandboxes]:
+    with pytest.MonkeyPatch.context() as patch:
+        fake = fake_vllm.prepare(tmp_path_factory.mktemp("wheel"), patch, "requirements/litellm.txt")
+    with sandboxes(fake.cache) as made:
+        made.files, made.image = FILES, fake.image
         yield made
 
 
@@ -107,7 +117,8 @@ def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> It
         for name in OWNED:
             held.callback(host.end, name)
         clone.variables["CROSSOVER_EXISTING_MACHINES"] = str(own(host, tmp_path))
-        clone.configure({"serving.engine": "simulator", **OVERRIDES.get(stack, {})})
+        change = {"serving.weights": WEIGHTS} if stack in AS_COMMITTED else {"serving.engine": "simulator"}
+        clone.configure({**change, **OVERRIDES.get(stack, {})})
         clone.init()
         yield made
 
@@ -116,6 +127,13 @@ def serves(clone: Checkout) -> set[bool | None]:
     """What `crossover nodes` says of the nodes."""
     nodes = json.loads(clone.run(".venv/bin/crossover", "nodes", "--stack", clone.stack, "--json"))
     return {node["serves"] for node in nodes if node["role"] == "inference"}
+
+
+def turned_out(clone: Checkout) -> list[dict[str, str]]:
+    """What the nodes turned out to have."""
+    resources = clone.state()["deployment"]["resources"]
+    installs = [r["outputs"] for r in resources if r["type"] == "gpucloud:index:Install"]
+    return [outputs["found"] for outputs in installs if outputs["role"] == "inference"]
 
 
 IN_MIXED = ("lambda", "runpod", "existing")
@@ -133,10 +151,13 @@ def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World)
     shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--stack", clone.stack, "--json"))
     answer = subprocess.run(["bash", "-c", shown["curl"][0]], capture_output=True, text=True, timeout=60, check=False)
     assert '"choices"' in answer.stdout, answer.stderr
-    assert '"model": "llama-70b"' in answer.stdout
+    assert json.loads(answer.stdout)["model"] == "llama-70b"
+    if clone.stack in AS_COMMITTED:
+        assert {(found["runtime"], found["vllm"]) for found in turned_out(clone)} == {("image", fake_vllm.VERSION)}
     # Prometheus listens on loopback of the gateway's machine: this is its answer, through SSH.
     eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node")
-    assert not any(word in clone.up("--refresh") for word in ("created", "updated", "replaced", "deleted"))
+    again = clone.up("--refresh")
+    assert not any(word in again for word in ("created", "updated", "replaced", "deleted")), again
     clone.pulumi("state", "unprotect", "--all", "--yes", "-s", clone.stack)
     clone.pulumi("destroy", "--yes", "--skip-preview", "-s", clone.stack)
     assert world.billed == set()

@@ -186,6 +186,30 @@ def driver(folder: Path, version: str, *, fabric: bool = True) -> list[Path]:
     return made
 
 
+def ubuntu_driver(folder: Path, version: str) -> list[Path]:
+    """As in Ubuntu's archive: modules that are built already, one package for this kernel, and names of its own. Beside
+    them a fabric manager that says 580 and is a transitional package of 595."""
+    full = f"{version}-0ubuntu0.24.04.1"
+    smi, fabric_manager = _SMI.replace("{version}", version), _FABRIC.replace("{version}", version)
+    utils = {
+        "usr/bin/nvidia-smi": smi,
+        "usr/bin/nvidia-persistenced": _PERSISTENCED,
+        "lib/systemd/system/nvidia-persistenced.service": _UNIT.format(command="/usr/bin/nvidia-persistenced"),
+    }
+    manager = {
+        "usr/bin/nv-fabricmanager": fabric_manager,
+        "lib/systemd/system/nvidia-fabricmanager.service": _UNIT.format(command="/usr/bin/nv-fabricmanager"),
+    }
+    modules = f"linux-modules-nvidia-580-server-open-{KERNEL}"
+    return [
+        make_package(folder, modules, "6.8.0-1021.23", files={_MODULE[1:]: f"{version}\n"}),
+        make_package(folder, "nvidia-headless-no-dkms-580-server-open", full),
+        make_package(folder, "nvidia-utils-580-server", full, files=utils),
+        make_package(folder, "nvidia-fabricmanager-580", full, files=manager),
+        make_package(folder, "nvidia-fabricmanager-580", "595.71.05-0ubuntu0.24.04.1", fields="Section: oldlibs\n"),
+    ]
+
+
 def keyring(folder: Path, url: str) -> Path:
     """The package that makes an archive known. The real one brings its key, too."""
     source = {"etc/apt/sources.list.d/cuda-debian12-x86_64.list": f"deb [trusted=yes] {url} ./\n"}

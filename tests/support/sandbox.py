@@ -93,6 +93,10 @@ class Sandboxes:
     folder: Path
     cache: Path
     """From `prepare_cache`, or an empty folder."""
+    files: _Seed = field(default_factory=dict)
+    """Put on each machine besides."""
+    image: Mapping[str, str] = field(default_factory=dict)
+    """What the image of each container sets."""
     _machines: dict[str, _Sandbox] = field(default_factory=dict)
     _network: Network | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,7 +112,9 @@ class Sandboxes:
         command = order.command or (sandbox_systemd.COMMAND if systemd else SSHD)
         if systemd:
             seed |= sandbox_systemd.seed(SSHD)
-        environment = {"PATH": PATH, "HOME": "/root", **order.environment}
+        seed |= self.files
+        image = self.image if order.command else {}
+        environment = {"PATH": PATH, "HOME": "/root", **image, **order.environment}
         with self._lock:
             if self._network is None:
                 network = Network()

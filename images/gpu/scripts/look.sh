@@ -1,9 +1,11 @@
 # Tells what GPUs, driver, packages and services a machine has, and changes nothing. Arguments: names of packages that
-# apt is asked for (KERNEL in them is the one that runs). Answers lines of words between tabs; what cannot be found out is left out.
+# apt is asked for (KERNEL in them is the one that runs); without any, packages are not looked at. Answers lines of words
+# between tabs; what cannot be found out is left out.
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
 state=/var/lib/crossover-gpu
 kernel=$(uname -r)
+loaded= module= smi= switches=
 
 answer() {
     printf '%s' "$1"
@@ -63,19 +65,22 @@ look_at_secure_boot() {
 look_at_devices() {
     for device in /sys/bus/pci/devices/*; do
         [ "$(cat "$device/vendor" 2>/dev/null)" = 0x10de ] || continue
-        answer pci "$(cat "$device/class")" "$(cat "$device/device")"
+        class=$(cat "$device/class")
+        answer pci "$class" "$(cat "$device/device")"
+        case $class in 0x0680*) switches=yes ;; esac
     done
     for switch in /proc/driver/nvidia-nvswitch/devices/*; do
-        [ -e "$switch" ] && answer nvswitch "$(basename "$switch")"
+        [ -e "$switch" ] && answer nvswitch "$(basename "$switch")" && switches=yes
     done
 }
 
 look_at_driver() {
     if [ -r /sys/module/nvidia/version ]; then
-        answer loaded "$(cat /sys/module/nvidia/version)"
+        loaded=$(cat /sys/module/nvidia/version)
     elif [ -r /proc/driver/nvidia/version ]; then
-        answer loaded "$(sed -n 's/.*Kernel Module[^0-9]*64 *\([0-9.]*\).*/\1/p' /proc/driver/nvidia/version)"
+        loaded=$(sed -n 's/.*Kernel Module[^0-9]*64 *\([0-9.]*\).*/\1/p' /proc/driver/nvidia/version)
     fi
+    [ -n "$loaded" ] && answer loaded "$loaded"
     module=$(modinfo -F version nvidia 2>/dev/null)
     if [ -n "$module" ]; then
         answer module "$module"
@@ -101,9 +106,9 @@ look_at_smi() {
     rows=$(timeout 60 nvidia-smi \
         --query-gpu=index,name,driver_version,persistence_mode,memory.total,ecc.errors.uncorrected.volatile.total \
         --format=csv,noheader,nounits 2>&1)
-    status=$?
-    answer smi $status
-    if [ $status -eq 0 ]; then
+    smi=$?
+    answer smi $smi
+    if [ $smi -eq 0 ]; then
         printf '%s\n' "$rows" | while IFS= read -r row; do answer gpu "$row"; done
     else
         answer smi_says "$(printf '%s' "$rows" | tr '\n\t' '  ' | cut -c 1-300)"
@@ -126,6 +131,14 @@ look_at_units() {
         answer persistence_refused yes
 }
 
+# The driver works and has its fabric manager: nothing will be installed, so that nobody needs to know what could be. apt
+# takes a second to say it.
+settled() {
+    [ -n "$loaded" ] && [ "$smi" = 0 ] || return 1
+    [ -z "$switches" ] || dpkg-query -W -f '${db:Status-Abbrev} ${Version}\n' 'nvidia-fabricmanager*' 2>/dev/null |
+        grep -q "^.i *$loaded-"
+}
+
 look_at_packages() {
     there dpkg-query && there apt-cache || return
     answer apt yes
@@ -137,7 +150,8 @@ look_at_packages() {
     printf '%s\n' "$installed" | while IFS='	' read -r status name version; do
         [ -n "$name" ] && answer package "$status" "$name" "$version"
     done
-    running=$(cat /sys/module/nvidia/version 2>/dev/null || modinfo -F version nvidia 2>/dev/null)
+    settled && return
+    running=${loaded:-$module}
     names=$(
         printf '%s\n' "$@" | sed "s/KERNEL/$kernel/"
         printf '%s\n' "$installed" | awk -F '\t' '$2 ~ /nvidia|cuda-drivers/ { print $2 }'
@@ -156,5 +170,5 @@ look_at_devices
 look_at_driver
 look_at_smi
 look_at_units
-look_at_packages "$@"
+[ $# -eq 0 ] || look_at_packages "$@"
 exit 0

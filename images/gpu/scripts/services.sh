@@ -22,7 +22,8 @@ for name; do
     fi
     systemctl --quiet unmask "$unit" 2>/dev/null
     systemctl --quiet enable "$unit"
-    if ! systemctl restart "$unit"; then
+    # One that runs is left alone: a fabric manager that is restarted takes what runs on the GPUs along.
+    if ! systemctl --quiet is-active "$unit" && ! systemctl start "$unit"; then
         journalctl -u "$unit" -n 10 --no-pager 2>/dev/null
         exit 1
     fi

@@ -84,8 +84,11 @@ class Checks:
                 self.answers[check.name] = said.strip()
             elif kind == "log" and lives:
                 self._hear(*said.partition("\t")[::2], lives)
-            elif lives and (lost := lives.lost()):
-                raise _InVain(lost)
+            elif lives:
+                for news in lives.news():
+                    self.say(news)
+                if lost := lives.lost():
+                    raise _InVain(lost)
             status = (lives.stage(owners) if lives else "") or self.answers.get(check.name, "")
             if status != shown and progress.due:
                 progress(status)

@@ -97,6 +97,7 @@ class Lives:
     bundle: Bundle
     clock: Callable[[], float] = time.monotonic
     _lives: dict[str, Life] = field(init=False)
+    _ended: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lives = {s.name: Life(words_of(s.speaks)) for s in self.bundle.services}
@@ -107,7 +108,7 @@ class Lives:
             life.hear(_COLOURS.sub("", line), self.clock())
 
     def take(self, sign: Sign) -> str:
-        """Takes what the keeper says; returns what is to be told of it, "" if nothing."""
+        """Takes what the keeper says; returns what is to be told of it at once, "" if nothing."""
         life = self._lives.get(sign.service)
         if life is None:
             return ""
@@ -118,7 +119,15 @@ class Lives:
             return ""
         life.deaths.append(self.clock())
         life.stage = ""
-        return f"{sign.service} has ended ({life.exited or 'exit status 0'}) and is started again{_quoted(life.error)}"
+        self._ended.append((sign.service, life.exited or "exit status 0"))
+        return ""
+
+    def news(self) -> list[str]:
+        """The ends since the last time, with the lines that matter: of a service that has ended, the keeper's word may
+        be heard before the last of its own."""
+        told = [f"{n} has ended ({how}) and is started again{_quoted(self._lives[n].error)}" for n, how in self._ended]
+        self._ended.clear()
+        return told
 
     def stage(self, services: list[str]) -> str:
         """What those services are doing; "" if they do not tell."""

@@ -90,18 +90,20 @@ class Marker:
 
     def holds(self, folder: Path) -> bool:
         """Whether each of its files is there and was not touched since."""
-        return bool(self.files) and all(self.known(folder, path) for path in self.files)
+        return bool(self.files) and all(self._untouched(folder, path) for path in self.files)
 
     def known(self, folder: Path, path: str) -> str:
         """The SHA-256 of a file that was not touched since; empty where that cannot be said."""
+        return str(self.files[path]["sha256"]) if self._untouched(folder, path) else ""
+
+    def _untouched(self, folder: Path, path: str) -> bool:
+        """Whatever is known of its bytes: of a file that was taken as it is, nothing."""
         kept = self.files.get(path)
-        if kept is None:
-            return ""
         try:
             now = (folder / path).stat()
         except OSError:
-            return ""
-        return str(kept["sha256"]) if (now.st_size, now.st_mtime_ns) == (kept["size"], kept["mtime_ns"]) else ""
+            return False
+        return kept is not None and (now.st_size, now.st_mtime_ns) == (kept["size"], kept["mtime_ns"])
 
     def add(self, folder: Path, path: str, sha256: str) -> None:
         """A file whose hash is known, as it stands there."""

@@ -17,6 +17,7 @@ from providers import registry
 from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
+from scripts.crossover.doctor.image import image
 from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import StackError, project, pulumi
@@ -58,7 +59,8 @@ def run(stack: str) -> list[Check]:
         if answer.cloud in used and not answer.missing:
             found += _preflight(registry.cloud(answer.cloud), stack, rungs)
     if rungs:
-        found += weights(stack, configured(stack)[0])
+        values = configured(stack)[0]
+        found += [*image(values, used), *weights(stack, values)]
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())

@@ -29,7 +29,7 @@ from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot
 from tests.support import nvidia, sandbox_bare, sandbox_systemd
 from tests.support.eventually import eventually
-from tests.support.nvidia import Archive, driver, headers, keyring, machine_setup
+from tests.support.nvidia import Archive, driver, headers, keyring, machine_setup, ubuntu_driver
 from tests.support.sandbox import CACHE, sandboxes
 from tests.support.sandbox_bare import Bare, downloaded
 from tests.support.sshd import make_key, public_key
@@ -73,6 +73,7 @@ class Machine:
     folder: Path
     base: Archive
     vendor: Archive
+    matrix: dict[str, Any]
     said: list[str] = field(default_factory=list)
 
     def connect(self) -> Connection:
@@ -146,7 +147,7 @@ def machine(
         order = Boot("gpus", (public_key(folder / "key"),), user_data(host_key), ports=(22,))
         address = sandboxed.boot(order, systemd=True, bare=Bare(base)).address
         host = Host(address, 22, "ubuntu", host_key.public, "/opt/crossover", CACHE, "0.0.0.0")
-        made = Machine(host, key, folder, base, vendor)
+        made = Machine(host, key, folder, base, vendor, matrix)
         made.run(machine_setup(without))
         yield made
 
@@ -169,6 +170,16 @@ def test_an_empty_machine_gets_one_version_of_all_from_one_archive_and_a_second_
         assert before == m.run(
             "cat /proc/sys/kernel/random/boot_id; stat -c %y /var/lib/dpkg/status /var/lib/apt/lists"
         )
+        enables_a_running_fabric_manager_without_a_restart(m)
+
+
+def enables_a_running_fabric_manager_without_a_restart(m: Machine) -> None:
+    """What runs on the GPUs would go with it."""
+    process = "systemctl show -p MainPID --value nvidia-fabricmanager"
+    before = m.run(f"systemctl --quiet disable nvidia-fabricmanager; {process}")
+    m.install()
+    assert m.run(process) == before
+    assert m.run("systemctl is-enabled nvidia-fabricmanager") == "enabled"
 
 
 def test_nouveau_goes_with_one_reboot_and_the_run_goes_on_after_it(
@@ -227,6 +238,25 @@ def test_a_vendors_driver_is_kept_and_gets_the_fabric_manager_of_exactly_its_ver
         m.is_served(OLD)
 
 
+def test_with_secure_boot_on_ubuntu_has_signed_modules_and_a_transitional_package_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's apt below Ubuntu's name; the names and origin are those of Ubuntu's archive."""
+    with machine(tmp_path, monkeypatch) as m:
+        archive = Archive(m.base.folder, origin="Ubuntu")
+        archive.add(ubuntu_driver(m.folder, BOTH))
+        m.run(
+            'rm /etc/os-release; printf \'ID=ubuntu\\nVERSION_ID="24.04"\\nPRETTY_NAME="Ubuntu 24.04.3 LTS"\\n\' '
+            ">/etc/os-release; echo SecureBoot enabled >/etc/mokutil; "
+            "echo Canonical Ltd. Kernel Module Signing >/etc/signer"
+        )
+        report = m.install()
+        assert (report.found["driver"], report.found["image"]) == (BOTH, "Ubuntu 24.04.3 LTS")
+        assert m.run("dpkg-query -W -f '${Version}' nvidia-fabricmanager-580") == f"{BOTH}-0ubuntu0.24.04.1"
+        assert m.run("systemctl is-active nvidia-fabricmanager nvidia-persistenced").split() == ["active"] * 2
+        assert "nvidia-fabricmanager-580" in m.run("apt-mark showhold")
+
+
 def test_headers_that_nobody_has_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with machine(tmp_path, monkeypatch) as m:
         next(m.base.folder.glob("linux-headers*.deb")).unlink()
@@ -277,6 +307,21 @@ def test_a_keyring_of_another_sum_installs_nothing(untouched: Machine) -> None:
         untouched.install()
     assert untouched.run(INSTALLED) == before
     assert untouched.run("ls /etc/apt/sources.list.d") == ""
+
+
+def test_an_archive_that_does_not_answer_is_named(untouched: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = untouched.matrix
+    gone = {**matrix, "keyring": {**matrix["keyring"], "path": "/not-there.deb"}}
+    monkeypatch.setattr(gpu, "shipped", lambda: gone)
+    with pytest.raises(CommandFailed, match=r"file:///srv/packages/not-there\.deb cannot be fetched"):
+        untouched.install()
+
+
+def test_debian_with_secure_boot_on_is_refused(untouched: Machine) -> None:
+    untouched.run("echo SecureBoot enabled >/etc/mokutil")
+    with pytest.raises(UnsuitableMachine, match="secure boot is on"):
+        untouched.install()
+    untouched.run("echo SecureBoot disabled >/etc/mokutil")
 
 
 def test_an_owners_machine_is_judged_and_stays_as_it_is(untouched: Machine) -> None:

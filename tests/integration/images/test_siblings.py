@@ -22,7 +22,7 @@ from images.remote.waiting import Waiting
 from images.weights.onto import Brought, WeightsFailed, job_of
 from images.weights.siblings import Sharing, Siblings, bring_among
 from tests.integration.images.conftest import tiny_bundle
-from tests.support.hub import COMMIT, LocalHub, Repository, local_hub
+from tests.support.hub import COMMIT, Fault, LocalHub, Repository, local_hub
 from tests.support.sshd import Machine, machine, public_key
 
 MODEL = "org/tiny"
@@ -38,13 +38,14 @@ class Room:
     machines: list[Machine]
     said: list[str] = field(default_factory=list)
     sharing: Sharing = field(default_factory=Sharing)
+    volume: str = ""
 
     @property
     def key(self) -> str:
         return self.machines[0].private_key
 
     def host(self, i: int) -> Host:
-        return self.machines[i].host({})
+        return self.machines[i].host({}, weights_root=self.volume)
 
     def job(self, i: int, **changes: Any) -> dict[str, Any]:
         weights = Weights("hf", MODEL, MODEL, COMMIT, endpoint=self.hub.endpoint, stall_s=5, deadline_s=60)
@@ -93,6 +94,21 @@ def test_one_fetches_and_the_others_copy_from_it(new_room: Callable[[int], Room]
     assert all(brought[i].verified and room.there(i) == FILES for i in range(4))
     assert sum(room.hub.sent.values()) == SIZE
     assert [room.lets_in(i) for i in range(4)] == before
+
+
+def test_a_volume_that_all_mount_is_filled_once(new_room: Callable[[int], Room], tmp_path: Path) -> None:
+    """As Lambda's file systems and RunPod's volumes are: nothing is copied onto what is there."""
+    room = new_room(3)
+    room.volume = str(tmp_path / "nfs")
+    room.hub.faults = [Fault("stall", after=1000)]  # long enough for the others to wait
+    threads = [threading.Thread(target=room.bring, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    assert room.there(0) == FILES
+    assert sum(room.hub.sent.values()) == SIZE
+    assert not any("copying" in line for line in room.said)
 
 
 def test_where_the_first_fails_the_next_fetches(new_room: Callable[[int], Room]) -> None:

@@ -27,6 +27,7 @@ def bring_gpus(under_way: Installation) -> Reconnect | None:
     for _ in range(MOST_ROUNDS):
         facts, todo = _plan(under_way, demand)
         if not todo.actions:
+            under_way.gpus = facts
             under_way.found |= found(facts)
             if facts.rebooted[0]:
                 forget_reboot(under_way.connection, under_way.watch)
@@ -47,7 +48,7 @@ def bring_gpus(under_way: Installation) -> Reconnect | None:
 
 
 def _plan(under_way: Installation, demand: GpuDemand) -> tuple[GpuFacts, GpuPlan]:
-    facts = look(under_way.connection, shipped(), under_way.watch)
+    facts = look(under_way.connection, shipped(), under_way.watch, packages=demand.install)
     made = plan(facts, demand, shipped())
     if isinstance(made, Refusal):
         raise UnsuitableMachine(f"{under_way.layout.host.where} ({describe(facts)}) cannot serve: {made}")

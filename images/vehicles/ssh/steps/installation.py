@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from images.gpu.facts import GpuFacts
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed
 from images.remote.mask import Mask
@@ -48,6 +49,8 @@ class Installation:
     applied: Applied = field(default_factory=Applied)
     passed: tuple[str, ...] = ()
     """Names of checks."""
+    gpus: GpuFacts | None = None
+    """What the step that prepares them saw last; None where nobody looked."""
     found: dict[str, str] = field(default_factory=dict)
     """What the machine turned out to have, for people: {"driver": "580.95.05"}."""
 

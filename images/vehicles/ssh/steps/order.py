@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from images.vehicles.ssh.steps.accept import accept
+from images.vehicles.ssh.steps.acceptance import examine_gpus
 from images.vehicles.ssh.steps.environments import build_environments
 from images.vehicles.ssh.steps.files import send_files
 from images.vehicles.ssh.steps.gpu import bring_gpus
@@ -17,6 +18,7 @@ STEPS = (
     Step("looking at the machine", look),
     Step("installing packages", install_packages),
     Step("preparing GPUs", bring_gpus),
+    Step("examining GPUs", examine_gpus),
     Step("building environments", build_environments),
     Step("looking at the engine", look_at_engine),
     Step("bringing weights", bring_weights),

@@ -210,3 +210,26 @@ def test_an_nvidia_smi_that_fails_is_quoted_with_its_status(tmp_path: Path) -> N
     says = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.173"
     facts = looked(tmp_path, {"nvidia-smi": f"echo '{says}'; exit 18"})
     assert (facts.smi, facts.smi_says, facts.gpus) == (18, says.replace("\n", " "), ())
+
+
+def test_apt_is_not_asked_where_the_driver_works_and_by_who_only_judges(tmp_path: Path) -> None:
+    """Its caches take a second to read, and nothing will be installed."""
+    loaded = "580.95.05"
+    script = read_script("look").replace("/sys/module/nvidia/version", str(tmp_path / "version"))
+    assert str(tmp_path) in script
+    (tmp_path / "version").write_text(f"{loaded}\n")
+    (tmp_path / "nvidia-smi").write_text(f'#!/bin/sh\necho "0, A100, {loaded}, Enabled, 1, 0"\n')
+    (tmp_path / "apt-cache").write_text('#!/bin/sh\necho "$1" >>"$0.asked"\n')
+    for name in ("nvidia-smi", "apt-cache"):
+        (tmp_path / name).chmod(0o755)
+
+    def look(*names: str) -> None:
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        subprocess.run(["sh", "-c", script, "crossover", *names], check=True, capture_output=True, env=environment)
+
+    look("nvidia-open")
+    look()
+    assert not (tmp_path / "apt-cache.asked").exists()
+    (tmp_path / "version").unlink()
+    look("nvidia-open")
+    assert (tmp_path / "apt-cache.asked").read_text().split() == ["policy", "madison"]

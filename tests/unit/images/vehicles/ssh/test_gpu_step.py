@@ -25,14 +25,15 @@ class Played:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, facts: GpuFacts, *, idle: bool = False) -> None:
         self.facts, self.idle = facts, idle
         self.deeds: list[Deed] = []
-        self.looks = 0
+        self.looks, self.asked_apt = 0, False
         self.said: list[str] = []
         monkeypatch.setattr(gpu, "look", self.look)
         monkeypatch.setattr(gpu, "perform", self.perform)
         monkeypatch.setattr(gpu, "forget_reboot", self.forget)
 
-    def look(self, *_: object) -> GpuFacts:
+    def look(self, *_: object, packages: bool) -> GpuFacts:
         self.looks += 1
+        self.asked_apt = packages
         return self.facts
 
     def perform(self, _: object, action: Action, *__: object) -> None:
@@ -103,7 +104,7 @@ def test_a_refusal_names_the_machine_what_it_has_why_and_what_to_do(monkeypatch:
 def test_an_owners_machine_is_judged_and_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Played(monkeypatch, vendor())
     assert machine.run(JUDGED)[0] is None
-    assert machine.deeds == []
+    assert (machine.deeds, machine.asked_apt) == ([], False)
 
 
 def test_a_deed_without_effect_ends_the_install_with_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch) -> None:

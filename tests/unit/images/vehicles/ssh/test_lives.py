@@ -28,7 +28,8 @@ class Bench:
         self.lives = Lives(BUNDLE, clock=lambda: self.now_s)
 
     def dies(self, service: str = "vllm", how: str = "exit status 1") -> str:
-        return self.lives.take(Sign(service, exited=how, again=True))
+        assert self.lives.take(Sign(service, exited=how, again=True)) == ""
+        return "; ".join(self.lives.news())
 
     def writes(self, line: str, service: str = "vllm") -> None:
         self.lives.hear(service, line)
@@ -135,6 +136,7 @@ def test_the_line_that_matters_is_the_last_error(bench: Bench) -> None:
     bench.writes("\x1b[31mOSError: cannot\x1b[0m", "other")
     bench.writes("bye", "other")
     told = bench.dies("other", "terminated by SIGKILL")
+    assert bench.lives.news() == []
     assert told == "other has ended (terminated by SIGKILL) and is started again: 'OSError: cannot'"
 
 

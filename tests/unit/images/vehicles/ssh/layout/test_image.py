@@ -20,7 +20,7 @@ TAKEN = {
     "NCCL_VERSION": "",
     "UV_SYSTEM_PYTHON": "1",
 }
-"""As `docker inspect` shows of vLLM's image, and one that a shell could stumble over."""
+"""Like those of images with CUDA and vLLM, made up; and one that a shell could stumble over."""
 LEFT = {
     "HF_TOKEN": "hf_x",
     "VLLM_API_KEY": "x",
