@@ -14,7 +14,9 @@ from tests.support.eventually import eventually
 from tests.unit.images.simulator.process import KEY, Server
 from tests.vllm.real import VARIABLES, needs_it, program
 
-LOADING_S = 300
+LOADING_S = 600
+PATIENCE_S = 120
+"""A real one with little of a processor, to its end too: 45 s were seen."""
 NAMES = ("--served-model-name", "tiny", "tiny-alias", "--api-key", KEY, "--max-model-len", "2048")
 LIMITS = ("--max-num-seqs", "4", "--max-num-queued-reqs", "6")
 TOOLS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
@@ -39,7 +41,14 @@ def _started(kind: str, *arguments: str) -> Server:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     host = ("--host", "127.0.0.1", "--enforce-eager")
-    server = Server(*host, *NAMES, *arguments, environment=VARIABLES, program=(vllm,), model=model, port=port)
+    server = Server(
+        *(*host, *NAMES, *arguments),
+        environment=VARIABLES,
+        program=(vllm,),
+        model=model,
+        port=port,
+        timeout_s=PATIENCE_S,
+    )
     eventually(lambda: _listens(server), "vLLM listens", LOADING_S)
     return server
 

@@ -21,6 +21,7 @@ TOOL = {
     "type": "function",
     "function": {
         "name": "weather",
+        "strict": True,
         "parameters": {
             "type": "object",
             "properties": {"unit": {"enum": ["celsius"]}},
@@ -29,7 +30,7 @@ TOOL = {
         },
     },
 }
-"""Its arguments are finite: random weights, too, can only say them."""
+"""Its arguments are finite, and `strict` holds vLLM to them: random weights, too, can only say them."""
 
 pytestmark = [needs_it, pytest.mark.timeout(3 * UP_S)]
 

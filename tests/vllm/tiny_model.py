@@ -2,12 +2,14 @@
 
     PYTHON tests/vllm/tiny_model.py FOLDER      # PYTHON is an environment's that has vLLM; the folder must not be there
 
-It says nothing that means anything. The same weights each time, so that greedy answers repeat.
+It says nothing that means anything, and prefers what ends a JSON value: weights that are only random write blanks
+between its parts for ever, which every schema allows. The same weights each time, so that greedy answers repeat.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -20,6 +22,13 @@ BEGIN, END, PAD = SPECIAL = ("<|begin_of_text|>", "<|eot_id|>", "<|pad|>")
 NAMED = {"bos_token": BEGIN, "eos_token": END, "pad_token": PAD}
 VOCABULARY = 1024
 CONTEXT_TOKENS = 4096
+WIDTH = 256
+ALWAYS = 8.0
+"""What each token's embedding has in its first dimension, far above the rest: after the last norm that is the root of
+WIDTH, whatever was said, and the head's first column is what the model thinks of each token."""
+PREFERRED = {"{": 40.0, "}": 30.0, "]": 25.0, '"': 20.0}
+DISLIKED_BLANK, DISLIKED_END, DISLIKED_DIGIT = -40.0, -20.0, -10.0
+"""Logits. It ends by itself only where a grammar leaves nothing else."""
 TEMPLATE = "{% for m in messages %}<|{{m['role']}}|>\n{{m['content']}}\n{% endfor %}<|assistant|>\n"
 
 
@@ -35,12 +44,21 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def weights() -> LlamaForCausalLM:
-    """Two layers."""
+def preference(text: str) -> float:
+    """The logit of a token, beside what is random."""
+    if text in SPECIAL:
+        return DISLIKED_END
+    if not text.strip() or text != text.lstrip():
+        return DISLIKED_BLANK
+    return DISLIKED_DIGIT if any(c.isdigit() for c in text) else PREFERRED.get(text, 0.0)
+
+
+def weights(words: list[str]) -> LlamaForCausalLM:
+    """Two layers; `words` are the texts of the tokens."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=256,
+        hidden_size=WIDTH,
         intermediate_size=512,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -52,14 +70,20 @@ def weights() -> LlamaForCausalLM:
         pad_token_id=2,
         tie_word_embeddings=False,
     )
-    return LlamaForCausalLM(config).to(torch.bfloat16)
+    made = LlamaForCausalLM(config)
+    with torch.no_grad():
+        made.model.embed_tokens.weight[:, 0] = ALWAYS
+        made.lm_head.weight[:, 0] = torch.tensor([preference(word) for word in words]) / math.sqrt(WIDTH)
+    return made.to(torch.bfloat16)
 
 
 def make(folder: Path) -> None:
     """All of a model's files, in a folder that appears when it is whole."""
     building = folder.with_name(folder.name + ".making")
     building.mkdir(parents=True, exist_ok=True)
-    tokenizer().save(str(building / "tokenizer.json"))
+    speaks = tokenizer()
+    speaks.save(str(building / "tokenizer.json"))
+    words = [speaks.decode([token], skip_special_tokens=False) for token in range(VOCABULARY)]
     told = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **NAMED,
@@ -69,7 +93,7 @@ def make(folder: Path) -> None:
     }
     (building / "tokenizer_config.json").write_text(json.dumps(told))
     (building / "special_tokens_map.json").write_text(json.dumps(NAMED))
-    weights().save_pretrained(building, safe_serialization=True)
+    weights(words).save_pretrained(building, safe_serialization=True)
     building.rename(folder)
 
 

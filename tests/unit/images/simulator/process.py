@@ -46,9 +46,11 @@ class Server:
         program: Sequence[str] = (sys.executable, "-m", "simulator"),
         model: str = "org/model",
         port: int = 0,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """`port` is where another program than the simulator is told to listen."""
-        self._told = port
+        """`port` is where another program than the simulator is told to listen; it may need another `timeout_s` for an
+        answer, and for its end."""
+        self._told, self._timeout_s = port, timeout_s
         inherited = {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"}
         self.process = subprocess.Popen(
             [*program, "serve", model, "--port", str(port), *arguments],
@@ -82,8 +84,8 @@ class Server:
 
     def connect(self) -> http.client.HTTPConnection:
         if self.context is None:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        return http.client.HTTPSConnection("localhost", self.port, timeout=TIMEOUT_S, context=self.context)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection("localhost", self.port, timeout=self._timeout_s, context=self.context)
 
     def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """`body` is sent as JSON, or as it is if it is bytes."""
@@ -126,7 +128,7 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
 
     def exit_code(self) -> int:
-        code = self.process.wait(TIMEOUT_S)
+        code = self.process.wait(self._timeout_s)
         self._reader.join(TIMEOUT_S)
         return code
 
