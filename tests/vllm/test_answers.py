@@ -239,7 +239,7 @@ def test_a_stream_tells_its_usage_where_it_is_asked(served: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "labels"),
+    ("family", "form", "labels"),
     [
         ("num_requests_running", "gauge", LABELS),
         ("num_requests_waiting", "gauge", LABELS),
@@ -257,13 +257,13 @@ def test_a_stream_tells_its_usage_where_it_is_asked(served: Server) -> None:
         ("request_queue_time_seconds", "histogram", LABELS),
     ],
 )
-def test_series_that_dashboards_and_rules_use(served: Server, family: str, kind: str, labels: set[str]) -> None:
+def test_series_that_dashboards_and_rules_use(served: Server, family: str, form: str, labels: set[str]) -> None:
     exposition = served.get("/metrics").body.decode()
     ends = {"gauge": "", "counter": "_total", "histogram": "_count"}
     told = {line.split()[2]: line.split()[3] for line in exposition.splitlines() if line.startswith("# TYPE vllm:")}
     name = f"vllm:{family}"
-    assert told[name + ("_total" if kind == "counter" else "")] == kind
-    found = series(exposition, name + ends[kind])
+    assert told[name + ("_total" if form == "counter" else "")] == form
+    found = series(exposition, name + ends[form])
     assert found
     assert {frozenset(labels) for labels, _ in found} == {frozenset(labels)}
     assert {each["model_name"] for each, _ in found} == {"tiny"}

@@ -27,8 +27,9 @@ ALWAYS = 8.0
 """What each token's embedding has in its first dimension, far above the rest: after the last norm that is the root of
 WIDTH, whatever was said, and the head's first column is what the model thinks of each token."""
 PREFERRED = {"{": 40.0, "}": 30.0, "]": 25.0, '"': 20.0}
-DISLIKED_BLANK, DISLIKED_END, DISLIKED_DIGIT = -40.0, -20.0, -10.0
-"""Logits. It ends by itself only where a grammar leaves nothing else."""
+ENDING = 15.0
+"""Below what JSON has: it ends by itself where a grammar allows only that or another call, and never in a free text."""
+DISLIKED_BLANK, DISLIKED_SPECIAL, DISLIKED_DIGIT = -40.0, -20.0, -10.0
 TEMPLATE = "{% for m in messages %}<|{{m['role']}}|>\n{{m['content']}}\n{% endfor %}<|assistant|>\n"
 
 
@@ -47,7 +48,7 @@ def tokenizer() -> Tokenizer:
 def preference(text: str) -> float:
     """The logit of a token, beside what is random."""
     if text in SPECIAL:
-        return DISLIKED_END
+        return ENDING if text == END else DISLIKED_SPECIAL
     if not text.strip() or text != text.lstrip():
         return DISLIKED_BLANK
     return DISLIKED_DIGIT if any(c.isdigit() for c in text) else PREFERRED.get(text, 0.0)
