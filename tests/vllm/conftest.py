@@ -79,6 +79,13 @@ def calling(kind: str) -> Iterator[Server]:
 
 
 @pytest.fixture
+def steady(kind: str) -> None:
+    """Of what a real vLLM does one way on a quiet machine, and otherwise on a busy one: docs/reference/simulator.md."""
+    if kind == "vllm":
+        pytest.skip("how a vLLM ends that is given no time depends on how busy the machine is")
+
+
+@pytest.fixture
 def start(kind: str) -> Iterator[Start]:
     """One of a test's own."""
     servers: list[Server] = []
