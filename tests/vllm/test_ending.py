@@ -58,8 +58,8 @@ def test_a_drain_finishes_what_is_in_flight_and_aborts_what_comes(start: Start) 
         for stream in (True, False):
             text = completion(server, stream=stream)
             assert (text.status, text.json["error"]["message"]) == (500, NO_TOKENIZER)
-        stream, whole = (future.result() for future in flying)
-    assert data_of(stream)[-1] == "[DONE]"
+        told, whole = (future.result() for future in flying)
+    assert data_of(told)[-1] == "[DONE]"
     assert whole.json["choices"][0]["finish_reason"] == "length"
     assert server.get("/health").status == 200, "the engine is torn down, and the server listens"
     assert server.exit_code() == 0
