@@ -52,7 +52,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         moto.stand_in.image = region.images()[0]
         clone = Checkout.make("aws")
         clone.variables |= {**moto.environment, **aws.environment(os.environ["PATH"])}
-        clone.leaves, clone.within_s = PROVIDER, 600
+        clone.leaves, clone.timeout_s = PROVIDER, 600
         try:
             host.exchange(clone)
             clone.init()

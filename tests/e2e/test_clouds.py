@@ -104,7 +104,7 @@ def world(request: pytest.FixtureRequest, host: Committed, tmp_path: Path) -> It
     stack: str = request.param
     with ExitStack() as held:
         clone = Checkout.make(stack)
-        clone.within_s = 600
+        clone.timeout_s = 600
         held.callback(clone.discard)
         made = World(clone, host)
         for name, vendor in VENDORS.items():
