@@ -1,15 +1,14 @@
-"""Each example configuration ends in a served completion, on emulated vendors whose machines really run.
+"""Each example configuration, as committed, ends in a tool call through the gateway, on emulated vendors whose machines
+really run.
 
-The vendors' APIs are the emulators of tests/clouds, their machines the sandboxes of tests/support/sandbox.py. For want
-of GPUs the engine of the nodes is the simulator; at RunPod (AS_COMMITTED) it is vLLM, with all that brings it there:
-exchanged are the image's vLLM and `nvidia-smi` (tests/support/fake_vllm.py), and a folder in place of the weights' hub.
+The vendors' APIs are the emulators of tests/clouds, their machines bare sandboxes with nothing but sshd and an apt.
+What is exchanged is named in tests/support/committed.py, and nothing else.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +17,17 @@ from typing import Any
 import pytest
 import yaml
 
+from images.bundle import RuntimeKind
 from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
+from stacks import runtime
 from tests.clouds.server import Boot, Emulator
 from tests.clouds.vendors import VENDORS, url_variable
 from tests.support import fake_vllm
 from tests.support.checkout import Checkout
+from tests.support.committed import DRIVER, MODEL, MODEL_FILES, TOKEN, Committed, calls_a_tool, committed
 from tests.support.eventually import eventually
-from tests.support.sandbox import Sandboxes, sandboxes
+from tests.support.hub import COMMIT
 from tests.support.sshd import make_key, public_key
 
 OWNED = {
@@ -36,13 +38,8 @@ OWNED = {
 """Machines that are there already, by id: region and SKU."""
 OVERRIDES: dict[str, dict[str, Any]] = {"vastai": {"apiKeys": {"openai": "sk-none"}}}
 """The secrets that an example asks for."""
-AS_COMMITTED = ("runpod",)
-"""Examples whose nodes have vLLM."""
-TRIAL = {"expect": "", "loadS": 1}
-"""The stand-in for vLLM knows no capital, and a minute is long."""
-WEIGHTS = {"source": "path", "path": "/srv/weights", "unverified": True}
-FILES = {**fake_vllm.FILES, "srv/weights/config.json": ("{}\n", 0o644), "srv/weights/model.safetensors": ("x", 0o644)}
-"""On every machine."""
+OWNED_OF = {"existing": tuple(OWNED)}
+"""Those of them that an example uses, where it is more than the gateway."""
 
 
 @dataclass
@@ -50,6 +47,7 @@ class World:
     """Emulated vendors, machines that a team owns, and a clone of the project that reaches them."""
 
     clone: Checkout
+    host: Committed
     emulators: dict[str, Emulator] = field(default_factory=dict)
 
     @property
@@ -66,25 +64,23 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandboxes]:
-    with pytest.MonkeyPatch.context() as patch:
-        fake = fake_vllm.prepare(tmp_path_factory.mktemp("wheel"), patch, "requirements/litellm.txt")
-    with sandboxes(fake.cache) as made:
-        made.files, made.image = FILES, fake.image
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Committed]:
+    with committed(tmp_path_factory.mktemp("committed")) as made:
         yield made
 
 
-def own(host: Sandboxes, folder: Path) -> Path:
-    """Boots the machines that a team owns; the file that lists them."""
+def own(host: Committed, names: Iterable[str], folder: Path) -> Path:
+    """Boots machines that a team owns; the file that lists them."""
     make_key(folder / "identity")
     entries = []
-    for name, (region, sku) in OWNED.items():
+    for name in names:
+        region, sku = OWNED[name]
         host_key = one_use("a key of the team's", name)
         order = Boot(name, (public_key(folder / "identity"),), user_data(host_key), ports=(22, 8000, 8080))
         entries.append(
             {
                 "id": name,
-                "address": host.boot(order).address,
+                "address": host.boot(order, gpus=name != "gateway").address,
                 "sshUser": "ubuntu",
                 "hostKey": host_key.public,
                 "identityFile": str(folder / "identity"),
@@ -92,7 +88,6 @@ def own(host: Sandboxes, folder: Path) -> Path:
                 "sku": sku,
                 "gpus": 8,
                 "gpuMemoryGib": 80,
-                "supervision": "supervisor",
                 "purchaseUsd": 180000,
                 "months": 36,
                 "watts": 4500,
@@ -105,24 +100,26 @@ def own(host: Sandboxes, folder: Path) -> Path:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, host: Committed, tmp_path: Path) -> Iterator[World]:
     stack: str = request.param
     with ExitStack() as held:
         clone = Checkout.make(stack)
+        clone.timeout_s = 600
         held.callback(clone.discard)
-        made = World(clone)
+        made = World(clone, host)
         for name, vendor in VENDORS.items():
             emulator = vendor.emulator(host)
             address = held.enter_context(emulator.serving())
             clone.variables |= {url_variable(name): address, vendor.key: emulator.key}
             made.emulators[name] = emulator
-        for name in OWNED:
+        owned = OWNED_OF.get(stack, ("gateway",))
+        for name in owned:
             held.callback(host.end, name)
-        clone.variables["CROSSOVER_EXISTING_MACHINES"] = str(own(host, tmp_path))
-        tried = {"serving.weights": WEIGHTS, "serving.acceptance": TRIAL}
-        change = tried if stack in AS_COMMITTED else {"serving.engine": "simulator"}
-        clone.configure({**change, **OVERRIDES.get(stack, {})})
+        clone.variables["CROSSOVER_EXISTING_MACHINES"] = str(own(host, owned, tmp_path))
+        host.exchange(clone)
+        clone.configure(OVERRIDES.get(stack, {}))
         clone.init()
+        host.tell_secret(clone)
         yield made
 
 
@@ -130,6 +127,18 @@ def serves(clone: Checkout) -> set[bool | None]:
     """What `crossover nodes` says of the nodes."""
     nodes = json.loads(clone.run(".venv/bin/crossover", "nodes", "--stack", clone.stack, "--json"))
     return {node["serves"] for node in nodes if node["role"] == "inference"}
+
+
+def kinds(clone: Checkout) -> dict[str, dict[str, RuntimeKind]]:
+    """Node → cloud of its ladder → how vLLM gets there."""
+    path = clone.folder / "stacks" / "config" / f"Pulumi.{clone.stack}.yaml"
+    config = yaml.safe_load(path.read_text())["config"]
+    wanted = config["crossover:serving"].get("runtime")
+    nodes = config["crossover:fleet"]["nodes"]
+    return {
+        key: {rung["cloud"]: runtime.runtime_at(rung["cloud"], wanted) for rung in node["candidates"]}
+        for key, node in nodes.items()
+    }
 
 
 def turned_out(clone: Checkout) -> list[dict[str, str]]:
@@ -147,16 +156,25 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("world", EXAMPLES, indirect=True)
-def test_an_example_ends_in_a_served_completion_and_leaves_nothing(world: World) -> None:
-    clone = world.clone
-    clone.up("--policy-pack", "policies")
+def test_an_example_ends_in_a_tool_call_and_leaves_nothing(world: World) -> None:
+    clone, ladders = world.clone, kinds(world.clone)
+    sent = sum(world.host.hub.sent.values())
+    told = clone.pulumi("up", "-s", clone.stack, "--yes", "--policy-pack", "policies")
+    for line in (line for key, clouds in ladders.items() for line in runtime.told(key, clouds, {})):
+        assert line in told, told
+    assert f"no record of {MODEL}@{COMMIT} is pinned" in told
+    assert TOKEN not in told
     assert world.billed == world.known
-    shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--stack", clone.stack, "--json"))
-    answer = subprocess.run(["bash", "-c", shown["curl"][0]], capture_output=True, text=True, timeout=60, check=False)
-    assert '"choices"' in answer.stdout, answer.stderr
-    assert json.loads(answer.stdout)["model"] == "llama-70b"
-    if clone.stack in AS_COMMITTED:
-        assert {(found["runtime"], found["vllm"]) for found in turned_out(clone)} == {("image", fake_vllm.VERSION)}
+    assert sum(world.host.hub.sent.values()) - sent == sum(map(len, MODEL_FILES.values())), "fetched by one node alone"
+    found = turned_out(clone)
+    assert len(found) == len(ladders)
+    for of in found:
+        assert of["vllm"] == fake_vllm.VERSION
+        assert of["driver"] == {"environment": DRIVER, "image": fake_vllm.DRIVER}[of["runtime"]]
+        assert f"{MODEL}@{COMMIT}" in of["weights"]
+        assert of["trial"]
+        assert of["gpu checks"].startswith("passed by 8 GPUs")
+    calls_a_tool(clone)
     # Prometheus listens on loopback of the gateway's machine: this is its answer, through SSH.
     eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node")
     again = clone.up("--refresh")

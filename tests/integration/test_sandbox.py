@@ -32,6 +32,7 @@ from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot, Booted
 from tests.support.credentials import Made
+from tests.support.hub import local_hub
 from tests.support.sandbox import CACHE, Sandboxes, prepare_cache, processes_in, sandboxes
 from tests.support.sshd import make_key, public_key, wait_for
 
@@ -243,6 +244,20 @@ def test_a_port_is_refused_outside_unless_something_listens_on_all_addresses(hos
         assert held.recv(1) == b""
         Path(f"/proc/{pid}/root/tmp/again").touch()
         wait_for(lambda: answers(booted, 7), "the port does not open again")
+
+
+def test_a_port_of_this_computer_that_is_lent_is_on_the_machine_s_own_loopback(host: Sandboxes) -> None:
+    """A test's server has one address everywhere, and no other port of this computer is reached."""
+    with local_hub() as hub, socket.create_server(("127.0.0.1", 0)) as other:
+        host.lent = (hub.port,)
+        booted = host.boot(Boot("vm", command=("python3", "-c", ASKER), ports=(9,)))
+        wait_for(lambda: answers(booted, 9), "it does not listen")
+        for port, answer in ((hub.port, b"404"), (other.getsockname()[1], b"no")):
+            with socket.create_connection((booted.address, booted.ports[9])) as asking:
+                asking.sendall(f"127.0.0.1 {port}\n".encode())
+                assert asking.recv(8) == answer
+        assert hub.asked == {"GET /": 1}
+        host.end("vm")
 
 
 def test_a_firewall_is_asked_at_every_connection_and_knows_machines_by_their_outer_addresses(host: Sandboxes) -> None:

@@ -2,7 +2,7 @@
 
 - A wheel named vllm, of the pinned version, whose `vllm serve` is the simulator (images/simulator, which it holds): no
   line of vLLM is in it. `FakeVllm.lock` takes the place of requirements/vllm.txt: the simulator's lock, and that wheel.
-- `nvidia-smi`, which answers the query of images/gpu/scripts/look.sh for eight A100: `FILES`.
+- `nvidia-smi` and libcuda.so.1, which answer for eight A100 what this project asks: `files`.
 - The variables of an image that has that vLLM: `FakeVllm.image`.
 """
 
@@ -21,6 +21,7 @@ from images.gpu.matrix import load, pinned
 from images.remote.host import Host
 from images.sources import REPOSITORY, repository_source
 from images.tokens import environment_folder
+from tests.support import smi
 from tests.support.sandbox import CACHE, PATH, REQUIREMENTS, prepare_cache
 
 VERSION = f"{pinned(load()).vllm}+simulator"
@@ -30,27 +31,18 @@ NAME = f"vllm-{VERSION}-py3-none-any.whl"
 LD_LIBRARY_PATH = "/usr/local/nvidia/lib64:/usr/local/cuda/lib64"
 """A variable of the image that the test looks for in vLLM's process: no SSH session has it."""
 NVIDIA_SMI = f"""#!/bin/sh
-# Stand-in for nvidia-smi over eight GPUs; knows this project's main queries and nothing else.
-modes=
-case " $* " in
+# Stand-in for nvidia-smi over eight GPUs; knows this project's questions and nothing else.
+{smi.examined(DRIVER)}case " $* " in
 *' --query-gpu=index,name,driver_version,'*) ;;
-*' --query-gpu=index,pci.bus_id,name,'*) modes='Enabled, Enabled, 0, Disabled, P0, 4, 4, 16, 16' ;;
 *) echo "nvidia-smi: not known here: $*" >&2; exit 2 ;;
 esac
-for index in 0 1 2 3 4 5 6 7; do
-    if [ -n "$modes" ]; then
-        echo "$index, 00000000:0$index:00.0, NVIDIA A100-SXM4-80GB, {DRIVER}, $modes"
-    else
-        echo "$index, NVIDIA A100-SXM4-80GB, {DRIVER}, Enabled, 81920, 0"
-    fi
-done
+for index in 0 1 2 3 4 5 6 7; do echo "$index, NVIDIA A100-SXM4-80GB, {DRIVER}, Enabled, 81920, 0"; done
 """
-PYTHON3 = """#!/bin/sh
-# python3, but that libcuda starts and sees eight GPUs.
-case "$*" in *libcuda.so.1*) echo "0 8" ;; *) exec /usr/bin/python3 "$@" ;; esac
-"""
-FILES = {"usr/local/bin/nvidia-smi": (NVIDIA_SMI, 0o755), "usr/local/bin/python3": (PYTHON3, 0o755)}
-"""For `Sandboxes.files`: what a GPU's host gives to its containers."""
+
+
+def files() -> dict[str, tuple[str | bytes, int]]:
+    """For `Sandboxes.files`: what a GPU's host gives to its containers."""
+    return {"usr/local/bin/nvidia-smi": (NVIDIA_SMI, 0o755), smi.LIBCUDA_AT: (smi.libcuda(), 0o644)}
 
 
 @dataclass(frozen=True)

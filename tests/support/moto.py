@@ -15,10 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from tests.clouds.server import Boot
-from tests.support.sandbox import Sandboxes
+from tests.clouds.server import Boot, Booted
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements" / "testbed.txt"
@@ -49,6 +48,16 @@ def environment(locked: Path = LOCK) -> Path:
     return folder
 
 
+class Instances(Protocol):
+    """Where the machines of instances run: `Sandboxes` is one."""
+
+    def boot(self, order: Boot, *, systemd: bool) -> Booted:
+        """Starts it."""
+
+    def end(self, machine_id: str) -> None:
+        """Ends it; fine if there is none."""
+
+
 @dataclass
 class StandIn:
     """Answers GetServiceQuota, the public SSM parameters of images, and what moto_server.py asks for. Tests set `vcpus`
@@ -58,7 +67,7 @@ class StandIn:
     """Quota code → limit."""
     image: str = ""
     """What it says that the newest image of every name is."""
-    host: Sandboxes | None = None
+    host: Instances | None = None
     """Where the machines of instances run."""
     url: str = ""
 
@@ -117,7 +126,7 @@ class Moto:
 
 
 @contextmanager
-def running(host: Sandboxes | None = None) -> Iterator[Moto]:
+def running(host: Instances | None = None) -> Iterator[Moto]:
     """An empty account, whose API ends with the block. Free ports on loopback. With `host`, every instance is a machine
     there, with systemd, and has its address."""
     python = environment() / "bin" / "python"
@@ -149,7 +158,7 @@ def _url(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def _stand_in(host: Sandboxes | None) -> Iterator[StandIn]:
+def _stand_in(host: Instances | None) -> Iterator[StandIn]:
     known = StandIn(host=host)
 
     class Handler(BaseHTTPRequestHandler):

@@ -14,14 +14,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import smi
 from tests.support.sandbox_bare import Repository, make_package
+from tests.support.smi import examined
 
 KERNEL = os.uname().release
 GPUS, SWITCHES = 8, 6
 
 _MODULE = f"/lib/modules/{KERNEL}/nvidia.version"
 _SMI = """#!/bin/sh
-# Stand-in: fails as the real one does (statuses 9 and 18), and knows the query of images/gpu/scripts/look.sh.
+# Stand-in: fails as the real one does (statuses 9 and 18), and knows this project's questions.
 loaded=$(cat /sys/module/nvidia/version 2>/dev/null)
 if [ -z "$loaded" ]; then
     echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
@@ -30,7 +32,7 @@ elif [ "$loaded" != {version} ]; then
     echo "Failed to initialize NVML: Driver/library version mismatch"
     exit 18
 fi
-if [ "$1" = -pm ]; then touch /run/persistence; exit; fi
+{examined}if [ "$1" = -pm ]; then touch /run/persistence; exit; fi
 persistence=Disabled
 [ ! -e /run/persistence ] || persistence=Enabled
 for index in 0 1 2 3 4 5 6 7; do echo "$index, NVIDIA A100-SXM4-80GB, {version}, $persistence, 81920, 0"; done
@@ -103,19 +105,7 @@ REAL = ("modinfo", "modprobe", "dkms", "lsinitramfs", "update-initramfs")
 def machine_setup(without: Iterable[str] = ()) -> str:
     """A script for a bare machine with systemd: from then on it is one with eight GPUs and six NVSwitches; some of the
     stand-ins are left out."""
-    boot = _BOOT.replace("{gpus}", " ".join(map(str, range(GPUS)))).replace(
-        "{switches}", " ".join(map(str, range(SWITCHES)))
-    )
-    unit = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/lib/fake-boot\n"
-    # apt's DPkg::Path has no /usr/local: what maintainers' scripts call is where Debian has it.
-    places = {"dkms": "/usr/sbin"}
-    files = {
-        f"{places.get(name, '/usr/local/bin')}/{name}": f"#!/bin/sh\n# Stand-in.\n{text}\n"
-        for name, text in _STANDINS.items()
-        if name not in without
-    }
-    files |= {"/usr/local/lib/fake-boot": boot, "/etc/systemd/system/fake-gpus.service": unit}
-    files |= {"/etc/mokutil": "SecureBoot disabled\n", "/etc/signer": "DKMS module signing key\n", "/etc/initramfs": ""}
+    files = _of_machine(without)
     lines = [f"cat >{path} <<'THE-END'\n{text}THE-END\nchmod 755 {path}" for path, text in files.items()]
     wants = "/etc/systemd/system/sandbox.target.wants"
     return "\n".join(
@@ -130,6 +120,44 @@ def machine_setup(without: Iterable[str] = ()) -> str:
             "systemctl start fake-gpus",
         )
     )
+
+
+def machine_files() -> dict[str, tuple[str | bytes, int]]:
+    """The same for `Sandboxes.files`: a machine that has its GPUs from its first boot, before anybody can log in."""
+    found = {path[1:]: (text, 0o755) for path, text in _of_machine().items()}
+    boot = found["usr/local/lib/fake-boot"][0].partition("\n")[2]
+    once = "[ -e /var/lib/fake-boot ] || rm -rf /boot/* /lib/modules/*/build /var/run/reboot-required\n"
+    found["usr/local/lib/fake-boot"] = (
+        f"#!/bin/sh\n{once}mkdir -p /lib/modules/$(uname -r)\ntouch /var/lib/fake-boot\n{boot}", 0o755,
+    )  # fmt: skip
+    units = "etc/systemd/system"
+    return {
+        **found,
+        f"{units}/sandbox.target.d/gpus.conf": ("[Unit]\nWants=fake-gpus.service\n", 0o644),
+        f"{units}/ssh.service.d/gpus.conf": ("[Unit]\nWants=fake-gpus.service\nAfter=fake-gpus.service\n", 0o644),
+        smi.LIBCUDA_AT: (smi.libcuda(), 0o644),
+    }
+
+
+def _of_machine(without: Iterable[str] = ()) -> dict[str, str]:
+    """Files by path."""
+    boot = _BOOT.replace("{gpus}", " ".join(map(str, range(GPUS)))).replace(
+        "{switches}", " ".join(map(str, range(SWITCHES)))
+    )
+    unit = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/lib/fake-boot\n"
+    # apt's DPkg::Path has no /usr/local: what maintainers' scripts call is where Debian has it.
+    places = {"dkms": "/usr/sbin"}
+    files = {
+        f"{places.get(name, '/usr/local/bin')}/{name}": f"#!/bin/sh\n# Stand-in.\n{text}\n"
+        for name, text in _STANDINS.items()
+        if name not in without
+    }
+    files |= {"/usr/local/lib/fake-boot": boot, "/etc/systemd/system/fake-gpus.service": unit}
+    return files | {
+        "/etc/mokutil": "SecureBoot disabled\n",
+        "/etc/signer": "DKMS module signing key\n",
+        "/etc/initramfs": "",
+    }
 
 
 @dataclass(frozen=True)
@@ -150,6 +178,10 @@ def headers(folder: Path) -> Path:
     return make_package(folder, f"linux-headers-{KERNEL}", "1", files=build, postinst="dkms autoinstall")
 
 
+def _smi(version: str) -> str:
+    return _SMI.replace("{examined}", examined(version)).replace("{version}", version)
+
+
 def driver(folder: Path, version: str, *, fabric: bool = True) -> list[Path]:
     """The packages of a driver of branch 580, and its fabric manager. Dependencies say "or newer", as NVIDIA's."""
     full = f"{version}-1"
@@ -160,7 +192,7 @@ def driver(folder: Path, version: str, *, fabric: bool = True) -> list[Path]:
     def package(name: str, fields: str = "", postinst: str = "", **files: str) -> Path:
         return make_package(folder, name, full, fields=fields, postinst=postinst, files=files)
 
-    smi, fabric_manager = _SMI.replace("{version}", version), _FABRIC.replace("{version}", version)
+    smi, fabric_manager = _smi(version), _FABRIC.replace("{version}", version)
     persistenced = _UNIT.format(command="/usr/bin/nvidia-persistenced --user root --no-persistence-mode --verbose")
     made = [
         package("nvidia-open", depends("nvidia-driver-580-open")),
@@ -190,7 +222,7 @@ def ubuntu_driver(folder: Path, version: str) -> list[Path]:
     """As in Ubuntu's archive: modules that are built already, one package for this kernel, and names of its own. Beside
     them a fabric manager that says 580 and is a transitional package of 595."""
     full = f"{version}-0ubuntu0.24.04.1"
-    smi, fabric_manager = _SMI.replace("{version}", version), _FABRIC.replace("{version}", version)
+    smi, fabric_manager = _smi(version), _FABRIC.replace("{version}", version)
     utils = {
         "usr/bin/nvidia-smi": smi,
         "usr/bin/nvidia-persistenced": _PERSISTENCED,

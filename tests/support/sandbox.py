@@ -8,7 +8,8 @@ A machine is a process 1 (sandbox_init.sh) in mount, process, network, host name
 - /var/cache/crossover is such an overlay over the cache that `prepare_cache` fills once per user, for a machine has no
   way to a package index.
 - Its network is that of tests/support/sandbox_net.py: an outer address in 127.64.0.0/10, for a VM with its own ports,
-  for a container with random ones. Machines reach one another there. Nothing else is reached from inside.
+  for a container with random ones. Machines reach one another there. Nothing else is reached from inside but what is
+  `lent`.
 - A VM (`Boot` without a command) gets its `user_data` as cloud-init would read it and the authorized keys for `root`
   and for `ubuntu`, another name of root, and runs sshd, by itself or below systemd (sandbox_systemd.py). A container
   runs its command, and ends with it.
@@ -66,8 +67,8 @@ END_S = 20.0
 
 INIT = Path(__file__).with_name("sandbox_init.sh")
 
-_Seed = dict[str, tuple[str, int]]
-"""Files put on a machine before it starts: path below its root → text and mode."""
+_Seed = dict[str, tuple[str | bytes, int]]
+"""Files put on a machine before it starts: path below its root → content and mode."""
 
 
 @dataclass
@@ -97,22 +98,26 @@ class Sandboxes:
     """Put on each machine besides."""
     image: Mapping[str, str] = field(default_factory=dict)
     """What the image of each container sets."""
+    lent: tuple[int, ...] = ()
+    """Ports of this computer's loopback that each machine finds on its own."""
     _machines: dict[str, _Sandbox] = field(default_factory=dict)
     _network: Network | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
 
-    def boot(self, order: Boot, *, systemd: bool = False, bare: Bare | None = None) -> Booted:
-        """Starts it; returns when its ports are reserved, which takes a fraction of a second (seconds for a bare one),
-        and not when they answer. A VM with `systemd` needs what `sandbox_systemd.missing` tells, a bare one what
-        `sandbox_bare.missing` does. Raises ValueError for what cannot be booted, Impossible where this computer does
-        not allow it."""
+    def boot(
+        self, order: Boot, *, systemd: bool = False, bare: Bare | None = None, files: _Seed | None = None
+    ) -> Booted:
+        """Starts it, with `files` beside those of all machines; returns when its ports are reserved, which takes a
+        fraction of a second (seconds for a bare one), and not when they answer. A VM with `systemd` needs what
+        `sandbox_systemd.missing` tells, a bare one what `sandbox_bare.missing` does. Raises ValueError for what cannot
+        be booted, Impossible where this computer does not allow it."""
         seed = _common_seed(order.machine_id) if order.command else _vm_seed(order)
         command = order.command or (sandbox_systemd.COMMAND if systemd else SSHD)
         if systemd:
             seed |= sandbox_systemd.seed(SSHD)
-        seed |= self.files
+        seed |= self.files | (files or {})
         image = self.image if order.command else {}
         environment = {"PATH": PATH, "HOME": "/root", **image, **order.environment}
         with self._lock:
@@ -136,7 +141,7 @@ class Sandboxes:
             made = _Sandbox(process, folder, process.pid, command, environment, spaces, group)
             self._machines[order.machine_id] = made
         try:
-            address, ports = self._network.wire(process.pid, order.ports, not order.command, order.admits)
+            address, ports = self._network.wire(process.pid, order.ports, not order.command, order.admits, self.lent)
             _go(process)
         except BaseException:
             self.end(order.machine_id)
@@ -355,14 +360,14 @@ def _host_key(user_data: str | None) -> dict[str, str]:
 
 def _write_seed(folder: Path, seed: _Seed) -> None:
     """The files that are put over the machine's root, in folders with the modes that they have there."""
-    for name, (text, mode) in seed.items():
+    for name, (content, mode) in seed.items():
         path = folder / name
         for parent in [*reversed(path.relative_to(folder).parents)]:
             (folder / parent).mkdir(parents=True, exist_ok=True)
             (folder / parent).chmod(0o755)
         path.touch(mode)
         path.chmod(mode)
-        path.write_text(text)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     for private in ("root", "root/.ssh", "home/ubuntu/.ssh"):
         if (folder / private).is_dir():
             (folder / private).chmod(0o700)

@@ -97,7 +97,7 @@ def missing() -> str:
     return ""
 
 
-def seed(common: Mapping[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
+def seed(common: Mapping[str, tuple[str | bytes, int]]) -> dict[str, tuple[str | bytes, int]]:
     """Files for the machine, in the form of sandbox.py, made of those of a machine that is not bare."""
     other = {"usr/local/bin/python3", "etc/passwd"}  # a purge has changed users and groups: both stay of one piece
     return {name: text for name, text in common.items() if name not in other} | {

@@ -9,6 +9,9 @@ that the machine's firewall (`Boot.admits`) does not let in is reset.
 Machines reach one another, and themselves, at the same outer addresses: a further namespace, the hub, is joined to
 every machine by a pair of virtual interfaces, and the relay listens there too. This computer's own interfaces, routes
 and settings are not touched.
+
+Ports of this computer that are lent to a machine are listened for on the machine's own loopback, and lead to this
+one's: a test's server has one address, 127.0.0.1 and its port, everywhere.
 """
 
 from __future__ import annotations
@@ -64,6 +67,8 @@ class _Wired:
     outer: str
     """Its address outside."""
     doors: list[_Door]
+    lent: list[socket.socket]
+    """Inside, for ports of this computer."""
     admits: Callable[[str, int], bool]
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     watch: asyncio.Task[None] | None = None
@@ -100,10 +105,16 @@ class Network:
         self._thread.start()
 
     def wire(
-        self, pid: int, ports: Iterable[int], own_ports: bool, admits: Callable[[str, int], bool] = everybody
+        self,
+        pid: int,
+        ports: Iterable[int],
+        own_ports: bool,
+        admits: Callable[[str, int], bool] = everybody,
+        lent: Iterable[int] = (),
     ) -> tuple[str, Mapping[int, int]]:
         """Joins the namespace of process `pid` to the hub and gives it an outer address: that, and inner → outer
-        port, which are the same if `own_ports`. `admits` is `Boot.admits`. Raises Impossible."""
+        port, which are the same if `own_ports`. `admits` is `Boot.admits`, `lent` are ports of this computer's
+        loopback. Raises Impossible."""
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             diagnosis = socket_in(namespace, socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
@@ -129,7 +140,7 @@ class Network:
         except BaseException:
             os.close(namespace)
             raise
-        wired = _Wired(namespace, there, diagnosis, address, doors, admits)
+        wired = _Wired(namespace, there, diagnosis, address, doors, [_lent(namespace, port) for port in lent], admits)
         self._wired[pid] = wired
         self._run(self._begin(wired))
         return address, {door.inner: door.sock.getsockname()[1] for door in doors}
@@ -177,6 +188,8 @@ class Network:
 
     async def _begin(self, wired: _Wired) -> None:
         wired.watch = self._loop.create_task(self._watch(wired))
+        for sock in wired.lent:
+            self._loop.add_reader(sock, self._lend, wired, sock)
 
     async def _end(self, wired: _Wired) -> None:
         assert wired.watch is not None
@@ -188,6 +201,9 @@ class Network:
             if door.open:
                 self._loop.remove_reader(door.sock)
             door.sock.close()
+        for sock in wired.lent:
+            self._loop.remove_reader(sock)
+            sock.close()
         wired.diagnosis.close()
         os.close(wired.namespace)
         if not wired.watch.cancelled():
@@ -216,9 +232,17 @@ class Network:
                 outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 outer.close()
                 return
-            task = self._loop.create_task(_relay(outer, wired.namespace, (wired.address, door.inner)))
-            wired.connections.add(task)
-            task.add_done_callback(wired.connections.discard)
+            self._connect(wired, _relay(outer, wired.namespace, (wired.address, door.inner)))
+
+    def _lend(self, wired: _Wired, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the caller may have gone again
+            asking = sock.accept()[0]
+            self._connect(wired, _relay(asking, None, sock.getsockname()))
+
+    def _connect(self, wired: _Wired, relay: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(relay)
+        wired.connections.add(task)
+        task.add_done_callback(wired.connections.discard)
 
 
 def socket_in(
@@ -241,7 +265,14 @@ def socket_in(
     return sock
 
 
-async def _relay(outer: socket.socket, namespace: int, service: tuple[str, int]) -> None:
+def _lent(namespace: int, port: int) -> socket.socket:
+    sock = socket_in(namespace)
+    sock.bind(("127.0.0.1", port))
+    sock.listen(1024)
+    return sock
+
+
+async def _relay(outer: socket.socket, namespace: int | None, service: tuple[str, int]) -> None:
     """Until both sides have ended; what ends in any other way resets both."""
     inner = socket_in(namespace)
     outer.setblocking(False)

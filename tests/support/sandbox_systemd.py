@@ -43,7 +43,7 @@ def missing() -> str:
     return ""
 
 
-def seed(sshd: tuple[str, ...]) -> dict[str, tuple[str, int]]:
+def seed(sshd: tuple[str, ...]) -> dict[str, tuple[str | bytes, int]]:
     """Files for the machine, in the form of sandbox.py. `sshd` is the command that lets people in."""
     units = "etc/systemd/system"
     return {

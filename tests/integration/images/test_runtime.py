@@ -46,7 +46,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVllm]:
 @pytest.fixture
 def host(fake: FakeVllm) -> Iterator[Sandboxes]:
     with sandboxes(fake.cache) as made:
-        made.files = {**fake_vllm.FILES}
+        made.files = fake_vllm.files()
         made.image = fake.image
         yield made
 
