@@ -192,6 +192,14 @@ class Settings(StackKeys):
         return tuple(name for model in self.models for name in model.serving.names)
 
     @property
+    def gateway_keys(self) -> Mapping[str, SecretStr]:
+        """Of `api_keys`, what the gateway may have: not those that open weights and nothing else."""
+        weights = {m.serving.weights.secret for m in self.models if m.serving.weights is not None}
+        webhook = self.monitoring.webhook
+        its_own = {model.api_key_secret for model in self.gateway.managed} | {webhook and webhook.bearer_secret}
+        return {name: key for name, key in self.api_keys.items() if name not in weights - its_own}
+
+    @property
     def engine(self) -> Engine:
         """By which gateway and monitoring ask every node."""
         return self.models[0].engine

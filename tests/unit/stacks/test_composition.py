@@ -247,6 +247,12 @@ def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> Non
     assert set(secrets) - {"openai"} == settings.GATEWAY_SECRETS
 
 
+def test_the_key_of_the_weights_goes_to_the_nodes_and_to_no_gateway() -> None:
+    made = compose("mixed")
+    assert made.inputs(INSTALL, "a-inference")["secrets"]["value"]["weights-key"] == "hidden-hf"
+    assert "hidden-hf" not in made.inputs(INSTALL, "gateway-router")["secrets"]["value"].values()
+
+
 BLOCKED = {"usdPerMillionTokens": 0.5}
 """A tenth of what the fleet of `local` needs to pay."""
 
