@@ -184,6 +184,30 @@ class Weights:
         return self.place if self.kind == "path" else f"@WEIGHTS@/{name}"
 
 
+KNOWN_PROMPT, KNOWN_ANSWER = "The capital of France is", "Paris"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a service that serves a model must do before its machine is accepted: give a known answer, then stand a load
+    of its own. Secrets by name; tokens allowed in `tls_ca`."""
+
+    model: str
+    """The served name."""
+    port: str
+    bearer_secret: str
+    client_certificate: str
+    tls_ca: str
+    prompt: str = KNOWN_PROMPT
+    expect: str = KNOWN_ANSWER
+    """In the answer, whatever its case; empty: any that a whole GPU may give."""
+    load_s: int = 60
+    """0: no load."""
+    concurrency: int = 32
+    input_tokens: int = 1024
+    output_tokens: int = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """All that one role needs. Equal bundles install nothing twice: see `digest`."""
@@ -207,6 +231,7 @@ class Bundle:
     """None: nobody looks for GPUs."""
     runtime: Runtime | None = field(default=None, metadata=LATER)
     """None: the environments hold all that its services start."""
+    trial: Trial | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         # Files are a set, not a sequence: sorted, so that equal bundles are equal however they were put together.

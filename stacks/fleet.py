@@ -20,7 +20,7 @@ from images.engines.base import (
     EngineOptions,
 )
 from images.roles.gateway.settings import Peer
-from images.roles.inference.bundle import inference_bundle
+from images.roles.inference.bundle import TrialOptions, inference_bundle
 from images.weights import settings as weights
 from providers.resources import Credentials, Install
 from stacks import planning, runtime
@@ -174,6 +174,7 @@ def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[
         kind,
         weights=model.weights,
         gpus=not model.on_this_computer,
+        trial=TrialOptions(**dict(serving.acceptance)),
     ).to_dict()
 
 

@@ -17,7 +17,7 @@ from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario
-from images.bundle import RuntimeKind, Source, Weights
+from images.bundle import KNOWN_ANSWER, KNOWN_PROMPT, RuntimeKind, Source, Weights
 from images.engines.base import GPUS, WEIGHTS, Engine
 from images.engines.registry import DEFAULT, EngineName, engine
 from images.gpu import matrix
@@ -50,6 +50,16 @@ GATEWAY = "gateway"
 """The key of the gateway's own machine."""
 BASELINE = "baseline"
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
+
+
+class Acceptance(Section):
+    """What a GPU node must do before it is accepted."""
+
+    prompt: Text = KNOWN_PROMPT
+    expect: str = KNOWN_ANSWER
+    """In the answer; empty is any that a whole GPU may give."""
+    load_s: int = Field(60, alias="loadS", ge=0, le=3600, strict=True)
+    """Of its own load; 0 is none."""
 
 
 class Serving(Section):
@@ -95,6 +105,7 @@ class Serving(Section):
     """Further flags of vLLM's, without their dashes: docs/reference/serving.md."""
     environment: Variables = Field(default_factory=dict)
     """Further variables of the engine's process."""
+    acceptance: Acceptance = Field(default_factory=Acceptance)
     shutdown_timeout_s: ShutdownSeconds = 30
     """How long a node that is to stop may finish what it has begun."""
 

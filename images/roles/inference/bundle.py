@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from images.bundle import REFUSED, Bundle, File, HttpCheck, Runtime, RuntimeKind, Service, Source, Weights
+from images.bundle import (
+    KNOWN_ANSWER,
+    KNOWN_PROMPT,
+    REFUSED,
+    Bundle,
+    File,
+    HttpCheck,
+    Runtime,
+    RuntimeKind,
+    Service,
+    Source,
+    Trial,
+    Weights,
+)
 from images.engines.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
@@ -40,9 +53,21 @@ WEIGHTS_FOLDER = "models"
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CACHE_ROOT": "@WEIGHTS@/cache/vllm"}
 """Of an engine whose weights are there: it asks no hub, and keeps what it compiles beside them."""
 
+LOAD_REQUESTS, LOAD_INPUT_TOKENS, LOAD_OUTPUT_TOKENS = 32, 1024, 256
+"""At a time, and of one of them, where the options allow so many."""
+
 _CANARY_DEADLINE_S = 120
 _CLOSED_DEADLINE_S = 10
 """For one answer of a server that has just answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOptions:
+    """What a node is asked before it is accepted, and for how long it is loaded; 0 s: not at all."""
+
+    prompt: str = KNOWN_PROMPT
+    expect: str = KNOWN_ANSWER
+    load_s: int = 60
 
 
 def ports(engine: Engine) -> dict[str, int]:
@@ -57,14 +82,15 @@ def inference_bundle(
     runtime: RuntimeKind = "machine",
     weights: Weights | None = None,
     gpus: bool = True,
+    trial: TrialOptions | None = None,
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
     `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
     it, under the host's `server_name`. `weights` are brought before the engine starts, which then asks nobody for
     them; without, it gets the model's name. `gpus` says whether an engine that runs on them may ask for them: on this
-    computer it is on its own. Needs the secrets SECRETS, that of the weights, and the ports of `ports`. Raises
-    ValueError for rates that the engine does not take.
+    computer it is on its own. A `trial` is made where there are GPUs. Needs the secrets SECRETS, that of the weights,
+    and the ports of `ports`. Raises ValueError for rates that the engine does not take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
@@ -86,6 +112,25 @@ def inference_bundle(
         weights=weights,
         clients_show=CLIENT_CERTIFICATE_SECRET,
         runtime=None if needs.runtime is None else _judged(needs.runtime, options),
+        trial=trial_of(options, trial) if asks and trial is not None else None,
+    )
+
+
+def trial_of(options: EngineOptions, asked: TrialOptions) -> Trial:
+    """A trial of what those options serve, with a load that fits them."""
+    length = options.max_model_len
+    return Trial(
+        model=options.served_names[0],
+        port=SERVICE,
+        bearer_secret=API_KEY_SECRET,
+        client_certificate=CLIENT_CERTIFICATE_SECRET,
+        tls_ca=f"@ROOT@/{CA_PATH}",
+        prompt=asked.prompt,
+        expect=asked.expect,
+        load_s=asked.load_s,
+        concurrency=min(LOAD_REQUESTS, options.max_num_seqs, options.max_num_queued_reqs),
+        input_tokens=max(1, min(LOAD_INPUT_TOKENS, length // 2)),
+        output_tokens=max(1, min(LOAD_OUTPUT_TOKENS, length // 4)),
     )
 
 

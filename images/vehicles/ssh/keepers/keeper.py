@@ -59,6 +59,10 @@ class Keeper(ABC):
         CommandFailed; a service that does not come up is left to the checks, which show its log."""
 
     @abstractmethod
+    def stop(self, service: str) -> None:
+        """Ends a service until the next `apply`, or the machine's next start."""
+
+    @abstractmethod
     def log_of(self, service: str) -> tuple[str, str]:
         """The service's log file, and its systemd unit: one of them is empty."""
 

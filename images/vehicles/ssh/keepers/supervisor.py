@@ -51,6 +51,9 @@ class Supervisor(Keeper):
                 applied.reloaded.append(service)
         return applied
 
+    def stop(self, service: str) -> None:
+        self._control("stop", service)
+
     def log_of(self, service: str) -> tuple[str, str]:
         return f"{self.layout.host.root}/logs/{service}.log", ""
 

@@ -38,6 +38,12 @@ class Systemd(Keeper):
         require(result, f"systemd on {host.where} does not take the bundle {self.layout.bundle.role}")
         return applied
 
+    def stop(self, service: str) -> None:
+        script = 'sudo=; [ "$(id -u)" -eq 0 ] || sudo="sudo -n"; $sudo systemctl stop "$1"'
+        unit = unit_name(self.layout.bundle.role, service)
+        result = self.connection.run(script, unit, watch=self.watch, step=f"ending {service}")
+        require(result, f"{service} on {self.layout.host.where} does not end")
+
     def log_of(self, service: str) -> tuple[str, str]:
         return "", unit_name(self.layout.bundle.role, service)
 

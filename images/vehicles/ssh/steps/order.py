@@ -12,6 +12,7 @@ from images.vehicles.ssh.steps.look import look
 from images.vehicles.ssh.steps.packages import install_packages
 from images.vehicles.ssh.steps.runtime import look_at_engine
 from images.vehicles.ssh.steps.services import bring_services
+from images.vehicles.ssh.steps.trial import try_service
 from images.vehicles.ssh.steps.weights import bring_weights
 
 STEPS = (
@@ -25,4 +26,5 @@ STEPS = (
     Step("sending files", send_files),
     Step("bringing services up to date", bring_services),
     Step("waiting until it answers", accept),
+    Step("trying it out", try_service),
 )
