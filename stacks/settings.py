@@ -82,8 +82,8 @@ class StackKeys(Section):
     credentials_generation: int = Field(1, ge=1)
     """Raising it renews every key and certificate."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
-    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them, and of what opens the weights.
-    Set them as secrets."""
+    """Keys by the name that says where they are used: of managed APIs (`gateway.managed[].apiKeySecret`), of a webhook
+    (`monitoring.webhook.bearerSecret`), of what opens the weights (`serving.weights`). Set them as secrets."""
 
 
 class Settings(StackKeys):
@@ -192,12 +192,12 @@ class Settings(StackKeys):
         return tuple(name for model in self.models for name in model.serving.names)
 
     @property
-    def gateway_keys(self) -> Mapping[str, SecretStr]:
-        """Of `api_keys`, what the gateway may have: not those that open weights and nothing else."""
-        weights = {m.serving.weights.secret for m in self.models if m.serving.weights is not None}
+    def gateway_keys(self) -> set[str]:
+        """Names in `api_keys` of what the gateway's machine uses: what opens the weights is the nodes' alone."""
+        played = {model.name for model in self.gateway.stood_in}
+        managed = {model.api_key_secret for model in self.gateway.managed if model.name not in played}
         webhook = self.monitoring.webhook
-        its_own = {model.api_key_secret for model in self.gateway.managed} | {webhook and webhook.bearer_secret}
-        return {name: key for name, key in self.api_keys.items() if name not in weights - its_own}
+        return managed | ({webhook.bearer_secret} if webhook is not None and webhook.bearer_secret else set())
 
     @property
     def engine(self) -> Engine:

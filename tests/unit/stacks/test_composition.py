@@ -153,6 +153,18 @@ def test_the_gateway_names_its_fleet_so_the_pack_sees_the_fleet_first(composed: 
     assert len(made.needs(GATEWAY, "gateway")) > 0
 
 
+def test_what_opens_the_weights_goes_to_nodes_alone() -> None:
+    """And the keys of managed APIs to the gateway alone."""
+    serving = yaml.safe_load((CONFIG / "Pulumi.vastai.yaml").read_text())["config"]["crossover:serving"]
+    keys = {"openai": "hidden-openai", "hf": "hidden-hf"}
+    made = compose("vastai", apiKeys=keys, serving={**serving, "weights": {"source": "hf", "tokenSecret": "hf"}})
+    assert made.error == ""
+    holds = {name: str(made.inputs(INSTALL, name)["secrets"]) for name in made.of(INSTALL)}
+    for name, secrets in holds.items():
+        on_node = name.endswith("-inference")
+        assert ("hidden-hf" in secrets, "hidden-openai" in secrets) == (on_node, not on_node), name
+
+
 def test_what_is_secret_is_marked_wherever_it_goes(composed: Composed) -> None:
     """Keys, passwords and certificates in state and diff; exports too."""
     _, made = composed
@@ -245,12 +257,6 @@ def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> Non
     """The names that the settings refuse are those that a router gets, of which TLS brings the most."""
     secrets = compose("mixed").inputs(INSTALL, "gateway-router")["secrets"]["value"]
     assert set(secrets) - {"openai"} == settings.GATEWAY_SECRETS
-
-
-def test_the_key_of_the_weights_goes_to_the_nodes_and_to_no_gateway() -> None:
-    made = compose("mixed")
-    assert made.inputs(INSTALL, "a-inference")["secrets"]["value"]["weights-key"] == "hidden-hf"
-    assert "hidden-hf" not in made.inputs(INSTALL, "gateway-router")["secrets"]["value"].values()
 
 
 BLOCKED = {"usdPerMillionTokens": 0.5}
