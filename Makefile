@@ -6,7 +6,7 @@ WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check unit test test-all bench lint format lock bootstrap recover
+.PHONY: help up down check unit test test-all test-vllm bench lint format lock bootstrap recover
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: bootstrap ## before each push, under 15 minutes: all tests but the slow on
 
 test-all: bootstrap ## what CI runs: every test
 	@$(PYTEST) $(PYTEST_ARGS)
+
+test-vllm: bootstrap ## on demand, 14 GB of disk and half an hour: the simulator's contract and a stack with a real vLLM
+	@scripts/test-vllm $(PYTEST_ARGS)
 
 bench: bootstrap ## what the gate and the path cost: the tables of docs/performance.md, measured anew
 	@.venv/bin/python -m tests.bench.gate

@@ -108,6 +108,11 @@ class EngineService:
         """Requests whose handler has not released them."""
         return len(self._generations)
 
+    @property
+    def ends(self) -> bool:
+        """Whether it was told to, and its engine is still there."""
+        return self.state in ("draining", "teardown", "wedged")
+
     async def enter(self) -> None:
         """Waits as a request does between its two checks, and meets what a shutdown has for it: raises Aborted while
         requests in flight end, and EngineDead at the end of the teardown that it had to wait for, if it has one."""

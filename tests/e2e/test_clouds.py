@@ -38,6 +38,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {"vastai": {"apiKeys": {"openai": "sk-non
 """The secrets that an example asks for."""
 AS_COMMITTED = ("runpod",)
 """Examples whose nodes have vLLM."""
+TRIAL = {"expect": "", "loadS": 1}
+"""The stand-in for vLLM knows no capital, and a minute is long."""
 WEIGHTS = {"source": "path", "path": "/srv/weights", "unverified": True}
 FILES = {**fake_vllm.FILES, "srv/weights/config.json": ("{}\n", 0o644), "srv/weights/model.safetensors": ("x", 0o644)}
 """On every machine."""
@@ -117,7 +119,8 @@ def world(request: pytest.FixtureRequest, host: Sandboxes, tmp_path: Path) -> It
         for name in OWNED:
             held.callback(host.end, name)
         clone.variables["CROSSOVER_EXISTING_MACHINES"] = str(own(host, tmp_path))
-        change = {"serving.weights": WEIGHTS} if stack in AS_COMMITTED else {"serving.engine": "simulator"}
+        tried = {"serving.weights": WEIGHTS, "serving.acceptance": TRIAL}
+        change = tried if stack in AS_COMMITTED else {"serving.engine": "simulator"}
         clone.configure({**change, **OVERRIDES.get(stack, {})})
         clone.init()
         yield made

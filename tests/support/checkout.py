@@ -52,6 +52,8 @@ class Checkout:
     """Added to the environment of every command."""
     leaves: str = ""
     """In the command of processes that a plugin of others leaves behind: they are ended after each of ours."""
+    timeout_s: float = 240
+    """How long a command may take."""
 
     @classmethod
     def make(cls, stack: str = "local", root: Path = REPOSITORY) -> Checkout:
@@ -91,7 +93,7 @@ class Checkout:
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
         """The output. Asserts that the command succeeded, or failed."""
         process = self.start(*command, **environment)
-        output = ended(process, timeout_s=240)
+        output = ended(process, self.timeout_s)
         if self.leaves:
             end_strays(self.folder / ".state" / "pulumi", self.leaves)
         assert (process.returncode != 0) == fails, output

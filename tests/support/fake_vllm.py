@@ -30,14 +30,26 @@ NAME = f"vllm-{VERSION}-py3-none-any.whl"
 LD_LIBRARY_PATH = "/usr/local/nvidia/lib64:/usr/local/cuda/lib64"
 """A variable of the image that the test looks for in vLLM's process: no SSH session has it."""
 NVIDIA_SMI = f"""#!/bin/sh
-# Stand-in for nvidia-smi over eight GPUs; knows this project's query and nothing else.
+# Stand-in for nvidia-smi over eight GPUs; knows this project's main queries and nothing else.
+modes=
 case " $* " in
 *' --query-gpu=index,name,driver_version,'*) ;;
+*' --query-gpu=index,pci.bus_id,name,'*) modes='Enabled, Enabled, 0, Disabled, P0, 4, 4, 16, 16' ;;
 *) echo "nvidia-smi: not known here: $*" >&2; exit 2 ;;
 esac
-for index in 0 1 2 3 4 5 6 7; do echo "$index, NVIDIA A100-SXM4-80GB, {DRIVER}, Enabled, 81920, 0"; done
+for index in 0 1 2 3 4 5 6 7; do
+    if [ -n "$modes" ]; then
+        echo "$index, 00000000:0$index:00.0, NVIDIA A100-SXM4-80GB, {DRIVER}, $modes"
+    else
+        echo "$index, NVIDIA A100-SXM4-80GB, {DRIVER}, Enabled, 81920, 0"
+    fi
+done
 """
-FILES = {"usr/local/bin/nvidia-smi": (NVIDIA_SMI, 0o755)}
+PYTHON3 = """#!/bin/sh
+# python3, but that libcuda starts and sees eight GPUs.
+case "$*" in *libcuda.so.1*) echo "0 8" ;; *) exec /usr/bin/python3 "$@" ;; esac
+"""
+FILES = {"usr/local/bin/nvidia-smi": (NVIDIA_SMI, 0o755), "usr/local/bin/python3": (PYTHON3, 0o755)}
 """For `Sandboxes.files`: what a GPU's host gives to its containers."""
 
 

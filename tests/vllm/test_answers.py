@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.images.simulator.process import BEARER, Server, events
+from tests.unit.images.simulator.process import BEARER, Server, events, series
 
 TEXT: dict[str, Any] = {"model": "tiny", "prompt": "hello there", "max_tokens": 4, "temperature": 0}
 CHAT: dict[str, Any] = {
@@ -25,6 +25,15 @@ USAGE = [
 REASONS = ["logprobs", "finish_reason", "stop_reason"]
 MESSAGE = ["role", "content", "refusal", "annotations", "audio", "function_call", "reasoning"]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+
+PARAMETERS = {
+    "type": "object",
+    "properties": {"unit": {"enum": ["celsius"]}},
+    "required": ["unit"],
+    "additionalProperties": False,
+}
+"""A finite schema: a model of random weights, too, can only say what it allows."""
+LABELS = {"model_name", "engine"}
 
 
 def text(served: Server, **fields: Any) -> Any:
@@ -194,6 +203,72 @@ def test_several_prompts_an_echo_and_logprobs(served: Server) -> None:
     assert {tuple(entry) for entry in content} == {("token", "logprob", "bytes", "top_logprobs")}
 
 
+def test_several_answers_to_one_prompt(served: Server) -> None:
+    answer = text(served, n=2, temperature=1, ignore_eos=True).json
+    assert [(choice["index"], choice["finish_reason"]) for choice in answer["choices"]] == [
+        (0, "length"),
+        (1, "length"),
+    ]
+    assert answer["usage"]["completion_tokens"] == 8
+    assert [choice["index"] for choice in chat(served, n=2, temperature=1).json["choices"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "weather", "schema": PARAMETERS}}},
+        {"structured_outputs": {"json": PARAMETERS}},
+    ],
+)
+def test_an_answer_of_a_schema(served: Server, form: dict[str, Any]) -> None:
+    choice = chat(served, max_tokens=400, **form).json["choices"][0]
+    assert (choice["finish_reason"], json.loads(choice["message"]["content"])) == ("stop", {"unit": "celsius"})
+
+
+def test_an_answer_of_a_choice(served: Server) -> None:
+    answer = text(served, max_tokens=20, structured_outputs={"choice": ["yes"]}).json["choices"][0]
+    assert (answer["finish_reason"], answer["text"]) == ("stop", "yes")
+
+
+def test_a_stream_tells_its_usage_where_it_is_asked(served: Server) -> None:
+    body = {**TEXT, "stream": True, "stream_options": {"include_usage": True}}
+    answer = served.request("POST", "/v1/completions", body, BEARER)
+    *_, last, done = [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
+    told = json.loads(last)
+    assert (done, told["choices"], told["usage"]["completion_tokens"]) == ("[DONE]", [], 4)
+
+
+@pytest.mark.parametrize(
+    ("family", "form", "labels"),
+    [
+        ("num_requests_running", "gauge", LABELS),
+        ("num_requests_waiting", "gauge", LABELS),
+        ("kv_cache_usage_perc", "gauge", LABELS),
+        ("prompt_tokens", "counter", LABELS),
+        ("generation_tokens", "counter", LABELS),
+        ("prefix_cache_queries", "counter", LABELS),
+        ("prefix_cache_hits", "counter", LABELS),
+        ("num_preemptions", "counter", LABELS),
+        ("request_success", "counter", {*LABELS, "finished_reason"}),
+        ("admission_rejections", "counter", {"model_name", "reason"}),
+        ("time_to_first_token_seconds", "histogram", LABELS),
+        ("inter_token_latency_seconds", "histogram", LABELS),
+        ("e2e_request_latency_seconds", "histogram", LABELS),
+        ("request_queue_time_seconds", "histogram", LABELS),
+    ],
+)
+def test_series_that_dashboards_and_rules_use(served: Server, family: str, form: str, labels: set[str]) -> None:
+    exposition = served.get("/metrics").body.decode()
+    ends = {"gauge": "", "counter": "_total", "histogram": "_count"}
+    told = {line.split()[2]: line.split()[3] for line in exposition.splitlines() if line.startswith("# TYPE vllm:")}
+    name = f"vllm:{family}"
+    assert told[name + ("_total" if form == "counter" else "")] == form
+    found = series(exposition, name + ends[form])
+    assert found
+    assert {frozenset(labels) for labels, _ in found} == {frozenset(labels)}
+    assert {each["model_name"] for each, _ in found} == {"tiny"}
+
+
 def test_tools_without_a_parser(served: Server) -> None:
     answer = chat(served, tools=[TOOL])
     assert (answer.status, answer.json["error"]["message"]) == (
@@ -203,14 +278,7 @@ def test_tools_without_a_parser(served: Server) -> None:
 
 
 def test_a_tool_call_that_is_required(calling: Server) -> None:
-    """The schema is finite: a model of random weights, too, can only say what it allows."""
-    parameters = {
-        "type": "object",
-        "properties": {"unit": {"enum": ["celsius"]}},
-        "required": ["unit"],
-        "additionalProperties": False,
-    }
-    tool = {"type": "function", "function": {"name": "weather", "parameters": parameters}}
+    tool = {"type": "function", "function": {"name": "weather", "strict": True, "parameters": PARAMETERS}}
     choice = chat(calling, tools=[tool], tool_choice="required", max_tokens=400).json["choices"][0]
     call = choice["message"]["tool_calls"][0]
     assert (choice["finish_reason"], call["type"]) == ("tool_calls", "function")

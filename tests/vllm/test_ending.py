@@ -12,7 +12,9 @@ from tests.unit.images.simulator.process import BEARER, Answer, Server
 
 Start = Callable[..., Server]
 LONG: dict[str, Any] = {"max_tokens": 600, "ignore_eos": True}
-ENDLESS: dict[str, Any] = {"prompt": [5] * 20, "max_tokens": 2000, "ignore_eos": True}
+IDS = [5] * 20
+NO_TOKENIZER = "cannot schedule new futures after shutdown"
+ENDLESS: dict[str, Any] = {"prompt": IDS, "max_tokens": 2000, "ignore_eos": True}
 
 
 def completion(server: Server, **fields: Any) -> Answer:
@@ -52,15 +54,18 @@ def test_a_drain_finishes_what_is_in_flight_and_aborts_what_comes(start: Start) 
         server.terminate()
         eventually(lambda: _aborts(server), "new requests are aborted")
         assert server.get("/health").status == 200
-        assert data_of(completion(server, stream=True)) == ["[DONE]"]
-        stream, whole = (future.result() for future in flying)
-    assert data_of(stream)[-1] == "[DONE]"
+        assert data_of(completion(server, prompt=IDS, stream=True)) == ["[DONE]"]
+        for stream in (True, False):
+            text = completion(server, stream=stream)
+            assert (text.status, text.json["error"]["message"]) == (500, NO_TOKENIZER)
+        told, whole = (future.result() for future in flying)
+    assert data_of(told)[-1] == "[DONE]"
     assert whole.json["choices"][0]["finish_reason"] == "length"
     assert server.get("/health").status == 200, "the engine is torn down, and the server listens"
     assert server.exit_code() == 0
 
 
-def test_without_a_shutdown_timeout_what_is_in_flight_ends_with_abort(start: Start) -> None:
+def test_without_a_shutdown_timeout_what_is_in_flight_ends_with_abort(steady: None, start: Start) -> None:
     server = start()
     with ThreadPoolExecutor(2) as pool:
         flying = [pool.submit(completion, server, stream=stream, **ENDLESS) for stream in (True, False)]
@@ -73,7 +78,7 @@ def test_without_a_shutdown_timeout_what_is_in_flight_ends_with_abort(start: Sta
     assert server.exit_code() == 0
 
 
-def test_when_the_budget_is_spent_what_is_in_flight_fails(start: Start) -> None:
+def test_when_the_budget_is_spent_what_is_in_flight_fails(steady: None, start: Start) -> None:
     server = start("--shutdown-timeout", "1")
     with ThreadPoolExecutor(2) as pool:
         flying = [pool.submit(completion, server, stream=stream, **ENDLESS) for stream in (True, False)]
@@ -90,5 +95,5 @@ def _in_flight(server: Server) -> float:
 
 
 def _aborts(server: Server) -> bool:
-    answer = completion(server, max_tokens=1)
+    answer = completion(server, prompt=IDS, max_tokens=1)
     return bool(answer.status == 200 and answer.json["choices"][0]["finish_reason"] == "abort")

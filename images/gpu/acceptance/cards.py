@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from images.gpu.acceptance.evidence import Card, Evidence, bus
 from images.gpu.acceptance.finding import Finding, Remedy
 from images.gpu.facts import LOST
 
+_HELD_TO_ALL = re.compile(r"A100|A800|H100|H800|H200|B200|B300")
+"""GPUs that have ECC on and 16 lanes as they are sold. Others may have neither (recalled, not cited): workstations'
+come with ECC off, and some clouds give half the lanes."""
 _LEAST_GENERATION = 3
 """DCGM's diag-skus.yaml asks for PCIe 3 at least, of A100 and H100."""
 _THROTTLED = (
@@ -37,7 +41,8 @@ def _card(card: Card, unknown: dict[str, list[str]]) -> Iterator[Finding]:
     if card.persistence == "Disabled":
         yield Finding(f"{name} has persistence off: its driver is loaded anew whenever nothing runs")
     if card.ecc == "Disabled":
-        yield Finding(f"{name} has ECC off", Remedy.REPAIR, "`nvidia-smi -e 1` there, and reboot it")
+        remedy = Remedy.REPAIR if _HELD_TO_ALL.search(card.name) else Remedy.TOLD
+        yield Finding(f"{name} has ECC off", remedy, "`nvidia-smi -e 1` there, and reboot it")
     elif card.ecc != "Enabled":
         unknown.setdefault("ECC's mode", []).append(card.index)
     elif not card.uncorrected.isdecimal():
@@ -64,7 +69,8 @@ def _pcie(card: Card, unknown: dict[str, list[str]]) -> Iterator[Finding]:
     elif generation < most and card.pstate == "P0":
         yield Finding(f"GPU {card.index} uses PCIe {generation} of {most}")
     if width < widest:
-        yield Finding(f"GPU {card.index} uses {width} of its {widest} PCIe lanes", Remedy.REBOOT)
+        remedy = Remedy.REBOOT if _HELD_TO_ALL.search(card.name) else Remedy.TOLD
+        yield Finding(f"GPU {card.index} uses {width} of its {widest} PCIe lanes", remedy)
 
 
 def _rows(evidence: Evidence, unknown: dict[str, list[str]]) -> Iterator[Finding]:

@@ -25,6 +25,8 @@ _QUESTIONS = {
 }
 _FATAL = ("gpu", "cuda")
 """Without these a machine is not accepted."""
+_NO_PROGRAM = (126, 127)
+"""Statuses of a program that is not there: python3, for one, of a machine that is its owner's."""
 _CUDA = {
     100: "no CUDA-capable device is detected",
     802: "system not yet initialized: the fabric manager is not ready, or is of another version than the driver",
@@ -36,9 +38,8 @@ _CUDA = {
 
 def judge(facts: GpuFacts, evidence: Evidence, demand: GpuDemand) -> tuple[Finding, ...]:
     """All that is found, what fails first. Nothing on a healthy machine."""
-    gpus = {card.bus: card.index for card in evidence.cards}
     found = [
-        *judge_kernel(evidence.of("kernel").lines, gpus),
+        *_kernel(facts, evidence),
         *_count(facts, evidence, demand),
         *judge_cards(evidence),
         *_versions(facts, evidence),
@@ -49,6 +50,14 @@ def judge(facts: GpuFacts, evidence: Evidence, demand: GpuDemand) -> tuple[Findi
     if facts.container:
         found = [_hosted(finding) for finding in found]
     return tuple(sorted(found, key=lambda finding: not finding.fails))
+
+
+def _kernel(facts: GpuFacts, evidence: Evidence) -> Iterator[Finding]:
+    """In a container the log is its host's: of others' GPUs, too, and of the time before we came. So it is told, and
+    what is wrong now is seen by the values."""
+    gpus = {card.bus: card.index for card in evidence.cards}
+    for finding in judge_kernel(evidence.of("kernel").lines, gpus):
+        yield Finding(finding.what) if facts.container else finding
 
 
 def _count(facts: GpuFacts, evidence: Evidence, demand: GpuDemand) -> Iterator[Finding]:
@@ -112,7 +121,7 @@ def _unanswered(evidence: Evidence) -> Iterator[Finding]:
         if answer.status in (124, 137):
             why = "it did not answer in time"
         said = f': "{answer.lines[-1].strip()[:200]}"' if answer.lines else ""
-        fatal = Remedy.REBOOT if name in _FATAL else Remedy.TOLD
+        fatal = Remedy.REBOOT if name in _FATAL and answer.status not in _NO_PROGRAM else Remedy.TOLD
         yield Finding(f"{what} could not be found out ({why}{said})", fatal)
 
 

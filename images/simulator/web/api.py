@@ -35,6 +35,9 @@ _LEFT = 499
 _log = logging.getLogger("simulator.api")
 T = TypeVar("T")
 
+_NO_TOKENIZER = "cannot schedule new futures after shutdown"
+"""Python's words: at SIGTERM vLLM shuts the pool of threads down that its tokenizer runs in."""
+
 
 class Api:
     """The completions of one server."""
@@ -71,6 +74,8 @@ class Api:
         writer = Writer(kind, request_id, int(time.time()), self.settings.served_names[0])
         if self.service.faults.current.kind == "error500":
             raise internal("A fault was injected by POST /sim/faults.")
+        if request.has_text and self.service.ends:
+            raise internal(_NO_TOKENIZER)
         try:
             self.service.check()
         except Busy as busy:

@@ -2,7 +2,8 @@
 
 The API server goes on listening, with /health at 200, until the engine is gone. While requests in flight end, new ones
 are aborted: a whole answer is empty, a stream is only [DONE]. While the engine is torn down they wait, and fail when it
-is gone. Told to stop with nothing in flight, they wait for ever, and the process with them.
+is gone. Told to stop with nothing in flight, they wait for ever, and the process with them. All that is so for prompts
+of token ids: whatever has text is answered 500 at once, since the tokenizer goes first.
 """
 
 from __future__ import annotations

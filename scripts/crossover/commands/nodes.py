@@ -8,7 +8,11 @@ import subprocess
 from typing import Any
 from urllib.parse import quote
 
+from rich.text import Text
+
 from images.engines.base import SERVICE
+from images.vehicles.ssh.steps.acceptance import GPUS_FOUND
+from images.vehicles.ssh.steps.trial import TRIAL_FOUND
 from providers import registry
 from providers.errors import CloudError, NotFound
 from providers.plugin.machine import VACANT
@@ -16,7 +20,7 @@ from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, StackError, reading
 from scripts.crossover.stack.ssh import login
-from scripts.crossover.stack.state import nodes, outputs
+from scripts.crossover.stack.state import installs, nodes, outputs
 from strict.names import GATEWAY_ROLE
 
 UP = f'up{{job="{SERVICE}"}}'
@@ -27,7 +31,11 @@ def command(stack: Stack, as_json: AsJson = False) -> None:
     with reading():
         rented = nodes(stack)
         serving = _serving(stack)
-        rows = [_row(node, serving) for node in sorted(rented, key=lambda n: (n.get("role", ""), n.get("key", "")))]
+        installed = installs(stack)
+        rows = [
+            _row(node, serving, installed)
+            for node in sorted(rented, key=lambda n: (n.get("role", ""), n.get("key", "")))
+        ]
     if as_json:
         emit_json(rows)
         return
@@ -37,9 +45,12 @@ def command(stack: Stack, as_json: AsJson = False) -> None:
         machine, address = row["id"].partition("/")[2], row["ssh"].partition("@")[2]
         shown.add_row(row["key"], machine, row["failureDomain"], row["state"], serves, row["usdPerHour"], address)
     console().print(shown)
+    for row in rows:
+        if row["acceptance"]:
+            console().print(Text(f"{row['key']}: {row['acceptance']}"))
 
 
-def _row(node: dict[str, Any], serving: dict[str, bool]) -> dict[str, Any]:
+def _row(node: dict[str, Any], serving: dict[str, bool], installed: dict[str, dict[str, Any]]) -> dict[str, Any]:
     machine = node.get("machine") or {}
     return {
         "key": node.get("key", ""),
@@ -51,7 +62,15 @@ def _row(node: dict[str, Any], serving: dict[str, bool]) -> dict[str, Any]:
         "usdPerHour": node.get("usdPerHour", ""),
         "ssh": f"{machine.get('sshUser')}@{machine.get('address')}:{int((machine.get('ports') or {}).get('ssh', 0))}",
         "problems": node["initErrors"],
+        "acceptance": acceptance(installed.get(f"{node.get('key', '')}-{node.get('role', '')}", {})),
     }
+
+
+def acceptance(install: dict[str, Any]) -> str:
+    """What its acceptance found, or why it is not accepted; empty where nothing was asked."""
+    refused = [error.splitlines()[0] for error in install["initErrors"]] if install.get("initErrors") else []
+    found = install.get("found") or {}
+    return "; ".join(refused or [found[name] for name in (GPUS_FOUND, TRIAL_FOUND) if name in found])
 
 
 def _state(resource_id: str) -> str:

@@ -11,7 +11,7 @@ from providers.clouds import aws
 from providers.clouds.aws.tags import MARK, USD_PER_HOUR
 from providers.renting.naming import owner_of
 from scripts.crossover.stack.engine import StackError, pulumi
-from strict.names import AWS_INSTANCE, AWS_NODE, NODE, name_of
+from strict.names import AWS_INSTANCE, AWS_NODE, INSTALL, NODE, name_of
 
 MACHINES = (NODE, AWS_INSTANCE)
 """The resources that are machines. The parent of one at AWS, of AWS_NODE, has the outputs of a Node."""
@@ -71,6 +71,12 @@ def nodes(stack: str) -> list[dict[str, Any]]:
         for r in found
         if r["type"] == NODE or (r["type"] == AWS_INSTANCE and r.get("parent") in components)
     ]
+
+
+def installs(stack: str) -> dict[str, dict[str, Any]]:
+    """ "key-role" → what is installed there: the outputs, and `initErrors`, why the last install failed."""
+    found = [r for r in resources(stack) if r["type"] == INSTALL and not r.get("delete")]
+    return {name_of(r["urn"]): {"initErrors": r.get("initErrors") or [], **(r.get("outputs") or {})} for r in found}
 
 
 def _instance(instance: dict[str, Any], components: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

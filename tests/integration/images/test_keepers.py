@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from images.remote.connection import Connection
 from images.remote.errors import RemoteError
+from images.remote.waiting import Waiting
+from images.sources import REPOSITORY
 from images.vehicles.ssh import remove
-from images.vehicles.ssh.keepers.choice import KEEPERS
+from images.vehicles.ssh.keepers.choice import KEEPERS, keeper
+from images.vehicles.ssh.layout.layout import layout_for
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle
 from tests.integration.images.kept import Node, with_supervisor, with_systemd
 from tests.support.sshd import wait_for
@@ -49,6 +53,17 @@ def test_a_service_that_somebody_stopped_is_told_and_started_by_the_next_install
     node.run(node.stop_two)
     problems = node.inspect(tiny_bundle()).problems
     assert any("two" in problem for problem in problems), problems
+    assert node.install(tiny_bundle()).restarted == ("two",)
+    assert node.get("two")["text"] == "second"
+
+
+def test_a_service_that_a_step_ended_stays_so_until_the_next_install(node: Node) -> None:
+    """As a node's that gives a wrong answer."""
+    node.install(tiny_bundle())
+    with Connection.open(node.host, node.private_key) as connection:
+        layout = layout_for(node.host, tiny_bundle(), REPOSITORY)
+        keeper(connection, layout, Waiting(60), print).stop("two")
+    assert (node.get("two"), node.get("one")["text"]) == ({}, "first")
     assert node.install(tiny_bundle()).restarted == ("two",)
     assert node.get("two")["text"] == "second"
 

@@ -10,7 +10,7 @@ from ...tokens import Output, Prompt, fixed, generate
 from ..errors import ApiError, bad_request, invalid, not_simulated, problem, unknown_model
 from .fields import Body, get
 from .forms import Form, form_of
-from .prompts import of_completion, of_messages, texts_of
+from .prompts import has_text, of_completion, of_messages, texts_of
 from .sampling import Kind, limit_of, sampling
 
 _NO_SUFFIX = "suffix is only supported for models with FIM completion rendering"
@@ -64,6 +64,8 @@ class CompletionRequest:
     continuous_usage: bool
     logprobs: int | None = None
     """How many of the most probable tokens are told with each; None for nothing at all."""
+    has_text: bool = True
+    """Whether a tokenizer has to read its prompt."""
 
 
 def parse(kind: Kind, body: object, model: Model) -> CompletionRequest:
@@ -102,7 +104,8 @@ def parse(kind: Kind, body: object, model: Model) -> CompletionRequest:
     include_usage = bool(get(options, "include_usage", bool))
     continuous = include_usage and bool(get(options, "continuous_usage_stats", bool))
     total = sum(prompt.tokens for prompt in prompts)
-    return CompletionRequest(kind, choices, total, stream, include_usage, continuous, _logprobs(kind, body))
+    logprobs = _logprobs(kind, body)
+    return CompletionRequest(kind, choices, total, stream, include_usage, continuous, logprobs, has_text(body))
 
 
 def _output(

@@ -9,6 +9,12 @@ from ..errors import ApiError, bad_request, invalid, not_simulated, problem
 from .fields import Body, get, missing, wrong
 
 
+def has_text(body: Body) -> bool:
+    """Whether a tokenizer has to read any of it."""
+    prompt = body.get("prompt")
+    return not isinstance(prompt, list) or any(isinstance(part, str) for part in prompt)
+
+
 def of_messages(body: Body, block_size: int) -> Prompt:
     """The messages in a fixed template, so that a conversation's next turn starts with all of the last one."""
     messages = get(body, "messages", list)

@@ -6,7 +6,7 @@ from images.gpu.acceptance.trial.trying import job_of, told, try_out
 from images.remote.errors import UnsuitableMachine
 from images.vehicles.ssh.steps.installation import Installation
 
-LOAD_FOUND = "trial"
+TRIAL_FOUND = "trial"
 """What of `found` says how it went."""
 SLACK_S = 900.0
 """Beyond the load's own seconds: a busy engine's answers, one of them under way at the end."""
@@ -35,5 +35,5 @@ def try_service(under_way: Installation) -> None:
             f"{layout.host.where} is not accepted: {e}. Its services are ended; the next run starts them and tries "
             "again. If that does not help: give the machine back"
         ) from None
-    under_way.found[LOAD_FOUND] = told(record)
+    under_way.found[TRIAL_FOUND] = told(record)
     under_way.say(f"it serves: {told(record)}")

@@ -122,6 +122,7 @@ FAULTS: dict[str, tuple[Fault, Remedy, str]] = {
         REBOOT,
         'whether CUDA starts could not be found out (status 1: "OSError: libcuda.so.1',
     ),
+    "no python3": (lambda m: m.answers("cuda", status=127), TOLD, "whether CUDA starts could not be found out"),
     "CUDA hangs": (lambda m: m.answers("cuda", status=124), REBOOT, "it did not answer in time"),
     # of questions
     "no handle": (
@@ -160,7 +161,7 @@ def test_each_fault_is_found_with_its_evidence_and_remedy(name: str) -> None:
 def test_what_fails_in_a_container_is_given_back_for_nothing_can_be_mended_there(name: str) -> None:
     fault, _, _ = FAULTS[name]
     failing = [finding for finding in fault(healthy().but(container="docker")).judged() if finding.fails]
-    seen_by_the_host = name in ("two PCI ids", "fabric manager down", "two models", "one missing")
+    seen_by_the_host = "Xid" in name or name in ("two PCI ids", "fabric manager down", "two models", "one missing")
     assert bool(failing) or seen_by_the_host
     assert all(finding.remedy is BACK and GIVE_BACK in str(finding) for finding in failing)
 
@@ -190,6 +191,20 @@ def test_a_captured_lost_gpu_is_found_by_its_value() -> None:
 def test_cards_without_a_board_need_no_nvlink(links: str) -> None:
     machine = healthy().column(2, "NVIDIA A100 80GB PCIe", None).but(switches=0).edited("topology", "NV12", links)
     assert not any(finding.fails for finding in machine.answers("links").judged())
+
+
+def test_a_container_tells_its_hosts_log_and_is_not_judged_by_it() -> None:
+    """It holds others' GPUs, and the time before."""
+    found = kernel(XID_79)(healthy().but(container="docker")).judged()
+    assert [(finding.remedy, "Xid 79" in finding.what) for finding in found] == [(TOLD, True)]
+
+
+@pytest.mark.parametrize(("column", "value"), [(5, "Disabled"), (11, "8")])
+def test_only_gpus_that_are_sold_so_must_have_ecc_and_all_lanes(column: int, value: str) -> None:
+    """Recalled, not cited: an RTX A6000 comes with ECC off, and some clouds give a card half its lanes."""
+    machine = healthy().column(2, "NVIDIA RTX A6000", None).but(switches=0).column(column, value, None)
+    assert not any(finding.fails for finding in machine.judged())
+    assert all(finding.fails for finding in healthy().column(column, value, None).judged())
 
 
 def test_one_gpu_of_a_board_may_have_its_links_unused() -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,11 @@ class Server:
         program: Sequence[str] = (sys.executable, "-m", "simulator"),
         model: str = "org/model",
         port: int = 0,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """`port` is where another program than the simulator is told to listen."""
-        self._told = port
+        """`port` is where another program than the simulator is told to listen; it may need another `timeout_s` for an
+        answer, and for its end."""
+        self._told, self._timeout_s = port, timeout_s
         inherited = {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"}
         self.process = subprocess.Popen(
             [*program, "serve", model, "--port", str(port), *arguments],
@@ -57,6 +59,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -82,8 +85,8 @@ class Server:
 
     def connect(self) -> http.client.HTTPConnection:
         if self.context is None:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        return http.client.HTTPSConnection("localhost", self.port, timeout=TIMEOUT_S, context=self.context)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection("localhost", self.port, timeout=self._timeout_s, context=self.context)
 
     def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """`body` is sent as JSON, or as it is if it is bytes."""
@@ -126,12 +129,14 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
 
     def exit_code(self) -> int:
-        code = self.process.wait(TIMEOUT_S)
+        code = self.process.wait(self._timeout_s)
         self._reader.join(TIMEOUT_S)
         return code
 
     def close(self) -> None:
-        self.process.kill()
+        """Ends it with the workers that it has, or had: a real vLLM's outlive it and hold its log open."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(TIMEOUT_S)
         assert self.process.stdout is not None

@@ -29,6 +29,8 @@ DEAD = {
     "code": 500,
 }
 ENDLESS: dict[str, Any] = {"max_tokens": 10_000, "ignore_eos": True}
+IDS = [5] * 20
+NO_TOKENIZER = "cannot schedule new futures after shutdown"
 
 
 def test_while_it_starts_connections_are_refused_and_sigterm_ends_it(start: Start) -> None:
@@ -129,12 +131,25 @@ def test_while_requests_in_flight_end_it_listens_and_aborts_new_ones(start: Star
         server.terminate()
         eventually(lambda: "Shutting down" in server.log, "the shutdown is logged")
         assert server.get("/health").status == 200
-        answer = server.chat()
+        answer = server.complete(prompt=IDS)
         choice = answer.json["choices"][0]
-        assert (answer.status, choice["finish_reason"], choice["message"]["content"]) == (200, "abort", "")
+        assert (answer.status, choice["finish_reason"], choice["text"]) == (200, "abort", "")
         assert answer.json["usage"]["completion_tokens"] == 0
-        with server.stream() as refused:
+        with server.stream(prompt=IDS) as refused:
             assert (refused.status, list(events(refused))) == (200, ["[DONE]"])
+        assert list(events(response))[-1] == "[DONE]"
+    assert server.exit_code() == 0
+
+
+def test_told_to_stop_it_reads_no_text_any_more(start: Start) -> None:
+    """As chats are, and streams: 500 before anything has begun, so that a gateway can send it elsewhere."""
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0", *SLOW)
+    with server.stream(**STREAM) as response:
+        next(events(response))
+        server.terminate()
+        eventually(lambda: "Shutting down" in server.log, "the shutdown is logged")
+        for answer in (server.chat(), server.complete(stream=True), server.complete(prompt=["a", "b"])):
+            assert (answer.status, answer.json["error"]["message"]) == (500, NO_TOKENIZER)
         assert list(events(response))[-1] == "[DONE]"
     assert server.exit_code() == 0
 
@@ -146,8 +161,8 @@ def test_while_the_engine_is_torn_down_requests_wait_and_fail_at_its_end(start: 
         server.terminate()
         assert list(events(response))[-1] == "[DONE]"
     assert server.get("/health").status == 200
-    with ThreadPoolExecutor() as pool, server.stream() as refused:
-        whole = pool.submit(server.chat)
+    with ThreadPoolExecutor() as pool, server.stream(prompt=IDS) as refused:
+        whole = pool.submit(lambda: server.complete(prompt=IDS))
         data = list(events(refused))
     assert (refused.status, json.loads(data[0])["error"], data[1:]) == (200, DEAD, ["[DONE]"])
     assert (whole.result().status, whole.result().json["error"]) == (500, DEAD)
@@ -166,7 +181,7 @@ def test_told_to_stop_with_nothing_in_flight_a_request_hangs_and_holds_the_proce
     server.get("/health")
     server.terminate()
     eventually(lambda: "Shutting down: 0 requests" in server.log, "the shutdown is logged")
-    with server.stream() as hung:
+    with server.stream(prompt=IDS) as hung:
         assert hung.status == 200
         eventually(lambda: _refuses_connections(server), "it no longer listens")
         assert server.process.poll() is None
