@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.test_repair import clients, wait_for
 from tests.support.checkout import Checkout
+from tests.support.processes import alive
 from tests.vllm.real import needs_it, program
 
 UP_S = 1200
@@ -99,4 +100,4 @@ def test_a_stack_of_real_vllms_serves_calls_a_tool_and_changes_unfelt(stack: Che
     pids = {pid for machine in before.values() for pid in stack.cloud.client.processes(machine.id)}
     stack.run("scripts/down", "local")
     assert stack.machines == {}
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert [pid for pid in pids if alive(pid)] == []
