@@ -221,7 +221,8 @@ class Bundle:
     secrets: tuple[str, ...] = ()
     """Names of the secrets that must be delivered with it."""
     programs: tuple[str, ...] = ()
-    """Programs that the machine must have, e.g. ("haproxy",). Missing ones are an error that names the package."""
+    """Programs that the machine must have, e.g. ("haproxy",). A missing one comes by apt, if
+    `images.packages.programs` knows its package; else it is an error."""
     directories: tuple[str, ...] = ()
     """Data folders below @ROOT@ that survive a change of the bundle."""
     clients_show: str = field(default="", metadata=LATER)

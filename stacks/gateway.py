@@ -119,7 +119,8 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
     stand_in = {model.api_key_secret: credentials.standInKey for model in settings.gateway.stood_in}
     name = settings.gateway.tls_server_name
     tls = {} if name is None else {CERTIFICATE: credentials.nodeCertificates.apply(lambda made: _pem(made[name]))}
-    given = {name: pulumi.Output.secret(value.get_secret_value()) for name, value in settings.api_keys.items()}
+    asked = settings.gateway_keys
+    given = {n: pulumi.Output.secret(v.get_secret_value()) for n, v in settings.api_keys.items() if n in asked}
     return {
         "endpoint-keys": credentials.endpointKey.apply(lambda key: f"{key}\n"),
         API_KEY_SECRET: credentials.vllmApiKey,

@@ -82,8 +82,8 @@ class StackKeys(Section):
     credentials_generation: int = Field(1, ge=1)
     """Raising it renews every key and certificate."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
-    """Keys of managed APIs by the name that `gateway.managed[].apiKeySecret` gives them, and of what opens the weights.
-    Set them as secrets."""
+    """Keys by the name that says where they are used: of managed APIs (`gateway.managed[].apiKeySecret`), of a webhook
+    (`monitoring.webhook.bearerSecret`), of what opens the weights (`serving.weights`). Set them as secrets."""
 
 
 class Settings(StackKeys):
@@ -190,6 +190,14 @@ class Settings(StackKeys):
     def served_names(self) -> tuple[str, ...]:
         """What clients ask for, of nodes of this stack, the name that series have first."""
         return tuple(name for model in self.models for name in model.serving.names)
+
+    @property
+    def gateway_keys(self) -> set[str]:
+        """Names in `api_keys` of what the gateway's machine uses: what opens the weights is the nodes' alone."""
+        played = {model.name for model in self.gateway.stood_in}
+        managed = {model.api_key_secret for model in self.gateway.managed if model.name not in played}
+        webhook = self.monitoring.webhook
+        return managed | ({webhook.bearer_secret} if webhook is not None and webhook.bearer_secret else set())
 
     @property
     def engine(self) -> Engine:

@@ -22,6 +22,7 @@ Argument = bool | int | float | str | tuple[bool | int | float | str, ...] | Map
 """True is the flag alone, false its `--no-` form; a list is its values one after the other, a map is JSON."""
 
 _TOKEN = re.compile(r"@[A-Z]")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
 _MOST = 4096
 
@@ -72,6 +73,8 @@ def variable_problem(name: str, value: str) -> str | None:
             return f"vLLM {table['version']} reads no such variable; {meant}"
     elif not name.startswith(tuple(table["families"])):
         return f"only variables of vLLM's and {', '.join(f'{family}*' for family in table['families'])} may be set"
+    if not _VARIABLE.fullmatch(name):
+        return "a variable's name is capital letters, digits and _"
     return _text_problem(value)
 
 
@@ -89,7 +92,7 @@ def _family(name: str, families: Mapping[str, str]) -> str | None:
 def _key_problem(refused: Mapping[str, str], value: Argument) -> str | None:
     if not refused:
         return None
-    if isinstance(value, str):
+    if isinstance(value, str | tuple):
         return "give it as a map, so that its keys are seen"
     given = {str(key).replace("-", "_").split(".")[0] for key in value} if isinstance(value, Mapping) else set()
     return next((f"{key}: {reason}" for key, reason in refused.items() if key in given), None)
@@ -115,7 +118,10 @@ def _value_problem(value: Argument) -> str | None:
             return "an empty list says nothing: leave the flag out"
         return next((problem for item in value if (problem := _value_problem(item))), None)
     if isinstance(value, Mapping):
-        return _text_problem(json.dumps(value))
+        try:
+            return _text_problem(json.dumps(value, sort_keys=True, allow_nan=False))
+        except (TypeError, ValueError) as e:
+            return f"its keys are texts, and what they hold is what JSON knows: {e}"
     if isinstance(value, str) and value.startswith("-") and not _NUMBER.fullmatch(value):
         return "a value that begins with a dash would be another flag"
     return _text_problem(value) if isinstance(value, str) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from images.bundle import Weights
 from images.weights.records import record_of
-from strict.fields import SecretName, Section
+from strict.fields import Flag, SecretName, Section
 
 SECRET = "weights-key"
 """The secret on a node that opens the source of its weights."""
@@ -18,6 +19,8 @@ MOVING = "main"
 
 
 def _endpoint(value: str) -> str:
+    if not re.fullmatch(r"[!-~]*", value) or "#" in value or urlsplit(value).port == 0:  # a port is read, or refused
+        raise ValueError(f"{value!r} is no address such as https://hub.example: spaces, # and port 0 are none's")
     there = urlsplit(value)
     here = there.scheme == "http" and there.hostname in ("127.0.0.1", "localhost", "::1")
     if (there.scheme != "https" and not here) or not there.hostname or "@" in there.netloc or there.query:
@@ -69,7 +72,7 @@ class S3Weights(_Fetched):
     credentials_secret: SecretName | None = None
     """Name in `apiKeys` of `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, with `:SESSION_TOKEN` behind it where there is one; None
     is the machine's own role."""
-    unverified: bool = False
+    unverified: Flag = False
     """Takes files of which no record is pinned."""
 
     @property
@@ -91,7 +94,7 @@ class PathWeights(Section):
     source: Literal["path"]
     path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._+-]+)+/?$")]
     """Absolute."""
-    unverified: bool = False
+    unverified: Flag = False
     """Takes files of which no record is pinned."""
     deadline_s: int = Field(4 * 3600, ge=60, le=86_400)
     """How long reading them all may take, the first time."""

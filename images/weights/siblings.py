@@ -23,6 +23,8 @@ from images.remote.errors import CommandFailed, RemoteError
 from images.remote.host import Host
 from images.remote.scripts import require
 from images.remote.waiting import Progress, Say, Waiting
+from images.weights.agent.listing import of_record
+from images.weights.agent.told import Refused
 from images.weights.onto import SCRIPTS, Brought, bring, missing
 
 TRIES = 2
@@ -72,9 +74,7 @@ class Holder:
                 watch=watch.within(_LOOK_S),
                 step="letting the others copy",
             )
-        self.marker = json.loads(require(said, f"{self.host.where} does not share its weights").stdout)
-        if not self.marker["verified"]:
-            raise CommandFailed(f"nobody has verified the weights of {self.host.where}")
+        self.marker = _marker(require(said, f"{self.host.where} does not share its weights").stdout, self.host.where)
 
     def _shut(self) -> None:
         """What fails here is made good by the next run, or by the day after."""
@@ -84,6 +84,20 @@ class Holder:
                 SCRIPTS.run(connection, "unshare", args=[self.run], watch=Waiting(_LOOK_S), step=step)
         except RemoteError:
             return
+
+
+def _marker(text: str, where: str) -> dict[str, Any]:
+    """What a machine's marker says. It may have been cut, and the machine broken into: the paths go to another one.
+    Raises CommandFailed."""
+    try:
+        told: dict[str, Any] = json.loads(text)
+        verified, revision, files = told["verified"], told["revision"], told["files"]
+        of_record(files, str(revision))
+    except (ValueError, LookupError, TypeError, AttributeError, Refused) as e:
+        raise CommandFailed(f"{where} does not say what its weights are: {e!r}") from e
+    if not verified:
+        raise CommandFailed(f"nobody has verified the weights of {where}")
+    return told
 
 
 @dataclass(slots=True)

@@ -123,7 +123,10 @@ class Monitor(mocks.MockMonitor):
 def compose(stack: str, *, preview: bool = False, **change: Any) -> Made:
     """Runs the program on the stack's committed configuration, with these keys changed."""
     config = yaml.safe_load((CONFIG / f"Pulumi.{stack}.yaml").read_text())["config"]
-    config |= {"crossover:apiKeys": {"openai": "hidden-openai"}, **{f"crossover:{k}": v for k, v in change.items()}}
+    config |= {
+        "crossover:apiKeys": {"openai": "hidden-openai", "hf": "hidden-hf"},
+        **{f"crossover:{k}": v for k, v in change.items()},
+    }
     if stack == "local":
         del config["crossover:apiKeys"]
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}

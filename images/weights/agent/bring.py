@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ from .reuse import reuse
 from .sources.hub import Hub
 from .sources.s3 import S3Folder
 from .told import Refused, gib, say
+
+_SOURCES: Mapping[str, Callable[[Job], SourceOfFiles]] = {"hf": Hub, "s3": S3Folder}
+"""By `Job.kind`: where files are fetched from."""
+_VOUCHING = ("hf",)
+"""Those whose own list tells hashes. Of any other nothing is known without a record."""
 
 
 def bring(job: Job) -> dict[str, Any]:
@@ -103,8 +108,8 @@ def _require_leave(job: Job) -> None:
 
 def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     """Files of ours: those that are right stay, the others come, what is no part of the model goes."""
-    source: SourceOfFiles = Hub(job) if job.kind == "hf" else S3Folder(job)
-    if job.record is None and job.kind == "s3" and job.vouched is None:
+    source = _SOURCES[job.kind](job)
+    if job.record is None and job.kind not in _VOUCHING and job.vouched is None:
         _require_leave(job)
     listing = _listing(job, source)
     if not listing.entries:

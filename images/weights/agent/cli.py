@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 
@@ -16,5 +17,9 @@ def main() -> int:
         say(json.dumps({"brought": bring(Job.parse(sys.stdin.read()))}))
     except Refused as e:
         say(json.dumps({"refused": {"kind": e.kind, "message": str(e)}}))
+        return 1
+    except OSError as e:
+        kind = "full" if e.errno in (errno.ENOSPC, errno.EDQUOT) else "permission"
+        say(json.dumps({"refused": {"kind": kind, "message": f"{e.filename or 'the disk'}: {e.strerror or e}"}}))
         return 1
     return 0

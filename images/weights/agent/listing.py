@@ -31,6 +31,17 @@ ASIDE = (
 _PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[^\x00-\x1f\\/]+(?:/[^\x00-\x1f\\/]+)*")
 
 
+_LONGEST_NAME_BYTES = 255 - len("..01234567.part")
+
+
+def _can_be_named(path: str) -> bool:
+    """Whether a file system takes its names, and those of its parts."""
+    try:
+        return all(len(name.encode()) <= _LONGEST_NAME_BYTES for name in path.split("/"))
+    except UnicodeEncodeError:
+        return False
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file. Without a hash its size alone is known."""
@@ -43,7 +54,7 @@ class Entry:
     """SHA-1 of the file as a blob of Git: what the hub tells of a small file."""
 
     def __post_init__(self) -> None:
-        if not _PATH.fullmatch(self.path) or self.size < 0:
+        if not _PATH.fullmatch(self.path) or self.size < 0 or not _can_be_named(self.path):
             raise Refused("source", f"{self.path!r} with {self.size} bytes is no file that could be kept")
 
 

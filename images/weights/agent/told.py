@@ -13,8 +13,9 @@ class Refused(Exception):
     """The files cannot be brought. The message says what, where and what to do; `kind` is for programs:
 
     token (none, or a bad one), gate (not on the list), missing (repository, revision or folder), network, busy (it
-    failed again and again), wrong (bytes that are not those of the list), full (no room), permission, source (it does
-    not speak as it should), deadline.
+    failed again and again), wrong (bytes that are not those of the list), full (no room), record (nothing says what
+    they must be), permission, source (it does not speak as it should), deadline, absent (only looked for, and not
+    there).
     """
 
     def __init__(self, kind: str, message: str) -> None:

@@ -21,6 +21,8 @@ done
 printf 'holder %s\n' "$6" >"$key.hosts"
 umask 022
 cd "$2" || exit 1
+# tar follows a link that an earlier copy has left, and would write wherever the other machine says.
+find . ! -type d ! -type f -delete || exit 1
 missing=0
 while read -r size path; do
     if [ "$(stat -c %s "$path" 2>/dev/null)" = "$size" ]; then

@@ -153,6 +153,18 @@ def test_the_gateway_names_its_fleet_so_the_pack_sees_the_fleet_first(composed: 
     assert len(made.needs(GATEWAY, "gateway")) > 0
 
 
+def test_what_opens_the_weights_goes_to_nodes_alone() -> None:
+    """And the keys of managed APIs to the gateway alone."""
+    serving = yaml.safe_load((CONFIG / "Pulumi.vastai.yaml").read_text())["config"]["crossover:serving"]
+    keys = {"openai": "hidden-openai", "hf": "hidden-hf"}
+    made = compose("vastai", apiKeys=keys, serving={**serving, "weights": {"source": "hf", "tokenSecret": "hf"}})
+    assert made.error == ""
+    holds = {name: str(made.inputs(INSTALL, name)["secrets"]) for name in made.of(INSTALL)}
+    for name, secrets in holds.items():
+        on_node = name.endswith("-inference")
+        assert ("hidden-hf" in secrets, "hidden-openai" in secrets) == (on_node, not on_node), name
+
+
 def test_what_is_secret_is_marked_wherever_it_goes(composed: Composed) -> None:
     """Keys, passwords and certificates in state and diff; exports too."""
     _, made = composed

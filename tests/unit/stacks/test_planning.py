@@ -43,7 +43,7 @@ OWNED = {
 def example(stack: str) -> dict[str, Any]:
     config = yaml.safe_load((CONFIG / f"Pulumi.{stack}.yaml").read_text())["config"]
     given = {key.removeprefix("crossover:"): copy.deepcopy(value) for key, value in config.items()}
-    return {**given, "apiKeys": {"openai": "k"}}
+    return {**given, "apiKeys": {"openai": "k", "hf": "k"}}
 
 
 def told(changes: dict[str, Any], stack: str = "lambda", root: Path = CONFIG) -> Fit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from images.gpu.acceptance.evidence import Evidence
 from images.gpu.acceptance.examining import examine
-from images.gpu.acceptance.finding import Finding
+from images.gpu.acceptance.finding import Finding, Remedy
 from images.gpu.acceptance.judging import judge
 from images.remote.errors import UnsuitableMachine
 from images.vehicles.ssh.steps.installation import Installation
@@ -31,7 +31,9 @@ def examine_gpus(under_way: Installation) -> None:
 
 
 def _sentences(findings: list[Finding]) -> str:
-    texts = (str(finding) for finding in findings)
+    """A machine that is to be given back needs no reboot: what else was found is then evidence alone."""
+    back = any(finding.remedy is Remedy.GIVE_BACK for finding in findings)
+    texts = (f.what if back and f.remedy is Remedy.REBOOT else str(f) for f in findings)
     return ". ".join(f"{text[0].upper()}{text[1:]}" for text in texts)
 
 

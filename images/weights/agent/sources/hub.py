@@ -45,7 +45,7 @@ class Hub:
             return Listing(str(found["sha"]), chosen(entries))
         except HttpRefusal as e:
             raise self.refusal(e) from e
-        except (KeyError, TypeError, ValueError) as e:
+        except (KeyError, TypeError, ValueError, OverflowError) as e:
             raise Refused("source", f"{self.endpoint} lists {self.job.place} as no hub does: {e!r}") from e
 
     def check(self) -> None:

@@ -116,7 +116,7 @@ class Web:
         """The answer as JSON. Raises HttpRefusal, Cut, Refused."""
         try:
             return json.loads(self.read(url, headers))
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise Refused("source", f"{_shown(url)} does not answer JSON: is it what serving.weights means?") from e
 
 

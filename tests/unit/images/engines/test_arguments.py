@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -76,6 +77,10 @@ def test_the_doors_are_in_the_table(flag: str) -> None:
         ("compilation-config", {"backend": "acme.compile"}, "backend: it loads code by name"),
         ("structured-outputs-config", {"reasoning-parser-plugin": "x.py"}, "reasoning_parser_plugin: it runs a file"),
         ("structured-outputs-config", '{"reasoning_parser_plugin": "x.py"}', "give it as a map"),
+        ("compilation-config", ('{"backend": "acme.compile"}',), "give it as a map"),
+        ("compilation-config", {1: "a", "b": 2}, "its keys are texts, and what they hold is what JSON knows"),
+        ("compilation-config", {"day": date(2026, 1, 1)}, "its keys are texts, and what they hold is what JSON knows"),
+        ("hf-overrides", {"factor": float("nan")}, "its keys are texts, and what they hold is what JSON knows"),
     ],
 )
 def test_what_vllm_would_not_take_or_take_for_something_else_is_told(flag: str, value: Any, words: str) -> None:
@@ -101,6 +106,11 @@ def test_words_are_vllms_own_in_a_fixed_order() -> None:
         *("--seed", "-1"),
     )
     assert argument_words(dict(reversed(given.items()))) == argument_words(given)
+
+
+@pytest.mark.parametrize("name", ["NCCL_ X", "NCCL_$(id)", "CUDA_\nX", "OMP_NUM_THREADS=1", "NCCL_x"])
+def test_what_no_shell_takes_for_a_variable_is_told_before_a_machine_is_rented(name: str) -> None:
+    assert variable_problem(name, "1") == "a variable's name is capital letters, digits and _"
 
 
 @pytest.mark.parametrize("name", TABLE["refusedVariables"])

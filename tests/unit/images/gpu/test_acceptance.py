@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from images.gpu.acceptance import examining, judging
+from images.gpu.acceptance import kernel as kernel_log
 from images.gpu.acceptance.evidence import parse
 from images.gpu.acceptance.finding import Remedy
 from images.gpu.acceptance.judging import judge
@@ -222,3 +226,17 @@ def test_the_scripts_answers_are_read_back() -> None:
     assert evidence.of("links").status == 124
     assert evidence.of("topology").lines == ("\tGPU0\tGPU1",)
     assert evidence.of("cuda").status is None
+
+
+def test_the_script_asks_what_the_judge_waits_for() -> None:
+    """A question that the judge does not know would go unanswered in silence."""
+    script = Path(examining.__file__).with_name("examine.sh").read_text()
+    assert set(re.findall(r"^ask (\w+)", script, re.MULTILINE)) == set(judging._QUESTIONS)
+
+
+def test_every_xid_has_one_meaning_and_a_remedy_that_there_is() -> None:
+    table = kernel_log._xids()
+    assert set(table) == {"give_back", "reboot", "ignored"}
+    numbers = [number for meanings in table.values() for number in meanings]
+    assert len(numbers) == len(set(numbers))
+    assert all(number.isdecimal() for number in numbers)

@@ -147,6 +147,13 @@ def test_an_environment_brings_what_its_kernels_are_compiled_with() -> None:
     assert PROGRAMS["python3-config"].package == "python3-dev"
 
 
+@ENGINES
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_that_a_node_needs_has_a_package(engine: Engine, kind: RuntimeKind) -> None:
+    """Else the install refuses the machine after it was rented."""
+    assert set(inference_bundle(engine, OPTIONS, "PEM", kind).programs) <= set(PROGRAMS)
+
+
 def test_a_runtime_says_which_versions_will_do_and_a_container_how_much_memory_its_gpus_share() -> None:
     """NCCL's guide asks for --shm-size=1g; one GPU shares nothing, and a VM's /dev/shm is half of its memory."""
     of = {kind: inference_bundle(vllm.ENGINE, OPTIONS, "PEM", kind).runtime for kind in KINDS}

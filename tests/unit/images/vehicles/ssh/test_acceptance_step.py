@@ -72,6 +72,17 @@ def test_a_machine_that_fails_is_not_accepted_with_all_reasons(monkeypatch: pyte
     )
 
 
+def test_a_machine_that_is_to_be_given_back_is_not_to_be_rebooted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that fell off the bus is a lost one, and CUDA sees fewer: one remedy for all."""
+    line = "NVRM: Xid (PCI:0000:04:00): 79, GPU has fallen off the bus."
+    lost = healthy().answers("kernel", line).column(6, "[GPU is lost]").answers("cuda", "0 7")
+    with pytest.raises(UnsuitableMachine) as failure:
+        Played(monkeypatch, lost).run()
+    told = str(failure.value)
+    assert told.endswith("GPU 3 is lost (nvidia-smi: [GPU is lost]). CUDA sees 7 GPUs, and nvidia-smi 8")
+    assert ("give the machine back" in told, "reboot" in told) == (True, False)
+
+
 def test_gpus_are_examined_once_they_are_prepared_and_before_anything_is_started() -> None:
     names = [step.name for step in STEPS]
     assert names.index("examining GPUs") == names.index("preparing GPUs") + 1
