@@ -66,6 +66,13 @@ def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[s
         ("toolCallParser", "llama_json", r"toolCallParser: vLLM has no 'llama_json'; did you mean llama4_json\?"),
         ("reasoningParser", "qwen", r"serving\.reasoningParser: vLLM has no 'qwen'; did you mean qwen3\?"),
         ("revision", "a b", r"serving\.revision"),
+        *(("revision", name, r"serving\.revision: .* is no commit") for name in ("refs//x", "a/../b", "a/", "a/./b")),
+        *(
+            ("model", name, r"serving\.model: .* is no repository of the hub: name or org/name")
+            for name in (
+                "https://evil/x", "s3://x/y", "a/../../x", "a//b", "a/b/", "a/b/c", "x/..", "../x", "/a", "a:b", "a\n",
+            )
+        ),
         ("aliases", ["llama-70b"], r"serving\.aliases: llama-70b is a name of it already"),
         ("aliases", ["a", "a"], r"serving\.aliases: a is a name of it already"),
         ("aliases", ["a b"], r"serving\.aliases\[0\]: 'a b' is no model name"),
