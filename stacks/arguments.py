@@ -21,6 +21,7 @@ from strict.problems import Problems, about, did_you_mean
 
 CHAT_TEMPLATE = "serving/chat-template.jinja"
 """Where it lies on a node."""
+_TEMPLATES = (".jinja", ".jinja2", ".j2")
 _LONGEST_FILE_BYTES = 1 << 20
 _LONGEST_NAME = 128
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -112,7 +113,14 @@ def template_source(path: str | None, root: Path, key: str) -> Source | None:
     if path is None:
         return None
     found, _ = _text_of(path, root, key)
-    return repository_source(CHAT_TEMPLATE, found.relative_to(root.resolve()).as_posix(), root=root)
+    below = found.relative_to(root.resolve())
+    if any(part.startswith(".") and part != ".." for part in (*Path(path).parts, *below.parts)):
+        raise Problems(
+            f"{key}: {path!r} is hidden, or in a hidden folder, and it would travel to nodes: move the template"
+        )
+    if not {Path(path).suffix, below.suffix} <= set(_TEMPLATES):
+        raise Problems(f"{key}: {path!r} is no Jinja file by its name: it ends in {', '.join(_TEMPLATES)}")
+    return repository_source(CHAT_TEMPLATE, below.as_posix(), root=root)
 
 
 def model_shape(path: str | None, root: Path, key: str) -> Shape | None:

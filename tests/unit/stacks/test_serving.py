@@ -115,6 +115,26 @@ def test_a_template_travels_as_the_file_that_it_is(values: dict[str, Any], tmp_p
 
 
 @pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (".git/config", "is hidden, or in a hidden folder"),
+        ("templates/.env.jinja", "is hidden, or in a hidden folder"),
+        ("templates/keys.toml", r"is no Jinja file by its name: it ends in \.jinja, \.jinja2, \.j2"),
+        ("link.jinja", "is hidden, or in a hidden folder"),
+    ],
+)
+def test_a_file_that_is_no_template_by_its_name_travels_nowhere(
+    values: dict[str, Any], tmp_path: Path, path: str, words: str
+) -> None:
+    (tmp_path / "link.jinja").symlink_to(".git/config")
+    for file in (".git/config", "templates/.env.jinja", "templates/keys.toml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("secret")
+    with pytest.raises(SettingsError, match=rf"serving\.chatTemplate: .*{words}"):
+        parse(change(values, "serving.chatTemplate", path), tmp_path)
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [(b"\xff\xfe\x00", "cannot be read as text"), (b"x" * ((1 << 20) + 1), "is longer than 1048576 bytes")],
     ids=["no text", "too long"],
