@@ -255,6 +255,20 @@ def test_an_old_cache_of_the_hubs_client_is_taken_over(hub: LocalHub, job: Job, 
     assert (Path(job.folder) / "config.json").stat().st_nlink == 2
 
 
+def test_another_nodes_copies_are_taken_where_the_hub_lists_them(hub: LocalHub, job: Job, tmp_path: Path) -> None:
+    hub: LocalHub, job: Job, tmp_path: Path
+) -> None:
+    """One request for the listing; a copy that is not what the hub lists comes from the hub."""
+    for path, data in READ.items():
+        (tmp_path / "copies").mkdir(exist_ok=True)
+        (tmp_path / "copies" / path).write_bytes(data)
+    spoilt = "config.json"
+    (tmp_path / "copies" / spoilt).write_bytes(b"\0" * len(READ[spoilt]))
+    assert bring(replace(job, offered=str(tmp_path / "copies")))["verified"]
+    assert (there(job), set(hub.sent)) == (READ, {spoilt})
+    assert hub.asked[f"GET /api/models/{MODEL}/revision/{COMMIT}"] == 1
+
+
 def test_a_part_of_an_earlier_run_is_gone_on_with(hub: LocalHub, job: Job) -> None:
     name = "model-00003-of-00004.safetensors"
     part = part_of(Path(job.folder) / name)
