@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from images.bundle import Weights
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, RemoteError
 from images.remote.host import Host
@@ -133,6 +134,12 @@ class Siblings:
     ssh_private_key: str
     find: Callable[[], Iterable[Host]]
     """Machines of the fleet that may have them from an earlier run; asked once somebody would fetch."""
+
+
+def can_be_known(weights: Weights, record: bytes | None) -> bool:
+    """Whether a machine can come to have them verified. Of others nobody copies: to wait for them would only fetch them
+    on one machine after another."""
+    return record is not None or (weights.kind == "hf" and not weights.unverified)
 
 
 def bring_among(
