@@ -31,6 +31,12 @@ def bring(job: Job) -> dict[str, Any]:
     want = wanted(job)
     if _is_there(job, marker, want):
         return result(marker, 0)
+    if job.kind != "path" and folder.is_symlink():  # what is no file of the model would be removed where it leads
+        raise Refused(
+            "permission",
+            f"{folder} is a symbolic link. Remove it, or have the files read where it leads, and left alone there: "
+            f"serving.weights: {{source: path, path: {folder.resolve()}}}",
+        )
     if job.look:
         raise Refused("absent", f"the weights of {job.model} are not all in {folder}, or were not verified")
     _make(Path(job.marker).parent, *([] if job.kind == "path" else [folder]))
