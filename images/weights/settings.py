@@ -48,6 +48,8 @@ class HubWeights(_Fetched):
     source: Literal["hf"] = "hf"
     token_secret: SecretName | None = None
     """Name in `apiKeys` of the token that may read the repository; a gated model has none without."""
+    unverified: Flag = False
+    """Takes files of a mirror that tells no hashes, where no record is pinned."""
 
     @property
     def secret(self) -> str | None:
@@ -58,7 +60,7 @@ class HubWeights(_Fetched):
         """What a bundle is told."""
         return Weights(
             "hf", model, model, revision, record_of(model, revision), SECRET if self.secret else "",
-            self.endpoint or "", stall_s=self.stall_s, deadline_s=self.deadline_s,
+            self.endpoint or "", "", self.unverified, self.stall_s, self.deadline_s,
         )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Nodes of a fleet take weights from one another: one fetches, the others copy from it over SSH.
 
 Who is first of a group fetches; the others wait for the first that has them, verified, and copy from it; whoever is
-done is copied from, too. Where the first one fails, the next takes its place. A copy is held against what the other
-machine's marker says of each file; where the way between two machines is shut, a node asks the source itself.
+done is copied from, too. Where the first one fails, the next takes its place. A machine gives bytes and no
+more: what they must be is said by the record, or by the hub's own listing. Where the way between two machines is shut,
+a node asks the source itself.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from images.bundle import Weights
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, RemoteError
 from images.remote.host import Host
@@ -134,6 +136,12 @@ class Siblings:
     """Machines of the fleet that may have them from an earlier run; asked once somebody would fetch."""
 
 
+def can_be_known(weights: Weights, record: bytes | None) -> bool:
+    """Whether a machine can come to have them verified. Of others nobody copies: to wait for them would only fetch them
+    on one machine after another."""
+    return record is not None or (weights.kind == "hf" and not weights.unverified)
+
+
 def bring_among(
     siblings: Siblings, connection: Connection, job: Mapping[str, Any], watch: Waiting, say: Say
 ) -> Brought:
@@ -210,11 +218,9 @@ def _places(job: Mapping[str, Any], mine: Host, theirs: Host) -> dict[str, Any]:
 def _copy(holder: Holder, connection: Connection, job: Mapping[str, Any], watch: Waiting, say: Say) -> Brought:
     """From the holder; what did not come from there comes from the source, and all of it is verified here."""
     where, incoming = holder.host.where, f"{job['folder']}.incoming"
-    offered: dict[str, Any] = {}
     try:
         with holder.open(watch):
             files = holder.marker["files"]
-            offered = {"offered": incoming, "vouched": files, "vouched_revision": holder.marker["revision"]}
             for tried in range(TRIES):
                 try:
                     _once(holder, connection, incoming, files, watch, say)
@@ -225,7 +231,7 @@ def _copy(holder: Holder, connection: Connection, job: Mapping[str, Any], watch:
     except RemoteError as e:
         watch.check("copying weights")
         say(f"weights cannot all be copied from {where}: {e}. The source is asked for what is missing")
-    return bring(connection, {**job, **offered}, watch, say)
+    return bring(connection, {**job, "offered": incoming}, watch, say)
 
 
 def _once(

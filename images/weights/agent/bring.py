@@ -23,8 +23,6 @@ from .told import Refused, gib, say
 
 _SOURCES: Mapping[str, Callable[[Job], SourceOfFiles]] = {"hf": Hub, "s3": S3Folder}
 """By `Job.kind`: where files are fetched from."""
-_VOUCHING = ("hf",)
-"""Those whose own list tells hashes. Of any other nothing is known without a record."""
 
 
 def bring(job: Job) -> dict[str, Any]:
@@ -33,6 +31,12 @@ def bring(job: Job) -> dict[str, Any]:
     want = wanted(job)
     if _is_there(job, marker, want):
         return result(marker, 0)
+    if job.kind != "path" and folder.is_symlink():  # what is no file of the model would be removed where it leads
+        raise Refused(
+            "permission",
+            f"{folder} is a symbolic link. Remove it, or have the files read where it leads, and left alone there: "
+            f"serving.weights: {{source: path, path: {folder.resolve()}}}",
+        )
     if job.look:
         raise Refused("absent", f"the weights of {job.model} are not all in {folder}, or were not verified")
     _make(Path(job.marker).parent, *([] if job.kind == "path" else [folder]))
@@ -109,8 +113,6 @@ def _require_leave(job: Job) -> None:
 def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     """Files of ours: those that are right stay, the others come, what is no part of the model goes."""
     source = _SOURCES[job.kind](job)
-    if job.record is None and job.kind not in _VOUCHING and job.vouched is None:
-        _require_leave(job)
     listing = _listing(job, source)
     if not listing.entries:
         raise Refused("missing", f"{job.place} holds no file that an engine reads")
@@ -140,9 +142,16 @@ def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
 
 
 def _listing(job: Job, source: SourceOfFiles) -> Listing:
+    """What the files must be: the record, else what the source itself says. Another node's word never counts: one that
+    was broken into would say what all others serve. Raises Refused where hashes are missing and no leave was given."""
     if job.record is not None:
         return of_record(job.record, job.record_revision)
-    return source.listing() if job.vouched is None else of_record(job.vouched, job.vouched_revision)
+    if job.kind != "hf":
+        _require_leave(job)  # before anybody is asked: a bucket's list has no hashes
+    listing = source.listing()
+    if not all(entry.sha256 or entry.git for entry in listing.entries):
+        _require_leave(job)
+    return listing
 
 
 def _right(job: Job, listing: Listing, marker: Marker, tally: Tally) -> dict[str, str]:

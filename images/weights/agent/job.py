@@ -35,11 +35,9 @@ class Job:
     """What the files must be: path → {"size", "sha256"}."""
     record_revision: str = ""
     """The commit that the record is of."""
-    vouched: Mapping[str, Mapping[str, object]] | None = None
-    """What another machine of ours has, verified, in a record's words; where there is no record, it is the listing."""
-    vouched_revision: str = ""
     offered: str = ""
-    """A folder with copies of the other machine's files; it is gone afterwards."""
+    """A folder with copies of another machine's files, of which those are taken whose hash is right; it is gone
+    afterwards."""
     unverified: bool = False
     stall_s: float = 120
     deadline_s: float = 4 * 3600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import random
 import subprocess
@@ -123,13 +124,14 @@ def test_where_the_first_fails_the_next_fetches(new_room: Callable[[int], Room])
 
 
 def test_a_new_node_copies_from_one_that_has_them_since_an_earlier_run(new_room: Callable[[int], Room]) -> None:
-    """The hub need not even be there; one that has nothing is passed over."""
+    """The hub is asked for its listing alone; one that has nothing is passed over."""
     room = new_room(3)
     room.bring(0)
     room.sharing = Sharing()
-    room.hub.repositories.clear()
+    asked = room.hub.asked.copy()
     assert room.bring(2, find=(1, 0)).fetched_bytes == 0
     assert room.there(2) == FILES
+    assert room.hub.asked - asked == {f"GET /api/models/{MODEL}/revision/{COMMIT}": 1}
 
 
 def test_where_no_way_leads_from_one_to_the_other_the_source_is_asked(new_room: Callable[[int], Room]) -> None:
@@ -147,11 +149,14 @@ def test_where_no_way_leads_from_one_to_the_other_the_source_is_asked(new_room: 
 
 
 def test_a_holder_whose_files_were_spoilt_spoils_nobody(new_room: Callable[[int], Room]) -> None:
-    """Its marker still says what they must be: the copy does not fit it, and that file comes from the source."""
+    """Not even where its marker was changed with them: the hub says what they must be, and that file comes from it."""
     room = new_room(2)
     room.bring(0)
-    victim = Path(room.job(0)["folder"]) / "model-2.safetensors"
+    victim, marker = Path(room.job(0)["folder"]) / "model-2.safetensors", Path(room.job(0)["marker"])
     victim.write_bytes(b"\0" * victim.stat().st_size)
+    told = json.loads(marker.read_text())
+    told["files"][victim.name]["sha256"] = hashlib.sha256(victim.read_bytes()).hexdigest()
+    marker.write_text(json.dumps(told))
     assert room.bring(1).fetched_bytes == len(FILES["model-2.safetensors"])
     assert room.there(1) == FILES
     assert dict(room.hub.sent) == {**{name: len(data) for name, data in FILES.items()}, victim.name: 600_000}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from images.vehicles.ssh.steps.installation import Installation
 from images.weights.onto import bring, job_of
-from images.weights.siblings import bring_among
+from images.weights.siblings import bring_among, can_be_known
 
 
 def bring_weights(under_way: Installation) -> None:
@@ -19,7 +19,7 @@ def bring_weights(under_way: Installation) -> None:
         under_way.put(opens, "sending what opens the weights")
     job = job_of(layout.host, layout.bundle, weights, layout.record)
     with under_way.watch.apart(weights.deadline_s) as watch:
-        if under_way.siblings is None or weights.kind == "path":
+        if under_way.siblings is None or weights.kind == "path" or not can_be_known(weights, layout.record):
             brought = bring(under_way.connection, job, watch, under_way.say)
         else:
             brought = bring_among(under_way.siblings, under_way.connection, job, watch, under_way.say)

@@ -45,7 +45,7 @@ class Hub:
             return Listing(str(found["sha"]), chosen(entries))
         except HttpRefusal as e:
             raise self.refusal(e) from e
-        except (KeyError, TypeError, ValueError, OverflowError) as e:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as e:
             raise Refused("source", f"{self.endpoint} lists {self.job.place} as no hub does: {e!r}") from e
 
     def check(self) -> None:
@@ -95,7 +95,8 @@ class Hub:
 
 
 def _entry(sibling: dict[str, Any]) -> Entry:
+    """Without a hash where a mirror tells none."""
     lfs = sibling.get("lfs")
     if lfs:
-        return Entry(sibling["rfilename"], int(lfs["size"]), sha256=str(lfs["sha256"]))
-    return Entry(sibling["rfilename"], int(sibling["size"]), git=str(sibling["blobId"]))
+        return Entry(sibling["rfilename"], int(lfs["size"]), sha256=str(lfs.get("sha256") or ""))
+    return Entry(sibling["rfilename"], int(sibling["size"]), git=str(sibling.get("blobId") or ""))

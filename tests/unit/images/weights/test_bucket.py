@@ -89,6 +89,16 @@ def test_without_a_record_a_folder_is_listed_to_its_end_where_that_was_allowed(b
     assert there(job) == FILES
 
 
+def test_copies_of_another_node_make_nothing_known_of_a_bucket(job: Job, tmp_path: Path) -> None:
+    for path, data in FILES.items():
+        (tmp_path / "copies").mkdir(exist_ok=True)
+        (tmp_path / "copies" / path).write_bytes(data)
+    unknown = replace(job, record=None, offered=str(tmp_path / "copies"))
+    with pytest.raises(Refused, match=r"weights\.unverified: true"):
+        bring(unknown)
+    assert bring(replace(unknown, unverified=True))["verified"] is False
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [

@@ -24,6 +24,7 @@ from images.weights.agent.fetch import part_of
 from images.weights.agent.job import Job
 from images.weights.agent.listing import Entry, chosen
 from images.weights.agent.told import Refused
+from tests.support import hub as stand_in
 from tests.support.hub import COMMIT, Fault, LocalHub, Repository, local_hub, record
 
 MODEL = "org/tiny"
@@ -253,6 +254,48 @@ def test_an_old_cache_of_the_hubs_client_is_taken_over(hub: LocalHub, job: Job, 
     assert there(job) == READ
     assert set(hub.sent) == {"model-00001-of-00004.safetensors"}
     assert (Path(job.folder) / "config.json").stat().st_nlink == 2
+
+
+def test_another_nodes_copies_are_taken_where_the_hub_lists_them(hub: LocalHub, job: Job, tmp_path: Path) -> None:
+    """One request for the listing; a copy that is not what the hub lists comes from the hub."""
+    for path, data in READ.items():
+        (tmp_path / "copies").mkdir(exist_ok=True)
+        (tmp_path / "copies" / path).write_bytes(data)
+    spoilt = "config.json"
+    (tmp_path / "copies" / spoilt).write_bytes(b"\0" * len(READ[spoilt]))
+    assert bring(replace(job, offered=str(tmp_path / "copies")))["verified"]
+    assert (there(job), set(hub.sent)) == (READ, {spoilt})
+    assert hub.asked[f"GET /api/models/{MODEL}/revision/{COMMIT}"] == 1
+
+
+def test_a_folder_that_is_a_link_is_refused_and_what_it_leads_to_stays(job: Job, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    Path(job.folder).parent.mkdir()
+    Path(job.folder).symlink_to(mine)
+    with pytest.raises(Refused, match=rf"symbolic link.*source: path, path: {mine}}}"):
+        bring(job)
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+
+
+NOHASH = [{"lfs": None, "blobId": ""}, {"lfs": {"size": 200_001}}, {"lfs": None, "blobId": None}]
+
+
+@pytest.mark.parametrize("hashes", NOHASH)
+def test_a_mirror_that_tells_no_hash_needs_leave(
+    hub: LocalHub, job: Job, monkeypatch: pytest.MonkeyPatch, hashes: dict[str, Any]
+) -> None:
+    def sibling(path: str, data: bytes) -> dict[str, object]:
+        return {**told(path, data), **(hashes if path == "model-00001-of-00004.safetensors" else {})}
+
+    told = stand_in._sibling
+    monkeypatch.setattr(stand_in, "_sibling", sibling)
+    with pytest.raises(Refused, match=r"weights\.unverified: true") as refused:
+        bring(job)
+    assert (refused.value.kind, sum(hub.sent.values())) == ("record", 0)
+    assert bring(replace(job, unverified=True))["verified"] is False
+    assert there(job) == READ
 
 
 def test_a_part_of_an_earlier_run_is_gone_on_with(hub: LocalHub, job: Job) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from images.bundle import Weights
 from images.remote.errors import CommandFailed
 from images.weights import siblings
 
@@ -37,3 +38,20 @@ def test_a_whole_marker_is_taken() -> None:
 def test_what_is_cut_or_no_list_of_files_is_an_error_after_which_the_source_is_asked(text: str) -> None:
     with pytest.raises(CommandFailed, match="node-a"):
         siblings._marker(text, "node-a")
+
+
+@pytest.mark.parametrize(
+    ("kind", "unverified", "record", "can"),
+    [
+        ("hf", False, None, True),
+        ("hf", True, None, False),
+        ("s3", True, None, False),
+        ("s3", True, b"{}", True),
+        ("hf", True, b"{}", True),
+    ],
+)
+def test_nobody_waits_for_a_machine_that_can_never_have_them_verified(
+    kind: str, unverified: bool, record: bytes | None, can: bool
+) -> None:
+    weights = Weights(kind, "org/tiny", "org/tiny", unverified=unverified)
+    assert siblings.can_be_known(weights, record) is can

@@ -29,6 +29,7 @@ def wanted(**section: Any) -> Weights:
 
 def test_each_source_becomes_what_the_machine_is_told() -> None:
     assert wanted(source="hf", tokenSecret="hf") == replace(HUB, secret=SECRET)
+    assert wanted(source="hf", unverified=True) == replace(HUB, unverified=True)
     assert wanted(**S3) == Weights("s3", "s3://bucket/llama", MODEL, COMMIT, region="us-east-1")
     assert wanted(source="path", path="/lambda/nfs/weights/llama/") == Weights(
         "path", "/lambda/nfs/weights/llama", MODEL, COMMIT
