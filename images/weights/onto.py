@@ -79,7 +79,8 @@ def job_of(host: Host, bundle: Bundle, weights: Weights, record: bytes | None) -
         "endpoint": weights.endpoint,
         "region": weights.region,
         "secret_file": secret_path(weights.secret, host) if weights.secret else "",
-        "old_secret_file": f"{old}/token" if weights.kind == "hf" else "",
+        # A token that was made for the hub is no mirror's to see.
+        "old_secret_file": f"{old}/token" if weights.kind == "hf" and not weights.endpoint else "",
         "record": None if known is None else known["files"],
         "record_revision": "" if known is None else known["revision"],
         "unverified": weights.unverified,

@@ -147,16 +147,18 @@ def remarks(weights: Weights, token_secret: str | None, *, gated: bool) -> list[
             f"its terms at {weights.endpoint or 'https://huggingface.co'}/{weights.model}, then set "
             "crossover:apiKeys.<name> (--secret) and serving.weights: {source: hf, tokenSecret: <name>}"
         )
-    if weights.revision == MOVING:
+    moving = not re.fullmatch("[0-9a-f]{40}", weights.revision)
+    if moving and weights.kind == "hf":
         lines.append(
-            f"serving.revision is not set: each node takes what {weights.model} is when it first fetches it. Name the "
-            "commit, and `crossover weights record` what is in it"
+            f"serving.revision names no commit ({weights.revision} may move): each node takes what {weights.model} is "
+            "when it first fetches it. Name the commit, and `crossover weights record` what is in it"
         )
     elif weights.record is None:
         against = "the hub's own list" if weights.kind == "hf" else "nothing"
+        commit, which = ("<commit>", ", for serving.revision") if moving else (weights.revision, "")
         lines.append(
             f"no record of {weights.model}@{weights.revision} is pinned: its files are verified against {against}. "
-            f"`crossover weights record {weights.model}@{weights.revision}` writes one"
+            f"`crossover weights record {weights.model}@{commit}` writes one{which}"
         )
     return lines
 

@@ -10,9 +10,17 @@ command -v ssh >/dev/null 2>&1 || {
     exit 127
 }
 mkdir -p "$1/state" "$2" || exit 1
+for old in "$1"/state/copy.*; do # a copy that was killed outright could not take its key away
+    owner=${old##*/copy.}
+    kill -0 "${owner%%.*}" 2>/dev/null || rm -f "$old"
+done
 key=$1/state/copy.$$
 teller=
-trap 'rm -f "$key" "$key.hosts" "$key.have" "$key.status"; [ -z "$teller" ] || kill "$teller" 2>/dev/null' EXIT
+copier=
+trap '[ -z "$teller" ] || kill $teller $copier 2>/dev/null; rm -f "$key" "$key.hosts" "$key.have" "$key.status"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 : >"$key" && : >"$key.have"
 while IFS= read -r line; do
     printf '%s\n' "$line" >>"$key"
@@ -45,5 +53,10 @@ teller=$!
         -c aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com \
         -p "$5" "$3@$4" tar <"$key.have"
     echo $? >"$key.status"
-} | tar -x --no-same-owner -f - || exit 1
+} | tar -x --no-same-owner -f - &
+copier=$!
+wait "$copier" || exit 1 # a shell hears of a signal while it waits, and not while it runs a program
+kill "$teller" 2>/dev/null
+wait # for ssh, and for its status
+teller=
 exit "$(cat "$key.status")"

@@ -6,6 +6,8 @@ file=${CROSSOVER_MACHINE:+$CROSSOVER_MACHINE/authorized_keys}
 file=${file:-$HOME/.ssh/authorized_keys}
 IFS= read -r key
 until=$(date -d '+1 day' +%Y%m%d%H%M)
+exec 9>"$file.lock" # keys.sh, share.sh and unshare.sh write it anew: one at a time
+flock 9
 touch "$file"
 {
     grep -v ' crossover-weights-' "$file" || [ $? -eq 1 ] # 2: half of the keys would be lost

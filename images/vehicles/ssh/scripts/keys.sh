@@ -12,6 +12,8 @@ blob() { # the key itself: the second word of its line
 }
 added_blob=$(blob "$added")
 dropped_blob=$(blob "$dropped")
+exec 9>"$file.lock" # keys.sh, share.sh and unshare.sh write it anew: one at a time
+flock 9
 touch "$file"
 {
     while IFS= read -r line || [ -n "$line" ]; do

@@ -28,6 +28,10 @@ MOST_FAILURES = 100
 Answered = TypeVar("Answered")
 
 
+_OPENING = ("authorization", "x-amz-security-token", "x-aws-ec2-metadata-token")
+"""Headers that open the host that is asked, and no other's to see."""
+
+
 class HttpRefusal(Exception):
     """The server said no: a status from 400 on."""
 
@@ -77,7 +81,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if before.scheme == "https" and after.scheme != "https":
             raise Refused("source", f"{_shown(req.full_url)} leads to {_shown(newurl)}, which is not https")
         if before.netloc != after.netloc:
-            made.remove_header("Authorization")
+            for name in _OPENING:
+                made.remove_header(name.capitalize())  # as urllib.request keeps them
         return made
 
 

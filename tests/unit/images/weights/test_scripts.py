@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import signal
 import subprocess
 import tarfile
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[4] / "images" / "weights" / "scripts"
+import pytest
+
+from tests.support.eventually import eventually
+
+IMAGES = Path(__file__).resolve().parents[4] / "images"
+FOLDER = IMAGES / "weights" / "scripts"
 
 
 def run(script: str, *args: str, stdin: str, programs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -72,3 +79,58 @@ def test_a_first_key_is_let_in(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (0, "{}")
     assert (tmp_path / "authorized_keys").read_text().endswith("ssh-ed25519 BBBB crossover-weights-1234\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_copy_that_is_ended_leaves_no_key(tmp_path: Path, number: signal.Signals) -> None:
+    """Nor does one that was killed outright, once the next begins."""
+    state = tmp_path / "root" / "state"
+    state.mkdir(parents=True)
+    (state / "copy.99999999").write_text("the key of a copy that was killed")
+    program(tmp_path / "programs", "ssh", f"touch {tmp_path}/begun; exec sleep 30")
+    where = ["user", "127.0.0.1", "22", "ssh-ed25519 AAAA", "1000"]
+    command = ["sh", str(FOLDER / "copy.sh"), str(tmp_path / "root"), str(tmp_path / "incoming"), *where]
+    environment = {**os.environ, "PATH": f"{tmp_path / 'programs'}:{os.environ['PATH']}"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, start_new_session=True, text=True
+    ) as copy:
+        try:
+            assert copy.stdin is not None
+            copy.stdin.write("-----BEGIN KEY-----\n-----END KEY-----\n5 config.json\n")
+            copy.stdin.close()
+            eventually(lambda: (tmp_path / "begun").exists(), "the copy begins")
+            assert (state / f"copy.{copy.pid}").exists()
+            copy.send_signal(number)
+            assert copy.wait(20) == 128 + number
+            assert list(state.iterdir()) == []
+        finally:
+            os.killpg(copy.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("script", "args"),
+    [
+        (FOLDER / "share.sh", ["/f", "/dev/null", "1"]),
+        (FOLDER / "unshare.sh", ["0"]),
+        (IMAGES / "vehicles" / "ssh" / "scripts" / "keys.sh", []),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+def test_one_at_a_time_writes_who_may_log_in(tmp_path: Path, script: Path, args: list[str]) -> None:
+    keys = tmp_path / "authorized_keys"
+    keys.write_text("ssh-ed25519 AAAA owner\nssh-ed25519 CCCC crossover-weights-0\n")
+    before = keys.read_text()
+    environment = {**os.environ, "CROSSOVER_MACHINE": str(tmp_path)}
+    with open(f"{keys}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(["sh", str(script), *args], stdin=subprocess.PIPE, env=environment, text=True) as writer:
+            assert writer.stdin is not None
+            writer.stdin.write("ssh-ed25519 BBBB\nssh-ed25519 CCCC\n")
+            writer.stdin.close()
+            with pytest.raises(subprocess.TimeoutExpired):
+                writer.wait(0.5)
+            assert keys.read_text() == before
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert writer.wait(20) == 0
+    assert keys.read_text() != before
+    assert "ssh-ed25519 AAAA owner" in keys.read_text()

@@ -13,6 +13,7 @@ from images.engines import simulator
 from images.engines.base import EngineOptions
 from images.roles.inference.bundle import SECRETS, inference_bundle
 from images.tokens import resolve
+from images.weights.onto import job_of
 from images.weights.settings import SECRET, WeightsSettings, refusal, remarks
 from tests.unit.images.samples import BUNDLE, PLACEMENT
 
@@ -102,9 +103,21 @@ def test_a_preview_says_what_is_missing() -> None:
     assert "tokenSecret" in gated
     assert "no record" in gated
     assert "the hub's own list" in gated
-    moving = remarks(replace(HUB, revision="main"), "hf", gated=True)
-    assert len(moving) == 1
-    assert "serving.revision is not set" in moving[0]
+
+
+@pytest.mark.parametrize("revision", ["main", "dev", "v1", "6f6073b"])
+def test_a_revision_that_is_no_commit_is_told_where_the_hub_resolves_it(revision: str) -> None:
+    (line,) = remarks(replace(HUB, revision=revision), "hf", gated=True)
+    assert f"serving.revision names no commit ({revision} may move)" in line
+    for section in (S3, {"source": "path", "path": "/models/llama"}):
+        (line,) = remarks(replace(wanted(**section), revision=revision), None, gated=False)
+        assert "fetches" not in line
+        assert f"`crossover weights record {MODEL}@<commit>`" in line
+
+
+def test_an_old_clients_token_goes_to_the_hub_and_to_no_mirror() -> None:
+    assert job_of(PLACEMENT, BUNDLE, HUB, None)["old_secret_file"] == "/opt/crossover/models/token"
+    assert job_of(PLACEMENT, BUNDLE, replace(HUB, endpoint="https://mirror.example"), None)["old_secret_file"] == ""
 
 
 def test_only_the_hub_may_vouch_for_itself() -> None:
