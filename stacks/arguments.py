@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,11 @@ from strict.problems import Problems, about, did_you_mean
 
 CHAT_TEMPLATE = "serving/chat-template.jinja"
 """Where it lies on a node."""
+_TEMPLATES = (".jinja", ".jinja2", ".j2")
 _LONGEST_FILE_BYTES = 1 << 20
+_LONGEST_NAME = 128
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+"""Of the hub. It becomes a part of URLs and of paths on nodes, so that no segment is empty, . or .. here."""
 
 
 def _one_of(kind: Vocabulary) -> AfterValidator:
@@ -32,10 +37,26 @@ def _one_of(kind: Vocabulary) -> AfterValidator:
     return AfterValidator(checked)
 
 
+def _repository(value: str) -> str:
+    if len(value) > _LONGEST_NAME or not _REPOSITORY.fullmatch(value):
+        raise refuse(
+            f"{shown(value)} is no repository of the hub: name or org/name, of letters, digits and . _ - only; where "
+            "its files come from is serving.weights' to say"
+        )
+    return value
+
+
+def _revision(value: str) -> str:
+    if {"", ".", ".."} & set(value.split("/")):
+        raise refuse(f"{shown(value)} is no commit, branch or tag: a part of it between slashes is empty, . or ..")
+    return value
+
+
 ToolCallParser = Annotated[str, _one_of("toolCallParsers")]
 ReasoningParser = Annotated[str, _one_of("reasoningParsers")]
 Quantization = Annotated[str, _one_of("quantizations")]
-Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"), AfterValidator(_revision)]
+Repository = Annotated[str, AfterValidator(_repository)]
 ContextTokens = Annotated[int, Whole(at_least="256", at_most="1048576", hint="tokens of prompt and answer together")]
 Sequences = Annotated[int, Whole(at_least="1", at_most="4096")]
 Requests = Annotated[int, Whole(at_least="1", at_most="100000")]
@@ -92,7 +113,14 @@ def template_source(path: str | None, root: Path, key: str) -> Source | None:
     if path is None:
         return None
     found, _ = _text_of(path, root, key)
-    return repository_source(CHAT_TEMPLATE, found.relative_to(root.resolve()).as_posix(), root=root)
+    below = found.relative_to(root.resolve())
+    if any(part.startswith(".") and part != ".." for part in (*Path(path).parts, *below.parts)):
+        raise Problems(
+            f"{key}: {path!r} is hidden, or in a hidden folder, and it would travel to nodes: move the template"
+        )
+    if not {Path(path).suffix, below.suffix} <= set(_TEMPLATES):
+        raise Problems(f"{key}: {path!r} is no Jinja file by its name: it ends in {', '.join(_TEMPLATES)}")
+    return repository_source(CHAT_TEMPLATE, below.as_posix(), root=root)
 
 
 def model_shape(path: str | None, root: Path, key: str) -> Shape | None:

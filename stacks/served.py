@@ -33,6 +33,7 @@ from stacks.arguments import (
     MemoryShare,
     Quantization,
     ReasoningParser,
+    Repository,
     Requests,
     Revision,
     Sequences,
@@ -66,7 +67,7 @@ class Serving(Section):
     """What the nodes serve, and how."""
 
     engine: EngineName = DEFAULT.name
-    model: ModelName
+    model: Repository
     """Hugging Face name of the weights."""
     revision: Revision | None = None
     """Of the weights: a commit, branch or tag."""

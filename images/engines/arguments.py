@@ -62,6 +62,12 @@ def argument_words(arguments: Mapping[str, Argument]) -> tuple[str, ...]:
     return tuple(word for flag in sorted(arguments) for word in _words(flag, arguments[flag]))
 
 
+def refused_variables() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of variables that nobody but us may set, and beginnings of such names."""
+    table = _table()
+    return tuple(table["refusedVariables"]), tuple(table["refusedVariableFamilies"])
+
+
 def variable_problem(name: str, value: str) -> str | None:
     """Why the variable may not be set so; None where it may."""
     table = _table()

@@ -6,27 +6,37 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from images.gpu.actions import Action, Deed
+from images.gpu.actions import GIVE_BACK, Action, Deed
 from images.gpu.facts import GpuFacts, branch, parse
 from images.gpu.plan import asked
 from images.gpu.scripts import run_script
 from images.packages import apt
 from images.remote.connection import Connection
-from images.remote.errors import CommandFailed, Unreachable
+from images.remote.errors import CommandFailed, DeadlineExceeded, Unreachable, UnsuitableMachine
 from images.remote.scripts import require
 from images.remote.waiting import Progress, Say, Waiting
 
 GOING_DOWN_S = 300
 """From the word to reboot until the connection ends: services have their time to stop."""
+LOOK_S = 180
+"""nvidia-smi has 60 s of it. One that waits in the kernel (state D) outlives the signal that should end it."""
 _BEHIND_APT = "../../packages/scripts/apt"
 """images.packages' functions of apt, by the folder of our scripts: what goes to apt waits for its locks as all does."""
 _PAUSE_S = 1.0
 
 
 def look(connection: Connection, matrix: Mapping[str, Any], watch: Waiting, *, packages: bool) -> GpuFacts:
-    """One round trip; changes nothing. Who only judges asks no `packages`, which take the better part of the time."""
+    """One round trip; changes nothing. Who only judges asks no `packages`, which take the better part of the time.
+    Raises UnsuitableMachine where it does not end."""
     names = asked(matrix) if packages else ()
-    result = run_script(connection, "look", args=names, watch=watch, step="looking at its GPUs")
+    try:
+        result = run_script(connection, "look", args=names, watch=watch.within(LOOK_S), step="looking at its GPUs")
+    except DeadlineExceeded:
+        watch.check("looking at its GPUs")
+        raise UnsuitableMachine(
+            f"{connection.host.where}: nvidia-smi does not answer within {LOOK_S} s, and cannot be ended: reboot the "
+            f"machine, and run again. A container, or one that does so again: {GIVE_BACK[0].lower()}{GIVE_BACK[1:]}"
+        ) from None
     return parse(require(result, f"the GPUs of {connection.host.where} could not be looked at").stdout)
 
 

@@ -103,7 +103,7 @@ look_at_driver() {
 look_at_smi() {
     there nvidia-smi || return
     # A lost GPU leaves the query's status at 0: its values say so.
-    rows=$(timeout 60 nvidia-smi \
+    rows=$(timeout -k 5 60 nvidia-smi \
         --query-gpu=index,name,driver_version,persistence_mode,memory.total,ecc.errors.uncorrected.volatile.total \
         --format=csv,noheader,nounits 2>&1)
     smi=$?

@@ -28,5 +28,5 @@ for name; do
         exit 1
     fi
 done
-nvidia-smi -pm 1 >/dev/null 2>&1
+timeout -k 5 60 nvidia-smi -pm 1 >/dev/null 2>&1
 exit 0

@@ -66,6 +66,13 @@ def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[s
         ("toolCallParser", "llama_json", r"toolCallParser: vLLM has no 'llama_json'; did you mean llama4_json\?"),
         ("reasoningParser", "qwen", r"serving\.reasoningParser: vLLM has no 'qwen'; did you mean qwen3\?"),
         ("revision", "a b", r"serving\.revision"),
+        *(("revision", name, r"serving\.revision: .* is no commit") for name in ("refs//x", "a/../b", "a/", "a/./b")),
+        *(
+            ("model", name, r"serving\.model: .* is no repository of the hub: name or org/name")
+            for name in (
+                "https://evil/x", "s3://x/y", "a/../../x", "a//b", "a/b/", "a/b/c", "x/..", "../x", "/a", "a:b", "a\n",
+            )
+        ),
         ("aliases", ["llama-70b"], r"serving\.aliases: llama-70b is a name of it already"),
         ("aliases", ["a", "a"], r"serving\.aliases: a is a name of it already"),
         ("aliases", ["a b"], r"serving\.aliases\[0\]: 'a b' is no model name"),
@@ -105,6 +112,26 @@ def test_a_template_travels_as_the_file_that_it_is(values: dict[str, Any], tmp_p
         "serving/chat-template.jinja",
         "templates/tools.jinja",
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (".git/config", "is hidden, or in a hidden folder"),
+        ("templates/.env.jinja", "is hidden, or in a hidden folder"),
+        ("templates/keys.toml", r"is no Jinja file by its name: it ends in \.jinja, \.jinja2, \.j2"),
+        ("link.jinja", "is hidden, or in a hidden folder"),
+    ],
+)
+def test_a_file_that_is_no_template_by_its_name_travels_nowhere(
+    values: dict[str, Any], tmp_path: Path, path: str, words: str
+) -> None:
+    (tmp_path / "link.jinja").symlink_to(".git/config")
+    for file in (".git/config", "templates/.env.jinja", "templates/keys.toml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("secret")
+    with pytest.raises(SettingsError, match=rf"serving\.chatTemplate: .*{words}"):
+        parse(change(values, "serving.chatTemplate", path), tmp_path)
 
 
 @pytest.mark.parametrize(

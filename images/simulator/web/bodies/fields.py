@@ -51,12 +51,14 @@ def get(body: Body, name: str, kind: type, location: str = "body") -> Any:
 
 
 def _number(value: object, kind: type, location: str) -> int | float:
+    if kind is int and isinstance(value, int):
+        return int(value)  # past a float's range, too: the field's own limit is what refuses it
     if isinstance(value, str | int | float):
         try:
             number = float(value)
             if kind is float or number.is_integer():
-                return int(value if isinstance(value, int) else number) if kind is int else number
-        except ValueError:
+                return int(number) if kind is int else number
+        except (ValueError, OverflowError):
             pass
     raise wrong(location, kind, value)
 

@@ -16,6 +16,9 @@ from .sampling import Kind, limit_of, sampling
 _NO_SUFFIX = "suffix is only supported for models with FIM completion rendering"
 _MOST_LOGPROBS = 20
 """vLLM's --max-logprobs."""
+_MOST_ANSWERS, _MOST_TOKENS = 1024, 1 << 21
+"""Of one request: each answer is written before the engine takes it, and nobody else is served meanwhile. vLLM has
+16,384 to a prompt; a single answer may be as long as any context."""
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "best_of": (1,),
     "prompt_logprobs": (),
@@ -96,16 +99,22 @@ def parse(kind: Kind, body: object, model: Model) -> CompletionRequest:
             raise not_simulated(field)
     form = form_of(body, chat=kind == "chat", parser=model.tool_parser, automatic=model.automatic_tools)
     echoes = texts_of(body) if kind == "completion" and get(body, "echo", bool) else [""] * len(prompts)
-    choices = tuple(
-        AnswerWanted(prompt, _output(body, prompt, limit, model, stop, form, index), form, echo)
-        for prompt, limit, echo in zip(prompts, limits, echoes, strict=True)
-        for index in range(number)
-    )
+    if len(prompts) * number > _MOST_ANSWERS:
+        raise not_simulated("n")
+    choices: list[AnswerWanted] = []
+    tokens = 0
+    for prompt, limit, echo in zip(prompts, limits, echoes, strict=True):
+        for index in range(number):
+            output = _output(body, prompt, limit, model, stop, form, index)
+            choices.append(AnswerWanted(prompt, output, form, echo))
+            tokens += output.tokens
+            if tokens > _MOST_TOKENS:
+                raise not_simulated("n")
     include_usage = bool(get(options, "include_usage", bool))
     continuous = include_usage and bool(get(options, "continuous_usage_stats", bool))
     total = sum(prompt.tokens for prompt in prompts)
     logprobs = _logprobs(kind, body)
-    return CompletionRequest(kind, choices, total, stream, include_usage, continuous, logprobs, has_text(body))
+    return CompletionRequest(kind, tuple(choices), total, stream, include_usage, continuous, logprobs, has_text(body))
 
 
 def _output(

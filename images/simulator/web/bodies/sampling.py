@@ -10,6 +10,8 @@ from .fields import Body, get
 Kind = Literal["chat", "completion"]
 
 _COMPLETION_DEFAULT_MAX_TOKENS = 16
+_MOST_ANSWERS = 16_384
+"""VLLM_MAX_N_SEQUENCES where nobody sets it (vllm/envs.py of 0.32.0)."""
 _GREEDY = 1e-5
 """A temperature below it means no sampling, as in vLLM."""
 
@@ -22,6 +24,11 @@ def sampling(body: Body, stop: tuple[str, ...], limit: int) -> int:
     min_tokens = get(body, "min_tokens", int) or 0
     if n is not None and n < 1:
         raise bad_request(f"n must be at least 1, got {n}.")
+    if n is not None and n > _MOST_ANSWERS:
+        raise bad_request(
+            f"n must be at most {_MOST_ANSWERS}, got {n}. "
+            "To increase this limit, set the VLLM_MAX_N_SEQUENCES environment variable."
+        )
     if temperature is not None and temperature < 0:
         raise bad_request(f"temperature must be non-negative, got {temperature}.", "temperature", temperature)
     if temperature is not None and temperature > 2:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from images.bundle import Bundle, Service
+from images.engines.arguments import refused_variables
 from images.remote.host import Host
 from images.tokens import resolve, secret_path
 
@@ -23,10 +24,13 @@ IMAGE_VARIABLES = (
 )  # fmt: skip
 """What a service takes from the image that its container was made of: expressions for names of variables."""
 NOT_FROM_IMAGE = (
-    ".*(TOKEN|SECRET|PASSWORD|CREDENTIAL).*", ".*_KEY", "VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_.*", "VLLM_PLUGINS",
-    "VLLM_(USE_)?RUST_FRONTEND.*", "PYTHON(HOME|PATH|STARTUP|INSPECT)",
+    ".*(TOKEN|SECRET|PASSWORD|CREDENTIAL).*", ".*_KEY", "VLLM_ALLOW_.*", "VLLM_(USE_)?RUST_FRONTEND.*",
+    "PYTHON(HOME|PATH|STARTUP|INSPECT)",
 )  # fmt: skip
-"""And what not: keys; what opens vLLM to its clients or loads code (images/engines/vllm.toml has the reasons)."""
+"""And what not, besides the variables that images/engines/vllm.toml refuses: keys, and what opens vLLM to its clients
+or loads code."""
+IMAGES_OWN = ("LD_", "PYTHON", "CUDA_HOME", "CUDA_PATH", "VLLM_USAGE_SOURCE")
+"""Refused of a user, and the image's to say: where its libraries and its compiler lie, and that it is an image."""
 
 _NAME = re.compile(r"\{\{([a-z_]+)\}\}")
 
@@ -67,7 +71,10 @@ def launcher(service: Service, host: Host, bundle: Bundle) -> str:
 
 def _from_image() -> str:
     # [^=] for any sign of a name: behind it stands the value.
-    left = [expression.replace(".", "[^=]") for expression in NOT_FROM_IMAGE]
+    names, families = refused_variables()
+    refused = [name for name in names if name not in IMAGES_OWN]
+    refused += [f"{family}.*" for family in families if family not in IMAGES_OWN]
+    left = [expression.replace(".", "[^=]") for expression in (*NOT_FROM_IMAGE, *refused)]
     return fill("image.sh", taken="|".join(IMAGE_VARIABLES), left="|".join(left))
 
 

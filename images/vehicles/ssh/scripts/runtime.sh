@@ -16,7 +16,7 @@ print("python", platform.python_version(), sep="\t")
 ' "$2" 2>/dev/null && found=yes && break
 done
 if [ -z "${found:-}" ]; then
-    printf 'version\t%s\n' "$(timeout 120 "$program" --version 2>/dev/null | tail -n 1)"
+    printf 'version\t%s\n' "$(timeout -k 5 120 "$program" --version 2>/dev/null | tail -n 1)"
 fi
 printf 'shared_memory\t%s\n' "$(df --output=size -B1 /dev/shm 2>/dev/null | tail -n 1 | tr -d ' ')"
 exit 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -170,6 +171,11 @@ def test_numbers_and_booleans_are_taken_as_pydantic_takes_them() -> None:
         ({"temperature": 5}, "temperature must be in [0, 2], got 5.0. (parameter=temperature, value=5.0)"),
         ({"top_p": 2}, "top_p must be in (0, 1], got 2.0. (parameter=top_p, value=2.0)"),
         ({"n": 0}, "n must be at least 1, got 0."),
+        (
+            {"n": 1_000_000_000},
+            "n must be at most 16384, got 1000000000. To increase this limit, set the VLLM_MAX_N_SEQUENCES environment "
+            "variable.",
+        ),
         ({"stop": ""}, "stop cannot contain an empty string."),
         ({"min_tokens": 10, "max_tokens": 4}, "min_tokens must be less than or equal to max_tokens=4, got 10."),
         ({"prompt": [999_999]}, "Token id 999999 is out of vocabulary"),
@@ -229,6 +235,20 @@ def test_several_prompts_and_answers_are_choices_in_order() -> None:
 def test_several_answers_need_sampling() -> None:
     error = refused("chat", {"messages": HELLO, "n": 2, "temperature": 0})
     assert error["message"] == "n must be 1 when using greedy sampling, got 2."
+
+
+@pytest.mark.parametrize("fields", [{"n": 1025}, {"n": 513, "prompt": ["a", "b"]}, {"n": 1000, "ignore_eos": True}])
+def test_more_answers_than_a_simulator_should_write_are_refused(fields: dict[str, Any]) -> None:
+    """The last one would be 1,000 times 8,000 tokens."""
+    with pytest.raises(ApiError, match="The simulator does not support this") as told:
+        parse("completion", {"prompt": "x", "max_tokens": 8000, **fields}, replace(MODEL, max_model_len=9000))
+    assert (told.value.status, told.value.param) == (400, "n")
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "n", "min_tokens", "temperature", "top_p", "logprobs"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_beyond_every_range_is_400(field: str, sign: int) -> None:
+    assert refused("completion", {"prompt": "x", field: sign * 10**400})["code"] == 400
 
 
 def test_an_echo_is_the_prompts_text() -> None:

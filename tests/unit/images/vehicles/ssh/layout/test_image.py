@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from images.bundle import Runtime, RuntimeKind
+from images.engines.arguments import refused_variables
+from images.vehicles.ssh.layout.rendering import IMAGES_OWN
 from tests.unit.images.samples import BUNDLE, layout
 
 TAKEN = {
@@ -19,6 +21,8 @@ TAKEN = {
     "VLLM_USAGE_SOURCE": "production-docker-image",
     "NCCL_VERSION": "",
     "UV_SYSTEM_PYTHON": "1",
+    "CUDA_HOME": "/usr/local/cuda",
+    "PYTHONUNBUFFERED": "1",
 }
 """Like those of images with CUDA and vLLM, made up; and one that a shell could stumble over."""
 LEFT = {
@@ -28,7 +32,11 @@ LEFT = {
     "CROSSOVER_HOST_KEY": "x",
     "RUNPOD_POD_ID": "x",
     "PYTHONPATH": "/x",
+    **{name: "x" for name in refused_variables()[0] if name not in IMAGES_OWN},
+    "VLLM_DP_MASTER_IP": "x",
+    "VLLM_P2P_SOMETHING": "x",
 }
+"""Also all that a user may not set."""
 
 
 def launcher(kind: RuntimeKind) -> str:
@@ -65,6 +73,15 @@ def test_what_the_image_sets_reaches_the_service_but_keys_and_open_doors(tmp_pat
     assert set(reached) & set(LEFT) - {"PYTHONPATH"} == set()
     assert reached["NOTE"] == "it's $HOME"
     assert reached["PYTHONPATH"] == f"{tmp_path}/lib"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["VLLM_MEDIA_CONNECTOR", "VLLM_LOGGING_CONFIG_PATH", "VLLM_NCCL_SO_PATH", "VLLM_CONFIGURE_LOGGING", "VLLM_PLUGINS",
+     "VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_RUNTIME_LORA_UPDATING"],
+)  # fmt: skip
+def test_what_a_user_may_not_set_an_image_may_not_either(name: str) -> None:
+    assert name in LEFT
 
 
 def test_who_may_not_read_process_1_is_told_so(tmp_path: Path) -> None:
