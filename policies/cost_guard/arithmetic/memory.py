@@ -14,7 +14,7 @@ from cost_guard.catalogue.models import Shape
 
 GIB = 1 << 30
 UTILISATION = Decimal("0.92")
-"""vLLM's default (vllm/config/cache.py of 0.33.0)."""
+"""vLLM's default (vllm/config/cache.py of 0.32.0)."""
 RESERVE_BYTES = 4 * GIB
 """A GPU: activations, CUDA's context and graphs, NCCL. NVIDIA's aiconfigurator counts 3.5 GiB and 392 MiB of NCCL for
 eight A100 (aiconfigurator-core 0.12.0, systems/a100_sxm.yaml)."""
