@@ -140,6 +140,18 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class PromisedGpus:
+    """What a SKU is sold as."""
+
+    gpu: str
+    """Words of its name as nvidia-smi has it, e.g. "A100 80GB"."""
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} × {self.gpu}"
+
+
+@dataclass(frozen=True, slots=True)
 class GpuDemand:
     """What GPUs and driver a machine must have. See docs/reference/gpu.md."""
 
@@ -149,6 +161,11 @@ class GpuDemand:
     """The oldest branch that will do, e.g. 580."""
     count: int
     """GPUs, at least."""
+    least_gb_per_s: float | None = field(default=None, metadata=LATER)
+    """Bus bandwidth of an all-reduce over all GPUs, in 10^9 bytes/s, at least; None: what is known of such GPUs, 0:
+    nobody measures."""
+    promised: tuple[PromisedGpus, ...] = field(default=(), metadata=LATER)
+    """One of these it must be; empty: it is not known what was sold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,14 +288,10 @@ def _plain(value: Any) -> Any:
 
 
 def _silent(of: Field[Any], value: Any) -> bool:
-    default = (
-        of.default
-        if of.default is not MISSING
-        else of.default_factory()
-        if of.default_factory is not MISSING
-        else MISSING
-    )
-    return "later" in of.metadata and value == default
+    """Every LATER field has a default, a value or a maker of one."""
+    if "later" not in of.metadata:
+        return False
+    return bool(value == (of.default if of.default_factory is MISSING else of.default_factory()))
 
 
 _READER = TypeAdapter(Bundle)

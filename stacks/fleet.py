@@ -175,6 +175,7 @@ def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[
         weights=model.weights,
         gpus=not model.on_this_computer,
         trial=TrialOptions(**dict(serving.acceptance)),
+        promised=planning.promised(model, kind),
     ).to_dict()
 
 

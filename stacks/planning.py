@@ -13,6 +13,7 @@ from decimal import Decimal
 from cost_guard.arithmetic.memory import GIB, UTILISATION, Footing, MachineGpus, ServingSizes, divides, footing
 from cost_guard.catalogue.models import KnownModel, Shape, load_gpus, load_models
 from cost_guard.scenario.fleet import LadderCandidate
+from images.bundle import PromisedGpus, RuntimeKind
 from images.engines.base import GPUS
 from providers import registry
 from providers.base import Capability
@@ -100,6 +101,19 @@ def _machines(model: ServedModel) -> dict[str, MachineGpus | None]:
         if sku not in found:
             found[sku] = _owned(rung) or _listed(sku)
     return found
+
+
+def promised(model: ServedModel, kind: RuntimeKind) -> tuple[PromisedGpus, ...]:
+    """What the machines are sold as that get the engine that way; empty where the table lacks one of them, for nothing
+    is held against a guess."""
+    nodes = ((key, candidate) for key, node in model.fleet.nodes.items() for candidate in node.candidates)
+    skus = {f"{rung.cloud}/{rung.sku}" for key, rung in nodes if model.runtimes(key)[rung.cloud] == kind}
+    rows = [load_gpus().get(sku) for sku in sorted(skus)]
+    if None in rows:
+        return ()
+    # The table's "A100 80 GB" is nvidia-smi's "A100" and "80GB".
+    sold = (PromisedGpus(row.gpu.replace(" GB", "GB"), row.gpus) for row in rows if row is not None)
+    return tuple(dict.fromkeys(sold))
 
 
 def _listed(sku: str) -> MachineGpus | None:

@@ -61,6 +61,8 @@ class Acceptance(Section):
     """In the answer; empty is any that a whole GPU may give."""
     load_s: int = Field(60, alias="loadS", ge=0, le=3600, strict=True)
     """Of its own load; 0 is none."""
+    all_reduce_gb_per_s: float | None = Field(None, alias="allReduceGBPerS", ge=0, le=10_000, strict=True)
+    """The least bus bandwidth of an all-reduce over its GPUs; absent: what is known of such GPUs, 0: not measured."""
 
 
 class Serving(Section):

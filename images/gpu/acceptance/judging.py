@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from images.bundle import GpuDemand
@@ -41,6 +42,7 @@ def judge(facts: GpuFacts, evidence: Evidence, demand: GpuDemand) -> tuple[Findi
     found = [
         *_kernel(facts, evidence),
         *_count(facts, evidence, demand),
+        *_promised(evidence, demand),
         *judge_cards(evidence),
         *_versions(facts, evidence),
         *judge_links(evidence, facts.switches),
@@ -72,6 +74,17 @@ def _count(facts: GpuFacts, evidence: Evidence, demand: GpuDemand) -> Iterator[F
     for what, values in (("models", {card.name for card in cards}), ("PCI ids", set(facts.devices))):
         if len(values) > 1 and not facts.container:
             yield Finding(f"its GPUs are not alike, by {what}: {', '.join(sorted(values))}", Remedy.GIVE_BACK)
+
+
+def _promised(evidence: Evidence, demand: GpuDemand) -> Iterator[Finding]:
+    """By the words of its name: a card is called "NVIDIA A100-SXM4-80GB", or "NVIDIA A100 80GB PCIe"."""
+    cards = evidence.cards
+    if not cards or not demand.promised:
+        return
+    words = set(re.split(r"[ -]", cards[0].name))
+    if not any(set(sold.gpu.split()) <= words and sold.count == len(cards) for sold in demand.promised):
+        sold = " or ".join(map(str, demand.promised))
+        yield Finding(f"it has {len(cards)} × {cards[0].name}, and was rented as {sold}", Remedy.GIVE_BACK)
 
 
 def _versions(facts: GpuFacts, evidence: Evidence) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from images.bundle import (
@@ -11,7 +12,9 @@ from images.bundle import (
     REFUSED,
     Bundle,
     File,
+    GpuDemand,
     HttpCheck,
+    PromisedGpus,
     Runtime,
     RuntimeKind,
     Service,
@@ -68,6 +71,8 @@ class TrialOptions:
     prompt: str = KNOWN_PROMPT
     expect: str = KNOWN_ANSWER
     load_s: int = 60
+    all_reduce_gb_per_s: float | None = None
+    """As `GpuDemand.least_gb_per_s`."""
 
 
 def ports(engine: Engine) -> dict[str, int]:
@@ -83,14 +88,16 @@ def inference_bundle(
     weights: Weights | None = None,
     gpus: bool = True,
     trial: TrialOptions | None = None,
+    promised: Sequence[PromisedGpus] = (),
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
     `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
     it, under the host's `server_name`. `weights` are brought before the engine starts, which then asks nobody for
     them; without, it gets the model's name. `gpus` says whether an engine that runs on them may ask for them: on this
-    computer it is on its own. A `trial` is made where there are GPUs. Needs the secrets SECRETS, that of the weights,
-    and the ports of `ports`. Raises ValueError for rates that the engine does not take.
+    computer it is on its own. A `trial` is made where there are GPUs, and they must be one of `promised`. Needs the
+    secrets SECRETS, that of the weights, and the ports of `ports`. Raises ValueError for rates that the engine does not
+    take.
     """
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
@@ -108,12 +115,20 @@ def inference_bundle(
         secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
-        gpu=matrix.demand(runtime, options.tensor_parallel_size) if asks else None,
+        gpu=_gpus(runtime, options, trial, promised) if asks else None,
         weights=weights,
         clients_show=CLIENT_CERTIFICATE_SECRET,
         runtime=None if needs.runtime is None else _judged(needs.runtime, options),
         trial=trial_of(options, trial) if asks and trial is not None else None,
     )
+
+
+def _gpus(
+    runtime: RuntimeKind, options: EngineOptions, trial: TrialOptions | None, promised: Sequence[PromisedGpus]
+) -> GpuDemand:
+    floor = None if trial is None else trial.all_reduce_gb_per_s
+    demand = matrix.demand(runtime, options.tensor_parallel_size)
+    return replace(demand, least_gb_per_s=floor, promised=tuple(promised))
 
 
 def trial_of(options: EngineOptions, asked: TrialOptions) -> Trial:

@@ -16,6 +16,8 @@ from strict.places import Lines, Place, told
 from strict.problems import Problems
 
 MOST_BYTES = 256 * 1024
+SECRET = "[secret]"
+"""In place of every secret value."""
 
 
 class SourceError(Exception):
@@ -170,7 +172,7 @@ def _without_secrets(value: Any, place: Place, found: list[Place]) -> Any:
     if isinstance(value, dict):
         if set(value) == {"secure"}:
             found.append(place)
-            return "[secret]"
+            return SECRET
         return {key: _without_secrets(item, (*place, str(key)), found) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_secrets(item, (*place, str(index)), found) for index, item in enumerate(value)]

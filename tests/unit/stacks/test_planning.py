@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from cost_guard.catalogue.models import GpuMachine
+from images.bundle import PromisedGpus
 from stacks import planning
 from stacks.fleet import check_memory
-from stacks.planning import Fit, fit
+from stacks.planning import Fit, fit, promised
 from stacks.settings import SettingsError, parse
 from tests.unit.cost_guard.catalogue.test_models import LLAMA
 from tests.unit.stacks.test_settings import EXAMPLES, change
@@ -210,3 +211,15 @@ def test_the_gateway_sends_a_node_no_more_than_it_takes() -> None:
     with pytest.raises(SettingsError, match=r"gateway\.maxConnectionsPerNode: 300, .* nearest that fits is 256"):
         parse(values)
     assert parse(change(values, "serving.maxNumQueuedReqs", 300))
+
+
+def test_what_a_node_was_rented_as_is_known_by_its_sku() -> None:
+    model = parse(example("mixed")).models[0]
+    sold = (PromisedGpus("A100 80GB", 8),)
+    assert (promised(model, "environment"), promised(model, "image")) == (sold, sold)
+
+
+def test_nothing_is_promised_where_the_table_lacks_a_sku() -> None:
+    values = example("existing")
+    values["fleet"]["nodes"]["a"]["candidates"][0]["sku"] = "a-rack-of-ours"
+    assert promised(parse(values).models[0], "environment") == ()

@@ -10,6 +10,9 @@ expected=$2
 bearer=$7
 # A busy vLLM takes seconds for one token and is healthy: one try has the gateway's canary time at least, whatever $1.
 longest=$(($1 < 8 ? 8 : $1 > 60 ? 60 : $1))
+# The first try is short: what listens and never answers would keep the services from being watched meanwhile.
+quickly=
+[ "$1" -le 8 ] || quickly='--max-time 2'
 method=$3 body=$4 located=$5 ca=$6 shown=$8
 shift 8
 set -- -sS --noproxy '*' --max-time "$longest" --write-out '\nstatus:%{http_code}\n' --request "$method" \
@@ -18,9 +21,9 @@ set -- -sS --noproxy '*' --max-time "$longest" --write-out '\nstatus:%{http_code
 
 ask() {
     if [ -z "$bearer" ]; then
-        curl "$@" 2>&1
+        curl "$@" $quickly 2>&1
     else
-        { printf 'Authorization: Bearer ' && cat "$bearer" && echo; } | curl --header @- "$@" 2>&1
+        { printf 'Authorization: Bearer ' && cat "$bearer" && echo; } | curl --header @- "$@" $quickly 2>&1
     fi
 }
 
@@ -73,6 +76,7 @@ followers=
 while :; do
     answer=$(ask "$@")
     ended=$?
+    quickly=
     statuses=$(printf '%s\n' "$answer" | sed -n 's/^status:\([0-9]\{3\}\)$/\1/p')
     status=$(printf '%s\n' "$statuses" | grep -vx "$expected" | head -n 1)
     if [ "$expected" = 000 ]; then

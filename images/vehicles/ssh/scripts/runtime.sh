@@ -8,6 +8,7 @@ printf 'program\t%s\n' "$program"
 # Its package says its version in a tenth of a second; the program itself would first load all that it needs.
 for python in "$(sed -n '1s/^#! *\([^ ]*python[0-9.]*\).*/\1/p' "$program" 2>/dev/null)" "$(dirname "$program")/python"; do
     [ -x "$python" ] || continue
+    printf 'interpreter\t%s\n' "$python"
     "$python" -I -c '
 import platform, sys
 from importlib.metadata import version

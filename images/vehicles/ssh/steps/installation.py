@@ -51,6 +51,8 @@ class Installation:
     """Names of checks."""
     gpus: GpuFacts | None = None
     """What the step that prepares them saw last; None where nobody looked."""
+    interpreter: str = ""
+    """The Python of the machine's engine, a path; empty where nobody looked, or it is none."""
     found: dict[str, str] = field(default_factory=dict)
     """What the machine turned out to have, for people: {"driver": "580.95.05"}."""
 

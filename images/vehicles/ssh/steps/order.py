@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from images.vehicles.ssh.steps.accept import accept
 from images.vehicles.ssh.steps.acceptance import examine_gpus
+from images.vehicles.ssh.steps.allreduce import measure_links
 from images.vehicles.ssh.steps.environments import build_environments
 from images.vehicles.ssh.steps.files import send_files
 from images.vehicles.ssh.steps.gpu import bring_gpus
@@ -22,6 +23,7 @@ STEPS = (
     Step("examining GPUs", examine_gpus),
     Step("building environments", build_environments),
     Step("looking at the engine", look_at_engine),
+    Step("measuring the GPUs' links", measure_links),
     Step("bringing weights", bring_weights),
     Step("sending files", send_files),
     Step("bringing services up to date", bring_services),

@@ -33,6 +33,7 @@ def look_at_engine(under_way: Installation) -> None:
     lines = require(result, f"{runtime.distribution} on {host.where} could not be looked at").stdout.splitlines()
     answers = dict(line.split("\t", 1) for line in lines if "\t" in line)
     under_way.found |= found(runtime, answers)
+    under_way.interpreter = answers.get("interpreter", "")
     if problem := refusal(runtime, answers):
         raise type(problem)(f"{host.where}: {problem}")
     if remark := other_version(runtime, answers):

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-SECRET = "[secret]"
+from scripts.crossover.stack.config import SECRET
+
 LEAST_CHARACTERS = 4
 """A shorter value is no secret, and hiding it would garble every number."""
 

@@ -36,6 +36,13 @@ def test_the_verdict_needs_no_secret(config: Path, name: str) -> None:
     assert stack.verdict(name).fixed_usd_per_month == 19940
 
 
+@pytest.mark.parametrize("example", sorted(CONFIG.parent.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+def test_an_example_is_judged_before_its_secrets_are_set(config: Path, example: Path) -> None:
+    """They name a token of the hub, and one of a managed model; whether it pays is known without."""
+    config.write_text(example.read_text())
+    assert stack.verdict("prod").level in ("PASS", "WARN")
+
+
 def test_a_bad_configuration_is_a_message_with_its_place(config: Path) -> None:
     config.write_text("config:\n  crossover:workload: {tokensPerMonth: many}\n")
     with pytest.raises(StackError, match=r"Pulumi\.prod\.yaml:2: crossover:workload\.tokensPerMonth"):

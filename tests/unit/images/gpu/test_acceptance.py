@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from images.bundle import PromisedGpus
 from images.gpu.acceptance import examining, judging
 from images.gpu.acceptance import kernel as kernel_log
 from images.gpu.acceptance.evidence import parse
@@ -240,3 +241,21 @@ def test_every_xid_has_one_meaning_and_a_remedy_that_there_is() -> None:
     numbers = [number for meanings in table.values() for number in meanings]
     assert len(numbers) == len(set(numbers))
     assert all(number.isdecimal() for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("promised", "wrong"),
+    [
+        ((), False),
+        ((PromisedGpus("A100 80GB", 8),), False),
+        ((PromisedGpus("H100 80GB", 8), PromisedGpus("A100 80GB", 8)), False),
+        ((PromisedGpus("A100 40GB", 8),), True),
+        ((PromisedGpus("H100 80GB", 8),), True),
+        ((PromisedGpus("A100 80GB", 4),), True),
+    ],
+)
+def test_a_machine_is_what_it_was_rented_as(promised: tuple[PromisedGpus, ...], wrong: bool) -> None:
+    machine = healthy()
+    found = judge(machine.facts, machine.evidence, replace(DEMAND, promised=promised))
+    assert [finding.remedy for finding in found] == ([Remedy.GIVE_BACK] if wrong else [])
+    assert all("8 × NVIDIA A100-SXM4-80GB" in finding.what for finding in found)

@@ -92,7 +92,14 @@ def test_a_copy_that_is_ended_leaves_no_key(tmp_path: Path, number: signal.Signa
     command = ["sh", str(FOLDER / "copy.sh"), str(tmp_path / "root"), str(tmp_path / "incoming"), *where]
     environment = {**os.environ, "PATH": f"{tmp_path / 'programs'}:{os.environ['PATH']}"}
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, start_new_session=True, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+        text=True,
+        # A shell cannot trap what was ignored before it began, as below nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as copy:
         try:
             assert copy.stdin is not None

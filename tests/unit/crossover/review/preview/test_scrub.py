@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.crossover.review.preview.scrub import SECRET, Scrubber, from_environment
+from scripts.crossover.review.preview.scrub import Scrubber, from_environment
+from scripts.crossover.stack.config import SECRET
 
 LOOKS_LIKE_A_KEY = {
     "OpenAI": "sk-" + "proj-" + "a1B2" * 8,

@@ -78,6 +78,7 @@ def test_an_install_is_these_steps_in_this_order() -> None:
         "bring_gpus",
         "build_environments",
         "look_at_engine",
+        "measure_links",
         "bring_weights",
         "send_files",
         "bring_services",
