@@ -22,7 +22,7 @@ def measure_links(under_way: Installation) -> None:
     engine = "" if bundle.runtime is None else under_way.found.get(bundle.runtime.distribution, "")
     free = not any(state in COMING_UP for state in under_way.probe.services.values())
     if not under_way.interpreter:
-        under_way.found[LINKS_FOUND] = "not measured: the engine's Python was not found"
+        under_way.say("GPUs: no all-reduce is measured: the engine's Python was not found")
         return
     if free:
         under_way.say("GPUs: measuring an all-reduce, which takes about a minute the first time")
@@ -33,5 +33,6 @@ def measure_links(under_way: Installation) -> None:
     floor = floor_of(facts, bundle.gpu.least_gb_per_s)
     if findings := judge_all_reduce(measured, floor, container=bool(facts.container)):
         raise UnsuitableMachine(f"{host.where} is not accepted. {'. '.join(map(str, findings))}")
-    under_way.found[LINKS_FOUND] = told(measured, floor)
-    under_way.say(f"GPUs: all-reduce {under_way.found[LINKS_FOUND]}")
+    under_way.say(f"GPUs: all-reduce {told(measured, floor)}")
+    if measured.gb_per_s is not None:  # why nothing was measured is another reason each time, and no property
+        under_way.found[LINKS_FOUND] = told(measured, floor)
