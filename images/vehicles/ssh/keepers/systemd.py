@@ -48,7 +48,7 @@ class Systemd(Keeper):
         return "", unit_name(self.layout.bundle.role, service)
 
     def marks(self) -> dict[str, str]:
-        now = self.connection.run("date +%s", watch=self.watch, step="looking at the clock").stdout.strip()
+        now = self.connection.run("date +%s.%N", watch=self.watch, step="looking at the clock").stdout.strip()
         return {s.name: now for s in self.layout.bundle.services}
 
     def followed(self, marks: Mapping[str, str]) -> list[str]:

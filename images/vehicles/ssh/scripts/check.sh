@@ -54,7 +54,7 @@ follow_unit() { # $1 name, $2 seconds since 1970, $3 unit
     sudo=
     id -nG | grep -qwE 'root|adm|systemd-journal' || sudo="sudo -n"
     since=$2
-    [ "$since" != - ] || since=$(date +%s)
+    [ "$since" != - ] || since=$(date +%s.%N)
     from="--since=@$since"
     while kill -0 $$ 2>/dev/null; do
         news=$($sudo journalctl --unit "$3" --quiet --no-pager --output cat --lines 500 --show-cursor "$from" 2>/dev/null)
