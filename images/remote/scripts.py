@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, DiskFull
 from images.remote.exchange import Result
-from images.remote.waiting import Waiting
+from images.remote.waiting import Progress, Waiting
 
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Wrote only \d+ of \d+ bytes")
 """ENOSPC, EDQUOT and EFBIG as glibc words them in the C locale, which the scripts that write choose; and what GNU tar
@@ -50,6 +52,34 @@ class Scripts:
         text = "\n".join(self.read(name) for name in names)
         words = (_AS_ROOT, text, "crossover", *args) if root else (text, *args)
         return connection.run(*words, watch=watch, step=step, stdin=stdin, on_line=on_line)
+
+
+_OWN = Scripts(Path(__file__).resolve().parent)
+
+
+def run_program(
+    connection: Connection,
+    program: bytes,
+    job: Mapping[str, Any],
+    *,
+    place: str,
+    what_for: str,
+    watch: Waiting,
+    step: str,
+    progress: Progress,
+) -> Result:
+    """Runs a Python program that needs no package by the machine's own Python, 3.11 or newer. It gets `job` as JSON on
+    stdin, and lies at `place` meanwhile. Its lines are progress, but those of JSON, which are for the caller. Without
+    such a Python the status is 127, and stderr says so, with `what_for` ("weights are fetched")."""
+    return _OWN.run(
+        connection,
+        "program",
+        args=[place, str(len(program)), what_for],
+        stdin=program + json.dumps(job).encode(),
+        watch=watch,
+        step=step,
+        on_line=lambda line: None if line.startswith("{") else progress(line),
+    )
 
 
 def require(result: Result, failure: str, *, full: bool = False) -> Result:

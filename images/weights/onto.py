@@ -16,7 +16,7 @@ from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, DiskFull, RemoteError
 from images.remote.exchange import Result
 from images.remote.host import Host
-from images.remote.scripts import Scripts
+from images.remote.scripts import Scripts, run_program
 from images.remote.waiting import Progress, Say, Waiting
 from images.tokens import resolve, secret_path
 
@@ -93,37 +93,23 @@ def job_of(host: Host, bundle: Bundle, weights: Weights, record: bytes | None) -
 def bring(connection: Connection, job: Mapping[str, Any], watch: Waiting, say: Say) -> Brought:
     """The files of the job are on the machine afterwards. Raises WeightsFailed, DiskFull, CommandFailed, and what
     Connection.run raises."""
-    shipped = program()
-    result = SCRIPTS.run(
+    result = run_program(
         connection,
-        "bring",
-        args=[connection.host.root, str(len(shipped))],
-        stdin=shipped + json.dumps(job).encode(),
+        program(),
+        job,
+        place=f"{connection.host.root}/state/weights.pyz",
+        what_for="weights are fetched",
         watch=watch,
         step=f"bringing the weights of {job['model']}",
-        on_line=_Shown(Progress(say, prefix="weights: ")),
+        progress=Progress(say, prefix="weights: "),
     )
     return _read(result, connection.host.where)
 
 
-def missing(connection: Connection, job: Mapping[str, Any], watch: Waiting) -> str:
-    """Why the files of the job are not there; empty where they are. Changes nothing."""
-    try:
-        bring(connection, {**job, "look": True}, watch.within(_LONGEST_NO_OP_S), lambda line: None)
-    except (WeightsFailed, CommandFailed) as e:
-        return str(e)
-    return ""
-
-
-@dataclass(slots=True)
-class _Shown:
-    """Lines of progress, without the result."""
-
-    progress: Progress
-
-    def __call__(self, line: str) -> None:
-        if not line.startswith("{"):
-            self.progress(line)
+def look(connection: Connection, job: Mapping[str, Any], watch: Waiting) -> Brought:
+    """What is there, if that is all of the job. Changes nothing. Raises WeightsFailed or CommandFailed, which say why
+    it is not, and what Connection.run raises."""
+    return bring(connection, {**job, "look": True}, watch.within(_LONGEST_NO_OP_S), lambda line: None)
 
 
 def _read(result: Result, where: str) -> Brought:

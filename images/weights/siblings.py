@@ -27,7 +27,7 @@ from images.remote.scripts import require
 from images.remote.waiting import Progress, Say, Waiting
 from images.weights.agent.listing import of_record
 from images.weights.agent.told import Refused
-from images.weights.onto import SCRIPTS, Brought, bring, missing
+from images.weights.onto import SCRIPTS, Brought, WeightsFailed, bring, look
 
 TRIES = 2
 """How often a copy is begun before the source is asked for the rest."""
@@ -150,18 +150,26 @@ def bring_among(
     wanted = json.dumps([siblings.fleet, *(job[key] for key in ("kind", "place", "model", "revision", "record"))])
     group = siblings.sharing.group(wanted)
     own = Holder(host, siblings.ssh_private_key, job)
-    if not missing(connection, job, watch):
-        brought = bring(connection, job, watch, say)
+    if brought := _there(connection, job, watch):
         _now_holds(group, own, brought)
         return brought
     with _turn(group, host.where, watch, say) as holder:
         # A volume that several machines mount is full by what the first of them has brought.
-        filled = holder is not None and not missing(connection, job, watch)
-        source = None if filled else holder or _of_before(siblings, host, job, watch, say)
-        told = (connection, job, watch, say)
-        brought = bring(*told) if source is None else _copy(source, *told)
+        brought = _there(connection, job, watch) if holder else None
+        if brought is None:
+            source = holder or _of_before(siblings, host, job, watch, say)
+            told = (connection, job, watch, say)
+            brought = bring(*told) if source is None else _copy(source, *told)
         _now_holds(group, own, brought)
     return brought
+
+
+def _there(connection: Connection, job: Mapping[str, Any], watch: Waiting) -> Brought | None:
+    """What the machine has, if that is all."""
+    try:
+        return look(connection, job, watch)
+    except (WeightsFailed, CommandFailed):
+        return None
 
 
 def _now_holds(group: _Group, holder: Holder, brought: Brought) -> None:
@@ -202,7 +210,7 @@ def _of_before(siblings: Siblings, host: Host, job: Mapping[str, Any], watch: Wa
         theirs = {**job, **_places(job, host, other)}
         try:
             with Connection.open(other, siblings.ssh_private_key, cancelled=watch.cancelled) as connection:
-                if not missing(connection, theirs, watch):
+                if _there(connection, theirs, watch):
                     say(f"{other.where} has the weights")
                     return Holder(other, siblings.ssh_private_key, theirs)
         except RemoteError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from images.bundle import Bundle
 from images.remote.connection import Connection
+from images.remote.errors import CommandFailed
 from images.remote.host import Host
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
@@ -16,7 +17,7 @@ from images.vehicles.ssh.checks import Checks, down_services
 from images.vehicles.ssh.keepers.choice import keeper
 from images.vehicles.ssh.layout.layout import Layout, PlannedFile, layout_for, secret_files
 from images.vehicles.ssh.probe import Probe, ask
-from images.weights.onto import job_of, missing
+from images.weights.onto import WeightsFailed, job_of, look
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,11 @@ def differences(probe: Probe, layout: Layout, wanted: Sequence[PlannedFile]) -> 
 def _weights(connection: Connection, layout: Layout, watch: Waiting) -> list[str]:
     if layout.bundle.weights is None:
         return []
-    why = missing(connection, job_of(layout.host, layout.bundle, layout.bundle.weights, layout.record), watch)
-    return [why] if why else []
+    try:
+        look(connection, job_of(layout.host, layout.bundle, layout.bundle.weights, layout.record), watch)
+    except (WeightsFailed, CommandFailed) as e:
+        return [str(e)]
+    return []
 
 
 def failures(checks: Checks) -> list[str]:

@@ -13,14 +13,13 @@ from images.bundle import Bundle, Trial
 from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, UnsuitableMachine
 from images.remote.host import Host
-from images.remote.scripts import Scripts
+from images.remote.scripts import run_program
 from images.remote.waiting import Progress, Say, Waiting
 from images.tokens import resolve, secret_path
 
 RECORD = "state/acceptance.json"
 """The machine's record, below the root."""
-_FOLDER = Path(__file__).resolve().parent
-_SCRIPTS = Scripts(_FOLDER)
+_PROGRAM = Path(__file__).resolve().with_name("agent.py")
 
 
 def job_of(host: Host, bundle: Bundle, trial: Trial, of: Mapping[str, str]) -> dict[str, Any]:
@@ -45,16 +44,15 @@ def job_of(host: Host, bundle: Bundle, trial: Trial, of: Mapping[str, str]) -> d
 def try_out(connection: Connection, job: Mapping[str, Any], watch: Waiting, say: Say) -> dict[str, Any]:
     """The machine's record, of this trial or of the same one before. Raises UnsuitableMachine with what was wrong,
     CommandFailed, and what Connection.run raises."""
-    shipped = (_FOLDER / "agent.py").read_bytes()
-    progress = Progress(say, prefix="trying it out: ")
-    result = _SCRIPTS.run(
+    result = run_program(
         connection,
-        "try",
-        args=[job["record"], job["key"], str(len(shipped))],
-        stdin=shipped + json.dumps(job).encode(),
+        _PROGRAM.read_bytes(),
+        job,
+        place=f"{job['record']}.py",
+        what_for="a node is tried out",
         watch=watch,
         step="trying it out",
-        on_line=lambda line: None if line.startswith("{") else progress(line),
+        progress=Progress(say, prefix="trying it out: "),
     )
     try:
         told = json.loads(result.stdout.splitlines()[-1])

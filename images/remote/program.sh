@@ -1,8 +1,9 @@
-# Runs the program that brings weights. $1 root, $2 bytes of the program; stdin: the program, then its job.
+# Runs a program of ours by the machine's Python. $1 the file in which it lies meanwhile, $2 its bytes, $3 what it is for;
+# stdin: the program, then its job.
 set -eu
 umask 022
-mkdir -p "$1/state"
-program=$1/state/weights.$$.pyz
+mkdir -p "$(dirname "$1")"
+program=${1%.*}.$$.${1##*.}
 trap 'rm -f "$program"' EXIT
 head -c "$2" >"$program"
 for python in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -11,5 +12,5 @@ for python in python3 python3.14 python3.13 python3.12 python3.11; do
     "$python" "$program" && status=0 || status=$?
     exit "$status"
 done
-echo "no Python 3.11 or newer is there, by which weights are fetched (Debian package python3)" >&2
+echo "no Python 3.11 or newer is there, by which $3 (Debian package python3)" >&2
 exit 127
