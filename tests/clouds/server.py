@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Protocol
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.background import in_background
 
 
 class Fault(StrEnum):
@@ -221,16 +223,8 @@ class Emulator(ABC):
     @contextmanager
     def serving(self) -> Iterator[str]:
         """Its address, "http://127.0.0.1:PORT", while the block lasts."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with in_background(_handler(self)) as port:
+            yield f"http://127.0.0.1:{port}"
 
 
 def only(body: Any, required: set[str], optional: set[str], refuse: Callable[[str], Refusal]) -> dict[str, Any]:

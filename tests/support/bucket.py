@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from tests.support.background import in_background
 
 BUCKET, REGION, KEY_ID, SECRET_KEY, TOKEN = "weights", "us-east-2", "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "session/+="
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -128,13 +129,5 @@ class _Handler(BaseHTTPRequestHandler):
 def local_bucket() -> Iterator[LocalBucket]:
     """A running one, empty."""
     bucket = LocalBucket()
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": bucket})) as server:
-        server.daemon_threads = True
-        bucket.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield bucket
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_background(type("Handler", (_Handler,), {"bucket": bucket})) as bucket.port:
+        yield bucket

@@ -15,8 +15,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.background import in_background
 
 COMMIT = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
 LARGE = (".safetensors", ".pth", ".bin")
@@ -242,14 +244,5 @@ def _sibling(path: str, data: bytes) -> dict[str, object]:
 def local_hub() -> Iterator[LocalHub]:
     """A running one, without a repository."""
     hub = LocalHub()
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        hub.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield hub
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_background(type("Handler", (_Handler,), {"hub": hub})) as hub.port:
+        yield hub

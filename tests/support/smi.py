@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.unit.images.gpu.examinations import healthy
 from tests.unit.images.gpu.situations import DRIVER
 
-_ASKED = {
+QUESTIONS = {
     "--query-gpu=index,pci.bus_id*": "gpu",
     "--query-remapped-rows=*": "rows",
     "--query-gpu=index,clocks_event_reasons*": "throttle",
@@ -28,7 +28,7 @@ def examined(version: str) -> str:
     """Lines of a shell script that end it with the answer where its arguments ask for one, of that driver."""
     answers = healthy("a100").evidence.answers
     cases = []
-    for beginning, name in _ASKED.items():
+    for beginning, name in QUESTIONS.items():
         lines = "".join(f"{line}\n" for line in answers[name].lines).replace(DRIVER, version)
         cases.append(f"{beginning}) cat <<'THE-ANSWER'\n{lines}THE-ANSWER\n    exit ;;\n")
     return f'case "$*" in\n{"".join(cases)}esac\n'

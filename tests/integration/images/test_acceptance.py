@@ -15,18 +15,10 @@ from images.gpu.acceptance.evidence import Evidence
 from images.remote.connection import Connection
 from images.remote.waiting import Waiting
 from tests.integration.images.conftest import Bench
+from tests.support.smi import QUESTIONS
 from tests.unit.images.gpu.examinations import Machine, healthy
 
 SCRIPT = Path(examining.__file__).with_name("examine.sh")
-QUESTIONS = {
-    "--query-gpu=index,pci.bus_id*": "gpu",
-    "--query-remapped-rows=*": "rows",
-    "--query-gpu=index,clocks_event_reasons*": "throttle",
-    "--query-gpu=index,fabric.state*": "fabric",
-    "topo*": "topology",
-    "nvlink*": "links",
-}
-"""The beginnings of nvidia-smi's arguments → what is asked."""
 XID = "NVRM: Xid (PCI:0000:04:00): 79, GPU has fallen off the bus."
 
 

@@ -12,18 +12,18 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from images.vehicles.ssh.scripts import read_script
 from images.vehicles.ssh.steps.environments import FULL_STATUS
+from tests.support.background import in_background
 from tests.support.eventually import eventually
 
 UV = Path(sys.executable).with_name("uv")
@@ -127,16 +127,9 @@ def index(tmp_path: Path) -> Iterator[Index]:
         def log_message(self, format: str, *args: object) -> None:
             made.asked.append(self.path)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(made.folder)))
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with in_background(partial(Handler, directory=str(made.folder))) as port:
+        made.url = f"http://127.0.0.1:{port}"
         yield made
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def installed(folder: Path) -> dict[str, str]:

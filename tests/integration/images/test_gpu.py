@@ -28,8 +28,8 @@ from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot
 from tests.support import nvidia, sandbox_bare, sandbox_systemd
-from tests.support.eventually import eventually
 from tests.support.nvidia import Archive, driver, headers, keyring, machine_setup, ubuntu_driver
+from tests.support.reached import Reached
 from tests.support.sandbox import CACHE, sandboxes
 from tests.support.sandbox_bare import Bare, downloaded
 from tests.support.sshd import make_key, public_key
@@ -65,31 +65,16 @@ chmod 755 /usr/bin/dpkg.new && mv /usr/bin/dpkg /usr/bin/dpkg.real && mv /usr/bi
 
 
 @dataclass
-class Machine:
+class Machine(Reached):
     """A bare machine with devices, the archives that it knows or may come to know, and the way in."""
 
-    host: Host
-    key: str
+    within_s = 120
+
     folder: Path
     base: Archive
     vendor: Archive
     matrix: dict[str, Any]
     said: list[str] = field(default_factory=list)
-
-    def connect(self) -> Connection:
-        return eventually(lambda: self._open(), "SSH", deadline_s=30)
-
-    def _open(self) -> Connection | None:
-        try:
-            return Connection.open(self.host, self.key)
-        except RemoteError:
-            return None
-
-    def run(self, script: str, within_s: float = 120) -> str:
-        with self.connect() as connection:
-            result = connection.run(script, watch=Waiting(within_s), step="asking")
-        assert result.status == 0, (script, result)
-        return result.stdout.strip()
 
     def install(self, bundle: Bundle = BUNDLE) -> InstallReport:
         self.said.clear()

@@ -14,7 +14,6 @@ import pytest
 from images.bundle import Bundle, Service
 from images.packages import apt
 from images.packages.apt import AptFailed, Kind
-from images.remote.connection import Connection
 from images.remote.errors import CommandFailed, DiskFull, MissingProgram, RemoteError, Unreachable
 from images.remote.host import Host
 from images.remote.waiting import Waiting
@@ -24,6 +23,7 @@ from providers.renting.hostkeys import one_use
 from tests.clouds.server import Boot
 from tests.support import sandbox_bare, sandbox_systemd
 from tests.support.eventually import eventually
+from tests.support.reached import Reached
 from tests.support.sandbox import CACHE, sandboxes
 from tests.support.sandbox_bare import GATEWAY, Bare, Repository, downloaded, make_package
 from tests.support.sshd import make_key, public_key
@@ -33,29 +33,11 @@ UNIT = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.tar
 
 
 @dataclass
-class Machine:
+class Machine(Reached):
     """A bare machine, its repository and the way in."""
 
-    host: Host
-    key: str
     repository: Repository
     folder: Path
-
-    def connect(self) -> Connection:
-        return eventually(lambda: self._open(), "SSH", deadline_s=30)
-
-    def _open(self) -> Connection | None:
-        try:
-            return Connection.open(self.host, self.key)
-        except RemoteError:
-            return None
-
-    def run(self, script: str) -> str:
-        """What a script says there that must succeed."""
-        with self.connect() as connection:
-            result = connection.run(script, watch=Waiting(60), step="asking")
-        assert result.status == 0, (script, result)
-        return result.stdout.strip()
 
     def install(self, *demands: str, said: list[str] | None = None, locks_s: float = 30) -> dict[str, str]:
         lines = said if said is not None else []
