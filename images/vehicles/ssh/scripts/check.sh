@@ -1,7 +1,8 @@
 # Asks until every answer is the expected one, and meanwhile shows what the services write.
 # $1 seconds, $2 status expected, $3 method, $4 body or nothing, $5 name:port:address for TLS or nothing, $6 CA
 # certificate or nothing, $7 file of a bearer key or nothing, $8 file of a client's certificate and key or nothing, then
-# URLs of one server. The status 000 is expected of a server that ends the handshake. The key goes from its file through a pipe into curl: it stands in no argument list.
+# URLs of one server. The status 000 is expected of a server that ends the handshake. The key goes from its file
+# through a pipe into curl: it stands in no argument list.
 # stdin: lines "file NAME OFFSET PATH" and "unit NAME SINCE UNIT", words between tabs: the logs, and from where on they
 # are news; "-" is from now on. Says lines of words between tabs: "answer WORDS", "log NAME LINE", and every other second
 # "look". Whoever listens no more ends it with the next "look".
