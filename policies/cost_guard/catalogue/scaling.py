@@ -12,8 +12,8 @@ from cost_guard.catalogue.machines import GpuMachine
 from cost_guard.catalogue.throughput import ShapeRate, Throughput
 
 KEPT = Decimal("0.75")
-"""Of twice the GPUs, what one engine makes of them: they wait for one another. vLLM with gpt-oss-120b keeps 0.79 from one
-A100 to two (4,986 to 7,898 tokens/s) and 0.74 from two H100 to four (16,042 to 23,759; GPUStack's performance lab)."""
+"""Of twice the GPUs, what one engine makes of them: they wait for one another. vLLM with gpt-oss-120b keeps 0.79 from
+one A100 to two (4,986 to 7,898 tokens/s), 0.74 from two H100 to four (16,042 to 23,759; GPUStack's performance lab)."""
 
 Rates = tuple[Decimal, Decimal]
 """P and D, in whole tokens a second."""

@@ -40,7 +40,9 @@ def quotes(skus: Mapping[str, str | None], machines: Mapping[str, str], today: d
     except (LookupError, ValueError, TypeError, AttributeError, InvalidOperation) as e:
         raise Unavailable(f"AWS did not answer as documented: {type(e).__name__}: {e}") from None
     kinds = {instance_type(sku): machine for sku, machine in machines.items()}
-    return [_of_machine(quote, kinds.get(instance_type(quote.key.removeprefix("aws/")), "")) for quote in found.values()]
+    return [
+        _of_machine(quote, kinds.get(instance_type(quote.key.removeprefix("aws/")), "")) for quote in found.values()
+    ]
 
 
 def _of_machine(quote: RowQuote, machine: str) -> RowQuote:
