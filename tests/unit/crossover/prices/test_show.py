@@ -24,11 +24,8 @@ def test_every_row_is_told_with_its_age() -> None:
     assert (row["ageDays"], row["usdPerHour"], row["usdPerMonthEffective"]) == (64, "22.32", "16293.6")
     assert {row["key"] for row in told["managed"]} >= {"gpt-4o", "gpt-4o-mini"}
     [served] = [row for row in told["throughput"] if row["key"] == f"8x-a100-sxm-80gb@{LLAMA}"]
-    assert (served["prefillTokensPerSecond"], served["sigma"], served["shapes"][0]) == (
-        "7201",
-        "0.29",
-        [128, 128, "9684"],
-    )
+    assert (served["prefillTokensPerSecond"], served["sigma"]) == ("7201", "0.29")
+    assert served["shapes"][0] == [128, 128, "9684"]
 
 
 def test_a_catalogue_is_shown_by_its_name() -> None:
