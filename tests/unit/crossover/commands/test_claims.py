@@ -41,6 +41,32 @@ def test_the_table_shows_every_claim_in_80_columns() -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_the_table_tells_small_figures_open_ranges_and_rows_of_the_catalogue() -> None:
+    """0.0008 is not 0; what is only quoted yields nothing."""
+    figures = [line[48:].rstrip() for line in run().stdout.splitlines()]
+    for shown in (
+        ["yields 0.0008 USD/1,000 tokens"],
+        ["says at least 2 times", "yields 7.98 times"],
+        ["by lambda/gpu_8x_a100_80gb_sxm4,"],
+        ["says 5,600 USD/month", "", ""],
+    ):
+        assert any(figures[at : at + len(shown)] == shown for at in range(len(figures))), shown
+
+
+def test_the_readme_says_what_the_command_says() -> None:
+    """Its excerpts are lines of the table, and its counts those below it."""
+    readme, said = (ROOT / "README.md").read_text(), run().stdout
+    shown = readme.split("(`crossover claims`):")[1].split("```")[1].removeprefix("text\n")
+    lines = {line.rstrip() for line in said.splitlines()}
+    assert [line for line in shown.splitlines() if line.rstrip() not in lines] == []
+    number = {status: int(count) for count, status in (part.split() for part in said.splitlines()[-1].split(", "))}
+    assert (
+        f"Of their {sum(number.values())} rows {number['reproduces']} reproduce, {number['reproduces-if']} do under a "
+        f"condition, {number['contradicts']} contradict, {number['quoted']} are only quoted, "
+        f"{number['unverifiable']} cannot be verified"
+    ) in " ".join(readme.split())
+
+
 def test_colour_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """rich is told that there is one."""
     monkeypatch.setenv("FORCE_COLOR", "1")
