@@ -45,6 +45,9 @@ Counters = Annotated[
 ]
 
 
+_NAMESPACE = engine(DEFAULT).metrics.namespace
+
+
 def command(
     sources: Sources,
     form: Form = AUTO,
@@ -55,7 +58,7 @@ def command(
     timezone: Timezone = "UTC",
     zero_gaps: ZeroGaps = False,
     peak_to_mean: PeakToMean = None,
-    counters: Counters = engine(DEFAULT).metrics.namespace,
+    counters: Counters = _NAMESPACE,
     as_json: AsJson = False,
 ) -> None:
     zone = _zone(timezone)
