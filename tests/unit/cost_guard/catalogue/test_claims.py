@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.catalogue.catalogue import DATA, CatalogueError
 from cost_guard.catalogue.claims import Checked, load_claims
 from cost_guard.catalogue.formula import compute
 
@@ -189,6 +190,14 @@ def test_only_contradictions_and_conditions_have_a_remedy(claims: dict[str, Chec
     """And each of them has one."""
     for one in claims.values():
         assert (one.reproduces_if is not None) is (one.status in (CONTRADICTS, IF))
+
+
+def test_comfort_is_reckoned_with_the_model_as_it_is(claims: dict[str, Checked]) -> None:
+    """Its shape is that of models.toml."""
+    row = tomllib.loads((DATA / "models.toml").read_text("utf-8"))["meta-llama/Llama-3.3-70B-Instruct"]
+    shape = {"parameters": "parameters", "layers": "layers", "kv_heads": "kvHeads", "head_size": "headSize"}
+    for name in ("gpus-70b-comfortable", "gpus-70b-production"):
+        assert {key: claims[name].claim.inputs[key] for key in shape} == {key: row[it] for key, it in shape.items()}
 
 
 def test_json_has_the_documented_fields(claims: dict[str, Checked]) -> None:
