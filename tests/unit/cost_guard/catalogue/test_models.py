@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cost_guard.catalogue.models import KnownModel, load_models, shape_of
-from images.engines.arguments import known
+from images.engines.common.arguments import known
 from strict.toml import CatalogueError, read_rows
 
 LLAMA: dict[str, Any] = {
