@@ -164,3 +164,32 @@ def test_a_broken_throughput_is_refused(tmp_path: Path, text: str, said: str) ->
     with pytest.raises(CatalogueError) as caught:
         load_catalogue(written(tmp_path, throughput=text))
     assert said in str(caught.value)
+
+
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "prices.md"
+MACHINES = [f"{count}x-{gpu}" for gpu in ("a100-sxm-80gb", "h100-sxm-80gb") for count in (1, 2, 4, 8)]
+MACHINES.insert(4, "8x-a100-sxm-40gb")
+
+
+def table() -> str:
+    """The committed rows as docs/reference/prices.md shows them: C at r = 0.75, and where it comes from."""
+    heads = [
+        key.replace("-sxm-", " ").replace("x-", " × ").upper().replace("GB", "").replace("×", "×") for key in MACHINES
+    ]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(MACHINES) + 1) + "|"]
+    for model in dict.fromkeys(row.model for row in ROWS.values()):
+        cells = [_cell(ROWS.get(f"{machine}@{model}")) for machine in MACHINES]
+        lines.append(f"| {model.partition('/')[2]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row: Throughput | None) -> str:
+    if row is None:
+        return "–"
+    rate = 1 / (Decimal("0.75") / row.prefill_tokens_per_second + Decimal("0.25") / row.decode_tokens_per_second)
+    return f"{rate:,.0f} {'s' if row.scaled_from else row.kind[0]}"
+
+
+def test_the_page_shows_the_committed_rows() -> None:
+    shown = PAGE.read_text().partition("<!-- throughput -->\n")[2].partition("\n<!-- /throughput -->")[0]
+    assert shown == table()
