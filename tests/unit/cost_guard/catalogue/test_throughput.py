@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cost_guard.arithmetic.memory import MachineGpus, ServingSizes, divides, footing
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
 from cost_guard.catalogue.throughput import Throughput
 from tests.unit.cost_guard.catalogue.test_catalogue import written
@@ -193,3 +194,15 @@ def _cell(row: Throughput | None) -> str:
 def test_the_page_shows_the_committed_rows() -> None:
     shown = PAGE.read_text().partition("<!-- throughput -->\n")[2].partition("\n<!-- /throughput -->")[0]
     assert shown == table()
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.key)
+def test_what_is_served_fits_the_machine(catalogue: Catalogue, row: Throughput) -> None:
+    """One engine on all GPUs holds the weights and a request of 8,192 tokens at least: who rents it for that figure can
+    start it."""
+    machine, model = catalogue.machines[row.machine], catalogue.models[row.model]
+    wanted = ServingSizes(tensor_parallel_size=machine.gpus, max_model_len=8192)
+    found = footing(model.shape, wanted, MachineGpus(machine.gpus, machine.gpu, machine.memory_gib))
+    assert divides(model.shape, machine.gpus)
+    assert found is not None
+    assert found.sequences > 0
