@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 from cost_guard.arithmetic.months.commitments import Commitment, Running, commitments
@@ -215,6 +215,7 @@ def _running(horizon: HorizonTerms, worth: list[Fraction]) -> Fraction:
     return sum(due, Fraction(0))
 
 
+@lru_cache(maxsize=4096)
 def _yearly(rate: Decimal, months: int) -> Fraction:
     """rate^(months/12)."""
     if rate == 1 or months == 0:
