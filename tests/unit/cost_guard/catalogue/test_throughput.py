@@ -174,7 +174,10 @@ def test_every_price_names_a_machine_that_serves_something(catalogue: Catalogue)
         (SERVED.replace('"measured"', '"published"'), "kind = 'published', which cannot do without"),
         (SERVED.replace('"measured"', '"modelled"'), "sigma is at least 0.4 where kind = 'modelled', got 0.29"),
         (SERVED + "shapes = [[1, 2]]\n", "must be a list of [input tokens, output tokens, tokens per second]"),
-        (SERVED + "shapes = [[0, 2, 3]]\n", "must be at least 1"),
+        (SERVED + "shapes = [[0, 2, 3]]\n", "each above 0, got [[0, 2, 3]]"),
+        (SERVED + "shapes = [[1, 2.5, 3]]\n", "each above 0"),
+        (SERVED + "shapes = [[1, 2, nan]]\n", "each above 0"),
+        (SERVED + "shapes = 5\n", "each above 0, got 5"),
         (SERVED + "shapes = [[1, 2, 3]]\n", "one shape alone tells no P and no D"),
         (SERVED + 'scaledFrom = "x@y"\n', "scaledFrom is for kind = 'modelled'"),
         (
