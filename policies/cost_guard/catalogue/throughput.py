@@ -47,7 +47,7 @@ def _is_shape(one: object) -> bool:
     reading, writing, rate = one
     if type(reading) is not int or type(writing) is not int or type(rate) not in (int, Decimal):
         return False
-    return 0 < reading < _MOST and 0 < writing < _MOST and 0 < rate < _MOST
+    return 0 < reading < _MOST and 0 < writing < _MOST and Decimal(rate).is_finite() and 0 < rate < _MOST
 
 
 class Throughput(Row):
