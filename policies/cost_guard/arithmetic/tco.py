@@ -50,10 +50,6 @@ class HorizonTerms:
         return _yearly(1 + self.discount_rate_per_year, -month)
 
 
-Horizon = HorizonTerms
-"""The name that stands in what is being written beside this; it goes when that has landed."""
-
-
 @dataclass(frozen=True, slots=True)
 class TcoMonth:
     """Month `number`; money in undiscounted USD, the sums from the beginning to the month's end."""
