@@ -156,9 +156,7 @@ def _walked(stretch: Stretch, level: Floats, each: Floats, margin: Floats) -> Fl
     import numpy as np  # to start faster
 
     offset, rate = float(stretch.offset), float(stretch.rate)
-    fine = stretch.rate.numerator * stretch.offset.denominator
-    most = (fine - 1) / fine
-    steps = np.ceil((level + each * most) / margin * (1 - _SLACK)) - 1
+    steps = np.ceil((level + each * _most_rounding(stretch)) / margin * (1 - _SLACK)) - 1
     open_ = np.arange(len(steps))
     for _ in range(min(stretch.rate.numerator, _WALK)):
         at = steps[open_]
@@ -168,3 +166,11 @@ def _walked(stretch: Stretch, level: Floats, each: Floats, margin: Floats) -> Fl
             break
         steps[open_] -= 1
     return steps
+
+
+def _most_rounding(stretch: Stretch) -> float:
+    """The most that rounding up adds to (j + offset)/rate; of `rate.numerator` steps in a row one has it."""
+    offset, rate = stretch.offset, stretch.rate
+    least = -rate.denominator * offset.numerator % offset.denominator
+    parts = offset.denominator * rate.numerator
+    return (least + parts - offset.denominator) / parts
