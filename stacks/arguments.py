@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from cost_guard.catalogue.models import Shape, shape_of
 from images.bundle import Source
@@ -17,6 +17,7 @@ from images.engines.common.arguments import Vocabulary, argument_problem, known,
 from images.engines.common.base import Engine
 from images.engines.common.flags import Argument
 from images.sources import repository_source
+from strict.fields import form
 from strict.numbers import Number, Whole, refuse, shown
 from strict.problems import Problems, about, did_you_mean
 
@@ -56,7 +57,11 @@ def _revision(value: str) -> str:
 ToolCallParser = Annotated[str, _one_of("toolCallParsers")]
 ReasoningParser = Annotated[str, _one_of("reasoningParsers")]
 Quantization = Annotated[str, _one_of("quantizations")]
-Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"), AfterValidator(_revision)]
+Revision = Annotated[
+    str,
+    form("[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", "a commit, branch or tag: letters, digits and . _ / - only, at most 128"),
+    AfterValidator(_revision),
+]
 Repository = Annotated[str, AfterValidator(_repository)]
 ContextTokens = Annotated[int, Whole(at_least="256", at_most="1048576", hint="tokens of prompt and answer together")]
 Sequences = Annotated[int, Whole(at_least="1", at_most="4096")]
