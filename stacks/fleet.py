@@ -160,7 +160,6 @@ def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[
             max_num_queued_reqs=serving.max_num_queued_reqs,
             tensor_parallel_size=serving.tensor_parallel_size,
             shutdown_timeout_s=serving.shutdown_timeout_s,
-            revision=serving.revision,
             dtype=serving.dtype,
             quantization=serving.quantization,
             tool_call_parser=serving.tool_call_parser,
