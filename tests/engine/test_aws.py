@@ -266,7 +266,7 @@ def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(
     account.project.up()
     assert {i["SubnetId"] for i in account.instances().values()} == set(subnets)
     rules = [r for g in account.groups() if g["Description"].startswith("crossover") for r in g["IpPermissions"]]
-    assert [r["FromPort"] for r in rules] == [8000]
+    assert sorted((r["FromPort"], r["IpRanges"]) for r in rules) == [(22, []), (8000, [])]  # of groups, and no range
     instance = account.instances()["a"]
     tunnel = f"ssm:us-east-1/{instance['InstanceId']}"
     assert account.outputs()["a"]["tunnel"] == tunnel
