@@ -1,4 +1,4 @@
-"""Who copies what from whom, by a model of lines: each takes a piece in a unit of time, and gives one, or two slower."""
+"""Who copies what from whom, by a model of lines: each takes a piece in one unit, and gives one, or two slowly."""
 
 from __future__ import annotations
 
