@@ -103,8 +103,8 @@ class Group:
     def copy(
         self, missing: Collection[Piece], avoided: Collection[Holder], watch: Waiting
     ) -> Iterator[tuple[Holder, Piece]]:
-        """What to copy next, and from whom; waits for one who has time. One to avoid is asked only where nobody else
-        has anything that is missing. Raises Cancelled, DeadlineExceeded."""
+        """What to copy next, and from whom; waits for one who has time. Of those to avoid one is asked that has all,
+        where nobody else has anything that is missing. Raises Cancelled, DeadlineExceeded."""
         with self._changed:
             while (choice := self._choice(missing, avoided)) is None:
                 watch.check("waiting for a node that has time to give weights")
@@ -122,7 +122,8 @@ class Group:
     def _choice(self, missing: Collection[Piece], avoided: Collection[Holder]) -> tuple[Holder, Piece] | None:
         """Of those with time the one with most of it, and of its pieces the one that fewest have asked for."""
         able = [(h, piece) for h in self._holders for piece in missing if h.has is None or piece in h.has]
-        able = [choice for choice in able if choice[0] not in avoided] or able
+        trusted = [choice for choice in able if choice[0] not in avoided]
+        able = trusted or [choice for choice in able if choice[0].has is None]
         free = [choice for choice in able if choice[0].copying < GIVES]
         return min(free, key=lambda c: (c[0].copying, self._sent[c[1]], random.random()), default=None)
 

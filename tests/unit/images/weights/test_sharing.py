@@ -95,13 +95,14 @@ def test_all_end_with_all_and_faster_than_piece_after_piece(nodes: int, pieces: 
 
 
 def test_whom_a_copy_broke_off_from_is_asked_where_nobody_else_has_it() -> None:
+    """And only if it has all: whoever copies itself, and cannot be reached, would be asked for ever."""
     first, other, piece = holder("first", None), holder("other", {("a",)}), ("a",)
     group = Group()
     group.add(first)
     with group.copy([piece], {first}, AT_ONCE) as (asked, _):
         assert asked is first
     group.add(other)
-    for avoided, expected in (({first}, other), ({other}, first)):
+    for avoided, expected in (({first}, other), ({other}, first), ({first, other}, first)):
         with group.copy([piece], avoided, AT_ONCE) as (asked, _):
             assert asked is expected
 
