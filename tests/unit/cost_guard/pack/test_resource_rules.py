@@ -114,7 +114,7 @@ RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 ACL_RULE = "aws:ec2/networkAclRule:NetworkAclRule"
 RUNG = {"cloud": "lambda", "region": "us-east-1", "sku": "x"}
 CLOSED: dict[str, dict[str, Any]] = {
-    GROUP: {"ingress": [{"cidrBlocks": ["203.0.113.0/24"], "ipv6CidrBlocks": ["2001:db8::/32"]}]},
+    GROUP: {"ingress": [{"cidrBlocks": ["203.0.113.0/24"], "ipv6CidrBlocks": ["2001:db8::/32"]}, {"self": True}]},
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {"ingress": [{"cidrBlocks": ["10.0.0.0/8"]}]},
     RULE: {"type": "ingress", "cidrBlocks": ["203.0.113.0/24"], "ipv6CidrBlocks": ["2001:db8::/32"]},
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"cidrIpv4": "203.0.113.0/24"},
