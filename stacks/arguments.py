@@ -120,10 +120,6 @@ def template_source(path: str | None, root: Path, key: str) -> Source | None:
         return None
     found, _ = _text_of(path, root, key)
     below = found.relative_to(root.resolve())
-    if any(part.startswith(".") and part != ".." for part in (*Path(path).parts, *below.parts)):
-        raise Problems(
-            f"{key}: {path!r} is hidden, or in a hidden folder, and it would travel to nodes: move the template"
-        )
     if not {Path(path).suffix, below.suffix} <= set(_TEMPLATES):
         raise Problems(f"{key}: {path!r} is no Jinja file by its name: it ends in {', '.join(_TEMPLATES)}")
     return repository_source(CHAT_TEMPLATE, below.as_posix(), root=root)
@@ -150,6 +146,9 @@ def _text_of(path: str, root: Path, key: str) -> tuple[Path, str]:
         found = (root / path).resolve()
         if not found.is_relative_to(root.resolve()) or not found.is_file():
             raise Problems(f"{key}: {path!r} is no file below the repository's root, {root}")
+        parts = (*Path(path).parts, *found.relative_to(root.resolve()).parts)
+        if any(part.startswith(".") and part != ".." for part in parts):
+            raise Problems(f"{key}: {path!r} is hidden, or in a hidden folder, where keys lie: move what is meant")
         if found.stat().st_size > _LONGEST_FILE_BYTES:
             raise Problems(f"{key}: {path!r} is longer than {_LONGEST_FILE_BYTES} bytes")
         return found, found.read_text("utf-8")

@@ -206,6 +206,13 @@ def test_a_config_that_says_too_little_is_refused(tmp_path: Path, content: str, 
         told({"modelConfig": "config.json"}, root=tmp_path)
 
 
+def test_a_config_that_is_hidden_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".keys").mkdir()
+    (tmp_path / ".keys/config.json").write_text(json.dumps(LLAMA))
+    with pytest.raises(SettingsError, match=r"serving\.modelConfig: '\.keys/config\.json' is hidden, or in a hidden"):
+        told({"modelConfig": ".keys/config.json"}, root=tmp_path)
+
+
 def test_the_gateway_sends_a_node_no_more_than_it_takes() -> None:
     values = change(example("lambda"), "gateway.maxConnectionsPerNode", 300)
     with pytest.raises(SettingsError, match=r"gateway\.maxConnectionsPerNode: 300, .* nearest that fits is 256"):
