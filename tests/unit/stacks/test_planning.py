@@ -15,7 +15,7 @@ import yaml
 from cost_guard.catalogue.models import GpuMachine
 from images.bundle import PromisedGpus
 from stacks import planning
-from stacks.fleet import check_memory
+from stacks.checks import check_memory
 from stacks.planning import Fit, fit, promised
 from stacks.settings import SettingsError, parse
 from tests.unit.cost_guard.catalogue.test_models import LLAMA
