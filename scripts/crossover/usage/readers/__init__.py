@@ -11,7 +11,7 @@ from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Place, near
 from scripts.crossover.usage.stream import Export
 
-_NOT_FORMATS = (f"{__name__}.format", f"{__name__}.pages")
+_NOT_FORMATS = tuple(f"{__name__}.{name}" for name in ("format", "pages", "openai_parts", "litellm_cache"))
 """What the readers share. Every other module here is a reader."""
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.scenario.usage import DayOfTokens
+from cost_guard.scenario.measuring import DayOfTokens
 from scripts.crossover.usage.readers import FORMATS, format_of
 from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export

@@ -58,7 +58,7 @@ def openai(buckets: Sequence[Bucket]) -> str:
                 "num_model_requests": 5,
                 "project_id": None,
                 "model": b.model,
-                "batch": None,
+                "batch": False,
             }
             for b in group
         ]
