@@ -65,9 +65,9 @@ def measure(
     what the days count. Raises ScenarioError where the series is too short (unless it is called a forecast), has too
     many gaps, or no tokens.
     """
-    window = sorted(series)[-WINDOW_DAYS:]
-    if not window:
+    if not series:
         raise ScenarioError(["the export has no full day"])
+    window = sorted(series)[-WINDOW_DAYS:]
     found = {day: tokens for day in window if (tokens := series[day]) is not None}
     gaps = tuple(day for day in window if day not in found)
     _check_length(window, gaps, forecast)
@@ -76,7 +76,6 @@ def measure(
     if sum(totals) == 0:
         raise ScenarioError([f"no tokens from {window[0]} to {window[-1]}: there is nothing to judge{_only(days)}"])
     given = sum(day.fresh + day.cached for day in days)
-    spread = volume_sigma(totals)
     return parse_usage(
         {
             "tokensPerMonth": tokens_per_month(totals),
@@ -88,7 +87,7 @@ def measure(
             "to": window[-1],
             "days": len(days),
             "gaps": gaps,
-            "volumeSigma": round(max(spread, FORECAST_SIGMA) if forecast else spread, 4),
+            "volumeSigma": _sigma(totals, forecast),
             "perDay": {"least": min(totals), "median": Decimal(str(median(totals))), "most": max(totals)},
             "counted": counted,
             "leftOut": _left_out(days),
@@ -98,6 +97,11 @@ def measure(
         },
         "",
     )
+
+
+def _sigma(totals: Sequence[int], forecast: bool) -> float:
+    spread = volume_sigma(totals)
+    return round(max(spread, FORECAST_SIGMA) if forecast else spread, 4)
 
 
 def _check_length(window: Sequence[date], gaps: Sequence[date], forecast: bool) -> None:

@@ -89,13 +89,12 @@ def _notes(usage: Usage) -> list[str]:
         )
     if usage.peak_at_least is not None:
         notes.append(
-            f"peakToMean {usage.peak_to_mean:f} is assumed from days, as if each fell into {BUSY_HOURS} hours (even hours "
-            f"would make it {usage.peak_at_least:f}): export by the hour to measure it"
+            f"peakToMean {usage.peak_to_mean:f} is assumed from days, as if each fell into {BUSY_HOURS} hours (even "
+            f"hours would make it {usage.peak_at_least:f}): export by the hour to measure it"
         )
     if "batch" in usage.counted:
         notes.append(
-            "batch jobs are counted at their hour and like others; they cost less and can wait: see managed.routes' "
-            "batchShare, and --peak-to-mean"
+            "batch jobs are counted at the hour at which they ran and like other requests; they cost less and can wait"
         )
     return notes
 

@@ -43,7 +43,7 @@ PeakToMean = Annotated[
 ]
 Count = Annotated[
     str,
-    typer.Option("--count", help=f"What to count, by commas, of {', '.join(TRAFFIC)}; what else there is is shown."),
+    typer.Option("--count", help=f"What to count, by commas, of {', '.join(TRAFFIC)}; the rest is shown."),
 ]
 Counters = Annotated[
     str, typer.Option("--counters", help=f"Which counters to ask a Prometheus for: {', '.join(prometheus.COUNTERS)}.")

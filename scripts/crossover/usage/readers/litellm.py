@@ -17,7 +17,7 @@ from typing import Any
 from cost_guard.scenario.usage import TEXT, Traffic
 from scripts.crossover.usage.readers.daily_csv import day_of
 from scripts.crossover.usage.readers.format import Format
-from scripts.crossover.usage.readers.litellm_cache import Conventions, Row
+from scripts.crossover.usage.readers.litellm_cache import Conventions, PromptRow
 from scripts.crossover.usage.record import (
     LOGGED,
     Empty,
@@ -109,7 +109,9 @@ def _request(row: Mapping[str, Any], place: Place, conventions: Conventions) -> 
     usage = _usage(row, place)
     prompt = count(row, "prompt_tokens", place, required=True)
     made_by = (str(row.get("call_type") or ""), str(row.get("custom_llm_provider") or ""))
-    fresh, cached = conventions.split(Row(*made_by, start, LOGGED, model, traffic, prompt, *_cached(usage), place))
+    fresh, cached = conventions.split(
+        PromptRow(*made_by, start, LOGGED, model, traffic, prompt, *_cached(usage), place)
+    )
     output = count(row, "completion_tokens", place, required=True)
     for apart, key in APART if usage and traffic == TEXT else ():
         given, made = (_detail(usage, f"{side}_tokens_details", key) for side in ("prompt", "completion"))
@@ -127,7 +129,7 @@ def _day(row: Mapping[str, Any], place: Place, conventions: Conventions) -> Reco
     read, written = (count(row, f"cache_{what}_input_tokens", place) for what in ("read", "creation"))
     prompt = count(row, "prompt_tokens", place, required=True)
     made_by = (str(row.get("endpoint") or ""), str(row.get("custom_llm_provider") or ""))
-    fresh, cached = conventions.split(Row(*made_by, start, width, model, traffic, prompt, read, written, place))
+    fresh, cached = conventions.split(PromptRow(*made_by, start, width, model, traffic, prompt, read, written, place))
     output = count(row, "completion_tokens", place, required=True)
     # Without the row's own key: the same user, key and model may not stand twice on a day.
     keys = ("user_id", "team_id", "api_key", "model", "custom_llm_provider", "mcp_namespaced_tool_name", "endpoint")

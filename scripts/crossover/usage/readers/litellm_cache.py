@@ -29,7 +29,7 @@ BOTH, WRITTEN = "read from and written to", "written to"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PromptRow:
     """What a row tells of its input, and who wrote it."""
 
     call_type: str
@@ -64,7 +64,7 @@ class Conventions:
         self._export = export
         self._days: dict[tuple[str, str], dict[date, _Day]] = defaultdict(lambda: defaultdict(_Day))
 
-    def split(self, row: Row) -> tuple[int, int]:
+    def split(self, row: PromptRow) -> tuple[int, int]:
         """(fresh, cached) of a row."""
         if not row.read and not row.written:
             return row.prompt, 0

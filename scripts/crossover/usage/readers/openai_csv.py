@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 
 from scripts.crossover.usage.readers.format import Format
-from scripts.crossover.usage.readers.openai_parts import BATCH_UNKNOWN, Part, parts
+from scripts.crossover.usage.readers.openai_parts import BATCH_UNKNOWN, TokenPart, parts
 from scripts.crossover.usage.record import Empty, Item, Place, Record, Told, count, moment, refuse_slip, text
 from scripts.crossover.usage.stream import Export
 from scripts.crossover.usage.table import rows
@@ -62,8 +62,6 @@ def read(export: Export, zone: tzinfo) -> Iterator[Item]:
 
 
 def _check(header: list[str], place: Place) -> None:
-    if "amount_value" in header:
-        raise place.bad("is the dashboard's export of costs; export its usage (activity) instead, which counts tokens")
     traffic = {*header} - TOLD_BY - {"end_time_iso"}
     if traffic and "input_tokens" not in header:  # without any, no bucket of the export had traffic
         refuse_slip(header, "input_tokens", place, "column")
@@ -80,11 +78,11 @@ def _time(value: str) -> float | str:
         return value
 
 
-def _parts(row: Mapping[str, str], place: Place) -> Iterator[Part]:
+def _parts(row: Mapping[str, str], place: Place) -> Iterator[TokenPart]:
     if "output_tokens" in row:
         yield from parts(row, row.get("batch", "").lower() == "true", place)
     else:
-        yield Part("embeddings", count(row, "input_tokens", place, required=True), 0, 0)
+        yield TokenPart("embeddings", count(row, "input_tokens", place, required=True), 0, 0)
 
 
 FORMAT = Format(
@@ -92,7 +90,7 @@ FORMAT = Format(
     position=12,
     json=None,
     columns=(TOLD_BY,),
-    words=frozenset({*TOLD_BY, "input_tokens", "output_tokens"}),
+    words=TOLD_BY,
     gateway=True,
     read=read,
 )

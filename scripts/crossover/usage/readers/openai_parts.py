@@ -24,7 +24,7 @@ APART: tuple[tuple[Traffic, str], ...] = (("audio", "audio"), ("images", "image"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TokenPart:
     """Tokens of one traffic."""
 
     traffic: Traffic
@@ -33,7 +33,7 @@ class Part:
     output: int
 
 
-def parts(result: Mapping[str, Any], batch: bool, place: Place) -> Iterator[Part]:
+def parts(result: Mapping[str, Any], batch: bool, place: Place) -> Iterator[TokenPart]:
     """The text of a result, and what else it has. Raises BadExport."""
     given, output = (count(result, f"{side}_tokens", place, required=True) for side in ("input", "output"))
     cached = count(result, "input_cached_tokens", place)
@@ -47,7 +47,7 @@ def parts(result: Mapping[str, Any], batch: bool, place: Place) -> Iterator[Part
     if min(cached, output) < 0:
         raise place.bad("has more audio and image tokens than tokens")
     fresh, cached = split(given, cached, place, "input_cached_tokens")
-    yield Part("batch" if batch else TEXT, fresh, cached, output)
+    yield TokenPart("batch" if batch else TEXT, fresh, cached, output)
     yield from (other for other in others if other.fresh or other.cached or other.output)
 
 
@@ -56,9 +56,9 @@ def _count(result: Mapping[str, Any], key: str, place: Place) -> int | None:
     return count(result, key, place) if result.get(key) not in (None, "") else None
 
 
-def _other(result: Mapping[str, Any], traffic: Traffic, word: str, place: Place) -> Part:
+def _other(result: Mapping[str, Any], traffic: Traffic, word: str, place: Place) -> TokenPart:
     fresh, cached, output = (
         _count(result, key, place) or 0
         for key in (f"input_{word}_tokens", f"input_cached_{word}_tokens", f"output_{word}_tokens")
     )
-    return Part(traffic, fresh, cached, output)
+    return TokenPart(traffic, fresh, cached, output)
