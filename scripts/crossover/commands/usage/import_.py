@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cost_guard.scenario.usage import MINIMUM_DAYS, TEXT, Traffic
-from images.engines.registry import DEFAULT
+from images.engines.common.registry import DEFAULT, engine
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import evaluating
@@ -50,6 +50,9 @@ Counters = Annotated[
 ]
 
 
+_NAMESPACE = engine(DEFAULT).metrics.namespace
+
+
 def command(
     sources: Sources,
     form: Form = AUTO,
@@ -61,7 +64,7 @@ def command(
     zero_gaps: ZeroGaps = False,
     peak_to_mean: PeakToMean = None,
     count: Count = TEXT,
-    counters: Counters = DEFAULT.metrics.namespace,
+    counters: Counters = _NAMESPACE,
     as_json: AsJson = False,
 ) -> None:
     zone = _zone(timezone)

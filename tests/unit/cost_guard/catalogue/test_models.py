@@ -10,7 +10,7 @@ import pytest
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.catalogue.models import KnownModel, load_gpus, load_models, shape_of
-from images.engines.arguments import known
+from images.engines.common.arguments import known
 from strict.toml import CatalogueError, read_rows
 
 LLAMA: dict[str, Any] = {
