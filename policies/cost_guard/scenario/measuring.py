@@ -59,12 +59,10 @@ def measure(
     peak_to_mean: Decimal | None = None,
     counted: Sequence[Traffic] = (TEXT,),
 ) -> Usage:
-    """The month that a series of consecutive days stands for; None is a gap.
+    """The month that a series of consecutive days stands for; None is a gap. Only the last 30 count, but for growth.
 
-    Only the last 30 days count, but for growth. `peak_to_mean` is what somebody knows better than the data, `counted`
-    what the days count. Raises ScenarioError where the series is too short (unless it is called a forecast), has too
-    many gaps, or no tokens.
-    """
+    `peak_to_mean` is what somebody knows better than the data, `counted` what the days count. Raises ScenarioError for
+    a series too short (unless it is called a forecast), with too many gaps, or without tokens."""
     if not series:
         raise ScenarioError(["the export has no full day"])
     window = sorted(series)[-WINDOW_DAYS:]
@@ -100,6 +98,7 @@ def measure(
 
 
 def _sigma(totals: Sequence[int], forecast: bool) -> float:
+    """A forecast's is at least the scenario's own."""
     spread = volume_sigma(totals)
     return round(max(spread, FORECAST_SIGMA) if forecast else spread, 4)
 
