@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.catalogue.claim import Claim
-from cost_guard.catalogue.claims import Checked, Status, load_claims
+from cost_guard.catalogue.claims.check import Checked, Status, load_claims
+from cost_guard.catalogue.claims.claim import Claim
 from scripts.crossover.shell.output import console, emit_json, evaluating, styled, table
 
 _SIZES = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"))

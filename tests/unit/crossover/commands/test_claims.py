@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError
-from cost_guard.catalogue.claims import load_claims
+from cost_guard.catalogue.claims.check import load_claims
 from scripts.crossover.__main__ import app
 from scripts.crossover.commands import claims
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cost_guard.catalogue.catalogue import DATA, Catalogue, load_catalogue
-from cost_guard.catalogue.claim import Claim
-from cost_guard.catalogue.derived import carried, with_inputs
-from cost_guard.catalogue.formula import FormulaError, compute
+from cost_guard.catalogue.claims.claim import Claim
+from cost_guard.catalogue.claims.derived import carried, with_inputs
+from cost_guard.catalogue.claims.formula import FormulaError, compute
 from cost_guard.wording import to_json_number
 from strict.toml import parse_rows, read, wrong
 

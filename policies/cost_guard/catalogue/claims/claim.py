@@ -14,7 +14,7 @@ Exact = Annotated[Decimal, Number()]
 
 TOKENS_PER_SECOND = Decimal(4759)
 """Of a node of 8×A100 80 GB with a 70B model in FP16: illustrative, so that these rows stand still. NVIDIA's published
-shapes give 6,704, by which each second row has the same status (tests/unit/cost_guard/catalogue/test_claims.py)."""
+shapes give 6,704, by which each second row has the same status: test_derived.py."""
 
 
 class Requirement(Section):

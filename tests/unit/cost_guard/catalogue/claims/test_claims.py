@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cost_guard.catalogue.catalogue import DATA, CatalogueError
-from cost_guard.catalogue.claims import Checked, load_claims
-from cost_guard.catalogue.formula import compute
+from cost_guard.catalogue.claims.check import Checked, load_claims
+from cost_guard.catalogue.claims.formula import compute
 
 REPRODUCES, IF, CONTRADICTS, UNVERIFIABLE = "reproduces", "reproduces-if", "contradicts", "unverifiable"
 QUOTED = "quoted"

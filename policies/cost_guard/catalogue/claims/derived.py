@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.catalogue.claim import Carried, Claim, FromCatalogue, Requirement
-from cost_guard.catalogue.formula import FormulaError
+from cost_guard.catalogue.claims.claim import Carried, Claim, FromCatalogue, Requirement
+from cost_guard.catalogue.claims.formula import FormulaError
 from cost_guard.units import SECONDS_PER_MONTH
 
 UTILISATION, PEAK_TO_MEAN, SPARE_NODES = Decimal("0.7"), Decimal("1.3"), Decimal(1)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from cost_guard.catalogue.formula import FormulaError, compute
+from cost_guard.catalogue.claims.formula import FormulaError, compute
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cost_guard.catalogue.claims import load_claims
+from cost_guard.catalogue.claims.check import load_claims
 from tests.support.scripts import CHECKOUT
 
 FOLDER = Path(os.environ.get("CROSSOVER_SOURCES") or CHECKOUT.parent / "shared" / "sources")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
-from cost_guard.catalogue.claim import Carried, Claim
-from cost_guard.catalogue.claims import Checked, check, load_claims
-from cost_guard.catalogue.derived import carried
+from cost_guard.catalogue.claims.check import Checked, check, load_claims
+from cost_guard.catalogue.claims.claim import Carried, Claim
+from cost_guard.catalogue.claims.derived import carried
 from cost_guard.scenario.proposal import parse_proposal
 from cost_guard.verdict.judge import judge
 
