@@ -83,4 +83,6 @@ def case_of(
         per=tokens_per_node_month(rung.tokens_per_second, fleet.target_utilisation, work.peak_to_mean),
     )
     owed = mix.sunk(rung.price, baseline, today)
-    return Case(scenario, stairs, rung.tokens_per_second, Fraction(work.displaced_tokens_per_month), rung.terms, owed)
+    return Case(
+        scenario, stairs, rung.tokens_per_second, Fraction(scenario.displaced_tokens_per_month), rung.terms, owed
+    )

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from cost_guard.arithmetic.costing import Case
 from cost_guard.arithmetic.mix import Sunk, Terms
+from cost_guard.scenario.scenario import HORIZON_MONTHS
 
 _PRECISION = Context(prec=60)
 """Volumes, prices and discounts of a month: exact where they terminate within 60 digits."""
@@ -65,7 +66,7 @@ def _months(case: Case) -> Iterator[Month]:
     commitments = _Commitments(case.terms, case.sunk)
     price = Fraction(stairs.usd_per_million) / 10**6
     ours, theirs = Fraction(0), Fraction(0)
-    for number in range(1, horizon.months + 1):
+    for number in range(1, (horizon.months or HORIZON_MONTHS) + 1):
         growth = _PRECISION.power(1 + work.growth_per_month, number - 1)
         volume = case.volume * Fraction(growth)
         needed = stairs.nodes_at(volume)

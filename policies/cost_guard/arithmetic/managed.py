@@ -46,7 +46,8 @@ def managed_price(scenario: Scenario, catalogue: Catalogue) -> ManagedPrice:
     routes = tuple(
         RoutePrice(row, route.share, row.blended(work.input_share, work.cached_share))
         for route in given.routes
+        if route.displaced
         for row in [catalogue.managed[route.model]]
     )
-    price = sum((route.share * route.usd_per_million for route in routes), Decimal(0))
+    price = sum((route.share * route.usd_per_million for route in routes), Decimal(0)) / given.displaced_share
     return ManagedPrice(price if price > 0 else None, routes)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from cost_guard.arithmetic.breakeven import Staircase
 from cost_guard.arithmetic.costing import Case
+from cost_guard.scenario.scenario import HORIZON_MONTHS, QUOTED_THROUGHPUT_SIGMA, Uncertainty
 from strict.numbers import NORMAL_P90
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def bands(case: Case) -> tuple[MonthBand, ...]:
     growth, decline = 1 + float(work.growth_per_month), 1 - float(horizon.api_price_decline_per_year)
     ours, theirs = np.full_like(volume, float(horizon.upfront_usd)), np.zeros_like(volume)
     found = []
-    for month in range(1, horizon.months + 1):
+    for month in range(1, (horizon.months or HORIZON_MONTHS) + 1):
         now = volume * growth ** (month - 1)
         nodes = np.maximum(stairs.nodes, np.ceil(now / per * (1 - _SLACK)) + stairs.spare)
         ours += nodes * float(stairs.usd_per_node) + overhead
@@ -152,7 +153,7 @@ def tornado(case: Case) -> tuple[Swing, ...]:
         _swing(case, name, sigma)
         for name, sigma in (
             ("volume", sigmas.volume),
-            ("throughput", sigmas.throughput),
+            ("throughput", throughput_sigma(sigmas)),
             ("apiPrice", sigmas.api_price),
             ("overhead", sigmas.overhead),
         )
@@ -200,12 +201,17 @@ def _draws(case: Case, count: int) -> Iterator[_Drawn]:
     medians = np.array(
         [float(case.volume), float(stairs.per), float(stairs.usd_per_million) / 1e6, float(stairs.overhead)]
     )
-    sigmas = np.array([float(one) for one in (given.volume, given.throughput, given.api_price, given.overhead)])
+    sigmas = np.array([float(one) for one in (given.volume, throughput_sigma(given), given.api_price, given.overhead)])
     stream = np.random.Generator(np.random.PCG64(given.seed))
     for start in range(0, count, CHUNK):
         normals = stream.standard_normal((min(CHUNK, count - start), len(sigmas)))
         factors = np.exp(normals * sigmas).astype(np.float32).astype(np.float64)
         yield _Drawn(*np.ascontiguousarray((factors * medians).T))
+
+
+def throughput_sigma(given: Uncertainty) -> Decimal:
+    """As given, else that of a quotation."""
+    return QUOTED_THROUGHPUT_SIGMA if given.throughput is None else given.throughput
 
 
 def _quantiles(values: Floats) -> tuple[float, float, float]:

@@ -21,17 +21,13 @@ from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catal
 from cost_guard.pack.rule import CannotJudge, Failure, unwrapped
 from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
-from cost_guard.scenario.proposal import parse_proposal, parse_scenario
+from cost_guard.scenario.proposal import BESIDE, parse_scenario, proposal_of_inputs
 from cost_guard.scenario.scenario import ScenarioError
-from cost_guard.scenario.usage import parse_usage
 from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
 from strict.day import VARIABLE as DAY_VARIABLE
-
-BESIDE = ("baseline", "usage")
-"""Keys of a Fleet's inputs that are no part of the scenario."""
 
 
 def verdict_on(args: ResourceValidationArgs) -> Verdict | Failure:
@@ -72,9 +68,8 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     if isinstance(waivers, WaiverError):
         return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)
-    approved, measured = (data.pop(key, None) for key in BESIDE)
     try:
-        given = parse_proposal(data, approved, None if measured is None else parse_usage(measured))
+        given = proposal_of_inputs(data)
         fleet, catalogue = given.scenario.fleet, load_catalogue()
         if isinstance(fleet, QuotationFleet) and (refused := not_contracted(fleet, catalogue, day)):
             return Failure((refused,))

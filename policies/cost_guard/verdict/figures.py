@@ -10,7 +10,7 @@ from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.arithmetic.capacity import utilisation
 from cost_guard.arithmetic.costing import Case, Rung
 from cost_guard.arithmetic.horizon import project
-from cost_guard.scenario.scenario import Scenario
+from cost_guard.scenario.scenario import HORIZON_MONTHS, Scenario
 from cost_guard.verdict.verdict import BreakEven, Capacity, Tco
 from cost_guard.verdict.words import break_even_words, displaced_words, money, subject
 
@@ -49,7 +49,7 @@ def capacity(case: Case | None, rung: Rung) -> Capacity:
 
 def tco(scenario: Scenario, case: Case | None) -> Tco:
     """Both sides over the horizon."""
-    months = scenario.horizon.months
+    months = scenario.horizon.months or HORIZON_MONTHS
     if case is None:
         return Tco(months, None, None, None)
     found = project(case)

@@ -27,7 +27,7 @@ def inputs(
         **_node(scenario, rung),
     }
     fleet, overhead, horizon, uncertainty = scenario.fleet, scenario.overhead, scenario.horizon, scenario.uncertainty
-    names = ("displaced_share", "peak_to_mean", "input_share", "cached_share", "growth_per_month")
+    names = ("peak_to_mean", "input_share", "cached_share", "growth_per_month")
     found |= _section(work, names)
     found |= _section(fleet, ("target_utilisation", "spare_nodes", "max_per_failure_domain"))
     found |= _section(overhead) | _section(horizon) | _section(scenario.constraints)

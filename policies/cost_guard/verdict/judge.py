@@ -141,7 +141,7 @@ def _verdict(asked: Question, judged: Sequence[_Judged]) -> Verdict:
     main = max(priced, key=lambda one: one.badness) if priced else judged[0]
     dearest = max(priced, key=lambda one: one.fixed, default=main)
     scenario, case, price = given.scenario, main.case, managed.usd_per_million
-    spend = None if price is None else scenario.workload.displaced_tokens_per_month * price / 10**6
+    spend = None if price is None else scenario.displaced_tokens_per_month * price / 10**6
     reasons = _merged(judged)
     level = worst(reason.level for reason in reasons)
     return Verdict(

@@ -26,12 +26,12 @@ def volume_words(volume: Fraction, rounding: str = wording.NEAREST) -> str:
 
 def displaced_words(scenario: Scenario) -> str:
     """The volume that is judged, and what part of the whole it is."""
-    work = scenario.workload
-    text = f"{wording.tokens(work.displaced_tokens_per_month)} tokens/month"
-    if work.displaced_share == 1:
+    text = f"{wording.tokens(scenario.displaced_tokens_per_month)} tokens/month"
+    part = scenario.managed.displaced_share
+    if part == 1:
         return text
-    share = wording.percent(work.displaced_share)
-    return f"{text} ({share} of {wording.tokens(work.tokens_per_month)}; the rest stays managed on both sides)"
+    whole = wording.tokens(scenario.workload.tokens_per_month)
+    return f"{text} ({wording.percent(part)} of {whole}; the rest stays managed on both sides)"
 
 
 def subject(case: Case) -> str:

@@ -61,7 +61,7 @@ def chart(verdict: Verdict) -> Chart:
     case = verdict.case
     assert case is not None
     drawn = data(case)
-    months = wording.count(case.scenario.horizon.months, "month")
+    months = wording.count(verdict.tco.months, "month")
     gap = f"{'saves' if drawn.saving >= 0 else 'costs'} {compact_usd(abs(drawn.saving))}"
     title = f"Over {months} self-hosting {gap}{'' if drawn.saving >= 0 else ' more'}"
     when = crossover_words(verdict.tco.crossover_month)
