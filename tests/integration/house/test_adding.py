@@ -26,11 +26,14 @@ FILES = {
 }
 DATA = "policies/cost_guard/catalogue/data"
 DATED = f'date = {TODAY}\nsource = "a test"\n'
+MACHINE = 'machine = "8x-a100-sxm-80gb"\n'
 ROWS = {
     "providers/registry.py": ('    "vastai": ', '    "toycloud": _row("toycloud.cloud", "ToyCloud"),\n'),
     f"{DATA}/clouds.toml": ("", "\n[toycloud]\n"),
-    f"{DATA}/prices.toml": ("", f'\n["toycloud/box"]\nusdPerHour = 11\nkind = "list"\n{DATED}'),
-    f"{DATA}/throughput.toml": ("", f'\n["toycloud/box"]\ntokensPerSecond = 4759\nkind = "illustrative"\n{DATED}'),
+    f"{DATA}/prices.toml": (
+        "",
+        f'\n["toycloud/box"]\nmachine = "8x-a100-sxm-80gb"\nusdPerHour = 11\nkind = "list"\n{DATED}',
+    ),
 }
 """File → before which line (at the end where there is none), and what a cloud adds there."""
 

@@ -32,10 +32,10 @@ def command(
         check_dates(data, now)
         found = load_catalogue(data)
     prices = _named(found.prices, catalogue)
-    served = {**_named(found.throughputs, catalogue), **_named(found.benchmarks, catalogue)}
+    served = {key: row for key, row in found.throughputs.items() if row.machine in {p.machine for p in prices.values()}}
     managed = found.managed if catalogue is None else {}
-    if not (prices or served):
-        known = sorted({key.partition("/")[0] for key in (*found.prices, *found.benchmarks)})
+    if not prices:
+        known = sorted({key.partition("/")[0] for key in found.prices})
         raise typer.BadParameter(f"no rows {catalogue}/…; there are {', '.join(known)}", param_hint="--catalogue")
     if as_json:
         rows = {"prices": prices, "throughput": served, "managed": managed}
@@ -68,11 +68,13 @@ def _show(
             shown.add_row(_cited(price), price.terms, month, _age(price.date, now))
         out.print(shown)
     if served:
-        shown = table("throughput, and its source", "tokens/s", "age")
-        right_aligned(shown, "tokens/s", "age")
+        shown = table(
+            "throughput, and its source", "prefill", "decode", "sigma", "age", title="tokens/s of one machine"
+        )
+        right_aligned(shown, "prefill", "decode", "sigma", "age")
         for row in served.values():
-            rate = f"{row.tokens_per_second:,.0f}"
-            shown.add_row(_cited(row), rate, _age(row.date, now))
+            rates = (f"{row.prefill_tokens_per_second:,.0f}", f"{row.decode_tokens_per_second:,.0f}")
+            shown.add_row(_cited(row), *rates, f"{row.sigma:f}", _age(row.date, now))
         out.print()
         out.print(shown)
     if managed:
