@@ -267,7 +267,6 @@ def served_as(serving: Serving, shape: Shape | None = None) -> ServedAs:
         weight_type_bytes=4 if full else 2,
         kv_type_bytes=1 if cache.startswith("fp8") else 4 if full and cache == "auto" else 2,
         shape=None if shape is None else {k: v for k, v in asdict(shape).items() if v is not None},
-        needs_gpus=GPUS in engine(serving.engine).capabilities,
     )
 
 

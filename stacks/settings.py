@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
-from cost_guard.scenario.proposal import STACK_PREFIX
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal
 from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
@@ -23,7 +23,7 @@ from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
-from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, served_model
+from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
 from strict import problems
 from strict.fields import SecretName, Section
 from strict.problems import Problems, did_you_mean, unknown
@@ -191,6 +191,11 @@ class Settings(StackKeys):
                 )
 
     @property
+    def proposals(self) -> dict[str, Proposal]:
+        """What the gate judges, by the names of the served models."""
+        return {model.name: model.proposal for model in self.models}
+
+    @property
     def nodes(self) -> Mapping[str, LadderNode]:
         """Every node of every model, by its key."""
         return {key: node for model in self.models for key, node in model.fleet.nodes.items()}
@@ -253,6 +258,15 @@ def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
         raise SettingsError(lines)
     assert isinstance(settings, Settings)
     return settings
+
+
+def proposals_of(values: Mapping[str, Any], root: Path = REPOSITORY) -> dict[str, Proposal]:
+    """What the gate judges, whatever the other keys say, by the names of the served models. Raises ScenarioError."""
+    several = MODELS in values
+    return {
+        name: proposal_of(own, root, prefix_of(name, several, STACK_PREFIX))
+        for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items()
+    }
 
 
 def _models(values: Mapping[str, Any], root: Path) -> tuple[ServedModel, ...]:

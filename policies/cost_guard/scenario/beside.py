@@ -25,8 +25,6 @@ class ServedAs(Section):
     kv_type_bytes: Annotated[int, Whole(at_least="1", at_most="8")] = 2
     shape: dict[str, int | str] | None = None
     """`catalogue.models.Shape` by its fields, of a model that the catalogue may lack."""
-    needs_gpus: Flag = True
-    """Whether an engine is to run there that needs them; a simulator does not."""
 
 
 class GatewaySpend(Section):

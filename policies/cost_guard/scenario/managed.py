@@ -42,9 +42,14 @@ class NotSameWeights(Section):
     approved_by: Name
     date: Day
 
+    @property
+    def until(self) -> date:
+        """The last day on which it holds."""
+        return self.date + timedelta(days=NOT_SAME_WEIGHTS_DAYS)
+
     def holds(self, today: date) -> bool:
         """From its day on, for NOT_SAME_WEIGHTS_DAYS days."""
-        return self.date <= today <= self.date + timedelta(days=NOT_SAME_WEIGHTS_DAYS)
+        return self.date <= today <= self.until
 
 
 class Managed(Section):
