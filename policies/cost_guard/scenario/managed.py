@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date as calendar_day
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -43,11 +44,11 @@ class NotSameWeights(Section):
     date: Day
 
     @property
-    def until(self) -> date:
+    def until(self) -> calendar_day:
         """The last day on which it holds."""
         return self.date + timedelta(days=NOT_SAME_WEIGHTS_DAYS)
 
-    def holds(self, today: date) -> bool:
+    def holds(self, today: calendar_day) -> bool:
         """From its day on, for NOT_SAME_WEIGHTS_DAYS days."""
         return self.date <= today <= self.until
 

@@ -1,15 +1,50 @@
-"""The draws of a proposal: which sigmas hold, and what the readings come to under them."""
+"""The draws of a proposal: which sigmas hold, and how likely each reading pays under them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Context, Decimal
 
-from cost_guard.arithmetic.draws import Odds
+from cost_guard.arithmetic.draws import Chances, Sigmas, simulate
 from cost_guard.arithmetic.reading import Reading
-from cost_guard.arithmetic.tco import Horizon
+from cost_guard.arithmetic.tco import HorizonTerms
+from cost_guard.scenario.proposal import Proposal
+from cost_guard.scenario.scenario import QUOTED_THROUGHPUT_SIGMA
+from cost_guard.verdict.facts.facts import Facts
 from cost_guard.verdict.rule import Question
 
+_PRECISION = Context(prec=28)
 
-def odds_of(asked: Question, readings: Sequence[Reading], horizons: Sequence[Horizon]) -> list[Odds]:
+
+def chances_of(asked: Question, readings: Sequence[Reading], horizons: Sequence[HorizonTerms]) -> tuple[Chances, ...]:
     """Of each reading; all see the same draws."""
-    return [Odds(None, None, None, 1, 1, 1) for _ in readings]
+    if not readings:
+        return ()
+    sigmas = sigmas_of(asked.proposal, asked.facts)
+    found = {horizon: simulate(readings, horizon, sigmas) for horizon in dict.fromkeys(horizons)}
+    return tuple(found[horizon][at] for at, horizon in enumerate(horizons))
+
+
+def sigmas_of(proposal: Proposal, facts: Facts) -> Sigmas:
+    """As the scenario gives them; else of each throughput that of its row, of a node's price none."""
+    given = proposal.scenario.uncertainty
+    served = {rung.node.factor: rung.throughput for rung in facts.rungs.values() if rung.node is not None}
+    own = {name: QUOTED_THROUGHPUT_SIGMA if row is None else row.sigma for name, row in served.items()}
+    prices = {rung.node.price for rung in facts.rungs.values() if rung.node is not None}
+    return Sigmas(
+        draws=given.draws,
+        seed=given.seed,
+        volume=_volume_sigma(proposal),
+        api_price=given.api_price,
+        overhead=given.overhead,
+        throughput=own if given.throughput is None else dict.fromkeys(own, given.throughput),
+        node_price=dict.fromkeys(prices, given.node_price or Decimal(0)),
+    )
+
+
+def _volume_sigma(proposal: Proposal) -> Decimal:
+    """A measured month tells little of those to come: the outlook is added, as variances are."""
+    given = proposal.scenario.uncertainty
+    if proposal.usage is None or proposal.usage.kind != "measured":
+        return given.volume
+    return _PRECISION.sqrt(given.volume * given.volume + given.outlook * given.outlook)

@@ -1,4 +1,4 @@
-"""The figures of a verdict as data and as JSON. Money is in USD, volumes in tokens per month; None is none or unknown."""
+"""The figures of a verdict as data and as JSON: money in USD, volumes in tokens per month, None for none or unknown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cost_guard.wording import to_decimal, to_json_number
 if TYPE_CHECKING:  # to start faster: see `rule`
     from fractions import Fraction
 
-    from cost_guard.arithmetic.draws import Odds
+    from cost_guard.arithmetic.draws import Chances
     from cost_guard.arithmetic.reading import Reading
     from cost_guard.codes import Level
     from cost_guard.verdict.rule import Judged
@@ -44,11 +44,19 @@ class BreakEven:
     """The share in which the horizon costs no more than managed."""
 
     @classmethod
-    def of(cls, reading: Reading, odds: Odds) -> BreakEven:
+    def of(cls, reading: Reading, odds: Chances) -> BreakEven:
         """Of one reading."""
-        volumes = map(decimal_or_none, (reading.simple, reading.first, reading.stable))
-        quantiles = (odds.p10, odds.p50, odds.p90)
-        return cls(*volumes, *quantiles, odds.probability, odds.probability_pays, odds.probability_horizon)
+        return cls(
+            simple=to_decimal(reading.simple),
+            first=decimal_or_none(reading.first),
+            stable=decimal_or_none(reading.stable),
+            p10=odds.p10,
+            p50=odds.p50,
+            p90=odds.p90,
+            probability=odds.probability,
+            probability_pays=odds.probability_pays,
+            probability_horizon=odds.probability_horizon,
+        )
 
     def to_json_dict(self) -> Document:
         """Its part of the document."""

@@ -15,7 +15,7 @@ from cost_guard.scenario.models import SINGLE
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, ScenarioError
 from cost_guard.verdict.bending import bent
-from cost_guard.verdict.drawing import odds_of
+from cost_guard.verdict.drawing import chances_of
 from cost_guard.verdict.facts.facts import Facts, facts_of, horizon_of
 from cost_guard.verdict.making import verdict_of
 from cost_guard.verdict.rule import Judged, Question, ReadingQuestion, StackTotals
@@ -117,7 +117,7 @@ def _judged(asked: Question) -> list[Judged]:
     """Every reading with what it comes to; all of them see the same draws."""
     readings = asked.facts.readings
     horizons = [horizon_of(asked.proposal, asked.facts, reading, asked.today) for reading in readings]
-    odds = odds_of(asked, readings, horizons)
+    odds = chances_of(asked, readings, horizons)
     return [
         Judged(reading, horizon, tco(reading, horizon), drawn)
         for reading, horizon, drawn in zip(readings, horizons, odds, strict=True)
@@ -143,8 +143,8 @@ def _refuse_millions(asked: Question, reading: Reading) -> None:
     if reading.fixed / UNIT_SLIP <= reading.managed(reading.volume * 10**6) <= reading.fixed * UNIT_SLIP:
         given = f"{asked.proposal.scenario.workload.tokens_per_month:f}"
         raise ScenarioError(
-            f"workload.tokensPerMonth: {given} tokens a month cost {money(reading.managed(reading.volume))} managed, and "
-            f"the fleet {money(reading.fixed)}; did you give millions? Then write {given}e6"
+            f"workload.tokensPerMonth: {given} tokens a month cost {money(reading.managed(reading.volume))} managed, "
+            f"and the fleet {money(reading.fixed)}; did you give millions? Then write {given}e6"
         )
 
 

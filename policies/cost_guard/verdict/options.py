@@ -54,7 +54,7 @@ def sources_say(scenario: Scenario, managed_usd_per_month: Decimal | None) -> st
 
 
 def _option(found: OptionFigures, asked: Question, judged: Judged, reasons: Collection[Reason]) -> Option:
-    closed = _closed(found, asked, reasons)
+    closed = _closed(found, asked, judged, reasons)
     return Option(
         id=found.id,
         usd_per_month=decimal_or_none(found.usd_per_month),
@@ -64,20 +64,33 @@ def _option(found: OptionFigures, asked: Question, judged: Judged, reasons: Coll
     )
 
 
-def _closed(found: OptionFigures, asked: Question, reasons: Collection[Reason]) -> str:
+def _closed(found: OptionFigures, asked: Question, judged: Judged, reasons: Collection[Reason]) -> str:
     """Why it is not allowed; empty where it is."""
     constraints = asked.proposal.scenario.constraints
+    held = [key for key, on in (("residency", constraints.residency), ("fineTuned", constraints.fine_tuned)) if on]
     if found.id in ("managed", "same-weights"):
         if found.horizon_usd is None:
             return "nobody is known to serve these weights"
         if found.id == "same-weights":
             return no_option(asked)
-        held = [key for key, on in (("residency", constraints.residency), ("fineTuned", constraints.fine_tuned)) if on]
         return f"constraints.{held[0]}" if held else ""
     if not constraints.ml_team:
         return "constraints.mlTeam is false: nobody would run it"
+    if held and _stays_managed(found.id, asked, judged):
+        return f"constraints.{held[0]}: a part of it would be managed"
     blocks = [reason.code for reason in reasons if reason.level is Level.BLOCK and reason.code in CLOSING]
     return f"blocked for {', '.join(dict.fromkeys(blocks))}" if blocks else ""
+
+
+def _stays_managed(name: str, asked: Question, judged: Judged) -> bool:
+    """Whether some tokens of an option are served by the managed API, in some month."""
+    tco, displaced = judged.tco, asked.facts.managed.displaced
+    if name == "self-hosted-from":
+        return tco.best_start[0] > 0
+    if name == "self-hosted-until":
+        return tco.best_end[0] < len(tco.months)
+    assert displaced is not None
+    return name == "self-hosted-part" and best_part(judged.reading, displaced).volume < judged.reading.volume
 
 
 def _detail(name: str, asked: Question, judged: Judged) -> str:

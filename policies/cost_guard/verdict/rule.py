@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # to start faster
     from datetime import date
     from fractions import Fraction
 
-    from cost_guard.arithmetic.draws import Odds
+    from cost_guard.arithmetic.draws import Chances
     from cost_guard.arithmetic.reading import Reading
-    from cost_guard.arithmetic.tco import Horizon, Tco
+    from cost_guard.arithmetic.tco import HorizonTerms, Tco
     from cost_guard.catalogue.catalogue import Catalogue
     from cost_guard.scenario.proposal import Proposal
     from cost_guard.verdict.facts.facts import Facts
@@ -62,9 +62,9 @@ class Judged:
     """One reading, and what it comes to."""
 
     reading: Reading
-    horizon: Horizon
+    horizon: HorizonTerms
     tco: Tco
-    odds: Odds
+    odds: Chances
 
 
 @dataclass(frozen=True)

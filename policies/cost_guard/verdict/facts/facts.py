@@ -11,7 +11,7 @@ from cost_guard.arithmetic.months.commitments import running
 from cost_guard.arithmetic.node import NodeKind
 from cost_guard.arithmetic.reading import Reading
 from cost_guard.arithmetic.readings import LadderRung, Site, readings
-from cost_guard.arithmetic.tco import Horizon
+from cost_guard.arithmetic.tco import HorizonTerms
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import HORIZON_MONTHS, Baseline, ScenarioError, growth_problem
@@ -70,10 +70,10 @@ def facts_of(proposal: Proposal, catalogue: Catalogue) -> Facts:
     )
 
 
-def horizon_of(proposal: Proposal, facts: Facts, reading: Reading, today: date) -> Horizon:
+def horizon_of(proposal: Proposal, facts: Facts, reading: Reading, today: date) -> HorizonTerms:
     """What changes over the months for one reading: a baseline's commitments are those of its nodes."""
     given, baseline = proposal.scenario.horizon, proposal.baseline
-    return Horizon(
+    return HorizonTerms(
         months=facts.months,
         upfront_usd=Fraction(given.upfront_usd) * proposal.overhead_share,
         residual_usd=Fraction(given.residual_usd) * proposal.overhead_share,

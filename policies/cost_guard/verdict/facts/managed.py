@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cost_guard.arithmetic.managed import (
-    Displaced,
+    DisplacedVolume,
     PricedRoute,
     displaced,
     model_usd_per_million,
@@ -42,7 +42,7 @@ class SameWeightsFacts:
 class ManagedFacts:
     """`displaced` is None where a price is missing, or where the routes cost nothing."""
 
-    displaced: Displaced | None
+    displaced: DisplacedVolume | None
     routes: tuple[RouteFacts, ...] = ()
     """Those that are displaced; empty where the scenario gives the price."""
     missing: tuple[str, ...] = ()

@@ -97,7 +97,7 @@ def _of_catalogue(scenario: Scenario, catalogue: Catalogue, key: str) -> RungFac
     if served is None:
         return RungFacts(key, price, None, machine, None, usd)
     node = replace(
-        _node(scenario, key, pay, _tokens_per_second(scenario, served)),
+        _node(scenario, key, pay, served_tokens_per_second(scenario, served)),
         upfront_usd=Fraction(price.upfront_usd),
         commitment_months=months,
         loss=Fraction(price.interruption_loss),
@@ -107,7 +107,7 @@ def _of_catalogue(scenario: Scenario, catalogue: Catalogue, key: str) -> RungFac
     return RungFacts(key, price, served, machine, node, usd)
 
 
-def _tokens_per_second(scenario: Scenario, served: Throughput) -> Fraction:
+def served_tokens_per_second(scenario: Scenario, served: Throughput) -> Fraction:
     """C. Raises ScenarioError."""
     work = scenario.workload
     parts: tuple[Decimal, ...] = (

@@ -19,7 +19,7 @@ LATE_MONTH = 12
 
 
 def find(asked: ReadingQuestion) -> Objection | None:
-    """BLOCK where neither the whole horizon nor a part of it saves; WARN where it hangs on leaving in time, or is late."""
+    """BLOCK where neither the horizon nor a part of it saves; WARN where it hangs on leaving in time, or is late."""
     judged = asked.judged
     tco = judged.tco
     loss = tco.self_hosted_usd - tco.managed_usd

@@ -1,4 +1,4 @@
-"""Rule price-ceiling: what a node may cost at most is said where its price moves, and is near the price reckoned with."""
+"""Rule price-ceiling: what a node may cost at most is near the price that is reckoned with."""
 
 from __future__ import annotations
 

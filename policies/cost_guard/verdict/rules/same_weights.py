@@ -23,8 +23,8 @@ def find(asked: ReadingQuestion) -> Objection | None:
     if theirs >= ours:
         return None
     text = (
-        f"{same.row.key} serves these weights at {price_words(same.usd_per_million)}: {money(theirs)}/month for the same "
-        f"tokens, {money(ours - theirs)}/month less than self-hosting"
+        f"{same.row.key} serves these weights at {price_words(same.usd_per_million)}: {money(theirs)}/month for the "
+        f"same tokens, {money(ours - theirs)}/month less than self-hosting"
     )
     why = no_option(asked)
     if why:

@@ -33,8 +33,8 @@ def find(asked: Question) -> Objection | None:
 def _missing(rung: RungFacts, model: str | None) -> str:
     assert rung.price is not None
     return (
-        f"no throughput is known of {model} on {rung.price.machine} ({rung.key}); measure it with `crossover bench`, and "
-        "add the row to the pack's data/throughput.toml."
+        f"no throughput is known of {model} on {rung.price.machine} ({rung.key}); measure it with `crossover bench`, "
+        "and add the row to the pack's data/throughput.toml."
     )
 
 

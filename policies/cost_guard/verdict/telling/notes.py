@@ -1,8 +1,9 @@
-"""What a reader must know about a verdict's figures, whatever it is: where prices hold, what is owed, what is far off."""
+"""What a reader must know about a verdict's figures, whatever it is: where prices hold, what is owed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from cost_guard import wording
 from cost_guard.catalogue.prices import Price
@@ -34,7 +35,7 @@ def _of_rung(asked: Question, rung: RungFacts) -> Iterator[str]:
         yield from _low_ceiling(asked, price)
     if served is not None and rung.node is not None:
         rate = wording.rate(wording.to_decimal(rung.node.tokens_per_second))
-        yield f"Throughput at {rung.key}: {rate} of {served.model} at this shape, {served.kind} (sigma {served.sigma:f})."
+        yield f"Throughput at {rung.key}: {rate}, {served.kind} for {served.model} (sigma {served.sigma:f})."
 
 
 def _low_ceiling(asked: Question, price: Price) -> Iterator[str]:
@@ -71,8 +72,8 @@ def _reading_note(asked: Question, judged: Judged) -> str:
         return ""
     reading = judged.reading
     return (
-        f"The figures are those of the dearest reading of {len(asked.facts.readings)}: every node at its {reading.name} "
-        f"rung, more of them at {reading.added.name or QUOTATION}."
+        f"The figures are those of the dearest reading of {len(asked.facts.readings)}: every node at its "
+        f"{reading.name} rung, more of them at {reading.added.name or QUOTATION}."
     )
 
 
@@ -93,7 +94,8 @@ def _running_note(judged: Judged) -> str:
     running = judged.horizon.running
     if not running:
         return ""
-    nodes, usd = sum(one.nodes for one in running), sum(one.nodes * one.usd_per_month for one in running)
+    nodes = sum(one.nodes for one in running)
+    usd = sum((one.nodes * one.usd_per_month for one in running), Fraction(0))
     longest = max(one.months_left for one in running)
     return (
         f"Committed: {wording.count(nodes, 'reserved node')} for up to {wording.count(longest, 'more month')}, "
