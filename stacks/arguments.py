@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from cost_guard.catalogue.models import Shape, shape_of
 from images.bundle import Source
-from images.engines.arguments import Argument, Vocabulary, argument_problem, known, variable_problem
-from images.engines.base import Engine
+from images.engines.common.arguments import Vocabulary, argument_problem, known, variable_problem
+from images.engines.common.base import Engine
+from images.engines.common.flags import Argument
 from images.sources import repository_source
 from strict.numbers import Number, Whole, refuse, shown
 from strict.problems import Problems, about, did_you_mean

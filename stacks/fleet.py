@@ -10,7 +10,7 @@ import pulumi
 
 from cost_guard.catalogue.models import load_models
 from images.bundle import RuntimeKind
-from images.engines.base import (
+from images.engines.common.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
     CLIENT_CERTIFICATE_SECRET,

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from images.bundle import Bundle
-from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET
+from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET
 from images.roles.gateway.bundle import gateway_bundle
 from images.roles.gateway.haproxy import CERTIFICATE
 from images.roles.gateway.settings import Peer

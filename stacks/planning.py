@@ -16,7 +16,7 @@ from cost_guard.catalogue.machines import GpuMachine
 from cost_guard.catalogue.models import KnownModel, Shape, load_models
 from cost_guard.scenario.fleet import LadderCandidate
 from images.bundle import PromisedGpus, RuntimeKind
-from images.engines.base import GPUS
+from images.engines.common.base import GPUS
 from providers import registry
 from providers.base import Capability
 from providers.errors import CloudError

@@ -21,8 +21,8 @@ from cost_guard.scenario.models import OWN
 from cost_guard.scenario.proposal import BASELINE, STACK_PREFIX, Proposal, parse_proposal
 from cost_guard.scenario.scenario import Scenario, ScenarioError
 from images.bundle import KNOWN_ANSWER, KNOWN_PROMPT, RuntimeKind, Source, Weights
-from images.engines.base import GPUS, WEIGHTS, Engine
-from images.engines.registry import DEFAULT, EngineName, engine
+from images.engines.common.base import GPUS, WEIGHTS, Engine
+from images.engines.common.registry import DEFAULT, EngineName, engine
 from images.gpu import matrix
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings
 from images.weights.settings import WeightsSettings, weights_of
@@ -70,7 +70,7 @@ class Acceptance(Section):
 class Serving(Section):
     """What the nodes serve, and how."""
 
-    engine: EngineName = DEFAULT.name
+    engine: EngineName = DEFAULT
     model: Repository
     """Hugging Face name of the weights."""
     revision: Revision | None = None

@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, model_validator
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal
-from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
+from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY

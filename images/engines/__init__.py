@@ -1,1 +1,1 @@
-"""The programs that serve a model: one file each, found by `images.engines.registry`."""
+"""The programs that serve a model: one file each, found by `images.engines.common.registry`."""

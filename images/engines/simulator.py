@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from images.bundle import PythonEnvironment, RuntimeKind
 from images.engines import vllm
-from images.engines.base import RATES, EngineNeeds, EngineOptions, HealthPath
+from images.engines.common.base import RATES, EngineNeeds, EngineOptions, HealthPath
 from images.sources import repository_source, repository_sources
 
 TEARDOWN_S = "0.5"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from images.bundle import PythonEnvironment, Runtime, RuntimeKind
-from images.engines.arguments import argument_words
-from images.engines.base import (
+from images.engines.common.arguments import argument_words
+from images.engines.common.base import (
     CERTIFICATE_SECRET,
     GPUS,
     PRIVATE_KEY_SECRET,

@@ -73,7 +73,7 @@ class Session:
                 # paramiko 5.1 returns from start_client at its time-out as if keys were exchanged, and raises here.
                 shown = transport.get_remote_server_key().asbytes()
             except _BROKEN as e:
-                raise Unreachable(f"{way} does not answer SSH: {e or type(e).__name__}{_words(tunnel)}") from e
+                raise Unreachable(f"{way} does not answer SSH: {str(e) or type(e).__name__}{_words(tunnel)}") from e
             undone.pop_all()
         return cls(way, transport, shown, tunnel)
 
@@ -158,7 +158,7 @@ class Session:
         return channel
 
     def _broken(self, when: str, e: Exception) -> Unreachable:
-        said = f"{e or type(e).__name__}{_words(self._tunnel)}"
+        said = f"{str(e) or type(e).__name__}{_words(self._tunnel)}"
         return Unreachable(f"the connection to {self.way} broke {when}: {said}")
 
 

@@ -20,12 +20,15 @@ VERSION = "0.1.0"
 
 
 class EngineLog:
-    """Shows a line in the Info column of a resource, or a warning that stays; thread-safe, never fails its caller."""
+    """Shows a line in the Info column of a resource, or a warning that stays, in the order in which they were said;
+    thread-safe, never fails its caller."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stub: Any = None
+        self._in_turn = asyncio.Lock()
+        """One line at a time: the engine takes calls as they come, and shows lines as it takes them."""
 
     def connect(self) -> None:
         """Must be called once inside the serving loop, to which grpc.aio channels are bound."""
@@ -40,10 +43,11 @@ class EngineLog:
     async def _send(self, urn: str, message: str, warning: bool) -> None:
         severity = engine_pb2.LogSeverity.WARNING if warning else engine_pb2.LogSeverity.INFO
         request = engine_pb2.LogRequest(severity=severity, urn=urn, message=message, ephemeral=not warning)
-        try:
-            await self._stub.Log(request)
-        except grpc.aio.AioRpcError:
-            return  # the engine is gone: its own end reports that
+        async with self._in_turn:
+            try:
+                await self._stub.Log(request)
+            except grpc.aio.AioRpcError:
+                return  # the engine is gone: its own end reports that
 
 
 def serve(handlers: Mapping[str, Handler], arguments: list[str]) -> None:

@@ -135,7 +135,7 @@ class Transport:
         except (httpx.ConnectError, httpx.ConnectTimeout) as e:
             raise Unavailable(f"{self.cloud} cannot be reached ({what}): {e}") from e
         except httpx.HTTPError as e:
-            self._lost(f"{self.cloud} did not answer {what}: {e or type(e).__name__}", ambiguous, e)
+            self._lost(f"{self.cloud} did not answer {what}: {str(e) or type(e).__name__}", ambiguous, e)
         if response.status_code == 429:
             raise RateLimited(f"{self.cloud} asks for patience ({what}: 429)", _retry_after_s(response))
         if response.status_code >= 500:

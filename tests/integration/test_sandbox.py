@@ -19,7 +19,7 @@ import paramiko
 import pytest
 
 from images.engines import simulator
-from images.engines.base import EngineOptions
+from images.engines.common.base import EngineOptions
 from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, HostKeyChanged
 from images.remote.host import Host

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.engines import simulator
-from images.engines.base import CLIENT_CERTIFICATE_SECRET, Engine
+from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.cache import render_redis_conf
 from images.roles.gateway.haproxy import CERTIFICATE, HEALTH_PATH, environment, render_haproxy
 from images.roles.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment

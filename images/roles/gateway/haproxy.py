@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from images.engines.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
+from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
 
 MAX_CLIENTS = 1024

@@ -22,7 +22,7 @@ from images.bundle import (
     Trial,
     Weights,
 )
-from images.engines.base import (
+from images.engines.common.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
     CLIENT_CERTIFICATE_SECRET,

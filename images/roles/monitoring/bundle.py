@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from images.bundle import Bundle, File, HttpCheck, Service
-from images.engines.base import CLIENT_CERTIFICATE_SECRET, EngineMetrics
+from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, EngineMetrics
 from images.roles.monitoring.alertmanager import render_alertmanager
 from images.roles.monitoring.limits import RULES_FOLDER, render_limits
 from images.roles.monitoring.prometheus import Target, render_prometheus

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from images.engines.base import CLIENT_CERTIFICATE_SECRET, SERVICE, EngineMetrics
+from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, SERVICE, EngineMetrics
 from images.roles.monitoring.settings import MonitoringSettings
 
 _SHOWN = f"@SECRET:{CLIENT_CERTIFICATE_SECRET}@"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from images.bundle import Bundle
-from images.engines.words import KnownFailure, Words, words_of
+from images.engines.common.words import KnownFailure, Words, words_of
 from images.vehicles.ssh.keepers.keeper import Sign
 
 MOST_DEATHS = 3

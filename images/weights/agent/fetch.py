@@ -190,7 +190,8 @@ class _Growing:
                 try:
                     piece = answer.read1(min(PIECE_BYTES, self.entry.size - digest.size))
                 except (OSError, http.client.HTTPException) as e:
-                    raise Cut(f"{self.entry.path} broke off after {gib(digest.size)}: {e or type(e).__name__}") from e
+                    why = str(e) or type(e).__name__
+                    raise Cut(f"{self.entry.path} broke off after {gib(digest.size)}: {why}") from e
                 if not piece:
                     raise Cut(f"{self.entry.path} broke off after {gib(digest.size)}")
                 self._keep(out, piece)

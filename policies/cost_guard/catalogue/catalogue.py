@@ -54,6 +54,12 @@ class Catalogue:
         named = model if known is None else known.serves_as or known.key
         return None if machine is None else self.throughputs.get(f"{machine}@{named}")
 
+    def same_weights(self, model: str) -> list[ManagedRates]:
+        """The managed models that serve the weights of a model, by any of its names, quantized or not."""
+        known = self.model(model)
+        named = {model} if known is None else {model, known.key, known.quantizes}
+        return [row for row in self.managed.values() if row.weights in named]
+
     def describe_price(self, key: str) -> str:
         """A row's price in words; a quotation together with the live price it is compared with and the distance."""
         price = self.prices[key]
@@ -103,6 +109,8 @@ def _check_throughputs(found: Catalogue, folder: Path) -> None:
             words = f"there is no machine {shown(row.machine)} (gpus.toml)"
         elif known is None or known.key != row.model:
             words = f"there is no model {shown(row.model)} (models.toml)" + (f": it is {known.key}" if known else "")
+        elif known.serves_as is not None:
+            words = f"{row.model} serves as {known.serves_as} (models.toml), whose row counts"
         elif row.scaled_from is not None and row.scaled_from not in found.throughputs:
             words = f"scaledFrom: there is no row {shown(row.scaled_from)}"
         else:

@@ -14,7 +14,7 @@ _ENOUGH = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class RateFit:
     """Ĉ = 1/(r/P + (1 − r)/D), where r of the tokens are input."""
 
     prefill_tokens_per_second: float
@@ -27,7 +27,7 @@ class Fit:
         return 1 / (input_share / self.prefill_tokens_per_second + (1 - input_share) / self.decode_tokens_per_second)
 
 
-def fitted(shapes: Iterable[ShapeRate]) -> Fit:
+def fitted(shapes: Iterable[ShapeRate]) -> RateFit:
     """The P and D that minimise Σ(ln Ĉ − ln C)² over the shapes, by Gauss and Newton in the logarithms of both, so that
     neither becomes negative. Raises ValueError where all shapes have one share of input, or no P and D are best."""
     found = [
@@ -44,9 +44,9 @@ def fitted(shapes: Iterable[ShapeRate]) -> Fit:
             break
     else:
         raise ValueError(f"no P and D are best for these shapes: after {_STEPS} steps they still move")
-    best = Fit(math.exp(prefill), math.exp(decode), 0)
+    best = RateFit(math.exp(prefill), math.exp(decode), 0)
     squares = sum(math.log(best.rate(share) / rate) ** 2 for share, rate in found)
-    return Fit(best.prefill_tokens_per_second, best.decode_tokens_per_second, math.sqrt(squares / len(found)))
+    return RateFit(best.prefill_tokens_per_second, best.decode_tokens_per_second, math.sqrt(squares / len(found)))
 
 
 def _step(found: list[tuple[float, float]], prefill: float, decode: float) -> tuple[float, float]:

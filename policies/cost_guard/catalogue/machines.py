@@ -21,7 +21,7 @@ _FILE = Path(__file__).parent / "data" / GPUS
 _Figure = Annotated[Decimal, Number(above="0", at_most="1e6")]
 
 
-class Gpu(Row):
+class GpuKind(Row):
     """A row of gpus.toml, e.g. "a100-sxm-80gb"."""
 
     name: Name
@@ -47,9 +47,9 @@ class GpuMachine:
     memory_gib: Decimal
     """What CUDA reports in all of one GPU."""
     tflops: Decimal
-    """Of one GPU; see Gpu."""
+    """Of one GPU; see GpuKind."""
     gigabytes_per_second: Decimal
-    """Of one GPU's memory; see Gpu."""
+    """Of one GPU's memory; see GpuKind."""
 
 
 @lru_cache(maxsize=2)
@@ -59,6 +59,6 @@ def load_machines(path: Path = _FILE) -> Mapping[str, GpuMachine]:
         f"{count}x-{row.key}": GpuMachine(
             f"{count}x-{row.key}", count, row.name, row.memory_gib, row.tflops, row.gigabytes_per_second
         )
-        for row in read_rows(path, Gpu).values()
+        for row in read_rows(path, GpuKind).values()
         for count in row.counts
     }

@@ -65,6 +65,10 @@ class KnownModel(Row):
     """Repositories of the same shape and types."""
     serves_as: Name | None = None
     """The model of the same shape and types by whose rows of throughput.toml it is judged; None is its own."""
+    quantizes: Name | None = None
+    """The model whose weights these are, with fewer bits: who sells those, sells these."""
+    managed: tuple[str, ...] = ()
+    """Who sells its weights as an API: names in LiteLLM's table, each a row of managed.toml."""
     parameters: Many
     active_parameters: Many | None = None
     """Those that one token uses, where it does not use all."""

@@ -52,7 +52,8 @@ class Throughput(Row):
     shapes: Annotated[tuple[ShapeRate, ...], BeforeValidator(_list)] = ()
     """What P, D and sigma are a fit of (fit.py); empty where they are given, or scaled."""
     scaled_from: Name | None = None
-    """The key of the row from which P and D were scaled (scaling.py)."""
+    """The key of the row from which P and D were scaled (scaling.py): to another machine, or, where one shape is given,
+    for another model, to what was found at that shape."""
 
     @field_validator("key")
     @classmethod
@@ -66,10 +67,12 @@ class Throughput(Row):
     def _says_where_it_comes_from(self) -> Throughput:
         if self.kind == "published" and not self.shapes:
             raise refuse("shapes, which P and D are a fit of, are for kind = 'published', which cannot do without")
+        if self.scaled_from is None and len(self.shapes) == 1:
+            raise refuse("one shape alone tells no P and no D: name in scaledFrom the row in whose proportion they are")
         if self.kind == "modelled" and self.sigma < LEAST_MODELLED_SIGMA:
             raise refuse(f"sigma is at least {LEAST_MODELLED_SIGMA} where kind = 'modelled', got {self.sigma}")
-        if self.scaled_from is not None and (self.kind != "modelled" or self.shapes):
-            raise refuse("scaledFrom is for kind = 'modelled', in place of shapes")
+        if self.scaled_from is not None and (self.kind != "modelled" or len(self.shapes) > 1):
+            raise refuse("scaledFrom is for kind = 'modelled', with one shape or none")
         return self
 
     @property

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from images.engines.base import GPUS
-from images.engines.registry import engine
+from images.engines.common.base import GPUS
+from images.engines.common.registry import engine
 from images.gpu import matrix
 from providers import registry
 from providers.base import Capability, Check, Grade

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from images.engines.base import WEIGHTS
-from images.engines.registry import engine
+from images.engines.common.base import WEIGHTS
+from images.engines.common.registry import engine
 from images.weights.agent.told import Refused
 from images.weights.recording import readable
 from images.weights.settings import weights_of

@@ -27,6 +27,7 @@ STYLES = {
     "reproduces": "green",
     "reproduces-if": "yellow",
     "contradicts": "red",
+    "quoted": "dim",
     "unverifiable": "dim",
     "WAIVED": "bold magenta",
     "valid": "green",

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from images.engines import simulator
-from images.engines.base import EngineOptions
+from images.engines.common.base import EngineOptions
 from images.remote.errors import CheckFailed
 from images.roles.inference.bundle import inference_bundle
 from images.vehicles.ssh import checks

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from images.bundle import Bundle, File, HttpCheck, Service
-from images.engines.words import KnownFailure, words_of
+from images.engines.common.words import KnownFailure, words_of
 from images.remote.errors import Cancelled, CheckFailed
 from images.sources import repository_source
 from images.vehicles.ssh.keepers.choice import KEEPERS

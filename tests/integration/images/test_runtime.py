@@ -14,7 +14,7 @@ import pytest
 
 from images.bundle import Bundle, RuntimeKind
 from images.engines import vllm
-from images.engines.base import EngineOptions
+from images.engines.common.base import EngineOptions
 from images.remote.connection import Connection
 from images.remote.errors import MissingProgram, Unreachable, UnsuitableMachine
 from images.remote.host import Host

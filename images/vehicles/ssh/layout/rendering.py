@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from images.bundle import Bundle, Service
-from images.engines.arguments import refused_variables
+from images.engines.common.arguments import refused_variables
 from images.remote.host import Host
 from images.tokens import resolve, secret_path
 

@@ -115,7 +115,7 @@ class Web:
             with self.open(url, headers, method) as answer:
                 return answer.read()
         except (OSError, http.client.HTTPException) as e:
-            raise Cut(f"{_shown(url)}: {e or type(e).__name__}") from e
+            raise Cut(f"{_shown(url)}: {str(e) or type(e).__name__}") from e
 
     def json(self, url: str, headers: Mapping[str, str]) -> Any:
         """The answer as JSON. Raises HttpRefusal, Cut, Refused."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cost_guard.scenario.usage import MINIMUM_DAYS
-from images.engines.registry import DEFAULT
+from images.engines.common.registry import DEFAULT, engine
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import evaluating
@@ -45,6 +45,9 @@ Counters = Annotated[
 ]
 
 
+_NAMESPACE = engine(DEFAULT).metrics.namespace
+
+
 def command(
     sources: Sources,
     form: Form = AUTO,
@@ -55,7 +58,7 @@ def command(
     timezone: Timezone = "UTC",
     zero_gaps: ZeroGaps = False,
     peak_to_mean: PeakToMean = None,
-    counters: Counters = DEFAULT.metrics.namespace,
+    counters: Counters = _NAMESPACE,
     as_json: AsJson = False,
 ) -> None:
     zone = _zone(timezone)

@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from images.engines.registry import known
+from images.engines.common.registry import known
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Empty, Place, Record, moment
 from scripts.crossover.usage.stream import Export, elements

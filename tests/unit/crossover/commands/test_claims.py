@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError
-from cost_guard.catalogue.claims import load_claims
+from cost_guard.catalogue.claims.check import load_claims
 from scripts.crossover.__main__ import app
 from scripts.crossover.commands import claims
 
@@ -39,6 +40,33 @@ def test_the_table_shows_every_claim_in_80_columns() -> None:
     assert "would need F = 75,000 USD/month" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout
+
+
+def test_the_table_tells_small_figures_open_ranges_and_rows_of_the_catalogue() -> None:
+    """0.0008 is not 0; what is only quoted yields nothing."""
+    figures = [line[48:].rstrip() for line in run().stdout.splitlines()]
+    for shown in (
+        ["yields 0.0008 USD/1,000 tokens"],
+        ["says at least 2 times", "yields 7.98 times"],
+        ["by lambda/gpu_8x_a100_80gb_sxm4,"],
+        ["says 5,600 USD/month", "", ""],
+    ):
+        assert any(figures[at : at + len(shown)] == shown for at in range(len(figures))), shown
+
+
+def test_the_readme_says_what_the_command_says() -> None:
+    """Its excerpts are lines of the table, its counts those of the rows."""
+    readme, said = (ROOT / "README.md").read_text(), run().stdout
+    shown = readme.split("(`crossover claims`):")[1].split("```")[1].removeprefix("text\n")
+    lines = {line.rstrip() for line in said.splitlines()}
+    assert [line for line in shown.splitlines() if line.rstrip() not in lines] == []
+    own = Counter(one.status for one in load_claims() if one.catalogue_row is None)  # a refresh changes no README
+    others = len(load_claims()) - own.total()
+    assert (
+        f"Of the {own.total()} rows that stand on the articles alone {own['reproduces']} reproduce, "
+        f"{own['reproduces-if']} do under a condition, {own['contradicts']} contradict, {own['quoted']} are only "
+        f"quoted, {own['unverifiable']} cannot be verified; {others} more follow the catalogue's prices."
+    ) in " ".join(readme.split())
 
 
 def test_colour_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:

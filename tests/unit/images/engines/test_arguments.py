@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from images.bundle import Bundle, Source
-from images.engines import arguments, simulator, vllm
-from images.engines.arguments import Argument, argument_problem, argument_words, known, variable_problem
-from images.engines.base import EngineOptions
+from images.engines import simulator, vllm
+from images.engines.common import arguments
+from images.engines.common.arguments import argument_problem, argument_words, known, variable_problem
+from images.engines.common.base import EngineOptions
+from images.engines.common.flags import Argument, flags
 from images.gpu import matrix
 from images.roles.inference.bundle import inference_bundle
 from images.simulator import cli
@@ -28,7 +30,7 @@ TEMPLATE = Source("serving/chat-template.jinja", "templates/tools.jinja", "0" * 
 @pytest.mark.parametrize("flag", TABLE["refused"])
 def test_what_is_ours_or_opens_a_door_is_refused_with_its_reason(flag: str) -> None:
     assert argument_problem(flag, True) == TABLE["refused"][flag]
-    assert flag in TABLE["flags"], "a reason for a flag that vLLM does not have says nothing"
+    assert flag in flags(), "a reason for a flag that vLLM does not have says nothing"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,58 @@ def test_the_doors_are_in_the_table(flag: str) -> None:
 )
 def test_what_vllm_would_not_take_or_take_for_something_else_is_told(flag: str, value: Any, words: str) -> None:
     assert words in str(argument_problem(flag, value))
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("seed", "abc", "takes a whole number, got 'abc'"),
+        ("seed", 1.5, "takes a whole number, got 1.5"),
+        ("seed", True, "takes a whole number, got true"),
+        ("seed", (1, 2), "takes a whole number, got [1, 2]"),
+        ("seed", "1.0", "takes a whole number, got '1.0'"),
+        ("cpu-offload-gb", "4 GB", "takes a number, got '4 GB'"),
+        ("cpu-offload-gb", float("inf"), "takes a number, got inf"),
+        ("cpu-offload-gb", False, "takes a number, got false"),
+        ("max-num-batched-tokens", "16 k", "takes a whole number, or one with a unit such as 16k, got '16 k'"),
+        ("max-num-batched-tokens", "1.5K", "takes a whole number, or one with a unit such as 16k, got '1.5K'"),
+        ("enforce-eager", "yes", "takes true or false, got 'yes'"),
+        ("enforce-eager", 1, "takes true or false, got 1"),
+        ("aggregate-engine-logging", False, "takes true alone: to leave it off, leave it out, got false"),
+        ("tokenizer", True, "takes a text, got true"),
+        ("tokenizer", ("a", "b"), "takes a text, got ['a', 'b']"),
+        ("cudagraph-capture-sizes", (1, "x"), "takes whole numbers, in a list, got [1, 'x']"),
+        ("ignore-patterns", {"a": 1}, "takes texts, in a list, got {'a': 1}"),
+        ("speculative-config", "ngram", "takes a map, got 'ngram'"),
+        ("hf-overrides", (1,), "takes a map or a text, got [1]"),
+        ("scheduling-policy", "fcf", "takes fcfs or priority, got 'fcf'; did you mean fcfs?"),
+        ("scheduling-policy", True, "takes fcfs or priority, got true"),
+        ("collect-detailed-traces", ("model", "gpu"), "takes all or model or worker, got 'gpu'"),
+    ],
+)
+def test_a_value_of_another_type_is_told_with_what_the_flag_takes(flag: str, value: Any, told: str) -> None:
+    assert argument_problem(flag, value) == told
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        *(("seed", 42), ("seed", "-42"), ("cpu-offload-gb", 4), ("cpu-offload-gb", "0.5"), ("tokenizer", "org/name")),
+        *(("max-num-batched-tokens", 8192), ("max-num-batched-tokens", "16k"), ("max-num-batched-tokens", "25.6k")),
+        *(("enforce-eager", True), ("async-scheduling", False), ("aggregate-engine-logging", True)),
+        *(("cudagraph-capture-sizes", 1), ("cudagraph-capture-sizes", (1, "2")), ("ignore-patterns", ("a", "b"))),
+        *(
+            ("speculative-config", {"method": "ngram"}),
+            ("speculative-config", '{"method": "ngram"}'),
+            ("hf-overrides", "x"),
+        ),
+        ("hf-overrides", {"a": 1}),
+        *(("scheduling-policy", "fcfs"), ("collect-detailed-traces", "all")),
+        *(("collect-detailed-traces", ("model", "worker")), ("optimization-level", 2)),
+    ],
+)
+def test_what_vllms_command_line_takes_is_taken(flag: str, value: Any) -> None:
+    assert argument_problem(flag, value) is None
 
 
 def test_words_are_vllms_own_in_a_fixed_order() -> None:

@@ -14,8 +14,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from images import engines
-from images.engines import registry, vllm
-from images.engines.base import EngineOptions
+from images.engines import vllm
+from images.engines.common import registry
+from images.engines.common.base import EngineOptions
 from images.roles.gateway.haproxy import environment, render_haproxy
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.inference.bundle import inference_bundle, ports
@@ -24,7 +25,7 @@ TOY = """
 from dataclasses import replace
 
 from images.engines import vllm
-from images.engines.base import Canary, HealthPath, EngineNeeds
+from images.engines.common.base import Canary, HealthPath, EngineNeeds
 
 ENGINE = replace(
     vllm.ENGINE,
@@ -44,7 +45,7 @@ ENGINE = replace(
 class Named(BaseModel):
     """As the stack's settings name an engine."""
 
-    engine: registry.EngineName = registry.DEFAULT.name
+    engine: registry.EngineName = registry.DEFAULT
 
 
 @pytest.fixture

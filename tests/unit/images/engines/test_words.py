@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from images.engines.registry import known
-from images.engines.words import KnownFailure, Stage, read_words, words_of
+from images.engines.common.registry import known
+from images.engines.common.words import KnownFailure, Stage, read_words, words_of
 
 WORDS = words_of("vllm")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from images.bundle import Bundle, Trial
-from images.engines.base import EngineOptions
+from images.engines.common.base import EngineOptions
 from images.gpu.acceptance.trial.agent import Wrong, figures, judge_answer, percentile
 from images.gpu.acceptance.trial.trying import job_of, told
 from images.roles.inference.bundle import TrialOptions, trial_of

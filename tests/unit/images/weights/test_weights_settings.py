@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from images.bundle import Bundle, Weights
 from images.engines import simulator
-from images.engines.base import EngineOptions
+from images.engines.common.base import EngineOptions
 from images.roles.inference.bundle import SECRETS, inference_bundle
 from images.tokens import resolve
 from images.weights.onto import job_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from images.engines.base import SERVICE
+from images.engines.common.base import SERVICE
 from images.roles.gateway import haproxy, route
 from tests.support.checkout import REPOSITORY
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from images.bundle import REFUSED, Bundle, RuntimeKind
-from images.engines import registry, simulator, vllm
-from images.engines.base import CLIENT_CERTIFICATE_SECRET, Engine, EngineOptions
+from images.engines import simulator, vllm
+from images.engines.common import registry
+from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, Engine, EngineOptions
 from images.packages.programs import PROGRAMS
 from images.roles.inference.bundle import SECRETS, inference_bundle, ports
 from images.roles.inference.node.guard import KEY_VARIABLE, Guard

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from images.bundle import Bundle, Service
-from images.engines.words import words_of
+from images.engines.common.words import words_of
 from images.sources import REPOSITORY
 from images.vehicles.ssh.keepers.keeper import Sign
 from images.vehicles.ssh.lives import HANGING_S, MOST_DEATHS, PATIENCE_S, RECENT_S, Lives

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from images.bundle import Runtime, RuntimeKind
-from images.engines.arguments import refused_variables
+from images.engines.common.arguments import refused_variables
 from images.vehicles.ssh.layout.rendering import IMAGES_OWN
 from tests.unit.images.samples import BUNDLE, layout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from images.bundle import RuntimeKind
-from images.engines.base import EngineNeeds
+from images.engines.common.base import EngineNeeds
 from images.engines.simulator import ENGINE as SIMULATOR
 
 

@@ -1,4 +1,4 @@
-"""The engines that there are: every module of this folder with an ENGINE. A new one is a file."""
+"""The engines that there are: every module of `images.engines`. A new one is a file."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from images import engines
-from images.engines import arguments, base, vllm
-from images.engines.base import Engine
+from images.engines.common.base import Engine
 
-DEFAULT = vllm.ENGINE
-_NOT_ENGINES = (arguments.__name__, base.__name__, __name__, f"{__package__}.words")
+DEFAULT = "vllm"
+"""The engine of a stack that names none."""
 
 
 @cache
 def known() -> dict[str, Engine]:
     """By name, the default first. Raises TypeError for a file without an ENGINE, and for a name that is taken."""
-    found = {DEFAULT.name: DEFAULT}
+    found: dict[str, Engine] = {}
     for module in pkgutil.iter_modules(engines.__path__, f"{engines.__name__}."):
-        if module.name in _NOT_ENGINES:
+        if module.ispkg:
             continue
         engine = getattr(importlib.import_module(module.name), "ENGINE", None)
         if not isinstance(engine, Engine) or found.setdefault(engine.name, engine) is not engine:
             raise TypeError(f"{module.name} holds no ENGINE = Engine(…) with a name of its own")
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[0] != DEFAULT))
 
 
 def engine(name: str) -> Engine:

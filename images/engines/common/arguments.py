@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from images.engines.common.flags import Argument, flags, type_problem
 from strict.problems import nearest
 
-FILE = Path(__file__).parent / "vllm.toml"
+FILE = Path(__file__).parents[1] / "vllm.toml"
 Vocabulary = Literal["toolCallParsers", "reasoningParsers", "quantizations"]
-Argument = bool | int | float | str | tuple[bool | int | float | str, ...] | Mapping[str, Any]
-"""True is the flag alone, false its `--no-` form; a list is its values one after the other, a map is JSON."""
 
 _TOKEN = re.compile(r"@[A-Z]")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -37,24 +36,23 @@ def known(kind: Vocabulary) -> tuple[str, ...]:
     return tuple(_table()[kind])
 
 
-def argument_problem(flag: str, value: Argument, flags: frozenset[str] | None = None) -> str | None:
-    """Why `flag`, spelt without dashes before it, may not be set so; None where it may. `flags` are those that the
-    engine knows, if they are fewer than vLLM's."""
+def argument_problem(flag: str, value: Argument, known_flags: frozenset[str] | None = None) -> str | None:
+    """Why `flag`, spelt without dashes before it, may not be set so; None where it may. `known_flags` are those that
+    the engine knows, if they are fewer than vLLM's."""
     table = _table()
     if reason := table["refused"].get(flag) or _family(flag, table["refusedFamilies"]):
         return str(reason)
     for word, reason in table["refusedWords"].items():
         if word in flag.split("-"):
             return str(reason)
-    if flag not in table["flags"]:
-        return (
-            f"vLLM {table['version']} has no such flag; {_meant(flag, 'flags', 'refused', '`vllm serve --help=all`')}"
-        )
-    if flags is not None and flag not in flags:
-        return f"it is vLLM's, and this engine has none like it; it has {', '.join(sorted(flags))}"
+    if flag not in flags():
+        meant = _meant(flag, flags(), "refused", "`vllm serve --help=all`")
+        return f"vLLM {table['version']} has no such flag; {meant}"
+    if known_flags is not None and flag not in known_flags:
+        return f"it is vLLM's, and this engine has none like it; it has {', '.join(sorted(known_flags))}"
     if (allowed := table["values"].get(flag)) and value not in allowed:
         return f"must be {', '.join(allowed)}: anything else loads from elsewhere"
-    return _key_problem(table["refusedKeys"].get(flag, {}), value) or _value_problem(value)
+    return _key_problem(table["refusedKeys"].get(flag, {}), value) or _value_problem(value) or type_problem(flag, value)
 
 
 def argument_words(arguments: Mapping[str, Argument]) -> tuple[str, ...]:
@@ -75,7 +73,7 @@ def variable_problem(name: str, value: str) -> str | None:
         return str(reason)
     if name.startswith("VLLM_"):
         if name not in table["variables"]:
-            meant = _meant(name, "variables", "refusedVariables", "its module envs.py")
+            meant = _meant(name, table["variables"], "refusedVariables", "its module envs.py")
             return f"vLLM {table['version']} reads no such variable; {meant}"
     elif not name.startswith(tuple(table["families"])):
         return f"only variables of vLLM's and {', '.join(f'{family}*' for family in table['families'])} may be set"
@@ -84,10 +82,9 @@ def variable_problem(name: str, value: str) -> str | None:
     return _text_problem(value)
 
 
-def _meant(name: str, kind: str, refused: str, elsewhere: str) -> str:
+def _meant(name: str, names: Iterable[str], refused: str, elsewhere: str) -> str:
     """The one that may be set and is most alike, or where they all stand: they are too many for a line."""
-    table = _table()
-    near = nearest(name, (one for one in table[kind] if one not in table[refused]))
+    near = nearest(name, (one for one in names if one not in _table()[refused]))
     return f"did you mean {near}?" if near else f"{elsewhere} has them all"
 
 

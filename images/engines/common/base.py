@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from images.bundle import PythonEnvironment, Runtime, RuntimeKind, Source
-from images.engines.arguments import Argument
+from images.engines.common.flags import Argument
 from strict.names import SERVING_PORT
 
 SERVICE = SERVING_PORT
@@ -152,7 +152,7 @@ class Engine:
     arguments: frozenset[str] | None = None
     """The flags that `EngineOptions.arguments` may hold; None is all of vLLM's."""
     log_words: Path | None = None
-    """What lines of its log mean: a file for `images.engines.words`."""
+    """What lines of its log mean: a file for `images.engines.common.words`."""
     teardown_s: int = 10
     """From the end of what it had begun to the end of its processes."""
     after: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, TypeAdapter
 
-from images.engines.registry import engine
+from images.engines.common.registry import engine
 
 
 def _expression(text: str) -> str:

@@ -1,0 +1,1 @@
+"""What the two articles claim, computed: `check.load_claims`."""
