@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 
-from cost_guard.arithmetic.draws import Chances, Sigmas, simulate
+from cost_guard.arithmetic.draws import Chances, simulate
 from cost_guard.arithmetic.reading import Reading
 from cost_guard.arithmetic.tco import HorizonTerms
+from cost_guard.arithmetic.uncertainty.sigmas import Sigmas, volume_sigma
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import QUOTED_THROUGHPUT_SIGMA
 from cost_guard.verdict.facts.facts import Facts
-from cost_guard.verdict.rule import Question
-
-_PRECISION = Context(prec=28)
 
 
-def chances_of(asked: Question, readings: Sequence[Reading], horizons: Sequence[HorizonTerms]) -> tuple[Chances, ...]:
-    """Of each reading; all see the same draws."""
-    if not readings:
-        return ()
-    sigmas = sigmas_of(asked.proposal, asked.facts)
+def chances_of(readings: Sequence[Reading], horizons: Sequence[HorizonTerms], sigmas: Sigmas) -> tuple[Chances, ...]:
+    """Of each reading with its horizon; all see the same draws."""
     found = {horizon: simulate(readings, horizon, sigmas) for horizon in dict.fromkeys(horizons)}
     return tuple(found[horizon][at] for at, horizon in enumerate(horizons))
 
@@ -47,4 +42,4 @@ def _volume_sigma(proposal: Proposal) -> Decimal:
     given = proposal.scenario.uncertainty
     if proposal.usage is None or proposal.usage.kind != "measured":
         return given.volume
-    return _PRECISION.sqrt(given.volume * given.volume + given.outlook * given.outlook)
+    return volume_sigma(given.volume, given.outlook)

@@ -15,7 +15,7 @@ from cost_guard.scenario.models import SINGLE
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, ScenarioError
 from cost_guard.verdict.bending import bent
-from cost_guard.verdict.drawing import chances_of
+from cost_guard.verdict.drawing import chances_of, sigmas_of
 from cost_guard.verdict.facts.facts import Facts, facts_of, horizon_of
 from cost_guard.verdict.making import verdict_of
 from cost_guard.verdict.rule import Judged, Question, ReadingQuestion, StackTotals
@@ -117,9 +117,10 @@ def _judged(asked: Question) -> list[Judged]:
     """Every reading with what it comes to; all of them see the same draws."""
     readings = asked.facts.readings
     horizons = [horizon_of(asked.proposal, asked.facts, reading, asked.today) for reading in readings]
-    odds = chances_of(asked, readings, horizons)
+    sigmas, outlook = sigmas_of(asked.proposal, asked.facts), asked.proposal.scenario.uncertainty.outlook
+    odds = chances_of(readings, horizons, sigmas)
     return [
-        Judged(reading, horizon, tco(reading, horizon), drawn)
+        Judged(reading, horizon, tco(reading, horizon), drawn, readings, sigmas, outlook)
         for reading, horizon, drawn in zip(readings, horizons, odds, strict=True)
     ]
 

@@ -14,11 +14,13 @@ from cost_guard.codes import Level, Rule
 
 if TYPE_CHECKING:  # to start faster
     from datetime import date
+    from decimal import Decimal
     from fractions import Fraction
 
     from cost_guard.arithmetic.draws import Chances
     from cost_guard.arithmetic.reading import Reading
     from cost_guard.arithmetic.tco import HorizonTerms, Tco
+    from cost_guard.arithmetic.uncertainty.sigmas import Sigmas
     from cost_guard.catalogue.catalogue import Catalogue
     from cost_guard.scenario.proposal import Proposal
     from cost_guard.verdict.facts.facts import Facts
@@ -65,6 +67,11 @@ class Judged:
     horizon: HorizonTerms
     tco: Tco
     odds: Chances
+    beside: tuple[Reading, ...]
+    """All readings that share its draws, itself included."""
+    sigmas: Sigmas
+    outlook: Decimal
+    """Sigma of the volume after a year."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cost_guard.wording import to_decimal
 
 NAMES = {
     "volume": "volume",
-    "growth": "growth",
+    "growthPerMonth": "growth",
     "throughput": "throughput",
     "nodePrice": "node price",
     "apiPrice": "API price",

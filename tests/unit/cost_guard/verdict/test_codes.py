@@ -1,4 +1,4 @@
-"""The codes of the second edition, each both ways: horizon, same weights, managed price, model, throughput, ceilings."""
+"""The codes of the second edition, each both ways: horizon, same weights, managed price, model, ceilings, budget."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_a_fleet_that_would_not_pay_at_its_ceilings_is_warned_of() -> None:
 
 
 def test_a_ceiling_of_a_market_is_what_a_node_may_cost() -> None:
-    """On Vast.ai the dearest reading has the ceiling, 2 × 15 × 730 + 4,100 = 26,000; a baseline is held by the price."""
+    """On Vast.ai the dearest reading has the ceiling, 2 × 15 × 730 + 4,100 = 26,000; a baseline holds the price."""
     nodes = {key: [candidate("x", f"r{key}", "vastai", maxUsdPerHour=15)] for key in "ab"}
     verdict = judged(document(nodes), catalogue(price("vastai/x", "10"), *BASIC[1:]))
     assert [reading.name for reading in verdict.readings] == ["first", "dearest"]
@@ -300,9 +300,8 @@ def test_a_fallback_that_bills_without_a_limit_is_warned_of() -> None:
     assert "budget" not in levels(judged(document(TWO), gateway=capped))
 
 
-# --- what bends --------------------------------------------------------------------------------------------------------
+# --- what bends ------------------------------------------------------------------------------------------------------
 
-OLD = {"source": None}
 BASELINE = {"nodes": 2, "usdPerMonth": 18_700, "approvedBy": "a. person", "date": "2026-11-01"}
 
 

@@ -65,7 +65,7 @@ def test_a_mixed_fleet_is_its_nodes_and_not_one_of_them_as_often() -> None:
     assert {(one.name, one.added) for one in verdict.readings} == {("first", "runpod/x"), ("first", "lambda/y")}
 
 
-# --- Options -----------------------------------------------------------------------------------------------------------
+# --- Options ---------------------------------------------------------------------------------------------------------
 
 IDS = ["managed", "same-weights", "self-hosted", "self-hosted-from", "self-hosted-until", "self-hosted-part"]
 TWO = {"a": [candidate("x", "r1")], "b": [candidate("x", "r2")]}
@@ -122,7 +122,7 @@ def test_the_articles_thresholds_are_a_note() -> None:
         assert said in judged(document(TWO, volume)).sources_say
 
 
-# --- Several models ----------------------------------------------------------------------------------------------------
+# --- Several models --------------------------------------------------------------------------------------------------
 
 
 def of_models(**models: Any) -> Any:
@@ -182,8 +182,14 @@ def test_a_budget_is_on_the_sum_and_told_once() -> None:
     ("data", "lines"),
     [
         ({"models": {}}, ["models: expected a map of names to models, got {}"]),
-        ({"models": {"A b": {}}}, ["models: the name 'A b' must be lower-case letters, digits and hyphens, e.g. coder"]),
-        ({"models": {"a": {}}, "fleet": {}}, ["models: fleet stands beside it; with models each has its own, below its name"]),
+        (
+            {"models": {"A b": {}}},
+            ["models: the name 'A b' must be lower-case letters, digits and hyphens, e.g. coder"],
+        ),
+        (
+            {"models": {"a": {}}, "fleet": {}},
+            ["models: fleet stands beside it; with models each has its own, below its name"],
+        ),
         ({"models": {"a": {"overhead": {}}}}, ["models.a.overhead: unknown key; known are workload, managed, fleet"]),
         (
             {"models": {"a": document(TWO), "b": document(TWO)}, "overhead": {"monitoring": 1}},
