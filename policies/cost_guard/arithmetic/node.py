@@ -37,10 +37,6 @@ class NodeKind:
         return self.usd_per_month + self.upfront_usd / self.commitment_months
 
 
-Node = NodeKind
-"""The name that stands in what is being written beside this; it goes when that has landed."""
-
-
 def blended_tokens_per_second(
     prefill: Fraction, decode: Fraction, input_share: Fraction, prefix_hit_share: Fraction
 ) -> Fraction:

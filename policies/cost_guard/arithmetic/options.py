@@ -89,7 +89,7 @@ def _due_now(horizon: HorizonTerms) -> Fraction:
 def best_part(reading: Reading, routes: DisplacedVolume) -> BestPart:
     """Of 0, V and every Cap(n) < V the x with the greatest saved(x) − cost(x), the least of equals; cost(0) = 0."""
     saving = {Fraction(0): Fraction(0)}
-    for volume in {*_edges(reading, routes), reading.volume}:
+    for volume in {*_edges(reading, routes), reading.volume} - {Fraction(0)}:
         saving[volume] = routes.saved(volume) - reading.cost(volume)
     best = min(saving, key=lambda volume: (-saving[volume], volume))
     left = routes.saved(reading.volume) - routes.saved(best)

@@ -5,11 +5,11 @@ Powers of a twelfth have 60 digits; all else is rational. Month t = 1, 2, …, T
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 from cost_guard.arithmetic.months.commitments import Commitment, Running, commitments
@@ -50,10 +50,6 @@ class HorizonTerms:
         return _yearly(1 + self.discount_rate_per_year, -month)
 
 
-Horizon = HorizonTerms
-"""The name that stands in what is being written beside this; it goes when that has landed."""
-
-
 @dataclass(frozen=True, slots=True)
 class TcoMonth:
     """Month `number`; money in undiscounted USD, the sums from the beginning to the month's end."""
@@ -83,22 +79,45 @@ class Tco:
     """What the horizon comes to. Sums are present values, but where it is said otherwise."""
 
     months: tuple[TcoMonth, ...]
-    self_hosted_usd: Fraction
-    managed_usd: Fraction
-    running_usd: Fraction
-    """What a baseline's running commitments still cost whoever leaves them: each month as it falls due, and what is
-    owed after the horizon in full at its end."""
-    crossings: tuple[Crossing, ...]
-    """Of the undiscounted sums."""
-    starts_usd: tuple[Fraction, ...]
-    """S(m) for m = 0, …, T: managed for m months, then self-hosted. S(T), never, has `running_usd`."""
-    ends_usd: tuple[Fraction, ...]
-    """E(x) for x = 1, …, T: self-hosted for x months, then managed."""
+    horizon: HorizonTerms
+
+    @cached_property
+    def self_hosted_usd(self) -> Fraction:
+        """What is owed after the horizon counts in full."""
+        end = (self.owed_after - self.horizon.residual_usd) * self._worth[-1]
+        return self.horizon.upfront_usd + sum(self._paid) + end
+
+    @cached_property
+    def managed_usd(self) -> Fraction:
+        """ΣMₜ·f(t)."""
+        return sum(self._bought, Fraction(0))
+
+    @cached_property
+    def running_usd(self) -> Fraction:
+        """What a baseline's running commitments still cost whoever leaves them.
+
+        Each month as it falls due, and what is owed after the horizon in full at its end.
+        """
+        due = (
+            one.nodes * one.usd_per_month * self._worth[min(month, self.horizon.months)]
+            for one in self.horizon.running
+            for month in range(1, one.months_left + 1)
+        )
+        return sum(due, Fraction(0))
 
     @property
     def owed_after(self) -> Fraction:
         """owed(T), undiscounted."""
         return self.months[-1].owed_usd
+
+    @cached_property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """Of the undiscounted sums."""
+        return crossings(
+            [(month.commitment_usd, month.managed_usd - month.self_hosted_usd) for month in self.months],
+            before=self.horizon.upfront_usd,
+            after=self.horizon.residual_usd - self.owed_after,
+        )
 
     @property
     def crossover_month(self) -> Fraction | None:
@@ -115,6 +134,27 @@ class Tco:
             found = month.number
         return found
 
+    @cached_property
+    def starts_usd(self) -> tuple[Fraction, ...]:
+        """S(m) for m = 0, …, T: managed for m months, then self-hosted. S(T), never, has `running_usd`."""
+        spread = [month.cost_usd * worth for month, worth in zip(self.months, self._worth[1:], strict=True)]
+        after = _from_each(spread)
+        # The residual is in every A(m) alike, so it is left out of them.
+        begun = [
+            before + self.horizon.upfront_usd * worth + later
+            for before, worth, later in zip(_before_each(self._bought), self._worth, after, strict=True)
+        ]
+        more = self.self_hosted_usd - begun[0]
+        return (*(usd + more for usd in begun[:-1]), self.managed_usd + self.running_usd)
+
+    @cached_property
+    def ends_usd(self) -> tuple[Fraction, ...]:
+        """E(x) for x = 1, …, T: self-hosted for x months, then managed."""
+        always = self.horizon.upfront_usd - self.horizon.residual_usd * self._worth[-1]
+        paid, bought = _before_each(self._paid)[1:], _from_each(self._bought)[1:]
+        owed = (month.owed_usd * worth for month, worth in zip(self.months, self._worth[1:], strict=True))
+        return tuple(always + sum(parts) for parts in zip(paid, owed, bought, strict=True))
+
     @property
     def best_start(self) -> tuple[int, Fraction]:
         """The least m with the least S(m), and that; m = T means never."""
@@ -127,31 +167,36 @@ class Tco:
         usd, month = min((usd, -month) for month, usd in enumerate(self.ends_usd, 1))
         return -month, usd
 
+    @cached_property
+    def _worth(self) -> tuple[Fraction, ...]:
+        """f(0), …, f(T)."""
+        return tuple(self.horizon.worth(t) for t in range(self.horizon.months + 1))
+
+    @cached_property
+    def _paid(self) -> tuple[Fraction, ...]:
+        """Uₜ·f(t−1) + Bₜ·f(t)."""
+        worth = self._worth
+        return tuple(m.commitment_usd * worth[m.number - 1] + m.self_hosted_usd * worth[m.number] for m in self.months)
+
+    @cached_property
+    def _bought(self) -> tuple[Fraction, ...]:
+        """Mₜ·f(t)."""
+        return tuple(month.managed_usd * self._worth[month.number] for month in self.months)
+
+
+def _before_each(values: Sequence[Fraction]) -> list[Fraction]:
+    """The sums of the first 0, 1, …, all."""
+    return list(accumulate(values, initial=Fraction(0)))
+
+
+def _from_each(values: Sequence[Fraction]) -> list[Fraction]:
+    """The sums from the first on, from the second on, …, of none."""
+    return list(accumulate(reversed(values), initial=Fraction(0)))[::-1]
+
 
 def tco(reading: Reading, horizon: HorizonTerms) -> Tco:
     """Both sides over the horizon."""
-    held = commitments(reading.nodes, horizon.running)
-    months = tuple(_months(reading, horizon, held))
-    worth = [horizon.worth(t) for t in range(horizon.months + 1)]
-    paid = [m.commitment_usd * worth[m.number - 1] + m.self_hosted_usd * worth[m.number] for m in months]
-    spread = [m.cost_usd * worth[m.number] for m in months]
-    bought = [m.managed_usd * worth[m.number] for m in months]
-    end = (months[-1].owed_usd - horizon.residual_usd) * worth[-1]
-    ours, theirs = horizon.upfront_usd + sum(paid) + end, sum(bought, Fraction(0))
-    running = _running(horizon, worth)
-    return Tco(
-        months=months,
-        self_hosted_usd=ours,
-        managed_usd=theirs,
-        running_usd=running,
-        crossings=crossings(
-            [(m.commitment_usd, m.managed_usd - m.self_hosted_usd) for m in months],
-            before=horizon.upfront_usd,
-            after=horizon.residual_usd - months[-1].owed_usd,
-        ),
-        starts_usd=_starts(horizon, worth, spread, bought, ours, theirs + running),
-        ends_usd=_ends(horizon, worth, paid, bought, [m.owed_usd for m in months]),
-    )
+    return Tco(tuple(_months(reading, horizon, commitments(reading.nodes, horizon.running))), horizon)
 
 
 def _months(reading: Reading, horizon: HorizonTerms, held: tuple[Commitment, ...]) -> Iterator[TcoMonth]:
@@ -180,41 +225,7 @@ def _months(reading: Reading, horizon: HorizonTerms, held: tuple[Commitment, ...
         )
 
 
-def _starts(
-    horizon: HorizonTerms,
-    worth: list[Fraction],
-    spread: list[Fraction],
-    bought: list[Fraction],
-    ours: Fraction,
-    never: Fraction,
-) -> tuple[Fraction, ...]:
-    """S(m) = A(m) + selfHostedUsd − A(0); the residual is in all A alike, so it is left out of them."""
-    before = list(accumulate(bought, initial=Fraction(0)))
-    after = list(accumulate(reversed(spread), initial=Fraction(0)))[::-1]
-    begun = [before[m] + horizon.upfront_usd * worth[m] + after[m] for m in range(horizon.months)]
-    return (*(one + ours - begun[0] for one in begun), never)
-
-
-def _ends(
-    horizon: HorizonTerms, worth: list[Fraction], paid: list[Fraction], bought: list[Fraction], owed: list[Fraction]
-) -> tuple[Fraction, ...]:
-    """E(x)."""
-    before = list(accumulate(paid))
-    after = list(accumulate(reversed(bought), initial=Fraction(0)))[::-1]
-    always = horizon.upfront_usd - horizon.residual_usd * worth[-1]
-    return tuple(before[x - 1] + after[x] + owed[x - 1] * worth[x] + always for x in range(1, horizon.months + 1))
-
-
-def _running(horizon: HorizonTerms, worth: list[Fraction]) -> Fraction:
-    """Each month that they run × f(t); those after T at f(T)."""
-    due = (
-        one.nodes * one.usd_per_month * worth[min(month, horizon.months)]
-        for one in horizon.running
-        for month in range(1, one.months_left + 1)
-    )
-    return sum(due, Fraction(0))
-
-
+@lru_cache(maxsize=4096)
 def _yearly(rate: Decimal, months: int) -> Fraction:
     """rate^(months/12)."""
     if rate == 1 or months == 0:

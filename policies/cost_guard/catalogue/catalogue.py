@@ -55,9 +55,11 @@ class Catalogue:
         return None if machine is None else self.throughputs.get(f"{machine}@{named}")
 
     def same_weights(self, model: str) -> list[ManagedRates]:
-        """The managed models that serve the weights of a model, by any of its names, quantized or not."""
-        known = self.model(model)
-        named = {model} if known is None else {model, known.key, known.quantizes}
+        """The managed models that serve a model's weights, quantized or not. Not by `also`, which names what has the
+        same shape: a base model, or one that reasons, has other weights."""
+        name = model.replace("/Meta-Llama-", "/Llama-")  # as Meta renamed its repositories
+        known = self.models.get(name)
+        named = {name, known.quantizes if known is not None and known.key == name else None} - {None}
         return [row for row in self.managed.values() if row.weights in named]
 
     def describe_price(self, key: str) -> str:

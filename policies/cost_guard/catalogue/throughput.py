@@ -52,8 +52,8 @@ class Throughput(Row):
     shapes: Annotated[tuple[ShapeRate, ...], BeforeValidator(_list)] = ()
     """What P, D and sigma are a fit of (fit.py); empty where they are given, or scaled."""
     scaled_from: Name | None = None
-    """The key of the row from which P and D were scaled (scaling.py): to another machine, or, where one shape is given,
-    for another model, to what was found at that shape."""
+    """The key of the row from which P and D were scaled (scaling.py): to another machine, or for another model by its
+    size, or, where one shape is given, to what was found at that shape."""
 
     @field_validator("key")
     @classmethod

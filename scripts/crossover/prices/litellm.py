@@ -151,6 +151,8 @@ def _quote(key: str, entry: Mapping[str, Any], table: Table, weights: Mapping[st
         discount = _batch_discount(entry)
     except (InvalidOperation, TypeError, ValueError):
         return RowQuote(key, {}, fields, trouble="its prices are no numbers")
+    if figures.get("cachedInputUsdPerMillion") == figures["inputUsdPerMillion"]:
+        del figures["cachedInputUsdPerMillion"]  # no discount, and the catalogue says so by silence
     if discount is not None:
         figures["batchDiscount"] = discount
     return RowQuote(key, figures, fields)

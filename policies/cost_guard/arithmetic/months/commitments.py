@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cost_guard.arithmetic.node import NodeKind
@@ -36,6 +36,8 @@ class Commitment:
     months_left: int = 0
     """Of a commitment that runs already."""
     renewed: bool = True
+    price: str = ""
+    """Whose price draw it shares."""
 
     def begun_usd(self, month: int) -> Fraction:
         """What is paid up front at the beginning of a month."""
@@ -66,16 +68,20 @@ def commitments(nodes: Sequence[NodeKind], running: Sequence[Running]) -> tuple[
             kept = min(count, one.nodes) if one.name == kind.name else 0
             if kept:
                 count -= kept
-                left[at] = Running(one.name, one.nodes - kept, one.usd_per_month, one.months_left)
+                left[at] = replace(one, nodes=one.nodes - kept)
                 found.append(_of(kind, kept, one.months_left))
         if count:
             found.append(_of(kind, count, 0))
-    found += [Commitment(one.nodes, one.usd_per_month, Fraction(0), 1, one.months_left, False) for one in left]
+    found += [
+        Commitment(one.nodes, one.usd_per_month, Fraction(0), 1, one.months_left, False) for one in left if one.nodes
+    ]
     return tuple(found)
 
 
 def _of(kind: NodeKind, nodes: int, months_left: int) -> Commitment:
-    return Commitment(nodes, kind.usd_per_month, kind.upfront_usd, kind.commitment_months, months_left)
+    return Commitment(
+        nodes, kind.usd_per_month, kind.upfront_usd, kind.commitment_months, months_left, price=kind.price
+    )
 
 
 def running(nodes: Sequence[NodeKind], baseline_nodes: int, elapsed_months: int) -> tuple[Running, ...]:

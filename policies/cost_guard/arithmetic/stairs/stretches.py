@@ -26,6 +26,7 @@ class Stretch:
     kept: tuple[int, ...]
     """Of each kind, the nodes that serve at step 0; step j keeps j more of the added kind."""
     offset: Fraction
+    """Whole where the rate is 1."""
     rate: Fraction
     """Added nodes that serve, of all that are added: 1 − lossAdded, or 1."""
     count: int | None
@@ -101,7 +102,8 @@ def _stretches(kinds: Kinds) -> Iterator[Stretch]:
             return
         first = max(first, last + 1)
         kept = kinds.nodes + first - kinds.spares(first)
-    rate, offset = 1 - kinds.added_loss, kinds.loss + kinds.spare - kinds.nodes
+    away = kinds.loss if kinds.added_loss else Fraction(ceil(kinds.loss))
+    rate, offset = 1 - kinds.added_loss, away + kinds.spare - kinds.nodes
     for one in range(kept + 1, kinds.smaller + 1):
         yield Stretch(kinds.smallest(one), one + offset, rate, 1)
     kept = max(kept, kinds.smaller) + 1

@@ -82,7 +82,7 @@ def _show(
         for model in managed.values():
             cached = model.cached_input_usd_per_million
             figures = (model.input_usd_per_million, cached, model.output_usd_per_million)
-            shown.add_row(model.key, *map(_usd, figures), _age(model.date, now))
+            shown.add_row(_sold(model), *map(_usd, figures), _age(model.date, now))
         out.print()
         out.print(shown)
 
@@ -96,6 +96,12 @@ def _age(seen: date, now: date) -> Text:
 def _cited(row: Price | Throughput) -> Text:
     note = f" ({row.note})" if row.note else ""
     return Text(row.key).append(f"\n{row.kind}: {row.source}{note}", style="dim")
+
+
+def _sold(model: ManagedRates) -> Text:
+    batch = "" if model.batch_discount is None else f", {wording.percent(model.batch_discount)} off in a batch"
+    whose = f", the weights of {model.weights}" if model.weights else ""
+    return Text(model.key).append(f"\n{model.provider}{whose}{batch}", style="dim")
 
 
 def _usd(amount: Decimal | None) -> str:

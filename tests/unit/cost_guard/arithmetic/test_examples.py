@@ -9,7 +9,7 @@ import pytest
 
 from cost_guard.arithmetic.managed import PricedRoute, displaced, model_usd_per_million, route_usd_per_million
 from cost_guard.arithmetic.options import best_part, options
-from cost_guard.arithmetic.tco import Horizon, tco
+from cost_guard.arithmetic.tco import HorizonTerms, tco
 from tests.support.fleets import billions, kind, reading
 
 
@@ -30,7 +30,7 @@ def test_equal() -> None:
     assert (fleet.simple, fleet.first, fleet.stable) == exactly("3988e6", "3988e6", "5572e6")
     assert fleet.survives_one_loss
     assert round(float(fleet.peak_tokens_per_second), 2) == 4566.21
-    over = tco(fleet, Horizon(24, Fraction(20_000)))
+    over = tco(fleet, HorizonTerms(24, Fraction(20_000)))
     assert (over.self_hosted_usd, over.managed_usd) == exactly("688640", "720000")
     assert [(round(float(one.month), 6), one.cheaper) for one in over.crossings] == [(9.345794, "self-hosted")]
 
@@ -70,7 +70,7 @@ def test_reserved() -> None:
     node = kind(Fraction("11.7178") * 730, 7708, commitment_months=36)
     fleet = reading([node] * 2, 5, "9e9")
     assert near(fleet.fixed, 21_207.988)
-    over = tco(fleet, Horizon(24, growth_per_month=Decimal("-0.1"), discount_rate_per_year=Decimal("0.08")))
+    over = tco(fleet, HorizonTerms(24, growth_per_month=Decimal("-0.1"), discount_rate_per_year=Decimal("0.08")))
     assert near(over.owed_after, 205_295.856)
     assert near(over.self_hosted_usd, 646_250.946)
     assert near(over.managed_usd, 393_883.337)
@@ -99,7 +99,7 @@ def test_ramp(
     horizon: dict[str, Fraction | Decimal], sums: tuple[float, float], crossing: float, start: tuple[int, float]
 ) -> None:
     fleet = reading([kind(7920, 4759)] * 2, 5, "2e9")
-    over = tco(fleet, Horizon(24, growth_per_month=Decimal("0.15"), **horizon))  # type: ignore[arg-type]
+    over = tco(fleet, HorizonTerms(24, growth_per_month=Decimal("0.15"), **horizon))  # type: ignore[arg-type]
     assert near(over.self_hosted_usd, sums[0])
     assert near(over.managed_usd, sums[1])
     # Digits may have been cut, not rounded: 13.21922455… is noted as 13.219224.
@@ -129,7 +129,7 @@ def test_routes() -> None:
     part = best_part(fleet, all_routes)
     assert billions(part.volume) == 21.814826
     assert near(part.usd_per_month, 45_935.460)
-    horizon = Horizon(24)
+    horizon = HorizonTerms(24)
     figures = options(fleet, horizon, tco(fleet, horizon), all_routes, Fraction("0.6"))
     assert [one.id for one in figures] == [
         "managed", "same-weights", "self-hosted", "self-hosted-from", "self-hosted-until", "self-hosted-part",

@@ -176,17 +176,19 @@ def test_who_sells_a_models_weights_has_its_row() -> None:
     ("model", "cheapest"),
     [
         ("meta-llama/Llama-3.3-70B-Instruct", "deepinfra/meta-llama/Llama-3.3-70B-Instruct-Turbo"),
-        ("meta-llama/Llama-3.1-8B", "deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo"),
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", "deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo"),
         ("meta-llama/Llama-3.1-405B-Instruct-FP8", "nebius/meta-llama/Meta-Llama-3.1-405B-Instruct"),
     ],
-    ids=["itself", "also", "quantized"],
+    ids=["itself", "as it was called", "quantized"],
 )
-def test_the_same_weights_are_found_by_any_name(model: str, cheapest: str) -> None:
-    """Three input tokens to one output token: $0.10 and $0.32, $0.02 and $0.04, $1 and $3."""
+def test_the_same_weights_are_found(model: str, cheapest: str) -> None:
+    """Three input tokens to one output token: $0.10 and $0.32, $0.02 and $0.04, $1 and $3. A base
+    model, or one that reasons, is another one."""
     found = load_catalogue().same_weights(model)
     assert len(found) > 3
     assert min(found, key=lambda row: row.blended(Decimal("0.75"), Decimal(0))).key == cheapest
-    assert load_catalogue().same_weights("nobody/knows") == []
+    for other in ("nobody/knows", "meta-llama/Llama-3.1-8B", "Qwen/Qwen3-Next-80B-A3B-Thinking"):
+        assert load_catalogue().same_weights(other) == []
 
 
 def test_a_machine_is_so_many_of_a_gpu() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cost_guard.arithmetic.memory import MachineGpus, ServingSizes, divides, footing
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
+from cost_guard.catalogue.fit import fitted
 from cost_guard.catalogue.throughput import Throughput
 from tests.unit.cost_guard.catalogue.test_catalogue import written
 
@@ -40,10 +42,12 @@ def test_prefill_and_decode_are_the_fit_of_their_shapes(row: Throughput) -> None
     modelled 0.5."""
     prefill, decode = float(row.prefill_tokens_per_second), float(row.decode_tokens_per_second)
     best = misfit(row, prefill, decode)
-    for step in (0.002, 0.05, 0.5):
+    for step in (0.005, 0.05, 0.5):
         for turn in range(16):
             along, across = math.cos(turn * math.pi / 8), math.sin(turn * math.pi / 8)
             assert misfit(row, prefill * math.exp(step * along), decode * math.exp(step * across)) > best
+    found = fitted(row.shapes)
+    assert (round(found.prefill_tokens_per_second), round(found.decode_tokens_per_second)) == (prefill, decode)
     left = math.sqrt(best / len(row.shapes))
     assert row.kind in {"published", "modelled"}
     assert float(row.sigma) == pytest.approx(left if row.kind == "published" else 0.5, abs=0.005)
@@ -62,7 +66,28 @@ GB_PER_S = {"a100-sxm-80gb": 2039, "a100-sxm-40gb": 1555, "h100-sxm-80gb": 3350}
 """By the data sheets."""
 
 
-@pytest.mark.parametrize("row", [row for row in SCALED if not row.shapes], ids=lambda row: row.key)
+RESIZED = [row for row in SCALED if not row.shapes and ROWS[row.scaled_from or ""].model != row.model]
+
+
+@pytest.mark.parametrize("row", RESIZED, ids=lambda row: row.key)
+def test_another_dense_model_is_scaled_by_its_size(catalogue: Catalogue, row: Throughput) -> None:
+    """Prefill by parameters, decode by bytes of weights; as unsure as it gets."""
+    known = ROWS[row.scaled_from or ""]
+    small, large = catalogue.models[known.model], catalogue.models[row.model]
+    assert (small.active_parameters, large.active_parameters, known.machine) == (None, None, row.machine)
+    more = large.parameters / small.parameters
+    bits = {None: 16, "fbgemm_fp8": 8}
+    prefill, decode = float(known.prefill_tokens_per_second), float(known.decode_tokens_per_second)
+    assert float(row.prefill_tokens_per_second) == pytest.approx(prefill / more, abs=0.51)
+    decoded = decode / more * bits[small.quantization] / bits[large.quantization]
+    assert float(row.decode_tokens_per_second) == pytest.approx(decoded, abs=0.51)
+    assert row.sigma == Decimal("0.6")
+
+
+MOVED = [row for row in SCALED if not row.shapes and row not in RESIZED]
+
+
+@pytest.mark.parametrize("row", MOVED, ids=lambda row: row.key)
 def test_another_machine_is_scaled_by_flops_and_bandwidth(row: Throughput) -> None:
     """Of all GPUs together; three quarters are kept each time that their number doubles; sigma 0.5, 0.6 where the other
     row is modelled itself, and never less than its own."""
@@ -125,12 +150,11 @@ def test_a_throughput_is_found_by_model_and_price(catalogue: Catalogue, model: s
 
 @pytest.mark.parametrize("machine", ["8x-a100-sxm-80gb", "8x-a100-sxm-40gb", "8x-h100-sxm-80gb"])
 def test_what_fits_a_machine_of_eight_is_known_there(catalogue: Catalogue, machine: str) -> None:
-    """Of the models that the issue lists: all but 405B in 16 bits, and 235B on 8 × 40 GB, are judged and not only
-    refused."""
+    """All nine models on 80 GB; on 8 × 40 GB all but the two whose weights are larger."""
     models = {row.model for row in catalogue.throughputs.values()}
     lacking = {model for model in models if f"{machine}@{model}" not in catalogue.throughputs}
-    sizes = {model: catalogue.models[model].parameters for model in lacking}
-    assert all(size > (400e9 if "80gb" in machine else 200e9) for size in sizes.values()), sizes
+    assert len(models) == 9
+    assert {catalogue.models[model].parameters > 200e9 for model in lacking} == ({True} if "40gb" in machine else set())
 
 
 def test_every_price_names_a_machine_that_serves_something(catalogue: Catalogue) -> None:
@@ -164,3 +188,44 @@ def test_a_broken_throughput_is_refused(tmp_path: Path, text: str, said: str) ->
     with pytest.raises(CatalogueError) as caught:
         load_catalogue(written(tmp_path, throughput=text))
     assert said in str(caught.value)
+
+
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "prices.md"
+MACHINES = [f"{count}x-{gpu}" for gpu in ("a100-sxm-80gb", "h100-sxm-80gb") for count in (1, 2, 4, 8)]
+MACHINES.insert(4, "8x-a100-sxm-40gb")
+
+
+def table() -> str:
+    """The committed rows as docs/reference/prices.md shows them: C at r = 0.75, and where it comes from."""
+    heads = [
+        key.replace("-sxm-", " ").replace("x-", " × ").upper().replace("GB", "").replace("×", "×") for key in MACHINES
+    ]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(MACHINES) + 1) + "|"]
+    for model in dict.fromkeys(row.model for row in ROWS.values()):
+        cells = [_cell(ROWS.get(f"{machine}@{model}")) for machine in MACHINES]
+        lines.append(f"| {model.partition('/')[2]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row: Throughput | None) -> str:
+    if row is None:
+        return "–"
+    rate = 1 / (Decimal("0.75") / row.prefill_tokens_per_second + Decimal("0.25") / row.decode_tokens_per_second)
+    return f"{rate:,.0f} {'s' if row.scaled_from else row.kind[0]}"
+
+
+def test_the_page_shows_the_committed_rows() -> None:
+    shown = PAGE.read_text().partition("<!-- throughput -->\n")[2].partition("\n<!-- /throughput -->")[0]
+    assert shown == table()
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.key)
+def test_what_is_served_fits_the_machine(catalogue: Catalogue, row: Throughput) -> None:
+    """One engine on all GPUs holds the weights and a request of 8,192 tokens at least: who rents it for that figure can
+    start it."""
+    machine, model = catalogue.machines[row.machine], catalogue.models[row.model]
+    wanted = ServingSizes(tensor_parallel_size=machine.gpus, max_model_len=8192)
+    found = footing(model.shape, wanted, MachineGpus(machine.gpus, machine.gpu, machine.memory_gib))
+    assert divides(model.shape, machine.gpus)
+    assert found is not None
+    assert found.sequences > 0

@@ -24,7 +24,10 @@ TABLE: dict[str, Any] = {
         "output_cost_per_token_batches": 5e-06, "source": "https://vendor.example/pricing", "mode": "chat",
         "litellm_provider": "vendor",
     },
-    "org/n": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "deprecation_date": "2027-01-01"},
+    "org/n": {
+        "input_cost_per_token": 1e-06, "cache_read_input_token_cost": 1e-06, "output_cost_per_token": 2e-06,
+        "deprecation_date": "2027-01-01",
+    },
     "gone": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "deprecation_date": "2026-11-30"},
     "free": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0},
     "odd": {"input_cost_per_token": "much", "output_cost_per_token": 2e-06},
@@ -40,8 +43,8 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_the_table_becomes_rows(refresh: Any, data: Path, table: Path) -> None:
-    """Per million instead of per token, without a float's noise; what halves in a batch is noted; the head has the
-    table's hash. A second run changes nothing."""
+    """Per million instead of per token, without a float's noise; what halves in a batch is noted, a cache that saves
+    nothing is not; the head has the table's hash. A second run changes nothing."""
     (data / "managed.toml").unlink()
     arguments = ("--table", str(table), "--write")
     assert refresh(*arguments, "--accept", "m", "--accept", "org/n").exit_code == 0
