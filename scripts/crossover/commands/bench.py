@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +54,7 @@ def command(
     loads = [Load(model, *_shape(one), concurrency, warm_up, duration) for one in shape or SHAPES]
     with evaluating(as_json), failing(BenchError):
         key_of_row = _row_key(load_catalogue(data), sku, weights or model)
-        if len({one.input_tokens * other.output_tokens for one in loads for other in loads}) == 1:
+        if len({Fraction(one.input_tokens, one.output_tokens) for one in loads}) == 1:
             raise BenchError("the shapes have one share of input: give a second one, so that P and D can be told apart")
         found = [(load, measure(url, load, os.environ.get(key_env, ""), _path(ca))) for load in loads]
         refused = next(filter(None, (row.refusal(one, load, simulated) for load, one in found)), "")

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cost_guard import wording
+from cost_guard.arithmetic.uncertainty.tornado import HorizonSwing, tornado
 from cost_guard.codes import Level
 from cost_guard.verdict.figures import TcoFigures
 from cost_guard.verdict.rule import Judged
 from cost_guard.verdict.verdict import Verdict
-from scripts.crossover.report.words import crossover_words
+from cost_guard.wording import to_decimal
+from scripts.crossover.report.words import NAMES, compact_usd, crossover_words
 from scripts.crossover.shell.output import right_aligned, styled, table
+
+LONGEST_VALUE = 22
+"""Characters; a longer one stands with its source."""
+BAR = 19
+"""The width of the tornado, in characters."""
 
 
 def show(verdict: Verdict, today: date, out: Console) -> None:
@@ -37,6 +45,8 @@ def show(verdict: Verdict, today: date, out: Console) -> None:
     _section(out, figures)
     if verdict.options:
         _section(out, _options(verdict))
+    if verdict.shown is not None:
+        _section(out, _tornado(verdict.shown))
     for note in verdict.notes:
         _section(out, Text(note))
     _section(out, _inputs(verdict, today))
@@ -157,6 +167,55 @@ def _options(verdict: Verdict) -> Table:
     return made
 
 
+def _tornado(judged: Judged) -> Table:
+    expected = judged.tco.managed_usd - judged.tco.self_hosted_usd
+    swings = tornado(judged.reading, judged.horizon, judged.sigmas, judged.outlook)
+    made = table("if only this is", "at P10", "saved in all", "at P90", "stable, P10 → P90")
+    right_aligned(made, "at P10")
+    for column in made.columns:
+        column.no_wrap = True
+    told = [saving for swing in swings for saving in (swing.low_saving_usd, swing.high_saving_usd)]
+    told += [expected, Fraction(0)]
+    low, high = min(told), max(told)
+    for swing in swings:
+        made.add_row(
+            NAMES[swing.name],
+            compact_usd(swing.low_saving_usd),
+            bar(swing, expected, low, high),
+            compact_usd(swing.high_saving_usd),
+            _stable_range(swing),
+        )
+    made.add_row("as expected", "", _axis(low, high), compact_usd(expected), _exactly(judged.reading.stable))
+    return made
+
+
+def bar(swing: HorizonSwing, expected: Fraction, low: Fraction, high: Fraction) -> str:
+    """BAR characters from `low` to `high` USD: what it spans is filled, with │ at what is expected."""
+    begin, end = sorted(_cell(value, low, high) for value in (swing.low_saving_usd, swing.high_saving_usd))
+    at = _cell(expected, low, high)
+    cells = ["█" if begin <= cell <= end and begin != end else " " for cell in range(BAR)]
+    cells[at] = "│"
+    return "".join(cells)
+
+
+def _axis(low: Fraction, high: Fraction) -> str:
+    zero = _cell(Fraction(0), low, high)
+    return "".join("0" if cell == zero else "·" for cell in range(BAR))
+
+
+def _cell(value: Fraction, low: Fraction, high: Fraction) -> int:
+    return 0 if high == low else round((value - low) / (high - low) * (BAR - 1))
+
+
+def _stable_range(swing: HorizonSwing) -> str:
+    low, high = swing.low_stable, swing.high_stable
+    return _exactly(low) if low == high else f"{_exactly(low)} → {_exactly(high)}"
+
+
+def _exactly(volume: Fraction | None) -> str:
+    return _volume(None if volume is None else to_decimal(volume))
+
+
 def _inputs(verdict: Verdict, today: date) -> Table:
     """What was given or cited; what is left at its default stands below."""
     made = table("input", "value", "dated", "source")
@@ -169,8 +228,17 @@ def _inputs(verdict: Verdict, today: date) -> Table:
             continue
         again = (given.source, given.date) == cited and given.date is not None
         cited = (given.source, given.date)
-        made.add_row(name, given.words, _dated(given.date, today), Text('"' if again else given.source))
+        value, source = given.words, '"' if again else given.source
+        if len(value) > LONGEST_VALUE:
+            value, source = "", f"{value}, {source}"
+        made.add_row(_short(name), value, _dated(given.date, today), Text(source))
     return made
+
+
+def _short(name: str) -> str:
+    """Without the catalogue key, with which the source begins."""
+    key, _, rest = name.partition(".")
+    return key if "/" in rest and not name.startswith("routes.") else name
 
 
 def _dated(of: date | None, today: date) -> str:

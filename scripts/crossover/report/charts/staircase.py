@@ -61,14 +61,11 @@ def data(stairs: Reading) -> StaircaseData:
 
 def _corners(reading: Reading, to: Fraction) -> tuple[Point, ...]:
     """Each step ends where its nodes are full; nodes that carry no more than fewer do are none."""
-    last = reading.added_at(to)
-    corners, carried = [(Fraction(0), reading.cost(Fraction(0)))], Fraction(0)
-    for added in range(0, last, max(1, last // MOST_STEPS)):
-        edge = reading.capacity(added)
-        if carried < edge < to:
-            after = reading.cost_with(reading.added_at(edge + 1))
-            corners += [(edge, corners[-1][1]), (edge, after)]
-            carried = edge
+    stairs, corners = reading.stairs, [(Fraction(0), reading.cost(Fraction(0)))]
+    for flight, stop in stairs.carried(to):
+        for step in range(flight.start, stop, max(1, (stop - flight.start) // MOST_STEPS)):
+            edge = stairs.capacity(flight, step)
+            corners += [(edge, corners[-1][1]), (edge, reading.cost(edge + 1))]
     return (*corners, (to, reading.cost(to)))
 
 

@@ -17,6 +17,8 @@ from cost_guard.wording import to_decimal
 from scripts.crossover.report.charts.canvas import Chart, Theme, above, backed, money_axis
 from scripts.crossover.report.words import NAMES, compact_tokens, compact_usd
 
+MOST_NAMES = 3
+"""In the title, which must fit the picture."""
 THICK = 0.56
 """Of a bar, in rows."""
 
@@ -88,6 +90,8 @@ def _title(bars: Sequence[Bar], expected: Fraction) -> str:
     turns = [bar.name for bar in bars if any((end >= 0) != (expected >= 0) for end in _ends(bar))]
     if not turns:
         return f"No uncertainty alone makes it {'lose' if expected >= 0 else 'pay'}"
+    if len(turns) > MOST_NAMES:
+        return f"Each of {len(turns)} uncertainties alone can make it {'lose' if expected >= 0 else 'pay'}"
     names = turns[0] if len(turns) == 1 else f"{', '.join(turns[:-1])} or {turns[-1]}"
     return f"{names[0].upper()}{names[1:]} alone can make it {'lose' if expected >= 0 else 'pay'}"
 
