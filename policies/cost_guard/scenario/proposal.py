@@ -8,10 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cost_guard.scenario.beside import NO_SPEND, GatewaySpend, ServedAs
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError, plain
+from cost_guard.scenario.sections.beside import NO_SPEND, GatewaySpend, ServedAs
 from cost_guard.scenario.usage import Usage, parse_usage, with_usage
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
 from strict.problems import parse

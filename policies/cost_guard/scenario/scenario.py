@@ -14,8 +14,8 @@ from typing import Annotated, Any
 from pydantic import field_validator, model_validator
 
 from cost_guard.scenario.fleet import FORMS, Fleet, QuotationFleet, fleet_forms
-from cost_guard.scenario.managed import Managed
-from cost_guard.scenario.workload import Workload
+from cost_guard.scenario.sections.managed import Managed
+from cost_guard.scenario.sections.workload import Workload
 from strict.fields import Day, Flag, Name, NodeCount, Section, Usd, UsdAboveZero
 from strict.numbers import Number, Whole, refuse
 from strict.problems import Problems

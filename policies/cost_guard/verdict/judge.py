@@ -21,6 +21,7 @@ from cost_guard.verdict.making import verdict_of
 from cost_guard.verdict.rule import Judged, Question, ReadingQuestion, StackTotals
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.stack import summed
+from cost_guard.verdict.telling.hours import told_of_hours
 from cost_guard.verdict.verdict import Reason, Verdict
 from cost_guard.verdict.words import money, reading_words
 
@@ -110,7 +111,8 @@ def _judge(asked: Question, name: str) -> Verdict:
     if judged and asked.proposal.baseline is None and asked.proposal.usage is None:
         _refuse_millions(asked, judged[0].reading)
     of_readings = [(one, [bent(reason, asked) for reason in _reasons(_about(asked, one))]) for one in judged]
-    return verdict_of(asked, name, of_readings, _merged(asked, once, of_readings))
+    verdict = verdict_of(asked, name, of_readings, _merged(asked, once, of_readings))
+    return told_of_hours(verdict, asked.proposal, lambda given: judge(given, asked.catalogue, asked.today))
 
 
 def _judged(asked: Question) -> list[Judged]:

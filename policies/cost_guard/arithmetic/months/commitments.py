@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -61,9 +62,8 @@ class Commitment:
 def commitments(nodes: Sequence[NodeKind], running: Sequence[Running]) -> tuple[Commitment, ...]:
     """Those of the given nodes: of each name, as many as run go on, and the others begin; what runs besides is owed."""
     found = []
-    kinds = {kind: list(nodes).count(kind) for kind in dict.fromkeys(nodes)}
     left = list(running)
-    for kind, count in kinds.items():
+    for kind, count in Counter(nodes).items():
         for at, one in enumerate(left):
             kept = min(count, one.nodes) if one.name == kind.name else 0
             if kept:
@@ -94,11 +94,8 @@ def running(nodes: Sequence[NodeKind], baseline_nodes: int, elapsed_months: int)
     gone = max(0, baseline_nodes - len(nodes))
     if gone and (runs := [one for one in owing if one is not None]):
         owing += [max(runs, key=lambda one: one.usd_per_month * one.months_left)] * gone
-    counts: dict[Running, int] = {}
-    for one in owing:
-        if one is not None:
-            counts[one] = counts.get(one, 0) + 1
-    return tuple(Running(one.name, count, one.usd_per_month, one.months_left) for one, count in counts.items())
+    counts = Counter(one for one in owing if one is not None)
+    return tuple(replace(one, nodes=count) for one, count in counts.items())
 
 
 def _running(node: NodeKind, elapsed_months: int) -> Running | None:

@@ -13,6 +13,7 @@ and may be left out here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -119,5 +120,6 @@ def _last_with(kinds: Kinds, spares: int) -> int | None:
 
 def group(sizes: Sequence[Fraction]) -> tuple[tuple[Fraction, ...], tuple[int, ...]]:
     """The distinct sizes, from the largest on, and how many there are of each."""
-    distinct = sorted(set(sizes), reverse=True)
-    return tuple(distinct), tuple(sum(size == one for size in sizes) for one in distinct)
+    counts = Counter(sizes)
+    distinct = sorted(counts, reverse=True)
+    return tuple(distinct), tuple(counts[size] for size in distinct)

@@ -14,9 +14,9 @@ from cost_guard.arithmetic.managed import (
 )
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.catalogue.managed import ManagedRates
-from cost_guard.scenario.managed import Route
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.scenario.workload import Workload
+from cost_guard.scenario.sections.managed import Route
+from cost_guard.scenario.sections.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cost_guard.verdict.rule import Objection, Question, VerdictRule
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.machines import GpuMachine
     from cost_guard.catalogue.models import Shape
-    from cost_guard.scenario.beside import ServedAs
+    from cost_guard.scenario.sections.beside import ServedAs
 
 MEMORY_SHARE = (9, 10)
 """Of a GPU's memory, what weights and requests may take: numerator, denominator."""
@@ -21,7 +21,7 @@ LEAST_SEQUENCES, FEW_SEQUENCES = 1, 8
 def find(asked: Question) -> Objection | None:
     """Of each machine that a rung rents: whether it can share the model, and holds weights and full requests."""
     # Here, and not at the top, to start faster: see `verdict.rule`.
-    from cost_guard.scenario.beside import ServedAs
+    from cost_guard.scenario.sections.beside import ServedAs
 
     model, served = asked.proposal.scenario.workload.model, asked.proposal.served or ServedAs()
     machines = {one.machine.key: one.machine for one in asked.facts.rungs.values() if one.machine is not None}

@@ -68,7 +68,7 @@ def steps(fleet: Reading) -> list[tuple[Fraction, Fraction, Fraction, int]]:
 
 
 @given(fleet=fleets())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_nodes_and_cost_are_those_of_the_definition(fleet: Reading) -> None:
     """Cap(n), k(n), and n(V) as the least n that carries V."""
     for added in range(12):
@@ -79,7 +79,7 @@ def test_nodes_and_cost_are_those_of_the_definition(fleet: Reading) -> None:
 
 
 @given(fleet=fleets())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_break_evens_are_those_of_a_walk(fleet: Reading) -> None:
     """`first` is on the first step that pays, `stable` on the last that loses."""
     walked = steps(fleet)
@@ -94,7 +94,7 @@ def test_break_evens_are_those_of_a_walk(fleet: Reading) -> None:
 
 
 @given(fleet=fleets())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_bands_that_lose_are_those_of_a_walk(fleet: Reading) -> None:
     """After a paying volume the next band, and after a losing one where it pays again."""
     walked, volume = steps(fleet), fleet.volume
@@ -123,7 +123,7 @@ def test_bands_that_lose_are_those_of_a_walk(fleet: Reading) -> None:
     volume=st.integers(1, 10**12),
     price=st.fractions(Fraction(1, 100), 100, max_denominator=1000),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_equal_nodes_are_the_staircase_of_the_first_edition(
     nodes: int, spare: int, usd: int, served: int, volume: int, price: Fraction
 ) -> None:
@@ -143,7 +143,7 @@ def test_equal_nodes_are_the_staircase_of_the_first_edition(
 
 
 @given(fleet=fleets(), factor=st.integers(1, 10**6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_currency_changes_nothing(fleet: Reading, factor: int) -> None:
     """All money times a factor: the same break-evens."""
 
@@ -166,7 +166,7 @@ def test_the_currency_changes_nothing(fleet: Reading, factor: int) -> None:
 
 
 @given(fleet=fleets(), more=st.integers(1, 40), dearer=st.integers(1, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_worse_terms_are_never_better(fleet: Reading, more: int, dearer: int) -> None:
     """A larger volume costs no less; a dearer node, a slower model and a lower managed price neither pay where the
     better did not, nor sooner for good."""
@@ -191,7 +191,7 @@ def test_worse_terms_are_never_better(fleet: Reading, more: int, dearer: int) ->
 
 
 @given(fleet=fleets(), more=st.integers(0, 10**15))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_from_stable_on_it_pays_however_large(fleet: Reading, more: int) -> None:
     """managed(V) ≥ cost(V) at `stable` and at everything above; a token less may not."""
     assume(fleet.stable is not None)

@@ -32,7 +32,7 @@ def values(
     start=st.integers(0, 9),
     more=st.integers(1, 60),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_range_is_as_a_walk_finds_it(
     gain: Fraction,
     loss: Fraction,
@@ -56,7 +56,7 @@ def test_a_range_is_as_a_walk_finds_it(
 
 
 @given(gain=parts, loss=parts, offset=parts, rate=rates, level=parts, start=st.integers(0, 9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_without_end_it_finds_what_a_long_walk_does(
     gain: Fraction, loss: Fraction, offset: Fraction, rate: Fraction, level: Fraction, start: int
 ) -> None:

@@ -174,7 +174,10 @@ def test_every_price_names_a_machine_that_serves_something(catalogue: Catalogue)
         (SERVED.replace('"measured"', '"published"'), "kind = 'published', which cannot do without"),
         (SERVED.replace('"measured"', '"modelled"'), "sigma is at least 0.4 where kind = 'modelled', got 0.29"),
         (SERVED + "shapes = [[1, 2]]\n", "must be a list of [input tokens, output tokens, tokens per second]"),
-        (SERVED + "shapes = [[0, 2, 3]]\n", "must be at least 1"),
+        (SERVED + "shapes = [[0, 2, 3]]\n", "each above 0, got [[0, 2, 3]]"),
+        (SERVED + "shapes = [[1, 2.5, 3]]\n", "each above 0"),
+        (SERVED + "shapes = [[1, 2, nan]]\n", "each above 0"),
+        (SERVED + "shapes = 5\n", "each above 0, got 5"),
         (SERVED + "shapes = [[1, 2, 3]]\n", "one shape alone tells no P and no D"),
         (SERVED + 'scaledFrom = "x@y"\n', "scaledFrom is for kind = 'modelled'"),
         (
@@ -210,8 +213,7 @@ def table() -> str:
 def _cell(row: Throughput | None) -> str:
     if row is None:
         return "–"
-    rate = 1 / (Decimal("0.75") / row.prefill_tokens_per_second + Decimal("0.25") / row.decode_tokens_per_second)
-    return f"{rate:,.0f} {'s' if row.scaled_from else row.kind[0]}"
+    return f"{at_three_to_one(row):,.0f} {'s' if row.scaled_from else row.kind[0]}"
 
 
 def test_the_page_shows_the_committed_rows() -> None:
@@ -229,3 +231,18 @@ def test_what_is_served_fits_the_machine(catalogue: Catalogue, row: Throughput) 
     assert divides(model.shape, machine.gpus)
     assert found is not None
     assert found.sequences > 0
+
+
+def at_three_to_one(row: Throughput) -> Decimal:
+    return 1 / (Decimal("0.75") / row.prefill_tokens_per_second + Decimal("0.25") / row.decode_tokens_per_second)
+
+
+@pytest.mark.parametrize("model", sorted({row.model for row in ROWS.values()}))
+def test_more_or_better_gpus_serve_more(model: str) -> None:
+    """Whatever the rows come from: more of the same GPU, 80 GB instead of 40, H100 instead of A100."""
+    rates = {row.machine: at_three_to_one(row) for row in ROWS.values() if row.model == model}
+    for machine, rate in rates.items():
+        count, gpu = machine.split("x-", 1)
+        other_gpus = (gpu.replace("40gb", "80gb"), gpu.replace("a100-sxm-80gb", "h100-sxm-80gb"))
+        better = [f"{2 * int(count)}x-{gpu}", *(f"{count}x-{other}" for other in other_gpus)]
+        assert all(rates[other] > rate for other in better if other in rates and other != machine), machine

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cost_guard.catalogue.catalogue import Catalogue
-from cost_guard.scenario.beside import GatewaySpend, ServedAs
 from cost_guard.scenario.proposal import Proposal, parse_proposal
+from cost_guard.scenario.sections.beside import GatewaySpend, ServedAs
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.verdict import Verdict
 from tests.support.catalogue import DAY, MODEL, api, candidate, catalogue, document, price, served
