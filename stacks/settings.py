@@ -1,6 +1,7 @@
 """What a stack is told, parsed once. The sole reader of `pulumi.Config`; typos are refused before anything is made.
 
-A stack serves models (`stacks/served.py`): today one, whose keys stand at the top level beside those of the stack.
+A stack serves models (`stacks/served.py`): one, whose keys stand at the top level beside those of the stack, or several
+below `models`, which are judged and cannot be deployed yet.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import pulumi
 from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
-from cost_guard.scenario.proposal import STACK_PREFIX
+from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
@@ -21,7 +23,7 @@ from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
-from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
+from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
 from strict import problems
 from strict.fields import SecretName, Section
 from strict.problems import Problems, did_you_mean, unknown
@@ -37,8 +39,6 @@ GATEWAY_SECRETS = {
     CLIENT_CERTIFICATE_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
-FLEET = "fleet"
-"""The name of the served model whose keys stand at the top level."""
 
 
 class SettingsError(Problems):
@@ -93,6 +93,7 @@ class Settings(StackKeys):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
+        self._check_keys()
         if strange := sorted(set(self.generations) - {*self.nodes, GATEWAY}):
             raise ValueError(f"generations: the fleet has no node {', '.join(strange)}")
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
@@ -106,6 +107,14 @@ class Settings(StackKeys):
         self._check_queue()
         self._check_secrets()
         return self
+
+    def _check_keys(self) -> None:
+        """Raises ValueError where two models have a node of one key: it is a part of the machine's name."""
+        keys = [key for model in self.models for key in model.fleet.nodes]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(
+                f"models: two of them have a node {', '.join(twice)}; give each node of the stack its own key"
+            )
 
     def _check_images(self) -> None:
         """Raises ValueError where two keys say what a cloud's containers are made of."""
@@ -182,6 +191,11 @@ class Settings(StackKeys):
                 )
 
     @property
+    def proposals(self) -> dict[str, Proposal]:
+        """What the gate judges, by the names of the served models."""
+        return {model.name: model.proposal for model in self.models}
+
+    @property
     def nodes(self) -> Mapping[str, LadderNode]:
         """Every node of every model, by its key."""
         return {key: node for model in self.models for key, node in model.fleet.nodes.items()}
@@ -224,18 +238,18 @@ def from_pulumi() -> Settings:
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
     """Settings from configuration values by key, without their namespace. Raises SettingsError.
 
-    A usage file that they name is read, relative to `root`.
+    Usage files that they name are read, relative to `root`.
     """
-    known = sorted((*MODEL_KEYS, *STACK_KEYS))
+    known = sorted((*MODEL_KEYS, *STACK_KEYS, MODELS))
     lines = [f"{STACK_PREFIX}{key}: {unknown(key, known)}" for key in values if key not in known]
     keys = {key: value for key, value in values.items() if key in STACK_KEYS}
     try:
-        model = served_model(FLEET, values, root)
+        keys["models"] = _models(values, root)
     except Problems as error:
         lines += error.lines
         whole: type[StackKeys] = StackKeys  # what is wrong there is said too
     else:
-        whole, keys["models"] = Settings, (model,)
+        whole = Settings
     try:
         settings = problems.parse(whole, keys, STACK_PREFIX, values=False)
     except Problems as error:
@@ -244,3 +258,26 @@ def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
         raise SettingsError(lines)
     assert isinstance(settings, Settings)
     return settings
+
+
+def proposals_of(values: Mapping[str, Any], root: Path = REPOSITORY) -> dict[str, Proposal]:
+    """What the gate judges, whatever the other keys say, by the names of the served models. Raises ScenarioError."""
+    several = MODELS in values
+    return {
+        name: proposal_of(own, root, prefix_of(name, several, STACK_PREFIX))
+        for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items()
+    }
+
+
+def _models(values: Mapping[str, Any], root: Path) -> tuple[ServedModel, ...]:
+    """Those below `models`, or the one whose keys stand at the top. Raises Problems, with the lines of all."""
+    found, lines = [], list[str]()
+    several = MODELS in values
+    for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items():
+        try:
+            found.append(served_model(name, own, root, prefix_of(name, several, STACK_PREFIX)))
+        except Problems as error:
+            lines += shared_as_such(error.lines, name, STACK_PREFIX, OWN_KEYS) if several else error.lines
+    if lines:
+        raise Problems(dict.fromkeys(lines))
+    return tuple(found)

@@ -110,6 +110,11 @@ def load_models(path: Path = MODELS) -> Mapping[str, KnownModel]:
     return {name: row for row in rows for name in (row.key, *row.also)}
 
 
+def shape_from(fields: Mapping[str, Any]) -> Shape:
+    """Of its fields as plain data. Raises ValueError."""
+    return Shape(**{"parameters": None, **fields})
+
+
 def shape_of(config: Mapping[str, Any]) -> Shape:
     """The shape that a model's config.json tells. Raises ValueError, which says what it lacks."""
     text = config.get("text_config", config)

@@ -87,6 +87,11 @@ class Price(Row):
         assert self.usd_per_hour is not None
         return self.usd_per_hour * HOURS_PER_MONTH
 
+    @property
+    def cost_usd_per_month(self) -> Decimal:
+        """A month with what is paid up front spread over its commitment, to 28 digits."""
+        return self.usd_per_month + self.upfront_usd / (self.commitment_months or 1)
+
     def describe(self) -> str:
         """E.g. "live price seen 2026-09-20 is $22.32/h × 730 = $16,293.60"."""
         return f"{self._figure()}{self._conditions()}"

@@ -19,10 +19,10 @@ from rich.console import Console
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level, worst
-from cost_guard.scenario.documents import read_document, read_usage
-from cost_guard.scenario.proposal import parse_baseline, parse_proposal
+from cost_guard.scenario.documents import read_document
+from cost_guard.scenario.proposal import parse_baseline, parse_proposals
 from cost_guard.scenario.scenario import Baseline
-from cost_guard.verdict.judge import judge
+from cost_guard.verdict.judge import judge_stack
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.report import text as report
@@ -108,16 +108,18 @@ def softened(verdict: Verdict) -> Verdict:
         return replace(reason, level=Level.WARN, message=words)
 
     reasons = tuple(told(reason) for reason in verdict.reasons)
-    return replace(verdict, reasons=reasons, level=worst(reason.level for reason in reasons))
+    models = tuple(softened(one) for one in verdict.models)
+    return replace(verdict, reasons=reasons, models=models, level=worst(reason.level for reason in reasons))
 
 
 def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
-        given = parse_proposal(data, None, read_usage(data, file.parent), prefix="")
-        given = replace(given, baseline=_approved(baseline), bills_money=False)
-        return judge(given, load_catalogue(), today)
+        approved = _approved(baseline)
+        given = parse_proposals(data, file.parent)
+        plans = {name: replace(one, baseline=approved, bills_money=False) for name, one in given.items()}
+        return judge_stack(plans, load_catalogue(), today)
 
 
 def _approved(file: Path | None) -> Baseline | None:
@@ -131,7 +133,7 @@ def _approved(file: Path | None) -> Baseline | None:
 
 def _draw(verdict: Verdict, folder: Path) -> list[Path]:
     """The files that were written; none, and a line on standard error, where there is nothing to draw."""
-    if verdict.case is None:
+    if verdict.shown is None:
         print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
         return []
     from scripts.crossover.report import charts  # here, because matplotlib takes half a second, and few draw

@@ -12,16 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.costing import Case
-from cost_guard.arithmetic.montecarlo import Swing, tornado
+from cost_guard.arithmetic.uncertainty.tornado import HorizonSwing, tornado
 from cost_guard.codes import Level
-from cost_guard.verdict.recommendation import MANAGED_BELOW_USD, OPTIMISE_TO_USD
-from cost_guard.verdict.verdict import Tco, Verdict
-from cost_guard.verdict.words import displaced_words, money
+from cost_guard.verdict.figures import TcoFigures
+from cost_guard.verdict.rule import Judged
+from cost_guard.verdict.verdict import Verdict
+from cost_guard.wording import to_decimal
 from scripts.crossover.report.words import NAMES, compact_usd, crossover_words
 from scripts.crossover.shell.output import right_aligned, styled, table
 
+LONGEST_VALUE = 22
+"""Characters; a longer one stands with its source."""
 BAR = 19
 """The width of the tornado, in characters."""
 
@@ -42,8 +43,10 @@ def show(verdict: Verdict, today: date, out: Console) -> None:
     for name, value in _figures(verdict):
         figures.add_row(Text(name, style="bold"), Text(value))
     _section(out, figures)
-    if verdict.case is not None:
-        _section(out, _tornado(verdict.case))
+    if verdict.options:
+        _section(out, _options(verdict))
+    if verdict.shown is not None:
+        _section(out, _tornado(verdict.shown))
     for note in verdict.notes:
         _section(out, Text(note))
     _section(out, _inputs(verdict, today))
@@ -53,15 +56,15 @@ def show(verdict: Verdict, today: date, out: Console) -> None:
 
 def answer(verdict: Verdict) -> str:
     """Whether it pays, in one sentence."""
-    case = verdict.case
-    if case is None:
+    ours, theirs = verdict.self_hosted_usd_per_month, verdict.managed_usd_per_month
+    if ours is None or theirs is None:
         return f"It is not known whether it pays. {verdict.summary}"
-    saving = case.stairs.managed(case.volume) - case.stairs.cost(case.volume)
-    at = f"at {displaced_words(case.scenario)}"
-    if saving < 0:
-        return f"It does not pay: {money(-saving)}/month too much {at}."
-    blocks = ", ".join(reason.code for reason in verdict.reasons if reason.level is Level.BLOCK)
-    return f"It pays: {money(saving)}/month saved {at}." + (f" Blocked for: {blocks}." if blocks else "")
+    volume = verdict.displaced_tokens_per_month
+    at = "" if volume is None else f" at {wording.tokens(volume)} tokens/month"
+    if theirs < ours:
+        return f"It does not pay: {wording.usd(ours - theirs)}/month too much{at}."
+    blocks = ", ".join(dict.fromkeys(reason.code for reason in verdict.reasons if reason.level is Level.BLOCK))
+    return f"It pays: {wording.usd(theirs - ours)}/month saved{at}." + (f" Blocked for: {blocks}." if blocks else "")
 
 
 def _section(out: Console, shown: Table | Text) -> None:
@@ -79,77 +82,95 @@ def _figures(verdict: Verdict) -> Iterator[tuple[str, str]]:
     )
     found = verdict.break_even
     simple, first, stable = (_volume(volume) for volume in (found.simple, found.first, found.stable))
-    if verdict.case is not None:
+    shown = verdict.shown
+    if shown is not None:
         yield "break-even", f"simple {simple}, first {first}, stable {stable} tokens/month"
-        yield "  uncertain", _uncertain(verdict, verdict.case)
+        yield "  uncertain", _uncertain(verdict)
     yield "capacity", _capacity(verdict)
-    if verdict.case is not None:
-        yield f"{wording.count(verdict.tco.months, 'month')}", _tco(verdict.tco, verdict.case)
-    yield "recommendation", f"{verdict.recommendation}: {_why(verdict)}"
+    if shown is not None:
+        yield f"{wording.count(verdict.tco.months, 'month')}", _tco(verdict.tco, shown)
+    if verdict.same_weights is not None:
+        yield "same weights", _same_weights(verdict)
+    if verdict.options:
+        yield "recommendation", verdict.recommendation or "none of the options is allowed"
+    if verdict.sources_say:
+        yield "sources", verdict.sources_say
 
 
 def _self_hosted(verdict: Verdict) -> str:
-    case = verdict.case
-    if case is None:
-        return "unknown"
     text = _usd(verdict.self_hosted_usd_per_month)
-    needed = case.stairs.nodes_at(case.volume)
-    if needed == case.stairs.nodes:
-        return f"{text} with {wording.count(needed, 'node')}"
-    given = f"{_usd(verdict.fixed_usd_per_month)} with the {case.stairs.nodes:,} given"
-    return f"{text} with the {needed:,} nodes that it needs ({given})"
+    worst = verdict.worst_case_usd_per_month
+    more = (
+        f"; at worst {_usd(worst)}, with the gateway's managed budget"
+        if worst != verdict.self_hosted_usd_per_month
+        else ""
+    )
+    if verdict.shown is None:
+        return f"{text}{more}"
+    reading = verdict.shown.reading
+    needed, given = reading.nodes_needed, len(reading.nodes)
+    if needed == given:
+        return f"{text} with {wording.count(needed, 'node')}{more}"
+    as_given = f"{_usd(verdict.fixed_usd_per_month)} with the {given:,} given"
+    return f"{text} with the {needed:,} nodes that it needs ({as_given}){more}"
 
 
-def _uncertain(verdict: Verdict, case: Case) -> str:
-    found, draws = verdict.break_even, case.scenario.uncertainty.draws
+def _uncertain(verdict: Verdict) -> str:
+    found = verdict.break_even
     quantiles = (("P10", found.p10), ("P50", found.p50), ("P90", found.p90))
     told = ", ".join(f"{name} {_volume(None if at is None else Decimal(at))}" for name, at in quantiles)
-    share = wording.percent(Decimal(found.probability or 0))
-    return f"stable {told}; the volume reaches it in {share} of {draws:,} draws"
+    pays, good, horizon = (
+        wording.percent(Decimal(share or 0))
+        for share in (found.probability_pays, found.probability, found.probability_horizon)
+    )
+    return f"stable {told}; it pays in {pays} of the draws, for good in {good}, over the horizon in {horizon}"
 
 
 def _capacity(verdict: Verdict) -> str:
     found = verdict.capacity
-    if verdict.case is None or found.nodes_needed is None or found.tokens_per_second_per_node is None:
+    if verdict.shown is None or found.nodes_needed is None or found.tokens_per_second_per_node is None:
         return "unknown"
     survives = "survives" if found.survives_one_loss else "does not survive"
     busy = wording.percent(found.utilisation or Decimal(0))
     return (
-        f"{found.nodes_needed:,} needed of {wording.count(verdict.case.stairs.nodes, 'node')} at "
+        f"{found.nodes_needed:,} needed of {wording.count(len(verdict.shown.reading.nodes), 'node')} at "
         f"{wording.rate(found.tokens_per_second_per_node)} each, {busy} busy on average; {survives} the loss of one"
     )
 
 
-def _tco(tco: Tco, case: Case) -> str:
+def _tco(tco: TcoFigures, shown: Judged) -> str:
     if tco.self_hosted_usd is None or tco.managed_usd is None:
         return "unknown"
     gap = tco.managed_usd - tco.self_hosted_usd
     told = f"{_dollars(abs(gap))} {'saved' if gap >= 0 else 'too much'}"
-    rate = case.scenario.horizon.discount_rate_per_year
+    rate = shown.horizon.discount_rate_per_year
     npv = f" (net present values at {wording.percent(rate)} a year)" if rate else ""
     both = f"self-hosted {_dollars(tco.self_hosted_usd)}, managed {_dollars(tco.managed_usd)}: {told}{npv}"
     return f"{both}; {crossover_words(tco.crossover_month)}"
 
 
-def _why(verdict: Verdict) -> str:
-    """Of the recommendation; its rules are `cost_guard.verdict.recommendation`'s."""
-    low, high = wording.usd(MANAGED_BELOW_USD), wording.usd(OPTIMISE_TO_USD)
-    spend = verdict.managed_usd_per_month
-    if verdict.recommendation == "managed":
-        return "the managed spend is not known" if spend is None else f"the managed spend is below {low}/month"
-    if verdict.recommendation == "optimise-routing":
-        return f"the managed spend is {low} to {high}/month; cheaper models for easy requests come first"
-    if verdict.recommendation == "hybrid":
-        return f"the managed spend is above {high}/month, but the verdict is no PASS, or there is no ML team"
-    if spend is not None and spend > OPTIMISE_TO_USD:
-        return f"the managed spend is above {high}/month, or residency or a fine-tuned model asks for it"
-    return "residency or a fine-tuned model asks for it"
+def _same_weights(verdict: Verdict) -> str:
+    same = verdict.same_weights
+    assert same is not None
+    return f"{_usd(same.usd_per_month)} at {wording.per_million(same.usd_per_million)}: {same.model}"
 
 
-def _tornado(case: Case) -> Table:
-    expected = case.stairs.managed(case.volume) - case.stairs.cost(case.volume)
-    swings = tornado(case)
-    made = table("if only this is", "at P10", "saved a month", "at P90", "stable, P10 → P90")
+def _options(verdict: Verdict) -> Table:
+    """What else could be done, and what it costs."""
+    made = table("option", "a month", f"{wording.count(verdict.tco.months, 'month')}", "allowed", "")
+    right_aligned(made, "a month", wording.count(verdict.tco.months, "month"))
+    for option in verdict.options:
+        month = "unknown" if option.usd_per_month is None else wording.usd(option.usd_per_month.quantize(Decimal(1)))
+        horizon = "unknown" if option.horizon_usd is None else _dollars(option.horizon_usd)
+        mark = " ←" if option.id == verdict.recommendation else ""
+        made.add_row(f"{option.id}{mark}", month, horizon, "yes" if option.allowed else "no", Text(option.why))
+    return made
+
+
+def _tornado(judged: Judged) -> Table:
+    expected = judged.tco.managed_usd - judged.tco.self_hosted_usd
+    swings = tornado(judged.reading, judged.horizon, judged.sigmas, judged.outlook)
+    made = table("if only this is", "at P10", "saved in all", "at P90", "stable, P10 → P90")
     right_aligned(made, "at P10")
     for column in made.columns:
         column.no_wrap = True
@@ -164,11 +185,11 @@ def _tornado(case: Case) -> Table:
             compact_usd(swing.high_saving_usd),
             _stable_range(swing),
         )
-    made.add_row("as expected", "", _axis(low, high), compact_usd(expected), _exactly(case.stairs.stable))
+    made.add_row("as expected", "", _axis(low, high), compact_usd(expected), _exactly(judged.reading.stable))
     return made
 
 
-def bar(swing: Swing, expected: Fraction, low: Fraction, high: Fraction) -> str:
+def bar(swing: HorizonSwing, expected: Fraction, low: Fraction, high: Fraction) -> str:
     """BAR characters from `low` to `high` USD: what it spans is filled, with │ at what is expected."""
     begin, end = sorted(_cell(value, low, high) for value in (swing.low_saving_usd, swing.high_saving_usd))
     at = _cell(expected, low, high)
@@ -186,7 +207,7 @@ def _cell(value: Fraction, low: Fraction, high: Fraction) -> int:
     return 0 if high == low else round((value - low) / (high - low) * (BAR - 1))
 
 
-def _stable_range(swing: Swing) -> str:
+def _stable_range(swing: HorizonSwing) -> str:
     low, high = swing.low_stable, swing.high_stable
     return _exactly(low) if low == high else f"{_exactly(low)} → {_exactly(high)}"
 
@@ -207,8 +228,17 @@ def _inputs(verdict: Verdict, today: date) -> Table:
             continue
         again = (given.source, given.date) == cited and given.date is not None
         cited = (given.source, given.date)
-        made.add_row(name, given.words, _dated(given.date, today), Text('"' if again else given.source))
+        value, source = given.words, '"' if again else given.source
+        if len(value) > LONGEST_VALUE:
+            value, source = "", f"{value}, {source}"
+        made.add_row(_short(name), value, _dated(given.date, today), Text(source))
     return made
+
+
+def _short(name: str) -> str:
+    """Without the catalogue key, with which the source begins."""
+    key, _, rest = name.partition(".")
+    return key if "/" in rest and not name.startswith("routes.") else name
 
 
 def _dated(of: date | None, today: date) -> str:

@@ -6,9 +6,16 @@ from decimal import Context, Decimal
 from fractions import Fraction
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
+from cost_guard.wording import to_decimal
 
-NAMES = {"volume": "volume", "throughput": "throughput", "apiPrice": "API price", "overhead": "overhead"}
+NAMES = {
+    "volume": "volume",
+    "growthPerMonth": "growth",
+    "throughput": "throughput",
+    "nodePrice": "node price",
+    "apiPrice": "API price",
+    "overhead": "overhead",
+}
 """The keys of `uncertainty`, as people say them."""
 
 _THREE_DIGITS = Context(prec=3)

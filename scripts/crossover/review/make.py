@@ -48,7 +48,7 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
     head = evaluate_side(yardstick, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
     missing = head.config is None and not head.errors
     if unpriced or broken:
-        head = replace(head, verdict=None, proposal=None, errors=(*head.errors, *unpriced, *broken))
+        head = replace(head, verdict=None, proposals={}, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
         before = evaluate_side(yardstick, Tree(REPOSITORY, base), path, whole=False)

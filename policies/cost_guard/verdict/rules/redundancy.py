@@ -35,5 +35,4 @@ RULE = VerdictRule(
     remedy="Add a node, or candidates in more regions or clouds, so that maxPerFailureDomain can be kept.",
     asks=Question,
     find=find,
-    of_one_rung=False,
 )

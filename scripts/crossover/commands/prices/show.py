@@ -11,7 +11,6 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import ManagedRates, Price, Throughput, check_dates, load_catalogue
 from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS
 from scripts.crossover.shell.day import Today, day
@@ -52,7 +51,7 @@ def _plain(row: Any, now: date) -> dict[str, Any]:
     told: dict[str, Any] = row.model_dump(mode="json", by_alias=True, exclude_none=True)
     told = {name: value for name, value in told.items() if value != ""}
     if isinstance(row, Price):
-        told["usdPerMonthEffective"] = f"{effective_usd_per_month(row):f}"
+        told["usdPerMonthEffective"] = f"{row.cost_usd_per_month:f}"
     return {**told, "ageDays": (now - row.date).days}
 
 
@@ -64,7 +63,7 @@ def _show(
         shown = table("price, and its source", "terms", "USD/month", "age")
         right_aligned(shown, "USD/month", "age")
         for price in prices.values():
-            month = f"{effective_usd_per_month(price):,.0f}"
+            month = f"{price.cost_usd_per_month:,.0f}"
             shown.add_row(_cited(price), price.terms, month, _age(price.date, now))
         out.print(shown)
     if served:

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from cost_guard import wording
-from cost_guard.arithmetic.costing import Case
-from cost_guard.arithmetic.horizon import project
+from cost_guard.verdict.rule import Judged
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.report.charts.canvas import Chart, Theme, beside, label_ends, money_axis
 from scripts.crossover.report.words import compact_usd, crossover_words
@@ -35,17 +34,21 @@ class TcoData:
         return self.managed[-1][1] - self.self_hosted[-1][1]
 
 
-def data(case: Case) -> TcoData:
-    """Month by month, from 0."""
-    projection = project(case)
+def data(judged: Judged) -> TcoData:
+    """Month by month, from 0; what is owed and what is left after the horizon stand as a step at its end."""
+    found, horizon = judged.tco, judged.horizon
     ours, theirs = [(Fraction(0), Fraction(0))], [(Fraction(0), Fraction(0))]
-    for month in projection.months:
+    if horizon.upfront_usd:
+        ours.append((Fraction(0), horizon.upfront_usd))
+    for month in found.months:
         begin, end = Fraction(month.number - 1), Fraction(month.number)
-        if month.upfront_usd:
-            ours.append((begin, ours[-1][1] + month.upfront_usd))
+        if month.commitment_usd:
+            ours.append((begin, ours[-1][1] + month.commitment_usd))
         ours.append((end, month.self_hosted_sum_usd))
         theirs.append((end, month.managed_sum_usd))
-    at = projection.crossover_month
+    if rest := found.owed_after - horizon.residual_usd:
+        ours.append((ours[-1][0], ours[-1][1] + rest))
+    at = found.crossover_month
     return TcoData(tuple(ours), tuple(theirs), (at, _on(theirs, at)) if at else None)
 
 
@@ -57,25 +60,24 @@ def _on(line: list[Point], at: Fraction) -> Fraction:
 
 
 def chart(verdict: Verdict) -> Chart:
-    """Of a verdict that has a case."""
-    case = verdict.case
-    assert case is not None
-    drawn = data(case)
-    months = wording.count(case.scenario.horizon.months, "month")
+    """Of a verdict that has figures."""
+    assert verdict.shown is not None
+    drawn = data(verdict.shown)
+    months = wording.count(verdict.tco.months, "month")
     gap = f"{'saves' if drawn.saving >= 0 else 'costs'} {compact_usd(abs(drawn.saving))}"
     title = f"Over {months} self-hosting {gap}{'' if drawn.saving >= 0 else ' more'}"
     when = crossover_words(verdict.tco.crossover_month)
     return Chart(
         title=title,
-        subtitle=f"Cumulative cost in USD, undiscounted; {when}.{_present_value(verdict, case)}",
+        subtitle=f"Cumulative cost in USD, undiscounted; {when}.{_present_value(verdict, verdict.shown)}",
         description=f"{title}: {compact_usd(drawn.self_hosted[-1][1])} self-hosted against "
         f"{compact_usd(drawn.managed[-1][1])} managed; {when}.",
         paint=lambda axes, theme: _paint(axes, theme, drawn),
     )
 
 
-def _present_value(verdict: Verdict, case: Case) -> str:
-    rate, tco = case.scenario.horizon.discount_rate_per_year, verdict.tco
+def _present_value(verdict: Verdict, judged: Judged) -> str:
+    rate, tco = judged.horizon.discount_rate_per_year, verdict.tco
     if not rate or tco.managed_usd is None or tco.self_hosted_usd is None:
         return ""
     return f" Net present value at {wording.percent(rate)}: {compact_usd(tco.managed_usd - tco.self_hosted_usd)}."

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import (
     DATA,
     Catalogue,
@@ -81,7 +80,7 @@ def test_a_row_named_after_its_terms_has_them(catalogue: Catalogue) -> None:
     for row, on_demand in rows:
         months = f"-reserved-{row.commitment_months}m" if row.terms == "reserved" else "-spot"
         assert (row.key, row.region, on_demand.terms) == (on_demand.key + months, on_demand.region, "on-demand")
-        assert effective_usd_per_month(row) < effective_usd_per_month(on_demand)
+        assert row.cost_usd_per_month < on_demand.cost_usd_per_month
 
 
 def test_terms_change_no_machine(catalogue: Catalogue) -> None:
@@ -209,15 +208,15 @@ def test_a_row_of_the_future_is_told_with_its_line(tmp_path: Path) -> None:
     ("more", "month"),
     [
         ("", "730"),
-        ('terms = "spot"\ninterruptionLoss = 0.2\n', "912.5"),
+        ('terms = "spot"\ninterruptionLoss = 0.2\n', "730"),
         ('terms = "reserved"\ncommitmentMonths = 12\nupfrontUsd = 1200\n', "830"),
     ],
-    ids=["on demand", "730/(1 − 0.2)", "730 + 1200/12"],
+    ids=["on demand", "spot costs what it bills", "730 + 1200/12"],
 )
-def test_terms_make_the_effective_price(tmp_path: Path, more: str, month: str) -> None:
-    """Of $1 an hour: price/(1 − loss) where it is spot, what is paid up front spread over the commitment."""
+def test_terms_make_what_a_month_costs(tmp_path: Path, more: str, month: str) -> None:
+    """Of $1 an hour: what is paid up front is spread over the commitment; what spot loses is no price."""
     price = load_catalogue(written(tmp_path, GOOD + more)).prices["a/b"]
-    assert (price.usd_per_month, effective_usd_per_month(price)) == (Decimal(730), Decimal(month))
+    assert (price.usd_per_month, price.cost_usd_per_month) == (Decimal(730), Decimal(month))
 
 
 def test_terms_and_contracts_are_told(tmp_path: Path) -> None:

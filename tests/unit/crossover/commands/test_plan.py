@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cost_guard.arithmetic.montecarlo import Swing, tornado
+from cost_guard.arithmetic.uncertainty.tornado import HorizonSwing, tornado
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.proposal import parse_scenario
 from scripts.crossover.__main__ import app
@@ -32,6 +32,7 @@ from scripts.crossover.stack import verdict as stack
 from tests.support.gate import verdict_of
 
 Write = Callable[..., str]
+SERVED = {"model": "meta-llama/Llama-3.1-70B-Instruct"}
 ROOT = Path(__file__).parents[4]
 
 
@@ -198,7 +199,7 @@ def test_a_baseline_lets_repair_through(scenario_file: Write, tmp_path: Path) ->
 
 def test_old_prices_only_warn_in_a_plan(scenario_file: Write) -> None:
     """The quotation of March is 241 days old in November; its distance from live prices is told."""
-    done = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"}))
+    done = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"}, workload=SERVED))
     text = " ".join(done.stdout.split())
     assert done.exit_code == 0
     assert "241 days old" in text
@@ -207,7 +208,7 @@ def test_old_prices_only_warn_in_a_plan(scenario_file: Write) -> None:
 
 def test_an_unknown_sku_is_a_verdict_and_not_an_error(scenario_file: Write) -> None:
     """price-known blocks; what cannot be known is null, in words unknown."""
-    path = scenario_file(fleet={"nodes": 2, "sku": "lambda/nonsense"})
+    path = scenario_file(fleet={"nodes": 2, "sku": "lambda/nonsense"}, workload=SERVED)
     document = json.loads(run("--file", path, "--json").stdout)
     assert (document["verdict"], document["fixedUsdPerMonth"]) == ("BLOCK", None)
     done = run("--file", path)
@@ -235,11 +236,12 @@ def test_the_report_tells_every_figure(scenario_file: Write) -> None:
         "simple 3.988B, first 3.988B, stable 5.572B tokens/month",
         "3 needed of 2 nodes at 4,759 tokens/s each, 24 % busy on average; survives the loss of one",
         "self-hosted $668,640, managed $720,000: $51,360 saved; cheaper from the first day",
-        "optimise-routing: the managed spend is $20,000 to $80,000/month",
-        "At their defaults: displacedShare 1, inputShare 0.75,",
+        "recommendation self-hosted",
+        "$20,000 to $80,000/month managed: cheaper models for easy requests come first",
+        "At their defaults: growthPerMonth 0,",
     ):
         assert told in text
-    assert re.search(r"stable P10 \S+, P50 \S+, P90 \S+; the volume reaches it in \S+ % of 10,000 draws", text)
+    assert re.search(r"stable P10 \S+, P50 \S+, P90 \S+; it pays in \S+ % of the draws, for good in \S+ %", text)
 
 
 def test_the_report_discounts_where_asked(scenario_file: Write) -> None:
@@ -260,7 +262,7 @@ def test_what_blocks_though_it_pays_is_in_the_first_line(scenario_file: Write) -
 
 def test_ages_and_citations_stand_beside_the_inputs(scenario_file: Write) -> None:
     """The quotation of 2026-03-26 is 241 days old on 2026-11-22."""
-    text = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"})).stdout
+    text = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"}, workload=SERVED)).stdout
     assert re.search(r"^usdPerNodeMonth +7,920  2026-03-26, 241 d  quoted/lambda", text, re.MULTILINE)
     assert re.search(r"^nodes +2 +scenario *$", text, re.MULTILINE)
 
@@ -277,7 +279,7 @@ def test_ages_and_citations_stand_beside_the_inputs(scenario_file: Write) -> Non
 def test_a_bar_spans_its_ends(ends: tuple[int, int], shown: str) -> None:
     """On a scale from -10 to 10 with 0 expected, in 19 characters: the middle is the tenth."""
     low, high = (Fraction(end) for end in ends)
-    swing = Swing("volume", Decimal(1), Decimal(1), Decimal(1), low, high, None, None)
+    swing = HorizonSwing("volume", Decimal(1), Decimal(1), Decimal(1), low, high, None, None)
     assert bar(swing, Fraction(0), Fraction(-10), Fraction(10)) == shown
 
 
@@ -291,19 +293,20 @@ def test_a_bar_spans_its_ends(ends: tuple[int, int], shown: str) -> None:
 def test_nothing_is_cut_off_or_wider_than_80_columns(volume: int, price: str, nodes: int, rho: str) -> None:
     """However large or small the figures are."""
     data: dict[str, Any] = {
-        "workload": {"tokensPerMonth": f"1.23456789e{volume}", "kind": "measured", "peakToMean": rho},
-        "managed": {"usdPerMillionTokens": price},
+        "workload": {"tokensPerMonth": f"1.23456789e{volume}", "kind": "asserted", "peakToMean": rho},
+        "managed": {"usdPerMillionTokens": price, "source": "x", "date": "2026-11-01"},
         "fleet": {"nodes": nodes, "usdPerNodeMonth": "7920.55", "tokensPerSecond": "4759.25"},
         "uncertainty": {"draws": 100},
     }
     verdict = verdict_of(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
-    assert verdict.case is not None
+    judged = verdict.shown
+    assert judged is not None
     out = StringIO()
     show(verdict, date(2026, 11, 22), Console(file=out, width=80, highlight=False))
     assert max(len(line) for line in out.getvalue().splitlines()) <= 80
     assert "…" not in out.getvalue()
     assert f" {Decimal(data['workload']['tokensPerMonth']):,f} ".replace(".00 ", " ") in out.getvalue()
-    for swing in tornado(verdict.case):
+    for swing in tornado(judged.reading, judged.horizon, judged.sigmas, judged.outlook):
         row = next(line for line in out.getvalue().splitlines() if re.match(f"{NAMES[swing.name]}  ", line))
         assert {compact_usd(swing.low_saving_usd), compact_usd(swing.high_saving_usd)} <= set(row.split())
 
@@ -319,7 +322,7 @@ def test_without_a_file_the_local_stack_is_judged_as_up_would() -> None:
     """Its committed configuration: two nodes that stand for a quotation, asserted; nothing bills, so both only warn."""
     document = json.loads(run("--json").stdout)
     assert (document["verdict"], document["fixedUsdPerMonth"]) == ("WARN", 19940)
-    assert {reason["code"] for reason in document["reasons"]} == {"price-fresh", "volume-measured"}
+    assert {"price-fresh", "volume-measured", "same-weights"} <= {reason["code"] for reason in document["reasons"]}
     assert document == json.loads(run("--json", "--stack", "local").stdout)
 
 
