@@ -75,7 +75,7 @@ def run_program(
     such a Python the status is 127, and stderr says so, with `what_for` ("weights are fetched")."""
     return _OWN.run(
         connection,
-        "pythons",
+        "python",
         "program",
         args=[place, str(len(program)), what_for],
         stdin=program + json.dumps(job).encode(),
