@@ -47,6 +47,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "failures": None if run is None else list(run.failures),
         "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),
+        "stacksWithoutJob": list(review.without_job),
     }
 
 
