@@ -39,6 +39,7 @@ bench: bootstrap ## what the gate and the path cost: the tables of docs/performa
 	@.venv/bin/python -m tests.bench.spine
 	@.venv/bin/python -m tests.bench.node
 	@.venv/bin/python -m tests.bench.closing .venv/bin/python -m images.simulator serve tiny --disable-uvicorn-access-log
+	@.venv/bin/python -m tests.bench.weights
 	@.venv/bin/python -m tests.bench.clouds
 
 lint: bootstrap ## ruff, mypy --strict, import-linter

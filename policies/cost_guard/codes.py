@@ -15,8 +15,9 @@ from strict.places import Place
 DOCS = "docs/reference/policies.md"
 """In the repository; each rule has a section of its own there."""
 
-ADVISORY, WAIVERS = "advisories", "waivers"
-"""Rules that block nothing: what should be known of single resources, and of the whole stack."""
+ADVISORY, WAIVERS, BESIDE = "advisories", "waivers", "beside-nodes"
+"""Rules that block nothing: what should be known of single resources, of waivers in the whole stack, and of what it
+makes beside its nodes."""
 
 CANNOT_EVALUATE = 3
 """The exit code for bad or missing data."""

@@ -14,7 +14,8 @@ from images.remote.waiting import Locks, Waiting
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation, shows
-from images.weights.siblings import Sharing, Siblings
+from images.weights.sharing import Sharing
+from images.weights.siblings import Siblings
 from providers.base import Clouds, Owner, plain_host
 from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed

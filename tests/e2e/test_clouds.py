@@ -79,9 +79,8 @@ def test_an_example_ends_in_a_tool_call_and_leaves_nothing(world: World) -> None
     assert f"no record of {MODEL}@{COMMIT} is pinned" in told
     assert TOKEN not in told
     assert world.billed == world.known
-    # One node fetches for all, where they reach one another by SSH: Lambda's firewall lets in those of `up` alone.
-    fetching = len(ladders) if clone.stack == "lambda" else 1
-    assert sum(world.host.hub.sent.values()) - sent == fetching * sum(map(len, MODEL_FILES.values()))
+    # One node fetches, and the others copy from it: at Lambda the firewall lets them in at one another's SSH.
+    assert sum(world.host.hub.sent.values()) - sent == sum(map(len, MODEL_FILES.values()))
     found = turned_out(clone)
     assert len(found) == len(ladders)
     for of in found:

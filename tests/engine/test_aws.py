@@ -150,6 +150,9 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
     (vllm,) = (r for r in groups["crossover inference"]["IpPermissions"] if r["FromPort"] == 8000)
     assert [pair["GroupId"] for pair in vllm["UserIdGroupPairs"]] == [groups["crossover gateway"]["GroupId"]]
     assert vllm["IpRanges"] == []
+    (ssh,) = (r for r in groups["crossover inference"]["IpPermissions"] if r["FromPort"] == 22)
+    assert [pair["GroupId"] for pair in ssh["UserIdGroupPairs"]] == [groups["crossover inference"]["GroupId"]]
+    assert [r["CidrIp"] for r in ssh["IpRanges"]] == ["203.0.113.7/32"]
     assert [g["GroupId"] for g in instances["a"]["SecurityGroups"]] == [groups["crossover inference"]["GroupId"]]
     assert {r["FromPort"] for r in groups["crossover gateway"]["IpPermissions"]} == {22, 8080}
 
@@ -263,7 +266,7 @@ def test_an_existing_vpc_is_used_and_left_and_ssm_opens_no_port(
     account.project.up()
     assert {i["SubnetId"] for i in account.instances().values()} == set(subnets)
     rules = [r for g in account.groups() if g["Description"].startswith("crossover") for r in g["IpPermissions"]]
-    assert [r["FromPort"] for r in rules] == [8000]
+    assert sorted((r["FromPort"], r["IpRanges"]) for r in rules) == [(22, []), (8000, [])]  # of groups, and no range
     instance = account.instances()["a"]
     tunnel = f"ssm:us-east-1/{instance['InstanceId']}"
     assert account.outputs()["a"]["tunnel"] == tunnel

@@ -62,11 +62,14 @@ class LocalHub:
     leaked: list[str] = field(default_factory=list)
     """Requests to the other host that carried a token."""
     port: int = 0
+    address: str = "127.0.0.1"
+    elsewhere: str = "localhost"
+    """The host to which requests for bytes are sent on."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def fault(self, size: int) -> Fault | None:
         """The next one, for a file of which so many bytes are asked."""
@@ -155,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(302)
         for header, value in {**headers, "X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{digest}"'}.items():
             self.send_header(header, value)
-        self.send_header("Location", f"http://localhost:{self.hub.port}/cdn/{digest}?signature=hidden")
+        self.send_header("Location", f"http://{self.hub.elsewhere}:{self.hub.port}/cdn/{digest}?signature=hidden")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -241,8 +244,10 @@ def _sibling(path: str, data: bytes) -> dict[str, object]:
 
 
 @contextmanager
-def local_hub() -> Iterator[LocalHub]:
-    """A running one, without a repository."""
-    hub = LocalHub()
-    with in_background(type("Handler", (_Handler,), {"hub": hub})) as hub.port:
+def local_hub(address: str = "127.0.0.1") -> Iterator[LocalHub]:
+    """A running one, without a repository. Only on loopback it has two names."""
+    hub = LocalHub(address=address)
+    if address != "127.0.0.1":
+        hub.elsewhere = address
+    with in_background(type("Handler", (_Handler,), {"hub": hub}), address) as hub.port:
         yield hub

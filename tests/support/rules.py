@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pulumi_policy import PolicyResource, PolicyResourceOptions, ResourceValidationArgs, StackValidationArgs
+from pulumi_policy import (
+    PolicyProviderResource,
+    PolicyResource,
+    PolicyResourceOptions,
+    ResourceValidationArgs,
+    StackValidationArgs,
+)
 from pulumi_policy.policy import PolicyCustomTimeouts
 from pulumi_policy.proxy import unknown_checking_proxy
 
@@ -26,9 +32,10 @@ def args(
     return ResourceValidationArgs(kind, _wired(props), known, known.split("::")[-1], _options(parent), None, config)
 
 
-def resource(props: dict[str, Any], kind: str, urn: str) -> PolicyResource:
-    """A resource's outputs, as a rule on the whole stack sees them."""
-    return PolicyResource(kind, _wired(props), urn, urn.split("::")[-1], _options(None), None, None, [], {})
+def resource(props: dict[str, Any], kind: str, urn: str, region: str | None = None) -> PolicyResource:
+    """A resource's outputs, as a rule on the whole stack sees them; with `region`, its provider's."""
+    provider = None if region is None else PolicyProviderResource("pulumi:providers:aws", {"region": region}, "", "")
+    return PolicyResource(kind, _wired(props), urn, urn.split("::")[-1], _options(None), provider, None, [], {})
 
 
 def reports(policy: Any, given: ResourceValidationArgs | StackValidationArgs) -> list[str]:

@@ -52,6 +52,9 @@ class Machine:
     """Put before every command: for limits such as `ulimit -f`."""
     private_key: str = ""
     ssh_port: int = 0
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
+    """The command that sshd is started by, where it is to run elsewhere: `ip netns exec NAME`."""
 
     @property
     def root(self) -> Path:
@@ -73,7 +76,9 @@ class Machine:
         sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
         assert sshd, "sshd is missing: apt-get install openssh-server"
         config, log = self.folder / "sshd_config", self.folder / "sshd.log"
-        subprocess.run([sshd, "-f", str(config), "-E", str(log)], check=True, cwd="/", stdin=subprocess.DEVNULL)
+        subprocess.run(
+            [*self.within, sshd, "-f", str(config), "-E", str(log)], check=True, cwd="/", stdin=subprocess.DEVNULL
+        )
         # It listens before it writes its pid, without which it could not be ended.
         pid = self.folder / "sshd.pid"
         wait_for(lambda: pid.exists() and self.answers(), f"sshd: {log.read_text() if log.exists() else ''}")
@@ -85,7 +90,7 @@ class Machine:
     def host(self, ports: Mapping[str, int], **changes: Any) -> Host:
         """The machine as the installer sees it."""
         values: dict[str, Any] = {
-            "address": "127.0.0.1",
+            "address": self.address,
             "ssh_port": self.ssh_port,
             "ssh_user": getpass.getuser(),
             "host_key": public_key(self.folder / "host_key"),
@@ -135,7 +140,7 @@ class Machine:
 
     def answers(self) -> bool:
         """Whether sshd takes connections."""
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ssh_port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((self.address, self.ssh_port), 1):
             return True
         return False
 
@@ -143,7 +148,7 @@ class Machine:
         environment = {k: v for k, v in os.environ.items() if k.upper().startswith(PASSED_ON)}
         environment |= {"PATH": self.path, "HOME": str(self.folder / "home"), "CROSSOVER_MACHINE": str(self.folder)}
         lines = [
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {self.address}",
             f"Port {self.ssh_port}",
             f"HostKey {self.folder}/host_key",
             f"AuthorizedKeysFile {self.folder}/authorized_keys",

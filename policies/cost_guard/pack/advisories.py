@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from pulumi_policy import (
     EnforcementLevel,
@@ -15,7 +18,8 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from cost_guard.codes import ADVISORY, DOCS, WAIVERS, Level
+from cost_guard import wording
+from cost_guard.codes import ADVISORY, BESIDE, DOCS, WAIVERS, Level
 from cost_guard.pack import registry, standing
 from cost_guard.pack.fleet import verdict_on
 from cost_guard.pack.policies import ResourcePolicy, StackPolicy, policy_of
@@ -23,6 +27,11 @@ from cost_guard.pack.rule import Failure
 from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.scenario.waivers import unused_words
 from strict import names
+from strict.numbers import parse_number
+from strict.toml import CatalogueError
+
+if TYPE_CHECKING:  # to start faster
+    from cost_guard.pack.priced import PricedResources
 
 
 class Advisories(ResourceValidationPolicy):
@@ -54,6 +63,9 @@ def _verdict(args: ResourceValidationArgs) -> list[str]:
     verdict = verdict_on(args)
     if isinstance(verdict, Failure):  # The mandatory rules refuse it.
         return []
+    assumed = verdict.inputs.get("storageNetworkUsdPerMonth")
+    if assumed is not None:
+        standing.program.storage_network_usd_per_month[args.urn] = parse_number(assumed.value)
     return [*(reason.line() for reason in verdict.reasons if reason.level is not Level.BLOCK), *verdict.notes]
 
 
@@ -88,6 +100,60 @@ class WaiversShown(StackValidationPolicy):
                 report(unused_words(waiver), None)
 
 
+class BesideNodes(StackValidationPolicy):
+    """Shows what the plan makes beside its nodes and has a price, against what the scenario assumes for it; and what
+    rules on the whole stack only warn of in a program that is not ours."""
+
+    def __init__(self, rules: Sequence[StackPolicy]) -> None:
+        super().__init__(
+            BESIDE,
+            "What disks, gateways, load balancers and other resources beside the nodes cost a month.",
+            self._show,
+            EnforcementLevel.ADVISORY,
+            severity=Severity.LOW,
+            remediation_steps="Raise overhead.storageNetworkUsdPerMonth to it, so that the gate reckons with it.",
+            url=f"{DOCS}#{BESIDE}",
+        )
+        self._rules = rules
+        self.looks_at = ("*",)
+        self.select = _has_a_price
+
+    def _show(self, args: StackValidationArgs, report: ReportViolation) -> None:
+        from cost_guard.pack.priced import priced_resources_usd_per_month  # when a plan ends, to start faster
+
+        for rule in self._rules:
+            for urn, text in rule.warned:
+                report(f"{Level.WARN} {rule.name}: {text}", urn)
+        with suppress(CatalogueError):  # a mandatory rule refuses it
+            found = priced_resources_usd_per_month(args.resources)
+            fleets = standing.program.storage_network_usd_per_month
+            if found.lines:
+                # of several Fleets, the most that one assumes: they share these resources
+                words = _beside(found, max(fleets.values(), default=None))
+                report(words, next(iter(fleets), None))
+
+
+def _has_a_price(resource: Any) -> bool:
+    """Of the engine's own message."""
+    from cost_guard.catalogue.resources import allowed_types  # when a plan ends, to start faster
+    from cost_guard.pack.priced import PRICED
+
+    return resource.type in PRICED or resource.type in allowed_types()
+
+
+def _beside(found: PricedResources, assumed_usd_per_month: Decimal | None) -> str:
+    """A line; one that begins with WARN where they cost more than is assumed."""
+    cost = f"beside the nodes are {wording.usd(found.usd_per_month)}/month: {'; '.join(found.lines)}"
+    if found.unpriced:
+        cost += f"; {wording.count(len(found.unpriced), 'more resource')} of unknown price"
+    if assumed_usd_per_month is None:
+        return cost
+    said = f"{cost}. The scenario assumes {wording.usd(assumed_usd_per_month)} for storage and network"
+    if found.usd_per_month <= assumed_usd_per_month:
+        return said
+    return f"{Level.WARN} {BESIDE}: {said}: set overhead.storageNetworkUsdPerMonth to what they cost"
+
+
 def policies() -> list[Policy]:
     """All policies of the pack, in the order of the registry; those that show what the others found and do not block
     come last."""
@@ -96,4 +162,5 @@ def policies() -> list[Policy]:
         *mandatory,
         Advisories([policy for policy in mandatory if isinstance(policy, ResourcePolicy)]),
         WaiversShown([policy for policy in mandatory if isinstance(policy, StackPolicy)]),
+        BesideNodes([policy for policy in mandatory if isinstance(policy, StackPolicy)]),
     ]

@@ -17,7 +17,7 @@ from cost_guard.codes import Level, Rule
 from cost_guard.pack import registry
 from cost_guard.pack.fleet import verdict_on
 from cost_guard.pack.rule import CannotJudge, Failure, NoConfig, ResourceRule, StackRule, looks_at
-from cost_guard.pack.standing import settled
+from cost_guard.pack.standing import program, settled
 from cost_guard.verdict.rule import VerdictRule
 from strict import names
 from strict.problems import Problems, parse
@@ -123,11 +123,19 @@ class StackPolicy(sdk.StackValidationPolicy):
         self.rule, self.looks_at, self.select = rule, rule.looks_at, rule.select
         self.waived: list[tuple[str, str]] = []
         """URN and what a waiver lifts there, as of the last time it was asked."""
+        self.warned: list[tuple[str, str]] = []
+        """URN and what it only warns of there, because the program is not ours."""
 
     def _report(self, args: StackValidationArgs, report: ReportViolation) -> None:
-        self.waived = []
+        self.waived, self.warned = [], []
+        elsewhere = "holds" if program.is_ours else self.rule.elsewhere
+        if elsewhere == "silent":
+            return
         try:
             for urn, message in self.rule.check(args.resources):
+                if elsewhere == "warns":
+                    self.warned.append((urn, message))
+                    continue
                 level, words = settled(self.name, message, urn)
                 if level is Level.BLOCK:
                     report(words, urn)
@@ -135,6 +143,8 @@ class StackPolicy(sdk.StackValidationPolicy):
                     self.waived.append((urn, words))
         except UnknownValueError:  # noted in preview; in `up` everything is known
             raise
+        except CannotJudge as error:
+            report(f"cannot evaluate: {error}", None)
         except Exception as error:
             report(f"internal error, {type(error).__name__}: report it", None)
 

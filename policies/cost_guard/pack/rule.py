@@ -45,7 +45,7 @@ class ResourceRule(Rule):
     """It stops the resource in preview, in `up`, and in `up --skip-preview`. Exceptions are violations."""
 
     looks_at: tuple[str, ...]
-    """Globs over resource types; of others it is never asked."""
+    """Globs over resource types; of others it is never asked. With "!" before it, a glob says what it leaves out."""
     check: Check
     config: type[NoConfig] = NoConfig
     unknown: Literal["refused", "noted"] = "refused"
@@ -62,11 +62,16 @@ class StackRule(Rule):
     check: StackCheck
     select: Callable[[Any], bool] = lambda resource: True
     """Of these, which it is shown, by the engine's own message (AnalyzerResource): unpacking 200 bundles takes long."""
+    elsewhere: Literal["holds", "warns", "silent"] = "holds"
+    """What becomes of it in a program that is not ours: one without an Install of ours."""
 
 
 def looks_at(rule: Any, kind: str) -> bool:
     """Whether a rule of the pack is to be asked about resources of that type."""
-    return any(fnmatchcase(kind, glob) for glob in rule.looks_at)
+    globs: tuple[str, ...] = rule.looks_at
+    return any(fnmatchcase(kind, glob) for glob in globs) and not any(
+        fnmatchcase(kind, glob[1:]) for glob in globs if glob.startswith("!")
+    )
 
 
 def unknown_value() -> type[Exception]:

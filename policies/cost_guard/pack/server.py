@@ -30,6 +30,8 @@ from cost_guard.pack import registry
 from cost_guard.pack.policies import CONFIG
 from cost_guard.pack.resources import self_check
 from cost_guard.pack.rule import NoConfig, looks_at
+from cost_guard.pack.standing import program
+from strict import names
 from strict.problems import Problems, nearest, parse
 
 _Base: Any = policy._PolicyAnalyzerServicer
@@ -136,6 +138,7 @@ class Servicer(_Server):
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         """What the rules on the whole stack say, each shown the resources that it looks at."""
         answer = proto.AnalyzeResponse()
+        program.is_ours = any(one.type == names.INSTALL for one in request.resources)
         for rule in self._policies:
             if isinstance(rule, StackValidationPolicy):
                 select = getattr(rule, "select", lambda resource: True)

@@ -1,8 +1,10 @@
-"""What holds while the pack runs: the day, the waivers, and which violations were seen."""
+"""What holds while the pack runs: the day, the waivers, whose program it is, and which violations were seen."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +20,19 @@ ROOT = Path(__file__).resolve().parents[3]
 
 seen: set[tuple[str, str]] = set()
 """Code and URN of every violation that was seen."""
+
+
+@dataclass
+class ProgramFacts:
+    """What the pack learns of the program while it runs."""
+
+    is_ours: bool = True
+    """Whether the plan has an Install of ours: known when a preview or an update ends."""
+    storage_network_usd_per_month: dict[str, Decimal] = field(default_factory=dict)
+    """Fleet URN → what its scenario assumes for storage and network."""
+
+
+program = ProgramFacts()
 
 
 def settled(code: str, message: str, urn: str) -> tuple[Level, str]:

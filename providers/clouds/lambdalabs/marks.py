@@ -10,7 +10,7 @@ from typing import Any
 
 from providers.base import EXPOSED, NodeSpec, Owner
 from providers.errors import InvalidRequest
-from strict.names import GATEWAY_PORT, SERVING_PORT
+from strict.names import GATEWAY_PORT, SERVING_PORT, SSH_PORT
 
 PREFIX = "crossover:"
 PORT = f"{PREFIX}port:"
@@ -18,8 +18,8 @@ KEY_PREFIX = "crossover-"
 TAG_KEY = re.compile(r"[a-z][a-z0-9:-]{1,54}")
 """Lambda's rule for a tag's key; a value has at most 128 characters, so an owner is one tag a field."""
 OWNER_FIELDS = ("project", "stack", "role", "key", "generation")
-SIBLING = "crossover: a gateway of the stack"
-"""The description of a rule that lets in a machine of ours, by which it is known again."""
+SIBLINGS = {SERVING_PORT: "crossover: a gateway of the stack", SSH_PORT: "crossover: a node of the stack"}
+"""Service → the description of a rule that lets in a machine of ours there, by which it is known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,12 @@ def rules(
     ]
 
 
-def sibling_rules(services: Iterable[tuple[str, int]], addresses: Iterable[str]) -> list[dict[str, Any]]:
-    """Inbound TCP to where vLLM listens, from each of the addresses."""
-    ports = sorted({port for service, port in services if service == SERVING_PORT})
-    return [_rule(port, f"{address}/32", SIBLING) for port in ports for address in addresses]
+def sibling_rules(services: Iterable[tuple[str, int]], addresses: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+    """Inbound TCP to the port of each service of SIBLINGS, from each of the `addresses` that the service has there."""
+    ports = sorted({(port, service) for service, port in services if service in SIBLINGS})
+    return [
+        _rule(port, f"{address}/32", SIBLINGS[service]) for port, service in ports for address in addresses[service]
+    ]
 
 
 def _rule(port: int, network: str, description: str) -> dict[str, Any]:

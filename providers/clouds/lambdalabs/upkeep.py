@@ -15,7 +15,7 @@ from providers.clouds.lambdalabs import marks
 from providers.clouds.lambdalabs.client import Instance, LambdaClient, Ruleset
 from providers.clouds.lambdalabs.config import LambdaSettings
 from providers.errors import Ambiguous, CloudError, InvalidRequest, NotFound, Unavailable
-from strict.names import GATEWAY_PORT
+from strict.names import GATEWAY_PORT, SERVING_PORT, SSH_PORT
 
 T = TypeVar("T")
 
@@ -97,12 +97,16 @@ def _needed(
     for machine, served in marked:
         services |= set(served.items()) if machine.region.name == ruleset.region.name else set()
     if settings is None:
-        needed = [rule for rule in _rules(ruleset) if rule["description"] != marks.SIBLING]
+        needed = [rule for rule in _rules(ruleset) if rule["description"] not in marks.SIBLINGS.values()]
     else:
         needed = marks.rules(services, settings.source_networks, settings.client_cidrs)
-    gateways = sorted({machine.ip for machine, served in marked if machine.ip and GATEWAY_PORT in served})
+    # Gateways ask every vLLM; machines that serve copy weights from one another over SSH.
+    let_in = {
+        SERVING_PORT: sorted({machine.ip for machine, served in marked if machine.ip and GATEWAY_PORT in served}),
+        SSH_PORT: sorted({machine.ip for machine, served in marked if machine.ip and SERVING_PORT in served}),
+    }
     named = [(rule.get("port_range"), rule["source_network"]) for rule in needed]
-    siblings = marks.sibling_rules(services, gateways)
+    siblings = marks.sibling_rules(services, let_in)
     return needed + [rule for rule in siblings if (rule["port_range"], rule["source_network"]) not in named]
 
 
@@ -170,6 +174,11 @@ def _rules(ruleset: Ruleset) -> list[dict[str, Any]]:
 def _meaning(rules: Iterable[Mapping[str, Any]]) -> set[tuple[str, tuple[int, ...], str, bool]]:
     """Rules without those of their descriptions that change nothing."""
     return {
-        (r["protocol"], tuple(r.get("port_range", ())), r["source_network"], r["description"] == marks.SIBLING)
+        (
+            r["protocol"],
+            tuple(r.get("port_range", ())),
+            r["source_network"],
+            r["description"] in marks.SIBLINGS.values(),
+        )
         for r in rules
     }

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
-from cost_guard.codes import ADVISORY, CANNOT_EVALUATE, WAIVERS, Level
+from cost_guard.codes import ADVISORY, BESIDE, CANNOT_EVALUATE, WAIVERS, Level
 from cost_guard.pack import registry
 from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
@@ -26,8 +26,8 @@ from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
 
-WAIVED_LINE = re.compile(r"^WAIVED ([a-z-]+): (.*)$", re.MULTILINE)
-"""How the pack's advisory rules tell of what a waiver lifts."""
+TOLD_LINE = re.compile(r"^(WAIVED|WARN) ([a-z-]+): (.*)$", re.MULTILINE)
+"""How the pack's advisory rules tell of what a waiver lifts, and of what only warns."""
 PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
 """How an error names its file, relative, and the line."""
 DATA = "policies/cost_guard/catalogue/data"
@@ -45,11 +45,12 @@ OWN_RULES: Mapping[str, str] = {
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
     STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
+    BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
 """Rules of this command, beside those of the pack."""
 
-SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS)
-"""Its rules that repeat what the verdict warns of, and what is waived."""
+SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS, BESIDE)
+"""Its rules that repeat what the verdict warns of, and tell what is waived and what warns elsewhere."""
 
 
 class ReviewOutcome(StrEnum):
@@ -158,7 +159,7 @@ class Review:
                 for rule, how in self.run.weakened
             ]
             found += [self._of_violation(violation) for violation in self.run.violations if self._is_news(violation)]
-            found += self._waived_elsewhere(self.run.violations)
+            found += self._told_elsewhere(self.run.violations)
             found += [ReviewFinding(PROGRAM, "ERROR", message) for message in self.run.failures]
         order = ("ERROR", "BLOCK", "WAIVED", "WARN")
         return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
@@ -194,15 +195,15 @@ class Review:
         line = self._line(_place(violation.rule, violation))
         return ReviewFinding(rule, level, f"{violation.name}: {violation.message}", line)
 
-    def _waived_elsewhere(self, violations: Iterable[PolicyViolation]) -> Iterator[ReviewFinding]:
-        """What a waiver lifts of rules that are not the verdict's."""
+    def _told_elsewhere(self, violations: Iterable[PolicyViolation]) -> Iterator[ReviewFinding]:
+        """What a waiver lifts, or only warns, of rules that are not the verdict's."""
         told = {reason.code for reason in (self.verdict.reasons if self.verdict else ())}
         for violation in violations:
             if violation.pack == PACK and violation.rule in SHOWN_BY_THE_PACK:
-                for rule, text in WAIVED_LINE.findall(violation.message):
+                for level, rule, text in TOLD_LINE.findall(violation.message):
                     if rule not in told:
                         line = self._line(_place(rule, violation))
-                        yield ReviewFinding(rule, "WAIVED", f"{violation.name}: {text}", line)
+                        yield ReviewFinding(rule, level, f"{violation.name}: {text}", line)
 
     def _is_news(self, violation: PolicyViolation) -> bool:
         """Not what the verdict says anyway."""

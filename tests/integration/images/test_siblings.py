@@ -9,6 +9,7 @@ import random
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ from images.remote.connection import Connection
 from images.remote.errors import RemoteError
 from images.remote.host import Host
 from images.remote.waiting import Waiting
+from images.weights import sharing, siblings
+from images.weights.holders import Holder
 from images.weights.onto import Brought, WeightsFailed, job_of
-from images.weights.siblings import Sharing, Siblings, bring_among
+from images.weights.sharing import Group, Sharing
+from images.weights.siblings import Siblings, bring_among
 from tests.integration.images.conftest import tiny_bundle
 from tests.support.hub import COMMIT, Fault, LocalHub, Repository, local_hub
 from tests.support.sshd import Machine, machine, public_key
@@ -53,17 +57,30 @@ class Room:
         return {**job_of(self.host(i), tiny_bundle(), replace(weights, **changes), None), "pause_s": 0.01}
 
     def bring(self, i: int, find: tuple[int, ...] = (), **changes: Any) -> Brought:
-        siblings = Siblings(self.sharing, "fleet", self.key, lambda: [self.host(j) for j in find])
+        others = Siblings(self.sharing, "fleet", self.key, lambda: [self.host(j) for j in find])
         with Connection.open(self.host(i), self.key) as connection:
-            return bring_among(siblings, connection, self.job(i, **changes), Waiting(90), self.said.append)
+            return bring_among(others, connection, self.job(i, **changes), Waiting(90), self.said.append)
 
     def there(self, i: int) -> dict[str, bytes]:
         folder = Path(self.job(i)["folder"])
         assert not Path(f"{folder}.incoming").exists()
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
+    def group(self) -> Group:
+        """All of its machines want the same."""
+        job = self.job(0)
+        return self.sharing.group(
+            json.dumps(["fleet", *(job[key] for key in ("kind", "place", "model", "revision", "record"))])
+        )
+
     def lets_in(self, i: int) -> str:
         return (self.machines[i].folder / "authorized_keys").read_text()
+
+
+def at_once(room: Room, *machines: int) -> list[Brought]:
+    """Onto these machines."""
+    with ThreadPoolExecutor(len(machines)) as pool:
+        return list(pool.map(room.bring, machines))
 
 
 @pytest.fixture
@@ -85,15 +102,34 @@ def test_one_fetches_and_the_others_copy_from_it(new_room: Callable[[int], Room]
     """At once: each byte comes from the hub a single time, and no key of the copying stays."""
     room = new_room(4)
     before = [room.lets_in(i) for i in range(4)]
-    brought: dict[int, Brought] = {}
-    threads = [threading.Thread(target=lambda i=i: brought.update({i: room.bring(i)})) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    assert sorted(brought[i].fetched_bytes for i in range(4)) == [0, 0, 0, SIZE]
-    assert all(brought[i].verified and room.there(i) == FILES for i in range(4))
+    brought = at_once(room, 0, 1, 2, 3)
+    assert sorted(each.fetched_bytes for each in brought) == [0, 0, 0, SIZE]
+    assert all(each.verified for each in brought)
+    assert all(room.there(i) == FILES for i in range(4))
     assert sum(room.hub.sent.values()) == SIZE
+    assert [room.lets_in(i) for i in range(4)] == before
+
+
+def test_who_has_a_part_gives_it_on(new_room: Callable[[int], Room], monkeypatch: pytest.MonkeyPatch) -> None:
+    """File by file and one copy a machine at once: not all come from the one that has fetched, and all come once."""
+    room = new_room(4)
+    room.bring(0)
+    monkeypatch.setattr(sharing, "LEAST_PIECE_BYTES", 1)
+    monkeypatch.setattr(sharing, "GIVES", 1)
+    before = [room.lets_in(i) for i in range(4)]
+    copied: list[tuple[int, int, tuple[str, ...]]] = []
+    once = siblings._once
+
+    def counted(holder: Holder, piece: tuple[str, ...], files: Any, mine: Holder, *rest: Any) -> None:
+        once(holder, piece, files, mine, *rest)
+        copied.append((mine.host.ssh_port, holder.host.ssh_port, piece))
+
+    monkeypatch.setattr(siblings, "_once", counted)
+    at_once(room, 1, 2, 3)
+    assert all(room.there(i) == FILES for i in range(4))
+    assert sum(room.hub.sent.values()) == SIZE
+    assert len({(who, piece) for who, _, piece in copied}) == len(copied) == 3 * len(FILES)
+    assert {giver for _, giver, _ in copied} > {room.machines[0].ssh_port}
     assert [room.lets_in(i) for i in range(4)] == before
 
 
@@ -102,11 +138,7 @@ def test_a_volume_that_all_mount_is_filled_once(new_room: Callable[[int], Room],
     room = new_room(3)
     room.volume = str(tmp_path / "nfs")
     room.hub.faults = [Fault("stall", after=1000)]  # long enough for the others to wait
-    threads = [threading.Thread(target=room.bring, args=(i,)) for i in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
+    at_once(room, 0, 1, 2)
     assert room.there(0) == FILES
     assert sum(room.hub.sent.values()) == SIZE
     assert not any("copying" in line for line in room.said)
@@ -138,7 +170,7 @@ def test_where_no_way_leads_from_one_to_the_other_the_source_is_asked(new_room: 
     room = new_room(2)
     room.bring(0)
     shut = replace(room.host(0), address="127.0.0.9", tunnel=())
-    (holder,) = room.sharing.group(next(iter(room.sharing._groups))).holders
+    (holder,) = room.group().complete()
     real, holder.host = holder.host, shut
     room.machines[0].stop_sshd()
     assert room.bring(1).fetched_bytes == SIZE
@@ -166,7 +198,7 @@ def test_the_key_opens_one_folder_and_nothing_else(new_room: Callable[[int], Roo
     """Not a shell, not a file beside it, no forwarding. Keys that a killed run has left go with the next."""
     room = new_room(1)
     room.bring(0)
-    (holder,) = room.sharing.group(next(iter(room.sharing._groups))).holders
+    (holder,) = room.group().complete()
     stale = 'restrict,command="tar" ssh-ed25519 AAAA crossover-weights-0123'
     file = room.machines[0].folder / "authorized_keys"
     file.write_text(f"{file.read_text()}{stale}\n")
@@ -195,11 +227,9 @@ def test_the_marker_is_no_secret_and_names_what_is_there(new_room: Callable[[int
 
 def test_an_interruption_ends_the_waiting(new_room: Callable[[int], Room]) -> None:
     room = new_room(1)
-    group = room.sharing.group(
-        json.dumps(["fleet", *(room.job(0)[key] for key in ("kind", "place", "model", "revision", "record"))])
-    )
+    group = room.group()
     group.fetching = "another"
-    siblings = Siblings(room.sharing, "fleet", room.key, list)
+    others = Siblings(room.sharing, "fleet", room.key, list)
     with Connection.open(room.host(0), room.key) as connection:
         over = threading.Event()
 
@@ -208,4 +238,4 @@ def test_an_interruption_ends_the_waiting(new_room: Callable[[int], Room]) -> No
                 over.set()
 
         with pytest.raises(RemoteError, match="interrupted while waiting for the weights of another"):
-            bring_among(siblings, connection, room.job(0), Waiting(60, over.is_set), hear)
+            bring_among(others, connection, room.job(0), Waiting(60, over.is_set), hear)

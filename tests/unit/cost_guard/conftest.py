@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
-from cost_guard.pack import gate, standing
+from cost_guard.pack import gate, policies, standing
 from cost_guard.pack.resources import fallback_configured, node_outside_fleet, self_check
 from cost_guard.scenario.proposal import parse_baseline, parse_scenario
 from cost_guard.scenario.scenario import Baseline, Scenario
@@ -95,7 +95,9 @@ def pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
     monkeypatch.setattr(standing, "ROOT", tmp_path)
     monkeypatch.setattr(standing, "seen", set())
-    for memory in ("_ladders", "_nodes", "_parents", "_instances"):
+    monkeypatch.setattr(standing, "program", facts := standing.ProgramFacts())
+    monkeypatch.setattr(policies, "program", facts)
+    for memory in ("_ladders", "_nodes", "_parents", "_named", "_machines"):
         monkeypatch.setattr(node_outside_fleet, memory, {})
     monkeypatch.setattr(fallback_configured, "_survives", {})
     monkeypatch.setattr(self_check, "complaints", [])

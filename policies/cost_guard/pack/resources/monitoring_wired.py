@@ -1,7 +1,7 @@
 """Rule monitoring-wired: a Fleet has a gateway, and Prometheus beside it scrapes every node that has an address.
 
 The gate needs 30 days of that history to judge a measured volume. A gateway's bundle is known in preview only where the
-nodes are: else it is noted, and holds in `up`.
+nodes are: else it is noted, and holds in `up`. Of a program without an Install of ours it asks nothing.
 """
 
 from __future__ import annotations
@@ -76,4 +76,5 @@ RULE = StackRule(
     looks_at=(names.FLEET, names.INSTALL, *NODE_TYPES),
     check=_check,
     select=_wanted,
+    elsewhere="silent",
 )

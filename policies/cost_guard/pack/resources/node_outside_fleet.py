@@ -4,47 +4,26 @@ A node belongs to a Fleet whose inputs name its candidates, and a Fleet has no m
 Gateway only machines that bill nothing are free; anywhere else a node is a violation. Fleets are remembered as they
 pass: the engine registers a component before its children, and asks one process about both.
 
-An EC2 instance with GPUs is a node too: it belongs to a Fleet, and a Fleet has no more of them than its inputs name at
-`aws`. Its type is not compared: of a machine that is kept the engine shows the old one, whatever the inputs ask for.
-What else rents machines at AWS must not name a type with GPUs: no Fleet is made of it.
+What else names GPUs, at whatever provider, is such a machine too: an instance, a group of them, a command, a pod. It is
+a child of a Fleet, and a Fleet has no more of them than its inputs name at clouds where the program itself makes them.
+The type is not compared: of a machine that is kept the engine shows the old one, whatever the inputs ask for.
 """
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cost_guard.codes import Severity
-from cost_guard.pack.rule import ResourceRule, unknown_value, unwrapped
+from cost_guard.pack import accelerators
+from cost_guard.pack.rule import ResourceRule, unwrapped
 from strict import names
 
 if TYPE_CHECKING:  # to start faster: see `pack.rule`
     from pulumi_policy import ResourceValidationArgs
 
 INSTANCE_TYPES = frozenset({names.AWS_INSTANCE, names.AWS_SPOT_INSTANCE})
-ACCELERATED = re.compile(r"(ml\.)?(p|g|gr|dl|inf|trn|vt)\d")
-"""How EC2 types with GPUs, or with what stands in for them, begin: p4d, g6e, gr6, trn1; ml. at SageMaker."""
-OTHER_RENTERS = (
-    "aws:autoscaling/*",
-    "aws:batch/computeEnvironment:*",
-    "aws:ec2/capacityBlockReservation:*",
-    "aws:ec2/capacityReservation:*",
-    "aws:ec2/dedicatedHost:*",
-    "aws:ec2/fleet:*",
-    "aws:ec2/launchConfiguration:*",
-    "aws:ec2/launchTemplate:*",
-    "aws:ec2/spotFleetRequest:*",
-    "aws:eks/nodeGroup:*",
-    "aws:emr/*",
-    "aws:sagemaker/*",
-)
-"""Globs over what may rent an EC2 machine beside an instance, or hold one that bills."""
-TYPE_KEY = re.compile(r"instance_?(types?|family)$", re.IGNORECASE)
-"""The inputs of these that name a type: instanceType, allowedInstanceTypes, instanceFamily."""
-
 _lock = threading.Lock()
 _ladders: dict[str, list[Any]] = {}
 """Fleet URN → the ladders that its inputs name."""
@@ -52,8 +31,10 @@ _nodes: dict[str, set[str]] = {}
 """Fleet URN → the URNs of the nodes seen under it."""
 _parents: dict[str, str | None] = {}
 """URN of a component names.AWS_NODE → its parent."""
-_instances: dict[str, set[str]] = {}
-"""Fleet URN → the URNs of the GPU instances seen under it."""
+_named: dict[str, int] = {}
+"""Fleet URN → how many of its nodes are resources of the program's own, not Nodes."""
+_machines: dict[str, dict[str, int]] = {}
+"""Fleet URN → URN of what has GPUs and was seen under it → how many machines that is."""
 
 
 def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
@@ -66,49 +47,65 @@ def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
         if complaint := _complaint(args):
             yield complaint
     else:
-        for kind in sorted(set(_accelerated(args.props))):
+        yield from _other(args)
+
+
+def _other(args: ResourceValidationArgs) -> Iterable[str]:
+    """Outside a Fleet, what names GPUs; as a child of one, more machines than it has nodes."""
+    found = sorted(set(accelerators.accelerated(args.resource_type, args.props)))
+    if not found or names.FLEET not in names.parents_of(args.urn):
+        for kind in found:
             yield f"it rents {kind} outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
-
-
-def _accelerated(value: Any, key: object = "") -> Iterator[str]:
-    """The types with GPUs that inputs name anywhere. What is unknown in preview is known in `up`, before it is made."""
-    if isinstance(value, str):
-        if TYPE_KEY.search(str(key)) and ACCELERATED.match(value):
-            yield value
-    elif isinstance(value, Mapping | Sequence):
-        for part in value if isinstance(value, Mapping) else range(len(value)):
-            with suppress(unknown_value()):
-                yield from _accelerated(value[part], part if isinstance(value, Mapping) else key)
+        return
+    count = accelerators.machines(args.resource_type, args.props)
+    if count is None:
+        yield f"it names {found[0]}, and nothing of it says how many: make what says so a child of the Fleet, too"
+    elif complaint := _too_many(args.urn, args.opts.parent, count):
+        yield complaint
 
 
 def _remember(urn: str, props: Mapping[str, Any]) -> None:
-    nodes = unwrapped(props["fleet"]).get("nodes")
+    fleet = unwrapped(props["fleet"])
+    nodes = fleet.get("nodes")
     ladders = [_rungs(node["candidates"]) for node in nodes.values()] if isinstance(nodes, Mapping) else []
     with _lock:
         _ladders[urn] = ladders
+        _named[urn] = _of_the_program(fleet, ladders)
         _nodes.setdefault(urn, set())
 
 
+def _of_the_program(fleet: Mapping[str, Any], ladders: list[list[dict[str, Any]]]) -> int:
+    """How many nodes are the program's own resources: those at clouds that our plugin does not rent at."""
+    from cost_guard.catalogue.clouds import declared, load_clouds  # when a Fleet passes, to start faster
+
+    rented = {*load_clouds()} - {*declared()}
+    if not ladders:
+        return 0 if str(fleet.get("sku")).split("/")[0] in rented else int(fleet["nodes"])
+    return sum(all(rung["cloud"] not in rented for rung in ladder) for ladder in ladders)
+
+
 def _of_instance(args: ResourceValidationArgs, parents: list[str]) -> str | None:
-    if not ACCELERATED.match(args.props["instanceType"]):
+    if not accelerators.EC2.match(args.props["instanceType"]):
         return None
     if names.FLEET not in parents:
         return "this GPU instance is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
+    return _too_many(args.urn, _parents.get(args.opts.parent or "", args.opts.parent), 1)
+
+
+def _too_many(urn: str, fleet: str | None, count: int) -> str | None:
+    """Why `count` machines more are more than the Fleet names; None where they are not."""
     with _lock:
-        fleet = _parents.get(args.opts.parent or "", args.opts.parent)
-        if fleet not in _ladders:
+        if fleet is None or fleet not in _named:
             return (
                 "the Fleet of this instance was not seen, so the gate has not priced it; make it a child of the Fleet"
             )
-        from cost_guard.catalogue.clouds import declared  # when an instance passes, to start faster
-
-        at = declared()
-        named = sum(all(rung["cloud"] in at for rung in ladder) for ladder in _ladders[fleet])
-        seen = _instances.setdefault(fleet, set())
-        seen.add(args.urn)
-        if len(seen) > named:
-            where = f"{named} nodes at {' or '.join(at)}"
-            return f"the Fleet has more instances with GPUs than the {where} in crossover:fleet.nodes"
+        seen = _machines.setdefault(fleet, {})
+        seen[urn] = count
+        if sum(seen.values()) > _named[fleet]:
+            return (
+                f"the Fleet has more machines with GPUs than the {_named[fleet]} nodes that the program itself makes "
+                "in crossover:fleet.nodes"
+            )
     return None
 
 
@@ -162,6 +159,6 @@ RULE = ResourceRule(
     remedy="Rent it through crossover:fleet.nodes, which the gate prices; put a gateway of its own on a machine that "
     "bills nothing, or on the nodes.",
     never_waived="a node that nobody has priced is not covered by any verdict",
-    looks_at=(names.FLEET, names.NODE, names.AWS_NODE, *sorted(INSTANCE_TYPES), *OTHER_RENTERS),
+    looks_at=(names.FLEET, names.NODE, names.AWS_NODE, *sorted(INSTANCE_TYPES), *accelerators.TYPES),
     check=_check,
 )

@@ -14,7 +14,7 @@ from providers.clouds.aws.resources.layout import subnet_cidr
 from providers.clouds.aws.resources.survey import Survey
 from providers.clouds.aws.tags import shared_tags
 from strict import names
-from strict.names import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE, INFERENCE_ROLE, SSH_PORT
 
 
 def key_pair_name(project: str, stack: str, public_key: str) -> str:
@@ -26,7 +26,7 @@ class AwsNetwork(pulumi.ComponentResource):
     """Made once per stack. `subnets` maps a zone to a subnet; `groups` and `profiles` are by role.
 
     Nothing is open to the world: the nodes' services answer the gateway's security group, the gateway's endpoint
-    answers `clientCidrs`, port 22 answers `access.ssh.cidrs`.
+    answers `clientCidrs`, port 22 answers `access.ssh.cidrs`, and that of a node the other nodes.
     """
 
     survey: Survey
@@ -125,14 +125,19 @@ class AwsNetwork(pulumi.ComponentResource):
                 protocol="tcp", from_port=port, to_port=port, security_groups=[gateway], description=service
             )
             for service, port in sorted(node_ports.items())
-            if service != "ssh"
+            if service != SSH_PORT
         ]
-        nodes = self._group(INFERENCE_ROLE, vpc_id, [*self._people(node_ports), *serving])
+        ssh = node_ports[SSH_PORT]
+        # Nodes copy weights from one another, at the addresses that they have inside the VPC.
+        among = aws.ec2.SecurityGroupIngressArgs(
+            protocol="tcp", from_port=ssh, to_port=ssh, self=True, description="weights from node to node"
+        )
+        nodes = self._group(INFERENCE_ROLE, vpc_id, [*self._people(node_ports), among, *serving])
         return {GATEWAY_ROLE: gateway, INFERENCE_ROLE: nodes}
 
     def _people(self, ports: Mapping[str, int]) -> list[aws.ec2.SecurityGroupIngressArgs]:
         cidrs = self.survey.settings.access.cidrs
-        return [_from_cidrs(ports["ssh"], cidrs)] if cidrs else []
+        return [_from_cidrs(ports[SSH_PORT], cidrs)] if cidrs else []
 
     def _group(
         self, role: str, vpc_id: pulumi.Input[str], ingress: list[aws.ec2.SecurityGroupIngressArgs]

@@ -109,6 +109,10 @@ def _judges(review: Review) -> str:
         more = f" and {len(review.judges_changed) - 8} more" if len(review.judges_changed) > 8 else ""
         base = " The base's were asked instead." if review.untrusted else ""
         said.append(f"**It changes what judges it:** {names}{more}.{base}")
+    if review.run is not None and review.run.new_types:
+        kinds = ", ".join(map(markdown.code, review.run.new_types[:8]))
+        more = f" and {len(review.run.new_types) - 8} more" if len(review.run.new_types) > 8 else ""
+        said.append(f"**It makes types of resources that this stack has not had:** {kinds}{more}.")
     return "\n>\n".join(f"> 👀 {line}" for line in said if line)
 
 

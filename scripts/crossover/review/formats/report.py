@@ -45,6 +45,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "notInForce": None if run is None else [{"rule": rule, "how": how} for rule, how in run.weakened],
         "deferred": None if run is None else [{"rule": rule, "why": why} for rule, why in run.deferred],
         "failures": None if run is None else list(run.failures),
+        "newTypes": None if run is None else list(run.new_types),
         "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),
         "stacksWithoutJob": list(review.without_job),

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cost_guard.pack.resources.type_allowed import MADE
 from cost_guard.verdict.verdict import REFUSAL
-from strict.names import FLEET, name_of
+from strict.names import AWS_NETWORK, AWS_NODE, FLEET, GATEWAY, name_of
 
 PACK = "cost-guard"
 EXITED = "an unhandled error occurred: Program exited with non-zero exit code"
@@ -63,6 +64,8 @@ class Run:
     """Rule → why it can only be judged in `up`, where it holds."""
     failures: tuple[str, ...] = ()
     """Why the program or the engine failed; the gate's refusal is none."""
+    new_types: tuple[str, ...] = ()
+    """The types that it would make and the stack has none of: see the function `new_types`."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def read(
         weakened=_weakened(events, violations, mandatory, succeeded),
         deferred=tuple(sorted(deferred.items())),
         failures=tuple(sorted(failures)),
+        new_types=new_types(events),
     )
 
 
@@ -135,6 +139,15 @@ def _changes(events: Iterable[Mapping[str, Any]]) -> list[Change]:
             name = name_of(step["urn"])
             found.append(Change(step["op"], step["type"], name, _keys(step)))
     return found
+
+
+def new_types(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Of the resources that a preview would create: the types that the stack has none of, sorted. Those of this
+    project, its components and the engine's own are left out: where nothing is up yet, all of them would be new."""
+    steps = [event["metadata"] for event in _of(events, "resourcePreEvent")]
+    known = {step["type"] for step in steps if step["op"] != "create"} | {*MADE, FLEET, GATEWAY, AWS_NODE, AWS_NETWORK}
+    made = {step["type"] for step in steps if step["op"] == "create"}
+    return tuple(sorted(kind for kind in made - known if not kind.startswith("pulumi:")))
 
 
 def _keys(step: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,14 +18,16 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
-from cost_guard.codes import ADVISORY, WAIVERS
+from cost_guard.codes import ADVISORY, BESIDE, WAIVERS
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.scenario import Scenario
+from strict import names
 
 PACK = Path(__file__).parents[4] / "policies"
 FLEET = "crossover:index:Fleet"
 MANDATORY = codes().mandatory
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
+OURS = f"{names.AWS_NETWORK}$"
 
 
 @contextmanager
@@ -58,17 +60,17 @@ def started() -> Iterator[Any]:
         yield made
 
 
-def request(inputs: dict[str, Any], kind: str) -> Any:
+def request(inputs: dict[str, Any], kind: str, chain: str = "") -> Any:
     properties = struct_pb2.Struct()
     properties.update(inputs)
     name = "fleet"
     return analyzer_pb2.AnalyzeRequest(
-        type=kind, properties=properties, urn=f"urn:pulumi:t::p::{kind}::{name}", name=name
+        type=kind, properties=properties, urn=f"urn:pulumi:t::p::{chain}{kind}::{name}", name=name
     )
 
 
-def analyze(stub: Any, inputs: dict[str, Any], kind: str = FLEET) -> list[Any]:
-    return list(stub.Analyze(request(inputs, kind), timeout=60).diagnostics)
+def analyze(stub: Any, inputs: dict[str, Any], kind: str = FLEET, chain: str = "") -> list[Any]:
+    return list(stub.Analyze(request(inputs, kind, chain), timeout=60).diagnostics)
 
 
 def configure(stub: Any, config: dict[str, Any]) -> None:
@@ -80,7 +82,7 @@ def test_the_pack_tells_its_rules(stub: Any) -> None:
     info = stub.GetAnalyzerInfo(empty_pb2.Empty(), timeout=60)
     assert info.name == "cost-guard"
     levels = {policy.name: policy.enforcementLevel for policy in info.policies}
-    assert [levels.pop(name) for name in (ADVISORY, WAIVERS)] == [analyzer_pb2.ADVISORY] * 2
+    assert [levels.pop(name) for name in (ADVISORY, WAIVERS, BESIDE)] == [analyzer_pb2.ADVISORY] * 3
     assert list(levels) == list(MANDATORY)
     assert set(levels.values()) == {analyzer_pb2.MANDATORY}
 
@@ -96,9 +98,10 @@ def test_the_pack_blocks_and_lets_through(stub: Any, ladder: Callable[..., Scena
 
 
 def test_the_pack_shares_the_projects_environment() -> None:
-    """A wrong `virtualenv` can hang a preview."""
+    """By a link, where a copy has an environment of its own. A wrong `virtualenv` can hang a preview."""
     manifest = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())
-    assert manifest["runtime"] == {"name": "python", "options": {"virtualenv": "../.venv"}}
+    assert manifest["runtime"] == {"name": "python", "options": {"virtualenv": ".venv"}}
+    assert (PACK / ".venv").readlink() == Path("../.venv")
 
 
 def test_importing_the_pack_does_not_start_it() -> None:
@@ -140,7 +143,7 @@ def test_the_rules_are_known_without_the_sdk() -> None:
     [
         ({"budget": analyzer_pb2.DISABLED}, analyzer_pb2.MANDATORY),
         (dict.fromkeys(MANDATORY, analyzer_pb2.ADVISORY), analyzer_pb2.ADVISORY),
-        (dict.fromkeys((*MANDATORY, ADVISORY, WAIVERS), analyzer_pb2.DISABLED), analyzer_pb2.ADVISORY),
+        (dict.fromkeys((*MANDATORY, ADVISORY, WAIVERS, BESIDE), analyzer_pb2.DISABLED), analyzer_pb2.ADVISORY),
         ({"budget": analyzer_pb2.DISABLED, "self-check": analyzer_pb2.REMEDIATE}, analyzer_pb2.MANDATORY),
     ],
 )
@@ -191,13 +194,13 @@ def test_a_resource_is_shown_to_the_rules_that_look_at_it_and_what_none_wants_to
     """An Install's bundle is not even unpacked; a change of a resource is never proposed."""
     assert analyze(stub, {"bundle": {"files": []}, "role": "gateway"}, "gpucloud:index:Install") == []
     world = {"ingress": [{"cidrBlocks": ["0.0.0.0/0"]}]}
-    assert [d.policyName for d in analyze(stub, world, GROUP)] == ["ingress-closed", "ownership-tags"]
+    assert [d.policyName for d in analyze(stub, world, GROUP, OURS)] == ["ingress-closed", "ownership-tags"]
     assert not stub.Remediate(request(world, GROUP), timeout=60).remediations
 
 
 def test_what_only_up_knows_is_noted_in_the_words_of_the_sdk(stub: Any) -> None:
     """`crossover preview` tells such a note from a finding by them; the other rules are asked all the same."""
-    later, tags = analyze(stub, {"ingress": UNKNOWN_STRING_VALUE}, GROUP)
+    later, tags = analyze(stub, {"ingress": UNKNOWN_STRING_VALUE}, GROUP, OURS)
     assert (later.policyName, later.enforcementLevel) == ("ingress-closed", analyzer_pb2.ADVISORY)
     assert later.message.startswith(
         "can't run policy 'ingress-closed' from policy pack 'cost-guard@v0.0.1' during preview"
@@ -206,10 +209,31 @@ def test_what_only_up_knows_is_noted_in_the_words_of_the_sdk(stub: Any) -> None:
 
 
 def test_the_whole_stack_is_judged_by_what_it_has_become(stub: Any) -> None:
-    """A Fleet without a gateway."""
-    asked = request({}, FLEET)
-    alone = analyzer_pb2.AnalyzerResource(type=FLEET, properties=asked.properties, urn=asked.urn, name="fleet")
-    found = stub.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=[alone]), timeout=60).diagnostics
-    assert [(d.policyName, d.urn, d.enforcementLevel) for d in found] == [
-        ("monitoring-wired", asked.urn, analyzer_pb2.MANDATORY)
+    """A Fleet without a gateway, and a machine of a type that nobody knows; a component makes nothing."""
+    fleet, install = whole(FLEET), whole(names.INSTALL, {"role": "inference"}, made=True)
+    stray, component = whole("gpucloud:index:Helper", made=True), whole("my:own:Component")
+    assert ended(stub, fleet, install, stray, component) == [
+        ("type-allowed", stray.urn, analyzer_pb2.MANDATORY),
+        ("monitoring-wired", fleet.urn, analyzer_pb2.MANDATORY),
     ]
+
+
+def test_a_program_without_an_install_of_ours_is_only_warned_of_what_else_it_makes(stub: Any) -> None:
+    """No gateway is missed, and a type that nobody knows is told."""
+    fleet, other = whole(FLEET), whole("random:index/randomId:RandomId", made=True)
+    assert ended(stub, fleet, other) == [("beside-nodes", other.urn, analyzer_pb2.ADVISORY)]
+
+
+def whole(kind: str, inputs: dict[str, Any] | None = None, made: bool = False) -> Any:
+    """A resource as a rule on the whole stack sees it; what is `made` has a provider."""
+    asked = request(inputs or {}, kind)
+    provider = analyzer_pb2.AnalyzerProviderResource(type="pulumi:providers:it") if made else None
+    return analyzer_pb2.AnalyzerResource(
+        type=kind, properties=asked.properties, urn=asked.urn, name="fleet", provider=provider
+    )
+
+
+def ended(stub: Any, *resources: Any) -> list[tuple[str, str, int]]:
+    """What the rules on the whole stack say."""
+    found = stub.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=resources), timeout=60).diagnostics
+    return [(d.policyName, d.urn, d.enforcementLevel) for d in found]

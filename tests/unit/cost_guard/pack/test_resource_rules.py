@@ -114,7 +114,7 @@ RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 ACL_RULE = "aws:ec2/networkAclRule:NetworkAclRule"
 RUNG = {"cloud": "lambda", "region": "us-east-1", "sku": "x"}
 CLOSED: dict[str, dict[str, Any]] = {
-    GROUP: {"ingress": [{"cidrBlocks": ["203.0.113.0/24"], "ipv6CidrBlocks": ["2001:db8::/32"]}]},
+    GROUP: {"ingress": [{"cidrBlocks": ["203.0.113.0/24"], "ipv6CidrBlocks": ["2001:db8::/32"]}, {"self": True}]},
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {"ingress": [{"cidrBlocks": ["10.0.0.0/8"]}]},
     RULE: {"type": "ingress", "cidrBlocks": ["203.0.113.0/24"], "ipv6CidrBlocks": ["2001:db8::/32"]},
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"cidrIpv4": "203.0.113.0/24"},
@@ -210,6 +210,11 @@ NODE = {"project": "crossover", "stack": "local", "key": "a", "role": "inference
 TAGS = {"crossover:fleet": "crossover:local:inference", "crossover:mark": "crossover:crossover:local:inference:a:1"}
 
 
+def tagged(props: dict[str, Any], kind: str = INSTANCE, **more: Any) -> list[str]:
+    """Of what our components make at AWS."""
+    return found("ownership-tags", props, kind, urn=f"{STACK}{names.AWS_NETWORK}${kind}::it", **more)
+
+
 @pytest.mark.parametrize("missing", [*NODE])
 def test_a_node_says_whose_it_is(missing: str) -> None:
     assert found("ownership-tags", NODE, "gpucloud:index:Node") == []
@@ -219,19 +224,30 @@ def test_a_node_says_whose_it_is(missing: str) -> None:
 
 @pytest.mark.parametrize("missing", [*TAGS])
 def test_an_instance_carries_both_tags_and_they_are_the_stacks(missing: str) -> None:
-    assert found("ownership-tags", {"tags": TAGS}, INSTANCE) == []
-    assert len(found("ownership-tags", {"tags": {**TAGS, missing: "crossover:other:x"}}, INSTANCE)) == 1
-    assert len(found("ownership-tags", {"tags": {k: v for k, v in TAGS.items() if k != missing}}, INSTANCE)) == 1
-    assert len(found("ownership-tags", {}, INSTANCE)) == 2
+    assert tagged({"tags": TAGS}) == []
+    assert len(tagged({"tags": {**TAGS, missing: "crossover:other:x"}})) == 1
+    assert len(tagged({"tags": {k: v for k, v in TAGS.items() if k != missing}})) == 1
+    assert len(tagged({})) == 2
 
 
 def test_what_has_no_tags_at_aws_is_left_alone_and_what_has_some_needs_ours() -> None:
     """Of types that the rule does not list."""
-    route = "aws:ec2/route:Route"
-    assert found("ownership-tags", {"routeTableId": "r"}, route) == []
-    assert len(found("ownership-tags", {"tags": {"Name": "x"}}, "aws:s3/bucketV2:BucketV2")) == 1
+    assert tagged({"routeTableId": "r"}, "aws:ec2/route:Route") == []
+    assert len(tagged({"tags": {"Name": "x"}}, "aws:s3/bucketV2:BucketV2")) == 1
     with pytest.raises(UnknownValueError):
-        found("ownership-tags", {"tags": UNKNOWN_STRING_VALUE}, INSTANCE)
+        tagged({"tags": UNKNOWN_STRING_VALUE})
+
+
+def test_what_none_of_our_components_makes_needs_the_tags_that_are_configured() -> None:
+    """And none of ours; those of a component of ours need both."""
+    web = {"tags": {"team": "web"}}
+    assert found("ownership-tags", {}, INSTANCE) == found("ownership-tags", web, INSTANCE) == []
+    asks = {"tags": ["team", "cost-centre"]}
+    said = "it has no tag cost-centre, which the rule's configuration asks for"
+    assert found("ownership-tags", web, INSTANCE, config=asks) == [said]
+    assert found("ownership-tags", {}, INSTANCE, config=asks)[0].startswith("it has no tag team and no tag cost-centre")
+    assert tagged({"tags": {**TAGS, "team": "ml"}}, config=asks) == [said]
+    assert found("ownership-tags", {"bucket": "b"}, "aws:s3/bucketPolicy:BucketPolicy", config=asks) == []
 
 
 # --- fallback-configured ---------------------------------------------------------------------------------------------

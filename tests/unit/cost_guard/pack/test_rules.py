@@ -15,7 +15,7 @@ from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.codes import ADVISORY, WAIVERS, Severity, discovered
+from cost_guard.codes import ADVISORY, BESIDE, WAIVERS, Severity, discovered
 from cost_guard.pack import gate, registry, resources, rule, standing
 from cost_guard.pack.advisories import policies
 from cost_guard.pack.resources import node_outside_fleet, spot_share
@@ -46,9 +46,9 @@ def violations(props: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def test_every_reason_code_has_a_mandatory_rule() -> None:
-    """WARNs, notes and waivers go to two advisory rules, all else blocks."""
+    """WARNs, notes and waivers go to three advisory rules, all else blocks."""
     levels = {name: policy.enforcement_level for name, policy in RULES.items()}
-    assert [levels.pop(name) for name in (ADVISORY, WAIVERS)] == [EnforcementLevel.ADVISORY] * 2
+    assert [levels.pop(name) for name in (ADVISORY, WAIVERS, BESIDE)] == [EnforcementLevel.ADVISORY] * 3
     assert list(levels) == list(MANDATORY)
     assert set(levels.values()) == {EnforcementLevel.MANDATORY}
     assert set(CODES) <= set(MANDATORY)
@@ -340,7 +340,7 @@ def test_a_fleets_own_instances_at_aws_pass_and_no_more(ladder: Build, rung: Run
     assert instance("p4d.24xlarge", name="b") == []
     assert instance("p4de.24xlarge") == []
     assert instance("p4de.24xlarge", name="c") == [
-        "the Fleet has more instances with GPUs than the 2 nodes at aws in crossover:fleet.nodes"
+        "the Fleet has more machines with GPUs than the 2 nodes that the program itself makes in crossover:fleet.nodes"
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -44,13 +45,46 @@ def test_a_second_copy_writes_nothing_through_a_link_of_the_first(tmp_path: Path
     link.type, link.linkname = tarfile.SYMTYPE, str(outside)
     archive(tmp_path / "1.tar", link)
     archive(tmp_path / "2.tar", through, b"evil")
-    stdin = "-----BEGIN KEY-----\n-----END KEY-----\n5 config.json\n"
+    stdin = "-----BEGIN KEY-----\n-----END KEY-----\nnow 5 config.json\n"
     for number in (1, 2):
         program(programs, "ssh", f"cat >/dev/null; cat {tmp_path}/{number}.tar")
         where = ["user", "127.0.0.1", "22", "ssh-ed25519 AAAA", "1000"]
         run("copy", str(tmp_path / "root"), str(incoming), *where, stdin=stdin, programs=programs)
     assert (incoming / "x" / "evil").read_text() == "evil"
     assert list(outside.iterdir()) == []
+
+
+def copied(tmp_path: Path, tar_says: int, came: bytes, later: int = 1024) -> subprocess.CompletedProcess[str]:
+    """A copy of "config.json", 5 bytes; "later" comes another time, and "here" is there."""
+    incoming, programs = tmp_path / "root" / "incoming", tmp_path / "programs"
+    incoming.mkdir(parents=True)
+    (incoming / "here").write_text("here")
+    archive(tmp_path / "1.tar", tarfile.TarInfo("./config.json"), came)
+    program(programs, "ssh", f"cat >{tmp_path}/left-out; cat {tmp_path}/1.tar; exit {tar_says}")
+    stdin = f"-----BEGIN KEY-----\n-----END KEY-----\nnow 5 config.json\nlater {later} later\nnow 4 here\n"
+    where = ["user", "127.0.0.1", "22", "ssh-ed25519 AAAA", "1000"]
+    return run("copy", str(tmp_path / "root"), str(incoming), *where, stdin=stdin, programs=programs)
+
+
+@pytest.mark.parametrize(
+    ("tar_says", "came", "status"),
+    [(0, b"12345", 0), (1, b"12345", 0), (0, b"123", 1), (1, b"123", 1), (2, b"12345", 2), (255, b"", 255)],
+)
+def test_a_copy_is_done_where_the_files_of_now_are_whole(
+    tmp_path: Path, tar_says: int, came: bytes, status: int
+) -> None:
+    """GNU tar ends with 1 where its folder changed while it was read, as that of a node does that copies itself."""
+    done = copied(tmp_path, tar_says, came)
+    assert done.returncode == status, done
+    assert ("config.json has not come whole" in done.stdout) == (status == 1)
+    assert (tmp_path / "left-out").read_text() == "./later\n./here\n"
+    assert list((tmp_path / "root" / "state").iterdir()) == []
+
+
+def test_there_must_be_room_for_what_comes_later_too(tmp_path: Path) -> None:
+    done = copied(tmp_path, 0, b"12345", later=2 * shutil.disk_usage(tmp_path).free)
+    assert done.returncode == 28
+    assert not (tmp_path / "left-out").exists()
 
 
 def test_keys_that_cannot_all_be_written_stay_as_they_are(tmp_path: Path) -> None:
@@ -103,7 +137,7 @@ def test_a_copy_that_is_ended_leaves_no_key(tmp_path: Path, number: signal.Signa
     ) as copy:
         try:
             assert copy.stdin is not None
-            copy.stdin.write("-----BEGIN KEY-----\n-----END KEY-----\n5 config.json\n")
+            copy.stdin.write("-----BEGIN KEY-----\n-----END KEY-----\nnow 5 config.json\n")
             copy.stdin.close()
             eventually(lambda: (tmp_path / "begun").exists(), "the copy begins")
             assert (state / f"copy.{copy.pid}").exists()

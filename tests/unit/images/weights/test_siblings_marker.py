@@ -10,13 +10,14 @@ import pytest
 from images.bundle import Weights
 from images.remote.errors import CommandFailed
 from images.weights import siblings
+from images.weights.holders import files_of
 
 FILE = {"size": 5, "mtime_ns": 1, "sha256": "ab" * 32}
 GOOD: dict[str, Any] = {"want": "x", "revision": "c0ffee", "verified": True, "files": {"a/config.json": FILE}}
 
 
 def test_a_whole_marker_is_taken() -> None:
-    assert siblings._marker(json.dumps(GOOD), "node-a") == GOOD
+    assert files_of(json.dumps(GOOD), "node-a") == GOOD["files"]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_a_whole_marker_is_taken() -> None:
 )
 def test_what_is_cut_or_no_list_of_files_is_an_error_after_which_the_source_is_asked(text: str) -> None:
     with pytest.raises(CommandFailed, match="node-a"):
-        siblings._marker(text, "node-a")
+        files_of(text, "node-a")
 
 
 @pytest.mark.parametrize(

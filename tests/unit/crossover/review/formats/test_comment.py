@@ -293,6 +293,24 @@ def test_a_pull_request_that_moves_its_own_goalposts_is_told(reviewed: Reviewed)
     assert "**It changes what judges it:** `policies/cost_guard/catalogue/data/prices.toml`." in comment
 
 
+def test_types_that_the_stack_has_not_had_are_named_above_the_table(reviewed: Reviewed) -> None:
+    text = render(reviewed(config(), config(), run=Run(new_types=("gpucloud:index:Helper",))))
+    said = "> 👀 **It makes types of resources that this stack has not had:** `gpucloud:index:Helper`."
+    assert said in text
+    assert text.index(said) < text.index("| Nodes |")
+
+
+def test_what_only_warns_in_a_program_that_is_not_ours_is_told(reviewed: Reviewed) -> None:
+    """By its rule's name, from the pack's advisory rule; a line that only informs is left out."""
+    told = [PolicyViolation("beside-nodes", "cost-guard", "advisory", "urn::it", text) for text in (
+        "WARN type-allowed: nothing says what a:b:C costs", "beside the nodes are $7/month: 2 × a:b:C, $3.50 each",
+    )]  # fmt: skip
+    review = reviewed(config(), config(), run=Run(violations=tuple(told)))
+    warned = [finding for finding in review.findings if finding.rule == "type-allowed"]
+    assert [(one.level, one.message) for one in warned] == [("WARN", "it: nothing says what a:b:C costs")]
+    assert "beside the nodes" not in render(review)
+
+
 def test_a_baseline_that_is_lowered_is_told_and_one_that_stays_is_not(reviewed: Reviewed) -> None:
     """A later day does not make the fleet that runs a younger one."""
     approved = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "@boss", "date": "2026-02-01"}

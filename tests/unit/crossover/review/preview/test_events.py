@@ -43,9 +43,9 @@ def error(message: str) -> dict[str, Any]:
     return {"diagnosticEvent": {"severity": "error", "message": message}}
 
 
-def step(op: str, name: str = "a", diffs: list[str] | None = None) -> dict[str, Any]:
-    urn = f"urn:pulumi:prod::crossover::crossover:index:Fleet$gpucloud:index:Node::{name}"
-    return {"resourcePreEvent": {"metadata": {"op": op, "urn": urn, "type": "gpucloud:index:Node", "diffs": diffs}}}
+def step(op: str, name: str = "a", diffs: list[str] | None = None, kind: str = "gpucloud:index:Node") -> dict[str, Any]:
+    urn = f"urn:pulumi:prod::crossover::crossover:index:Fleet${kind}::{name}"
+    return {"resourcePreEvent": {"metadata": {"op": op, "urn": urn, "type": kind, "diffs": diffs}}}
 
 
 STACK = {"policyAnalyzeStackSummaryEvent": {"policyPackName": "cost-guard", "passed": ["whole-stack"]}}
@@ -60,6 +60,13 @@ def understood(*events: dict[str, Any], exit_code: int = 0, **more: Any) -> Any:
 def test_a_preview_that_passes_has_nothing_to_say() -> None:
     run = understood(*FINE)
     assert (run.violations, run.weakened, run.failures) == ((), (), ())
+
+
+def test_types_that_the_stack_has_none_of_are_named() -> None:
+    """Not what is there in any state, nor what this project makes, nor the engine's own."""
+    made = [step("create", kind=kind) for kind in ("b:c:D", "a:b:C", "b:c:D", "pulumi:providers:b", "aws:ec2/vpc:Vpc")]
+    there = [step("same", kind="random:index:Id"), step("create", kind="random:index:Id"), step("create")]
+    assert understood(*made, *there, *FINE).new_types == ("a:b:C", "b:c:D")
 
 
 def test_a_violation_and_the_programs_own_refusal_are_no_failure() -> None:

@@ -224,35 +224,38 @@ def test_a_machine_is_protected_encrypted_and_asks_for_a_session_token(aws: Aws)
 
 
 def test_nothing_is_open_to_the_world(aws: Aws) -> None:
-    """Every rule of every group: vLLM to the gateway's group, the endpoint to clients, port 22 to people."""
+    """Every rule of every group: vLLM to the gateway's group, the endpoint to clients, port 22 to people, that of nodes
+    to nodes."""
     run(aws, stack())
-    groups = aws.of(GROUP)
-    rules = {
-        (name, rule["fromPort"], rule["toPort"]): (rule.get("cidrBlocks"), rule.get("securityGroups"))
-        for name, group in groups.items()
+    sources = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups", "self")
+    rules = [
+        (name, rule["fromPort"], rule["toPort"], {source: rule[source] for source in sources if rule.get(source)})
+        for name, group in aws.of(GROUP).items()
         for rule in group["ingress"]
-    }
-    assert rules == {
-        ("inference-group", 22, 22): (["203.0.113.7/32"], None),
-        ("inference-group", 8000, 8000): (None, ["gateway-group-id"]),
-        ("gateway-group", 22, 22): (["203.0.113.7/32"], None),
-        ("gateway-group", 8080, 8080): (["198.51.100.0/24"], None),
-    }
+    ]
+    assert sorted(rules, key=repr) == [
+        ("gateway-group", 22, 22, {"cidrBlocks": ["203.0.113.7/32"]}),
+        ("gateway-group", 8080, 8080, {"cidrBlocks": ["198.51.100.0/24"]}),
+        ("inference-group", 22, 22, {"cidrBlocks": ["203.0.113.7/32"]}),
+        ("inference-group", 22, 22, {"self": True}),
+        ("inference-group", 8000, 8000, {"securityGroups": ["gateway-group-id"]}),
+    ]
     assert "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule" not in {typ for typ, _ in aws.registered}
     assert aws.of(INSTANCE)["a"]["vpcSecurityGroupIds"] == ["inference-group-id"]
     assert aws.of(INSTANCE)["gateway"]["vpcSecurityGroupIds"] == ["gateway-group-id"]
 
 
 def test_ssm_opens_no_way_in_and_grants_its_policy(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `ssm` the policy is not granted; S3 is the nodes' alone. Installs are told the way through a session."""
+    """Nodes reach one another's SSH all the same, to copy weights. Without `ssm` the policy is not granted; S3 is the
+    nodes' alone. Installs are told the way through a session."""
     SessionManager.installed(tmp_path / "ssm", monkeypatch)
     _, outputs = run(aws, stack(access="ssm", clientCidrs=[]))
     assert [outputs[key]["machine"]["tunnel"] for key in ("a", "gateway")] == [
         "ssm:us-east-1/a-id", "ssm:us-east-1/gateway-id"
     ]  # fmt: skip
     assert {instance["tags"]["crossover:way-in"] for instance in aws.of(INSTANCE).values()} == {"ssm"}
-    ports = [rule["fromPort"] for group in aws.of(GROUP).values() for rule in group["ingress"]]
-    assert ports == [8000]
+    rules = [(rule["fromPort"], rule.get("self")) for group in aws.of(GROUP).values() for rule in group["ingress"]]
+    assert sorted(rules) == [(22, True), (8000, None)]
     attached = aws.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment").values()
     assert {a["policyArn"] for a in attached} == {"arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}
     (policy,) = aws.of("aws:iam/rolePolicy:RolePolicy").values()

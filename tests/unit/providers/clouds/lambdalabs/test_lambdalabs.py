@@ -203,11 +203,11 @@ def test_ports_that_no_machine_serves_any_more_are_closed_by_the_next_launch(lab
 
 def test_source_networks_are_those_of_the_settings(lab: Stage) -> None:
     networks = {"sourceNetworks": ["192.0.2.0/24", "198.51.100.7"]}
-    lab.launch("a", settings=networks)
+    a = lab.launch("a", settings=networks)
     assert {n for _, _, n in rules(lab)} == {"192.0.2.0/24", "198.51.100.7/32"}
     assert "PATCH" not in {r.method for r in lab.emulator.seen}
     lab.launch("b", settings={"sourceNetworks": ["203.0.113.0/24"]})
-    assert {n for _, _, n in rules(lab)} == {"203.0.113.0/24"}
+    assert {n for _, _, n in rules(lab)} == {"203.0.113.0/24", f"{a.address}/32"}  # that of a node, at SSH
 
 
 def test_key_and_ruleset_go_with_the_last_machine_that_needs_them() -> None:

@@ -1,4 +1,4 @@
-"""Who reaches a machine at Lambda: those whom the stack names, and at vLLM the gateways of the stack, by address."""
+"""Who reaches a machine at Lambda: whom the stack names, and by address its gateways at vLLM and its nodes at SSH."""
 
 from __future__ import annotations
 
@@ -59,16 +59,17 @@ def rules(lab: Stage, stack: str = "-s-") -> dict[str, set[tuple[int, str]]]:
 
 
 def siblings(*machines: Machine) -> set[tuple[int, str]]:
-    """What lets in those machines at vLLM."""
-    return {(8000, f"{machine.address}/32") for machine in machines}
+    """What lets in those machines, which serve and carry a gateway."""
+    return {(port, f"{machine.address}/32") for machine in machines for port in (22, 8000)}
 
 
 def writes(lab: Stage) -> int:
     return sum(request.method == "PATCH" for request in lab.emulator.seen)
 
 
-def test_each_gateway_is_let_in_at_the_vllm_of_every_region_as_soon_as_it_is_met(lab: Stage) -> None:
-    """The regions' rulesets are three; the first machine's hears of the last machine."""
+def test_each_node_is_let_in_at_the_others_of_every_region_as_soon_as_it_is_met(lab: Stage) -> None:
+    """At SSH, to copy weights, and as a gateway at vLLM. The regions' rulesets are three; the first machine's hears of
+    the last machine."""
     a = meet(lab, "a", REGION)
     assert rules(lab) == {REGION: NAMED | siblings(a)}  # its own gateway asks its own vLLM at its public address
     b = meet(lab, "b", WEST)
@@ -77,12 +78,19 @@ def test_each_gateway_is_let_in_at_the_vllm_of_every_region_as_soon_as_it_is_met
 
 
 def test_nobody_is_let_in_whom_nobody_named(lab: Stage) -> None:
-    """Neither a node without a gateway nor another stack's machine, and no range at all beside those of the section."""
+    """A node without a gateway at SSH alone, a gateway that serves nothing at vLLM alone, another stack's machine
+    nowhere, and no range at all beside those of the section."""
     a = meet(lab, "a", REGION)
-    meet(lab, "b", WEST, ports={"ssh": 22, "vllm": 8000})
+    b = meet(lab, "b", WEST, ports={"ssh": 22, "vllm": 8000})
+    g = meet(lab, "g", SOUTH, ports={"ssh": 22, "endpoint": 8443})
     other = meet(lab, "o", REGION, owner=Owner("p", "other", "inference", "o", 1))
+    serving, routing = {(22, f"{b.address}/32")}, {(8000, f"{g.address}/32")}
     plain = {(22, OPERATOR), (8000, OPERATOR)}
-    assert rules(lab) == {REGION: NAMED | siblings(a), WEST: plain | siblings(a)}
+    assert rules(lab) == {
+        REGION: NAMED | siblings(a) | serving | routing,
+        WEST: plain | siblings(a) | serving | routing,
+        SOUTH: (NAMED - {(8000, OPERATOR)} | siblings(a) | serving) - {(8000, f"{a.address}/32")},
+    }
     assert rules(lab, "-other-") == {REGION: NAMED | siblings(other)}
 
 
@@ -188,7 +196,7 @@ def test_a_refresh_lets_in_an_address_that_changed_and_takes_out_what_ended(lab:
     handler, known = node(lab, a)
     known["settings"] = {"lambda": {"sourceNetworks": ["198.51.100.1/32"]}}
     handler.read(f"lambda/{a.id}", known, lab.clock.waiting())
-    now = NAMED | siblings(a) | {(8000, "192.0.2.99/32")}
+    now = NAMED | siblings(a) | {(22, "192.0.2.99/32"), (8000, "192.0.2.99/32")}
     assert rules(lab) == {REGION: now, WEST: now, SOUTH: NAMED | siblings(a, b, c)}  # nobody lives there any more
 
 
@@ -350,7 +358,7 @@ def test_a_ruleset_that_goes_while_it_is_written_is_no_failure(lab: Stage, monke
     lab.cloud.admit(machine.owner, SECTION)
 
 
-def test_a_gateway_at_a_named_address_has_one_rule_and_its_name_outlives_it(lab: Stage) -> None:
+def test_a_node_at_a_named_address_has_one_rule_and_its_name_outlives_it(lab: Stage) -> None:
     """Somebody names 192.0.2.1, which is the first machine's."""
     named = {"sourceNetworks": [OPERATOR, "192.0.2.1/32"]}
     a = meet(lab, "a", REGION, named)
