@@ -51,7 +51,7 @@ def resolve(root: Path, program: Path, options: Mapping[str, Any], environ: Mapp
         state = "doesn't appear to be a virtual environment" if folder.exists() else "doesn't exist"
         raise ToolchainError(
             f"The 'virtualenv' option in Pulumi.yaml is set to {virtualenv or folder.name!r}, "
-            f"but {str(folder)!r} {state}; scripts/bootstrap creates it"
+            f"but {str(folder)!r} {state}; scripts/bootstrap creates it, and in a copied policy pack its own `install`"
         )
     return Interpreter(str(executable), folder)
 

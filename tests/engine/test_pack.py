@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 from tests.engine.conftest import REPOSITORY, Project
-from tests.support.moto import environment
 
 PACK = ("--policy-pack", str(REPOSITORY / "policies"))
 
@@ -120,13 +120,16 @@ def test_a_program_that_is_not_ours_is_warned_of_other_types_and_stopped_at_gpus
     assert [r["urn"].rpartition("::")[2] for r in project.state() if "dynamic" in r["type"]] in ([], ["small"])
 
 
-def test_copied_out_with_its_own_requirements_it_judges_local_and_blocks_a_preview(project: Project) -> None:
-    """`cost_guard` and `strict` beside its __main__.py, requirements/pack.txt in ../.venv, nothing else of the project:
-    a fleet of `local` nodes that pays goes through, one that does not is stopped, and so is what cannot be priced."""
-    alone = project.folder / "elsewhere"
-    shutil.copytree(REPOSITORY / "policies", alone / "policies", ignore=shutil.ignore_patterns("__pycache__"))
-    (alone / ".venv").symlink_to(environment(REPOSITORY / "requirements" / "pack.txt"))
+def test_copied_into_an_empty_folder_it_makes_its_environment_and_judges(project: Project) -> None:
+    """Nothing else of the project is there: its `install` makes .venv from its own lock, and a preview with the one
+    folder lets a fleet of `local` nodes that pays through, and stops one that does not, and what cannot be priced."""
+    alone = project.folder / "elsewhere" / "policies"
+    bytecode = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "policies", alone, symlinks=True, ignore=bytecode)
     project.env["PYTHONPATH"] = ""
+    made = subprocess.run([alone / "install"], env=project.environment, capture_output=True, text=True, timeout=400)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert not (alone / ".venv").is_symlink()
     project.program("""
         import pulumi
 
@@ -141,7 +144,7 @@ def test_copied_out_with_its_own_requirements_it_judges_local_and_blocks_a_previ
         pays = {**scenario, "workload": {"tokensPerMonth": 6e9}, "fleet": {"nodes": nodes}}
         pulumi.ComponentResource("crossover:index:Fleet", "pays", pays)
     """)
-    output = project.run("preview", "--policy-pack", str(alone / "policies"), fails=True)
+    output = project.run("preview", "--policy-pack", str(alone), fails=True)
     assert 'add a row of kind "contract"' in output
     assert "BLOCK break-even: 500M tokens/month cost $36,687.20/month self-hosted" in output
     assert "BLOCK break-even: 500M tokens/month cost $19,940/month self-hosted" in output

@@ -62,9 +62,9 @@ class Checkout:
         folder = Path(tempfile.mkdtemp(prefix="xo-"))  # short: machines hold Unix sockets
         listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listing, cwd=root, text=True).splitlines():
-            if (root / name).is_file():
+            if (root / name).is_file() or (root / name).is_symlink():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, folder / name)
+                shutil.copy2(root / name, folder / name, follow_symlinks=False)
         (folder / ".venv").symlink_to(REPOSITORY / ".venv")
         (folder / ".state").mkdir()
         if (REPOSITORY / ".state" / "bin").is_dir():

@@ -226,4 +226,4 @@ def test_the_pins_agree() -> None:
     assert "github.com/pulumi/pulumi/pkg/v3 v3.259.0\n" in module
     assert "github.com/pulumi/pulumi/sdk/v3 v3.259.0\n" in module
     assert "\nleast_engine=3.259.0\n" in (CHECKOUT / "scripts" / "bootstrap").read_text()
-    assert "\npulumi==3.259.0 " in Path(CHECKOUT / "requirements" / "pack.txt").read_text()
+    assert "\npulumi==3.259.0 " in Path(CHECKOUT / "policies" / "requirements.txt").read_text()

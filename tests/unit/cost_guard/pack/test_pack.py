@@ -98,9 +98,10 @@ def test_the_pack_blocks_and_lets_through(stub: Any, ladder: Callable[..., Scena
 
 
 def test_the_pack_shares_the_projects_environment() -> None:
-    """A wrong `virtualenv` can hang a preview."""
+    """By a link, where a copy has an environment of its own. A wrong `virtualenv` can hang a preview."""
     manifest = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())
-    assert manifest["runtime"] == {"name": "python", "options": {"virtualenv": "../.venv"}}
+    assert manifest["runtime"] == {"name": "python", "options": {"virtualenv": ".venv"}}
+    assert (PACK / ".venv").readlink() == Path("../.venv")
 
 
 def test_importing_the_pack_does_not_start_it() -> None:

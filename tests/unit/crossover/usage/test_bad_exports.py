@@ -52,8 +52,8 @@ BAD = {
     ),
     "no input": (changed(lambda p: first(p).pop("input_tokens")), "no input_tokens; is the format right?"),
     "another usage": (
-        changed(lambda p: first(p).update(object="organization.usage.embeddings.result")),
-        "data[0].results[0].object: is organization.usage.embeddings.result; only the usage of completions",
+        changed(lambda p: first(p).update(object="organization.usage.vector_stores.result")),
+        "data[0].results[0].object: is organization.usage.vector_stores.result; only the usage of completions",
     ),
     "a bucket twice": (
         changed(lambda p: p["data"].append(p["data"][3])),
