@@ -44,7 +44,7 @@ BAD = {
     ),
     "infinite": (changed(lambda p: first(p).update(output_tokens=float("inf"))), "output_tokens: must be a whole"),
     "a fraction": (changed(lambda p: first(p).update(output_tokens=1.5)), "must be a whole count of tokens, got 1.5"),
-    "a flag": (changed(lambda p: first(p).update(output_tokens=True)), "must be a count of tokens, got True"),
+    "a flag": (changed(lambda p: first(p).update(output_tokens=True)), "must be a count of tokens, got true"),
     "absurd": (changed(lambda p: first(p).update(output_tokens=10**17)), "is absurd: 1e+17 tokens in one record"),
     "more cached than input": (
         changed(lambda p: first(p).update(input_cached_tokens=1201)),
