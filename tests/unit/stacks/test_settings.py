@@ -13,7 +13,7 @@ import yaml
 from cost_guard.scenario.measuring import DayOfTokens, measure
 from cost_guard.scenario.usage import VolumeSource
 from providers import registry
-from stacks.settings import SettingsError, parse
+from stacks.settings import SettingsError, parse, with_stand_ins
 
 CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config" / "Pulumi.local.yaml"
 
@@ -102,6 +102,8 @@ def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -
         ("monitoring.webhook", {"ulr": "https://x"}, r"monitoring.webhook.ulr: unknown key \(did you mean url"),
         ("serving.model", None, r"crossover:serving.model"),
         ("serving.engine", ["vllm"], r"crossover:serving.engine: must be 'vllm' or 'simulator'"),
+        ("fleet.nodes.a.candidates", [{"cloud": "lokal", "region": "r", "sku": "s"}],
+         r"crossover:fleet\.nodes\.a\.candidates\[0\]\.cloud: unknown cloud 'lokal'; did you mean local\?"),
         ("gatewayNode.cloud", "exising", r"gatewayNode\.cloud: unknown cloud 'exising'; did you mean existing\?"),
         ("workload.usage", "a\0b", r"crossover:workload.usage: 'a\\x00b' is no path of a file"),
         ("serving.maxModelLen", 1, "crossover:serving.maxModelLen: must be at least 256, got 1"),
@@ -191,6 +193,20 @@ def test_the_usage_is_no_key_of_the_configuration(values: dict[str, Any]) -> Non
     """Only the file says it."""
     with pytest.raises(SettingsError, match="crossover:usage: unknown key"):
         parse({**values, "usage": {}})
+
+
+def test_a_preview_needs_no_secret_and_says_what_up_would_miss(values: dict[str, Any]) -> None:
+    """Of a webhook, of the weights, of a managed model with and without a name for its key."""
+    change(values, "serving.weights", {"source": "hf", "tokenSecret": "hf"})
+    change(values, "monitoring.webhook", {"url": "https://x.example", "bearerSecret": "pager"})
+    named = {"name": "gpt-4o", "model": "openai/gpt-4o", "apiKeySecret": "openai"}
+    values["gateway"] = {"managed": [named, {"name": "gpt-4", "model": "openai/gpt-4"}], "fallback": "gpt-4o"}
+    values["apiKeys"] = {"pager": "secret"}
+    settings = parse(with_stand_ins(values))
+    assert [line.partition(":")[2].split()[0] for line in settings.not_set] == ["hf", "openai", "managed-api-key"]
+    assert settings.not_set[0].endswith(": pulumi config set --secret --path crossover:apiKeys.hf")
+    with pytest.raises(SettingsError, match="apiKeys: hf is missing"):
+        parse(values)
 
 
 def test_a_token_that_weights_name_must_be_there(values: dict[str, Any]) -> None:
