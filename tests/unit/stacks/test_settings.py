@@ -102,8 +102,6 @@ def test_nodes_that_cannot_carry_the_gateway_refuse_that_placement(stack: str) -
         ("monitoring.webhook", {"ulr": "https://x"}, r"monitoring.webhook.ulr: unknown key \(did you mean url"),
         ("serving.model", None, r"crossover:serving.model"),
         ("serving.engine", ["vllm"], r"crossover:serving.engine: must be 'vllm' or 'simulator'"),
-        ("fleet.nodes.a.candidates", [{"cloud": "lokal", "region": "r", "sku": "s"}],
-         r"crossover:fleet\.nodes\.a\.candidates\[0\]\.cloud: unknown cloud 'lokal'; did you mean local\?"),
         ("gatewayNode.cloud", "exising", r"gatewayNode\.cloud: unknown cloud 'exising'; did you mean existing\?"),
         ("workload.usage", "a\0b", r"crossover:workload.usage: 'a\\x00b' is no path of a file"),
         ("serving.maxModelLen", 1, "crossover:serving.maxModelLen: must be at least 256, got 1"),
