@@ -11,6 +11,8 @@ from strict.problems import parse
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
+BESIDE = ("baseline", "usage")
+"""Keys of a Fleet's inputs that are no part of the scenario."""
 
 
 @dataclass(frozen=True)
