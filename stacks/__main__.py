@@ -14,7 +14,8 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.fleet import Fleet, check_memory, check_weights, peers
+from stacks.checks import check_memory, check_weights
+from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring

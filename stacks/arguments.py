@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from cost_guard.catalogue.models import Shape, shape_of
 from images.bundle import Source
@@ -17,6 +17,7 @@ from images.engines.common.arguments import Vocabulary, argument_problem, known,
 from images.engines.common.base import Engine
 from images.engines.common.flags import Argument
 from images.sources import repository_source
+from strict.fields import form
 from strict.numbers import Number, Whole, refuse, shown
 from strict.problems import Problems, about, did_you_mean
 
@@ -56,7 +57,11 @@ def _revision(value: str) -> str:
 ToolCallParser = Annotated[str, _one_of("toolCallParsers")]
 ReasoningParser = Annotated[str, _one_of("reasoningParsers")]
 Quantization = Annotated[str, _one_of("quantizations")]
-Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"), AfterValidator(_revision)]
+Revision = Annotated[
+    str,
+    form("[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", "a commit, branch or tag: letters, digits and . _ / - only, at most 128"),
+    AfterValidator(_revision),
+]
 Repository = Annotated[str, AfterValidator(_repository)]
 ContextTokens = Annotated[int, Whole(at_least="256", at_most="1048576", hint="tokens of prompt and answer together")]
 Sequences = Annotated[int, Whole(at_least="1", at_most="4096")]
@@ -115,10 +120,6 @@ def template_source(path: str | None, root: Path, key: str) -> Source | None:
         return None
     found, _ = _text_of(path, root, key)
     below = found.relative_to(root.resolve())
-    if any(part.startswith(".") and part != ".." for part in (*Path(path).parts, *below.parts)):
-        raise Problems(
-            f"{key}: {path!r} is hidden, or in a hidden folder, and it would travel to nodes: move the template"
-        )
     if not {Path(path).suffix, below.suffix} <= set(_TEMPLATES):
         raise Problems(f"{key}: {path!r} is no Jinja file by its name: it ends in {', '.join(_TEMPLATES)}")
     return repository_source(CHAT_TEMPLATE, below.as_posix(), root=root)
@@ -145,6 +146,9 @@ def _text_of(path: str, root: Path, key: str) -> tuple[Path, str]:
         found = (root / path).resolve()
         if not found.is_relative_to(root.resolve()) or not found.is_file():
             raise Problems(f"{key}: {path!r} is no file below the repository's root, {root}")
+        parts = (*Path(path).parts, *found.relative_to(root.resolve()).parts)
+        if any(part.startswith(".") and part != ".." for part in parts):
+            raise Problems(f"{key}: {path!r} is hidden, or in a hidden folder, where keys lie: move what is meant")
         if found.stat().st_size > _LONGEST_FILE_BYTES:
             raise Problems(f"{key}: {path!r} is longer than {_LONGEST_FILE_BYTES} bytes")
         return found, found.read_text("utf-8")

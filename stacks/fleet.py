@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 import pulumi
 
-from cost_guard.catalogue.models import load_models
 from images.bundle import RuntimeKind
 from images.engines.common.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
     CLIENT_CERTIFICATE_SECRET,
-    GPUS,
     PRIVATE_KEY_SECRET,
     SERVICE,
     EngineOptions,
@@ -23,10 +22,11 @@ from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import TrialOptions, inference_bundle
 from images.weights import settings as weights
 from providers.resources import Credentials, Install
-from stacks import planning, runtime
+from stacks import planning
+from stacks.checks import tell_nodes
 from stacks.machines import Machines, Rented
-from stacks.served import ServedModel
-from stacks.settings import Settings, SettingsError
+from stacks.served import ServedModel, Serving
+from stacks.settings import Settings
 from strict import names
 from strict.names import INFERENCE_ROLE
 
@@ -49,7 +49,7 @@ class Fleet(pulumi.ComponentResource):
         super().__init__(names.FLEET, model.name, model.inputs)
         bundles = _Bundles(model, credentials.caCertificate)
         self.nodes = {key: machines.node(model, key, self) for key in model.fleet.nodes}
-        _tell(model, settings, self)
+        tell_nodes(model, settings, self)
         for key, node in self.nodes.items():
             Install(
                 f"{key}-inference",
@@ -84,32 +84,6 @@ def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
     )
 
 
-def check_memory(settings: Settings) -> None:
-    """Says how what is served fits the machines' GPUs. Raises RunError where vLLM would not start."""
-    fits = [planning.fit(model) for model in settings.models]
-    for note in (note for one in fits for note in one.notes):
-        pulumi.log.info(note)
-    if refusals := [line for one in fits for line in one.refusals]:
-        raise pulumi.RunError(str(SettingsError(refusals)))
-
-
-def check_weights(settings: Settings) -> None:
-    """Says what should be known of the weights before anything is rented. Raises RunError in an `up` that would install
-    files of which nothing is known; a preview says so."""
-    for model in settings.models:
-        if (wanted := model.weights) is None:
-            continue
-        source, known = model.serving.weights, load_models().get(model.serving.model)
-        for line in weights.remarks(
-            wanted, None if source is None else source.secret, gated=known is not None and known.gated
-        ):
-            pulumi.log.warn(line)
-        if why := weights.refusal(wanted):
-            if not pulumi.runtime.is_dry_run():
-                raise pulumi.RunError(why)
-            pulumi.log.warn(f"`up` will refuse: {why}")
-
-
 class _Bundles:
     """What is installed on the nodes of one model, rendered once for each way in which its engine gets there."""
 
@@ -136,47 +110,25 @@ class _Bundles:
         return pulumi.Output.all(node.machine, bundles).apply(pick)
 
 
-def _tell(model: ServedModel, settings: Settings, fleet: pulumi.Resource) -> None:
-    """Says what will be on each node. Raises NotAllowed."""
-    if GPUS not in model.engine.capabilities:
-        return
-    for key in model.fleet.nodes:
-        runtimes = model.runtimes(key)
-        sections = {cloud: settings.clouds.get(cloud, {}) for cloud in runtimes}
-        images = {c: s.get(runtime.IMAGE) or model.serving.image or "" for c, s in sections.items()}
-        for line in runtime.told(key, runtimes, images):
-            pulumi.log.info(line, fleet)
-
-
 def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[str, Any]:
-    serving = model.serving
     return inference_bundle(
         model.engine,
-        EngineOptions(
-            model=serving.model,
-            served_names=serving.names,
-            max_model_len=serving.max_model_len,
-            max_num_seqs=serving.max_num_seqs,
-            max_num_queued_reqs=serving.max_num_queued_reqs,
-            tensor_parallel_size=serving.tensor_parallel_size,
-            shutdown_timeout_s=serving.shutdown_timeout_s,
-            revision=serving.revision,
-            dtype=serving.dtype,
-            quantization=serving.quantization,
-            tool_call_parser=serving.tool_call_parser,
-            reasoning_parser=serving.reasoning_parser,
-            chat_template=model.chat_template,
-            gpu_memory_utilization=serving.gpu_memory_utilization,
-            arguments=serving.engine_args,
-            environment=serving.environment,
-        ),
+        _options(model),
         ca_certificate,
         kind,
         weights=model.weights,
         gpus=not model.on_this_computer,
-        trial=TrialOptions(**dict(serving.acceptance)),
+        trial=TrialOptions(**dict(model.serving.acceptance)),
         promised=planning.promised(model, kind),
     ).to_dict()
+
+
+def _options(model: ServedModel) -> EngineOptions:
+    """What `serving` says, by the names that both have; and what is called otherwise there, or is no plain value."""
+    serving = model.serving
+    alike = {f.name: getattr(serving, f.name) for f in fields(EngineOptions) if f.name in Serving.model_fields}
+    others = {"served_names": serving.names, "arguments": serving.engine_args, "chat_template": model.chat_template}
+    return EngineOptions(**{**alike, **others})
 
 
 def _secrets(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, InstanceOf, field_validator, model_validator
 
@@ -44,12 +44,13 @@ from stacks.arguments import (
     model_shape,
     template_source,
 )
-from strict.fields import ModelName, Section, Text
+from strict.fields import ModelName, Section, Text, form
 from strict.problems import Problems, about, parse
 
 GATEWAY = "gateway"
 """The key of the gateway's own machine."""
 BASELINE = "baseline"
+_IMAGE = "an image with an exact tag or a digest, such as org/name:v1.2 or org/name@sha256: and 64 hexadecimal digits"
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
 
@@ -80,7 +81,7 @@ class Serving(Section):
     runtime: RuntimeKind | None = None
     """How the engine's program gets onto a node. Left out, by what the node's clouds are: a container has its image, a
     machine of yours what you put there, any other machine gets an environment."""
-    image: str | None = Field(None, pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$")
+    image: Annotated[str, form(r"[^\s@]+(@sha256:[0-9a-f]{64})?", _IMAGE)] | None = None
     """What containers are made of, with an exact tag, a digest or both; by default vLLM's own at the pinned version."""
     aliases: tuple[ModelName, ...] = ()
     """Further names of it; series and reports have the first one."""
@@ -116,7 +117,7 @@ class Serving(Section):
     @classmethod
     def _exact(cls, image: str | None) -> str | None:
         if image is not None and "@" not in image and not runtime.tag(image):
-            raise ValueError(f"must have an exact tag or a digest, as {matrix.image()} has")
+            raise ValueError(f"must have an exact tag or a digest, as {matrix.image()} has, got {image!r}")
         return image
 
     @model_validator(mode="after")

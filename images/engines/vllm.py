@@ -65,7 +65,6 @@ def _chosen(options: EngineOptions) -> dict[str, str]:
     """Flags of what vLLM would else choose itself."""
     template = options.chat_template
     flags = {
-        "--revision": options.revision,
         "--dtype": options.dtype,
         "--quantization": options.quantization,
         "--gpu-memory-utilization": options.gpu_memory_utilization,

@@ -10,7 +10,7 @@ from images.bundle import GpuDemand
 from images.gpu.actions import GIVE_BACK, Action, Deed, Refusal, reboot
 from images.gpu.facts import GpuFacts, Package, branch, upstream
 from images.gpu.installing import NOUVEAU, blacklist, names
-from images.gpu.judging import too_old
+from images.gpu.suitable import too_old
 
 _VERSION = re.compile(r"\d{3}\.\d+(\.\d+)?")
 _OWN_VERSIONS = re.compile(r"nvidia-(persistenced|settings|modprobe|xconfig)(-.*)?|.*-container.*")

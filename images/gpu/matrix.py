@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,8 +11,6 @@ from typing import Any
 
 from images.bundle import GpuDemand
 
-VEHICLES = {"environment": "wheel", "image": "image", "machine": "wheel"}
-"""`serving.runtime` → how its vLLM was built."""
 MATRIX = Path(__file__).resolve().with_name("versions.toml")
 
 
@@ -24,8 +22,8 @@ class NotAllowed(ValueError):
 class Choice:
     """What is to run on a GPU node."""
 
-    vehicle: str
-    """ "wheel" or "image"."""
+    runtime: str
+    """How it gets there: as `serving.runtime` says it."""
     vllm: str
     """As "0.32.0"."""
     cuda: str
@@ -48,9 +46,7 @@ def shipped() -> Mapping[str, Any]:
 def chosen(runtime: str) -> Choice:
     """Engine, its version, CUDA and driver for a `serving.runtime`: one choice, which `validate` allows. Raises
     NotAllowed."""
-    if runtime not in VEHICLES:
-        raise NotAllowed(f"runtime {runtime!r} is unknown: known are {', '.join(VEHICLES)}")
-    choice = replace(pinned(shipped()), vehicle=VEHICLES[runtime])
+    choice = replace(pinned(shipped()), runtime=runtime)
     validate(choice, shipped())
     return choice
 
@@ -80,21 +76,24 @@ def pinned(matrix: Mapping[str, Any]) -> Choice:
 
 
 def validate(choice: Choice, matrix: Mapping[str, Any]) -> str | None:
-    """The container image's tag, or None for a wheel. Raises NotAllowed."""
+    """The container image's tag, or None where none is pulled. Raises NotAllowed."""
     vllm = _numbers(choice.vllm, "vllm")
     minimum = matrix["minimum"]["vllm"]
     if vllm < _numbers(minimum, "vllm"):
         raise NotAllowed(f"vLLM {choice.vllm} is older than {minimum}, the first with --max-num-queued-reqs")
-    rows = [r for r in matrix["allowed"] if r["vehicle"] == choice.vehicle]
+    rows = [r for r in matrix["allowed"] if choice.runtime in r["runtime"]]
     if not rows:
-        raise NotAllowed(f"vehicle {choice.vehicle!r} is unknown: {_known(matrix['allowed'], 'vehicle')}")
+        raise NotAllowed(
+            f"runtime {choice.runtime!r} is unknown: {_known(x for r in matrix['allowed'] for x in r['runtime'])}"
+        )
     rows = [r for r in rows if _within(vllm, r)]
     if not rows:
-        raise NotAllowed(f"vLLM {choice.vllm} stands in no row of the matrix for a {choice.vehicle}")
+        raise NotAllowed(f"vLLM {choice.vllm} stands in no row of the matrix for runtime {choice.runtime}")
     matching = [r for r in rows if r["cuda"] == choice.cuda]
     if not matching:
         raise NotAllowed(
-            f"the {choice.vehicle} of vLLM {choice.vllm} is not built for CUDA {choice.cuda}: {_known(rows, 'cuda')}"
+            f"vLLM {choice.vllm} for runtime {choice.runtime} is not built for CUDA {choice.cuda}: "
+            f"{_known(r['cuda'] for r in rows)}"
         )
     row = matching[0]
     if _numbers(choice.driver, "driver")[0] < row["driver_from"]:
@@ -109,8 +108,8 @@ def _within(vllm: tuple[int, ...], row: Mapping[str, Any]) -> bool:
     return _numbers(row["vllm_from"], "vllm") <= minor and (last is None or minor <= _numbers(last, "vllm"))
 
 
-def _known(rows: list[Mapping[str, Any]], column: str) -> str:
-    return "known are " + ", ".join(dict.fromkeys(str(r[column]) for r in rows))
+def _known(values: Iterable[object]) -> str:
+    return "known are " + ", ".join(dict.fromkeys(map(str, values)))
 
 
 def _numbers(version: str, what: str) -> tuple[int, ...]:

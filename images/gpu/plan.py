@@ -13,8 +13,8 @@ from images.bundle import GpuDemand
 from images.gpu.actions import GIVE_BACK, Action, Deed, GpuPlan, Refusal
 from images.gpu.facts import GpuFacts
 from images.gpu.installing import install, names
-from images.gpu.judging import judge
 from images.gpu.keeping import driver_packages, keep
+from images.gpu.suitable import unsuitable
 
 HELD = re.compile(r"nvidia-.*|libnvidia-.*|libnvsdm.*|cuda-drivers.*|linux-(image|headers|modules)-.*")
 _TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades")
@@ -24,7 +24,7 @@ _UPGRADES = "an upgrade of the driver's libraries breaks a node that runs (and o
 def plan(facts: GpuFacts, demand: GpuDemand, matrix: Mapping[str, Any]) -> GpuPlan | Refusal:
     """The plan, or why there is none. A container and an owner's machine are judged: their plan is always empty."""
     if not demand.install or facts.container:
-        return judge(facts, demand, matrix) or GpuPlan()
+        return unsuitable(facts, demand, matrix) or GpuPlan()
     system = _system(facts, matrix)
     if isinstance(system, Refusal):
         return system
@@ -36,7 +36,7 @@ def plan(facts: GpuFacts, demand: GpuDemand, matrix: Mapping[str, Any]) -> GpuPl
         return rest
     actions = (*_quiet(facts), *_hold(facts), *rest)
     if not actions:
-        return judge(facts, demand, matrix) or GpuPlan()
+        return unsuitable(facts, demand, matrix) or GpuPlan()
     return GpuPlan(actions)
 
 

@@ -1,9 +1,11 @@
-"""The mask for what is shown: no secret gets through."""
+"""What a machine says, as it may be shown: without secrets, and without the colours of a terminal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SHORTEST_MASKED = 4
 """Shorter secrets are not masked: doing so would blank out ordinary words and give the secret away by its gaps."""
 
@@ -23,3 +25,8 @@ class Mask:
         for part in self._parts:
             text = text.replace(part, "***")
         return text
+
+
+def colourless(line: str) -> str:
+    """vLLM's log has colours, and nvidia-smi's topology (535 and 550), into a pipe too."""
+    return _COLOUR.sub("", line)

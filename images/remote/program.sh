@@ -1,4 +1,4 @@
-# Runs a program of ours by the machine's Python. $1 the file in which it lies meanwhile, $2 its bytes, $3 what it is for;
+# Runs a program of ours by the machine's Python; behind pythons.sh. $1 the file in which it lies meanwhile, $2 its bytes, $3 what it is for;
 # stdin: the program, then its job.
 set -eu
 umask 022
@@ -6,9 +6,7 @@ mkdir -p "$(dirname "$1")"
 program=${1%.*}.$$.${1##*.}
 trap 'rm -f "$program"' EXIT
 head -c "$2" >"$program"
-for python in python3 python3.14 python3.13 python3.12 python3.11; do
-    command -v "$python" >/dev/null 2>&1 || continue
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || continue
+for python in $(pythons); do
     "$python" "$program" && status=0 || status=$?
     exit "$status"
 done

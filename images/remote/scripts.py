@@ -14,6 +14,7 @@ from images.remote.errors import CommandFailed, DiskFull
 from images.remote.exchange import Result
 from images.remote.waiting import Progress, Waiting
 
+_FOLDER = Path(__file__).resolve().parent
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Wrote only \d+ of \d+ bytes")
 """ENOSPC, EDQUOT and EFBIG as glibc words them in the C locale, which the scripts that write choose; and what GNU tar
 says when the disk fills in the middle of a block. A failed build of an environment is judged by the disk first; there
@@ -33,8 +34,9 @@ class Scripts:
     folder: Path
 
     def read(self, name: str) -> str:
-        """The text of `name`.sh."""
-        return (self.folder / f"{name}.sh").read_text()
+        """The text of `name`.sh: the folder's own, or one beside this module, for all of them."""
+        own = self.folder / f"{name}.sh"
+        return (own if own.is_file() else _FOLDER / own.name).read_text()
 
     def run(
         self,
@@ -54,7 +56,7 @@ class Scripts:
         return connection.run(*words, watch=watch, step=step, stdin=stdin, on_line=on_line)
 
 
-_OWN = Scripts(Path(__file__).resolve().parent)
+_OWN = Scripts(_FOLDER)
 
 
 def run_program(
@@ -73,6 +75,7 @@ def run_program(
     such a Python the status is 127, and stderr says so, with `what_for` ("weights are fetched")."""
     return _OWN.run(
         connection,
+        "pythons",
         "program",
         args=[place, str(len(program)), what_for],
         stdin=program + json.dumps(job).encode(),

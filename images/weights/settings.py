@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from images.bundle import Weights
 from images.weights.records import record_of
-from strict.fields import Flag, SecretName, Section
+from strict.fields import Flag, SecretName, Section, form
 
 SECRET = "weights-key"
 """The secret on a node that opens the source of its weights."""
@@ -19,6 +19,13 @@ MOVING = "main"
 
 
 def _endpoint(value: str) -> str:
+    try:
+        return _https(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; an endpoint is https://host, with a port and a path where it has them") from None
+
+
+def _https(value: str) -> str:
     if not re.fullmatch(r"[!-~]*", value) or "#" in value or urlsplit(value).port == 0:  # a port is read, or refused
         raise ValueError(f"{value!r} is no address such as https://hub.example: spaces, # and port 0 are none's")
     there = urlsplit(value)
@@ -68,9 +75,15 @@ class S3Weights(_Fetched):
     """From a bucket: one folder, with the files as the hub has them."""
 
     source: Literal["s3"]
-    uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*()=+-]+)*/?$")]
+    uri: Annotated[
+        str,
+        form(
+            "s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*()=+-]+)*/?",
+            "s3://bucket/folder, with no spaces or capital letters in the bucket's name",
+        ),
+    ]
     """`s3://bucket/folder`."""
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{2,32}$")]
+    region: Annotated[str, form("[a-z0-9-]{2,32}", "the bucket's region, such as us-east-1")]
     credentials_secret: SecretName | None = None
     """Name in `apiKeys` of `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, with `:SESSION_TOKEN` behind it where there is one; None
     is the machine's own role."""
@@ -94,7 +107,10 @@ class PathWeights(Section):
     """A folder that is on the machine already: a volume, a file system over the network."""
 
     source: Literal["path"]
-    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._+-]+)+/?$")]
+    path: Annotated[
+        str,
+        form("(/[A-Za-z0-9._+-]+)+/?", "an absolute path, such as /mnt/llama, of letters, digits and . _ + -"),
+    ]
     """Absolute."""
     unverified: Flag = False
     """Takes files of which no record is pinned."""

@@ -74,11 +74,16 @@ def bring_among(
 
 
 def _there(connection: Connection, job: Mapping[str, Any], watch: Waiting) -> Brought | None:
-    """What the machine has, if that is all."""
+    """What the machine has, if that is all. Raises WeightsFailed where its folder may not be used at all: nothing is
+    copied to it first."""
     try:
         return look(connection, job, watch)
-    except (WeightsFailed, CommandFailed):
-        return None
+    except WeightsFailed as e:
+        if e.kind == "permission":
+            raise
+    except CommandFailed:
+        pass
+    return None
 
 
 def _of_before(siblings: Siblings, host: Host, job: Mapping[str, Any], watch: Waiting, say: Say) -> Holder | None:

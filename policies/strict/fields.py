@@ -50,7 +50,28 @@ def model_name(value: str) -> str:
 
 
 ModelName = Annotated[str, AfterValidator(model_name)]
-SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+
+
+def form(pattern: str, what: str, *, show: bool = True) -> AfterValidator:
+    """Of a text that matches the whole pattern; a refusal says `what` it must be, and shows the text unless it may be a
+    secret in the wrong place."""
+
+    def checked(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise refuse(f"must be {what}{f', got {shown(value)}' if show else ''}")
+        return value
+
+    return AfterValidator(checked)
+
+
+SecretName = Annotated[
+    str,
+    form(
+        "[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?",
+        "a name of small letters, digits and dashes; the secret itself stands below that name in crossover:apiKeys",
+        show=False,
+    ),
+]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s'\"@]+$")]
 
 WIDEST_PREFIX = 8

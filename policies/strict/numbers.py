@@ -34,6 +34,7 @@ def refuse(message: str) -> PydanticCustomError:
 def shown(value: object, most: int = 60) -> str:
     """A refused value as the user wrote it, in so many characters at most."""
     text = "null" if value is None else repr(value) if isinstance(value, str) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

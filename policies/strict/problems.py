@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -23,6 +23,14 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 MISSING = "missing; it has no default, set it"
 UNKNOWN = "unknown key"
+_BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+_TYPES = {"int_": "a whole number", "float_": "a number", "bool_": "true or false", "string_type": "a text"}
+"""How the names of pydantic's errors begin, and what the value was to be."""
 
 
 class Problems(ValueError):
@@ -133,7 +141,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _place(found: Spot, detail: ErrorDetails) -> Loc:
-    key = detail.get("ctx", {}).get("key")
+    context = detail.get("ctx", {})
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return (*found.place, str(context["discriminator"]).strip("'"))
+    key = context.get("key")
     return (*found.place, key) if isinstance(key, str) else found.place
 
 
@@ -153,9 +164,28 @@ def _words(found: Spot, detail: ErrorDetails, values: bool) -> str:
         return _expected("a list", value, values)
     if kind == "too_short":
         return "must not be empty"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _untold(found.tags, detail)
+    if (must := _must(kind, detail.get("ctx", {}))) is None:
+        return detail["msg"].removeprefix("Value error, ")
+    return f"must be {must}" + (f", got {shown(value)}" if values else "")
+
+
+def _untold(tags: Iterable[str], detail: ErrorDetails) -> str:
+    must = f"must be {' or '.join(tags)}"
+    tag = detail.get("ctx", {}).get("tag")
+    return f"missing; it {must}" if tag is None else f"{must}, got {shown(tag)}"
+
+
+def _must(kind: str, context: Mapping[str, Any]) -> str | None:
+    """What a value of pydantic's own checks must be; None where it says that well enough itself."""
     if kind == "literal_error":
-        return f"must be {detail.get('ctx', {}).get('expected')}" + (f", got {shown(value)}" if values else "")
-    return detail["msg"].removeprefix("Value error, ")
+        return str(context.get("expected"))
+    if kind in _BOUNDS:
+        return f"{_BOUNDS[kind]} {next(iter(context.values()))}"
+    if kind == "string_pattern_mismatch":
+        return f"of the form {context['pattern']}"
+    return next((must for begins, must in _TYPES.items() if kind.startswith(begins)), None)
 
 
 def _expected(what: str, value: object, values: bool) -> str:

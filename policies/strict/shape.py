@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag
+from pydantic.fields import FieldInfo
 
 from strict.fields import Given
 
@@ -22,6 +23,8 @@ class Spot:
     """Without what pydantic puts in for the branch of a union, or for a map's key itself."""
     siblings: tuple[str, ...]
     """The keys of the model whose field the last of `place` is, or was meant to be; none where that is no model."""
+    tags: tuple[str, ...] = ()
+    """By which the value there says what it is, if it is a union whose members say so by a field of theirs."""
 
 
 def spot(model: type[BaseModel], loc: Loc) -> Spot:
@@ -31,7 +34,7 @@ def spot(model: type[BaseModel], loc: Loc) -> Spot:
     at: Any = model
     for part in loc:
         branches = _branches(at)
-        if len(branches) > 1 and (taken := _taken(branches, part)) is not None:
+        if len(branches) > 1 and (taken := _tagged(at, part) or _taken(branches, part)) is not None:
             at = taken
             continue
         at = branches[0] if len(branches) == 1 else next((one for one in branches if _holds(one, part)), None)
@@ -40,7 +43,7 @@ def spot(model: type[BaseModel], loc: Loc) -> Spot:
         siblings = _keys(at)
         place.append(part)
         at = _inside(at, part)
-    return Spot(tuple(place), siblings)
+    return Spot(tuple(place), siblings, tuple(_tags(at)))
 
 
 def _branches(at: Any) -> list[Any]:
@@ -49,7 +52,23 @@ def _branches(at: Any) -> list[Any]:
         at = get_args(at)[0]
     if get_origin(at) not in (Union, UnionType):
         return [at]
-    return [one for one in get_args(at) if one is not NoneType]
+    branches = [one for one in get_args(at) if one is not NoneType]
+    return _branches(branches[0]) if len(branches) == 1 else branches
+
+
+def _tagged(at: Any, part: int | str) -> Any:
+    """The branch that `part` names where it is a tag."""
+    return _tags(at).get(part) if isinstance(part, str) else None
+
+
+def _tags(at: Any) -> dict[str, Any]:
+    """Tag → branch, of a union whose members say by a field of theirs which they are."""
+    while get_origin(at) in (Union, UnionType) and len(inner := [o for o in get_args(at) if o is not NoneType]) == 1:
+        at = inner[0]
+    field = next((extra.discriminator for extra in getattr(at, "__metadata__", ()) if isinstance(extra, FieldInfo)), "")
+    if not isinstance(field, str) or not field:
+        return {}
+    return {tag: one for one in _branches(at) for tag in get_args(one.model_fields[field].annotation)}
 
 
 def _taken(branches: Sequence[Any], part: int | str) -> Any:

@@ -25,10 +25,16 @@ SIMULATED = ("--sim-sequence-tokens-per-s", "200", "--sim-teardown-s", "2")
 Start = Callable[..., Server]
 
 
-@pytest.fixture(
-    scope="session",
-    params=["simulator", pytest.param("vllm", marks=needs_it)],
-)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a real vLLM its tests are not part of a run: `make test-vllm` is theirs."""
+    if all(program()):
+        return
+    real = [item for item in items if item.get_closest_marker(needs_it.name)]
+    config.hook.pytest_deselected(items=real)
+    items[:] = [item for item in items if item not in real]
+
+
+@pytest.fixture(scope="session", params=["simulator", pytest.param("vllm", marks=needs_it)])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

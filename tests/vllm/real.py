@@ -16,6 +16,7 @@ def program() -> tuple[str, str]:
     return os.environ.get("CROSSOVER_VLLM", ""), os.environ.get("CROSSOVER_VLLM_MODEL", "")
 
 
-needs_it = pytest.mark.skipif(not all(program()), reason="a real vLLM is run by `make test-vllm`")
+needs_it = pytest.mark.real_vllm
+"""Deselected where there is none."""
 VARIABLES = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "PYTHONPATH": ""}
 """Of a small one. The simulator's path is not its own: what lies there has names of its packages."""

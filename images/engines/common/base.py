@@ -52,8 +52,6 @@ class EngineOptions:
     """Path, tokens allowed, of the CA that a client's certificate must come from. Empty: nobody is asked for one."""
     middleware: tuple[str, ...] = ()
     """Classes around its web application, importable there, in the order in which they are given."""
-    revision: str | None = None
-    """Of a model that has a Hugging Face name: a commit, branch or tag."""
     dtype: str | None = None
     quantization: str | None = None
     tool_call_parser: str | None = None

@@ -56,9 +56,6 @@ def _is_one(value: object, choices: Sequence[str | int]) -> bool:
 
 
 def _written(value: object) -> str:
-    """As it stood in the configuration: true, not True."""
-    if isinstance(value, bool):
-        return str(value).lower()
     return shown(list(value) if isinstance(value, tuple) else value)
 
 

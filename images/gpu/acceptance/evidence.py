@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-"""nvidia-smi colours the head of its topology, into a pipe, too (535 and 550)."""
+from images.remote.mask import colourless
+
 _LINK = re.compile(r"^GPU (\d+):|^\s*Link (\d+): (.*)$")
 
 
@@ -63,7 +63,7 @@ class Evidence:
     @property
     def topology(self) -> dict[str, dict[str, str]]:
         """GPU → other GPU → how they are connected, as {"0": {"1": "NV12"}}."""
-        lines = [_COLOUR.sub("", line).split("\t") for line in self.of("topology").lines]
+        lines = [colourless(line).split("\t") for line in self.of("topology").lines]
         head = next((line for line in lines if "GPU0" in line), [])
         found = {}
         for line in lines:

@@ -104,7 +104,7 @@ def inference_bundle(
     needs = engine.needs(runtime)
     asks = gpus and GPUS in engine.capabilities
     if weights is not None:
-        needs, options = _beside(needs), replace(options, model=weights.folder, revision=None)
+        needs, options = _beside(needs), replace(options, model=weights.folder)
     return Bundle(
         role="inference",
         files=(File(CA_PATH, ca_certificate),),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from images.bundle import Bundle
 from images.engines.common.words import KnownFailure, Words, words_of
+from images.remote.mask import colourless
 from images.vehicles.ssh.keepers.keeper import Sign
 
 MOST_DEATHS = 3
@@ -23,7 +24,6 @@ HANGING_S = 30.0
 OVERTAKES_S = 5.0
 """The keeper's word of an end may be heard so long before the last lines of who ended."""
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR = re.compile(r"(?:^|[\s:])[\w.]*(?:Error|Exception|Exit)\b.*|(?:^|\W)(?:ERROR|FATAL|ALERT|error:|fatal:)\W.*")
 _ELSEWHERE = re.compile(r"[Ss]ee (?:root cause|stack trace)|^\s+File |Traceback")
 
@@ -105,7 +105,7 @@ class Lives:
     def hear(self, service: str, line: str) -> None:
         """Takes a line of a service's log."""
         if life := self._lives.get(service):
-            life.hear(_COLOURS.sub("", line), self.clock())
+            life.hear(colourless(line), self.clock())
 
     def take(self, sign: Sign) -> str:
         """Takes what the keeper says; returns what is to be told of it at once, "" if nothing."""

@@ -1,25 +1,17 @@
 """The usage file: a measured (or forecast) month of tokens, small enough to commit and to review.
 
-`measure` makes it from normalised days: fresh input, cached input (a part of the input, never beside it), output. The
-month is the last 30 full days × 730/720, so that it counts as many hours as a month of the gate has. Pure: no file, no
-clock; `crossover usage import` reads the exports and writes what comes out.
+`measuring.measure` makes it from normalised days: fresh input, cached input (a part of the input, never beside it),
+output. `crossover usage import` reads the exports and writes what comes out.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from fractions import Fraction
-from math import exp, log
-from statistics import median, pstdev
+from math import exp
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cost_guard import wording
 from cost_guard.scenario.scenario import PeakToMean, Scenario, ScenarioError, Sigma, TokensPerMonth, plain
 from cost_guard.units import HOURS_PER_MONTH
 from strict.fields import Day, Name, Section, Share
@@ -29,16 +21,13 @@ from strict.problems import parse
 WINDOW_DAYS = 30
 MINIMUM_DAYS = 14
 """Fewer full days are a forecast at best: two of each weekday are the least that tells a week from chance."""
-MAXIMUM_GAP_SHARE = Fraction(1, 10)
-"""Of the window's days. Up to it the days there are stand for those that are missing."""
-WEEK_DAYS = 7
-DRAWS, SEED = 2000, 7
-FORECAST_SIGMA = 0.25
-"""What a forecast's band is at least: the scenario's own default, for a short series says little about other weeks."""
-LARGEST_SIGMA = 5.0
-"""The largest that a scenario takes."""
-BUSY_HOURS = 8
-"""Without hourly data a day's tokens count as if they fell into this many hours: office hours, in one time zone."""
+
+Traffic = Literal["text", "embeddings", "audio", "images", "batch", "other"]
+"""What tokens are: text is what a language model answers while somebody waits; batch is text that waits up to a day;
+other is reranking and moderation."""
+TEXT: Traffic = "text"
+Tokens = Annotated[Decimal, Number(at_least="0")]
+GrowthRate = Annotated[Decimal, Number(above="-1")]
 
 
 class VolumeSource(Section):
@@ -54,9 +43,21 @@ class VolumeSource(Section):
 class PerDay(Section):
     """The daily series in three numbers, tokens."""
 
-    least: Annotated[Decimal, Number(at_least="0")]
-    median: Annotated[Decimal, Number(at_least="0")]
-    most: Annotated[Decimal, Number(at_least="0")]
+    least: Tokens
+    median: Tokens
+    most: Tokens
+
+
+class MeasuredGrowth(Section):
+    """What the weeks say of growth; it counts only where `workload.growthPerMonth` says so. See `growth.growth_of`."""
+
+    per_month: GrowthRate
+    """0.15 is 15 % more each month."""
+    low: GrowthRate
+    """P10."""
+    high: GrowthRate
+    """P90."""
+    weeks: Annotated[int, Whole(at_least="1")]
 
 
 class Usage(Section):
@@ -68,7 +69,9 @@ class Usage(Section):
     """Of the input, not of all tokens."""
     peak_to_mean: PeakToMean
     peak_basis: Literal["hourly", "daily", "asserted"]
-    """hourly: the 99th percentile hour over the mean hour. daily: an estimate, see `estimated_peak`."""
+    """hourly: the 99th percentile hour over the mean hour. daily: assumed, see `measuring.estimated_peak`."""
+    peak_at_least: PeakToMean | None = None
+    """Where it is assumed from days: what it would be if each day's hours were alike. Less it cannot be."""
     kind: Literal["measured", "forecast"]
     from_: Annotated[Day, Field(alias="from")]
     to: Day
@@ -80,6 +83,12 @@ class Usage(Section):
     volume_sigma: Sigma
     """Sigma of the log-normal whose median is `tokens_per_month`, from the week-block bootstrap."""
     per_day: PerDay
+    counted: Annotated[tuple[Traffic, ...], Field(min_length=1)] = (TEXT,)
+    """Of what was found, what is in all numbers above."""
+    left_out: dict[Traffic, Tokens] = Field(default_factory=dict)
+    """What was found and is in none of them, tokens per month."""
+    growth: MeasuredGrowth | None = None
+    """None where the days are too few to tell."""
     sources: Annotated[tuple[VolumeSource, ...], Field(min_length=1)]
     imported_at: Day
 
@@ -100,6 +109,10 @@ class Usage(Section):
                 f"tokensPerMonth: {self.tokens_per_month:,.0f} are {mean:,.0f} a day, outside perDay's "
                 f"{day.least:,.0f} to {day.most:,.0f}; import it again, do not edit it"
             )
+        if both := [traffic for traffic in self.counted if traffic in self.left_out]:
+            raise refuse(f"leftOut: {both[0]} is counted, too; import it again, do not edit it")
+        if self.peak_basis != "daily" and self.peak_at_least is not None:
+            raise refuse("peakAtLeast: is only where peakBasis is daily; import it again, do not edit it")
         if self.kind == "measured" and self.days < MINIMUM_DAYS:
             raise refuse(f"kind: {self.days} days are no measurement (at least {MINIMUM_DAYS}); it must be forecast")
         return self
@@ -118,8 +131,16 @@ class Usage(Section):
 
     def to_inputs(self) -> dict[str, Any]:
         """Plain values in the file's own words; `parse_usage` of it is this usage again."""
-        inputs: dict[str, Any] = plain(self.model_dump(by_alias=True))
+        inputs: dict[str, Any] = plain(self.model_dump(by_alias=True, exclude_none=True))
         return inputs
+
+    @property
+    def with_even_days(self) -> Usage | None:
+        """The same with the least peak that its days allow; None where the peak is not assumed."""
+        if self.peak_at_least is None:
+            return None
+        changed = {"peak_to_mean": self.peak_at_least, "peak_basis": "asserted", "peak_at_least": None}
+        return self.model_copy(update=changed)
 
 
 def parse_usage(data: object, prefix: str = "crossover:usage.") -> Usage:
@@ -135,143 +156,3 @@ def with_usage(scenario: Scenario, usage: Usage) -> Scenario:
     if "volume" not in scenario.uncertainty.model_fields_set:
         changed["uncertainty"] = scenario.uncertainty.model_copy(update={"volume": usage.volume_sigma})
     return scenario.model_copy(update=changed)
-
-
-@dataclass(frozen=True)
-class DayOfTokens:
-    """What one full day counted, tokens."""
-
-    fresh: int
-    cached: int
-    output: int
-    hours: tuple[int, ...] | None = None
-    """All tokens by hour; None where the source knows days only."""
-
-    @property
-    def total(self) -> int:
-        return self.fresh + self.cached + self.output
-
-
-def measure(
-    series: Mapping[date, DayOfTokens | None],
-    *,
-    sources: Sequence[VolumeSource],
-    imported_at: date,
-    forecast: bool = False,
-    peak_to_mean: Decimal | None = None,
-) -> Usage:
-    """The month that a series of consecutive days stands for; None is a gap.
-
-    Only the last 30 days count. `peak_to_mean` is what somebody knows better than the data. Raises ScenarioError where
-    the series is too short (unless it is called a forecast), has too many gaps, or no tokens.
-    """
-    window = sorted(series)[-WINDOW_DAYS:]
-    if not window:
-        raise ScenarioError(["the export has no full day"])
-    found = {day: tokens for day in window if (tokens := series[day]) is not None}
-    gaps = tuple(day for day in window if day not in found)
-    _check_length(window, gaps, forecast)
-    days = list(found.values())
-    totals = [day.total for day in days]
-    if sum(totals) == 0:
-        raise ScenarioError([f"no tokens from {window[0]} to {window[-1]}: there is nothing to judge"])
-    peak, basis = (peak_to_mean, "asserted") if peak_to_mean is not None else _peak(days)
-    given = sum(day.fresh + day.cached for day in days)
-    spread = volume_sigma(totals)
-    return parse_usage(
-        {
-            "tokensPerMonth": tokens_per_month(totals),
-            "inputShare": _share(given, sum(totals)),
-            "cachedShare": _share(sum(day.cached for day in days), given),
-            "peakToMean": peak,
-            "peakBasis": basis,
-            "kind": "forecast" if forecast else "measured",
-            "from": window[0],
-            "to": window[-1],
-            "days": len(days),
-            "gaps": gaps,
-            "volumeSigma": round(max(spread, FORECAST_SIGMA) if forecast else spread, 4),
-            "perDay": {"least": min(totals), "median": Decimal(str(median(totals))), "most": max(totals)},
-            "sources": sources,
-            "importedAt": imported_at,
-        },
-        "",
-    )
-
-
-def _check_length(window: Sequence[date], gaps: Sequence[date], forecast: bool) -> None:
-    days = len(window) - len(gaps)
-    if gaps and Fraction(len(gaps), len(window)) > MAXIMUM_GAP_SHARE:
-        raise ScenarioError(
-            [
-                f"{len(gaps)} of the {len(window)} days from {window[0]} to {window[-1]} are missing or incomplete "
-                f"({listed(gaps)}), over {int(MAXIMUM_GAP_SHARE * 100)} %: export them too, or say --zero-gaps if "
-                "nothing ran on them"
-            ]
-        )
-    if days < MINIMUM_DAYS and not forecast:
-        found = f"{wording.count(days, 'full day')} (from {window[0]} to {window[-1]})"
-        raise ScenarioError(
-            [
-                f"{found} are too few to measure a month, at least {MINIMUM_DAYS} are needed: export more, or call it "
-                "a forecast with --forecast"
-            ]
-        )
-
-
-def listed(days: Sequence[date], most: int = 5) -> str:
-    """The first few days, and how many more."""
-    text = ", ".join(map(str, days[:most]))
-    return text if len(days) <= most else f"{text} and {len(days) - most} more"
-
-
-def tokens_per_month(totals: Sequence[int]) -> int:
-    """The mean day × 730/24: for 30 days their sum × 730/720."""
-    return round(Fraction(sum(totals), len(totals)) * HOURS_PER_MONTH / 24)
-
-
-def _share(part: int, whole: int) -> Decimal:
-    return Decimal(part * 10**6 // whole) / 10**6 if whole else Decimal(0)
-
-
-def _peak(days: Sequence[DayOfTokens]) -> tuple[Decimal, str]:
-    hours = [tokens for day in days if day.hours is not None for tokens in day.hours]
-    if all(day.hours is not None for day in days):
-        return _ratio(quantile(hours, Fraction(99, 100)) / Fraction(sum(hours), len(hours))), "hourly"
-    return _ratio(estimated_peak([day.total for day in days])), "daily"
-
-
-def _ratio(value: Fraction) -> Decimal:
-    return max(Decimal(1), Decimal(round(value * 1000)) / 1000)
-
-
-def estimated_peak(totals: Sequence[int]) -> Fraction:
-    """Peak-to-mean of daily totals: the busiest day over the mean day × 24/8.
-
-    Days cannot show hours. The estimate errs on the safe side (more peak asks for more nodes): all of a day's tokens
-    fall into eight hours.
-    """
-    return Fraction(max(totals) * len(totals), sum(totals)) * Fraction(24, BUSY_HOURS)
-
-
-def quantile(values: Sequence[int], share: Fraction) -> Fraction:
-    """Linear between the neighbours, as Prometheus' quantile_over_time has it."""
-    ordered = sorted(values)
-    at = share * (len(ordered) - 1)
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
-
-
-def volume_sigma(totals: Sequence[int], seed: int = SEED, draws: int = DRAWS) -> float:
-    """Standard deviation of the logarithm of resampled months.
-
-    Drawn are as many days as there are, in blocks of seven consecutive ones (overlapping, with replacement), so that
-    the rhythm of the week stays in them and a short series has a wide band. Reproducible by `seed`.
-    """
-    block = min(WEEK_DAYS, len(totals))
-    sums = [sum(totals[start : start + block]) for start in range(len(totals) - block + 1)]
-    blocks = max(1, round(len(totals) / block))
-    draw = random.Random(seed)
-    months = [log(max(1, sum(draw.choices(sums, k=blocks)))) for _ in range(draws)]
-    return min(pstdev(months), LARGEST_SIGMA)

@@ -36,6 +36,8 @@ def inputs(
         measured = f"usage, {usage.describe()}"
         for name in ("tokensPerMonth", "peakToMean", "inputShare", "cachedShare"):
             found[name] = Input(found[name].value, measured, usage.to)
+        if usage.peak_at_least is not None:
+            found["peakToMean"] = Input(found["peakToMean"].value, f"{measured}: assumed from days", usage.to)
         if uncertainty.volume == usage.volume_sigma:
             found["uncertainty.volume"] = Input(usage.volume_sigma, measured, usage.to)
     if baseline is not None:

@@ -16,6 +16,7 @@ from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, ScenarioError
 from cost_guard.verdict import figures
 from cost_guard.verdict.bending import bent, waived
+from cost_guard.verdict.hours import told_of_hours
 from cost_guard.verdict.inputs import inputs
 from cost_guard.verdict.notes import notes
 from cost_guard.verdict.recommendation import recommend
@@ -60,7 +61,8 @@ def judge(proposal: Proposal, catalogue: Catalogue, day: date) -> Verdict:
     asked = Question(proposal, catalogue, managed_price(proposal.scenario, catalogue), day)
     once = _reasons(asked)
     judged = [_of_rung(asked, rung, once) for rung in rungs(proposal.scenario, catalogue)]
-    return waived(_verdict(asked, judged), asked)
+    verdict = waived(_verdict(asked, judged), asked)
+    return told_of_hours(verdict, proposal, lambda given: judge(given, catalogue, day))
 
 
 def refuse_future(baseline: Baseline | None, today: date) -> None:

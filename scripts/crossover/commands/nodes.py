@@ -11,7 +11,7 @@ from urllib.parse import quote
 from rich.text import Text
 
 from images.engines.common.base import SERVICE
-from images.vehicles.ssh.steps.acceptance import GPUS_FOUND
+from images.vehicles.ssh.steps.examination import GPUS_FOUND
 from images.vehicles.ssh.steps.trial import TRIAL_FOUND
 from providers import registry
 from providers.errors import CloudError, NotFound

@@ -10,7 +10,7 @@ from cost_guard.scenario.usage import Usage
 
 PEAKS = {
     "hourly": "99th percentile hour over the mean hour",
-    "daily": "an estimate from days: busiest day over mean day, as if all fell into 8 hours",
+    "daily": "assumed from days: busiest day over mean day, as if all fell into 8 hours",
     "asserted": "given with --peak-to-mean",
 }
 
@@ -27,6 +27,9 @@ def render(usage: Usage, notes: Sequence[str] = ()) -> str:
         "to": "the age of the volume counts from here",
         "volumeSigma": f"log-normal, week-block bootstrap: {low} to {high} (P10 to P90)",
         "perDay": "tokens",
+        "peakAtLeast": "what it would be if each day's hours were alike",
+        "leftOut": "tokens per month that no number here counts; --count counts them",
+        "growth": "of the weeks, with P10 and P90; counts only as workload.growthPerMonth",
     }
     head = ["# Token volume, made by `crossover usage import`. Do not edit it: import again.", *_wrapped(notes)]
     return "\n".join([*head, *(_line(key, value, comments.get(key)) for key, value in data.items()), ""])

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cost_guard import wording
-from cost_guard.scenario.usage import MAXIMUM_GAP_SHARE, Usage, VolumeSource, measure
+from cost_guard.scenario.measuring import BUSY_HOURS, MAXIMUM_GAP_SHARE, measure
+from cost_guard.scenario.usage import TEXT, Traffic, Usage, VolumeSource
 from scripts.crossover.usage.readers import FORMATS, format_of, prometheus
 from scripts.crossover.usage.record import BadExport
 from scripts.crossover.usage.series import Series
@@ -38,18 +39,20 @@ class Import:
     forecast: bool = False
     zero_gaps: bool = False
     peak_to_mean: Decimal | None = None
+    counted: tuple[Traffic, ...] = (TEXT,)
 
     def measured(self, sources: Sequence[str]) -> tuple[Usage, list[str]]:
         """The volume, and what is to be said of it. A source is a file or a Prometheus' address. Raises BadExport,
         ScenarioError."""
-        with closing(Series(self.zone, self.today, self.models)) as series:
+        with closing(Series(self.zone, self.today, self.models, self.counted)) as series:
             read = [self._read(source, series) for source in sources]
             if series.empty:
                 raise BadExport(f"{', '.join(sources)}: no record")
             days = series.days(self.zero_gaps)
         usage = measure(
-            days.series, sources=read, imported_at=self.today, forecast=self.forecast, peak_to_mean=self.peak_to_mean
-        )
+            days.series, sources=read, imported_at=self.today, forecast=self.forecast, peak_to_mean=self.peak_to_mean,
+            counted=self.counted,
+        )  # fmt: skip
         return usage, [*days.notes, *_notes(usage), *_families(read)]
 
     def _read(self, source: str, series: Series) -> VolumeSource:
@@ -84,8 +87,15 @@ def _notes(usage: Usage) -> list[str]:
             f"{len(usage.gaps)} days are missing (up to {int(MAXIMUM_GAP_SHARE * 100)} % are tolerated): "
             f"the mean of the other {usage.days} stands for them"
         )
-    if usage.peak_basis == "daily":
-        notes.append("peakToMean is an estimate from days, as if each fell into 8 hours; hourly data would measure it")
+    if usage.peak_at_least is not None:
+        notes.append(
+            f"peakToMean {usage.peak_to_mean:f} is assumed from days, as if each fell into {BUSY_HOURS} hours (even "
+            f"hours would make it {usage.peak_at_least:f}): export by the hour to measure it"
+        )
+    if "batch" in usage.counted:
+        notes.append(
+            "batch jobs are counted at the hour at which they ran and like other requests; they cost less and can wait"
+        )
     return notes
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from math import isfinite, nan
 from typing import Any
 
+from cost_guard.scenario.usage import TEXT, Traffic
 from strict.numbers import shown
 from strict.places import told, where
 from strict.problems import Problems
@@ -71,6 +72,8 @@ class Record:
     identity: str
     """What may stand only once: the bucket with what it is grouped by, or the request."""
     place: Place
+    traffic: Traffic = TEXT
+    """What the tokens are, where the export tells; otherwise the model's name may (traffic.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,29 @@ class Empty:
     start: datetime
     width: timedelta
     place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of an API's answer, once it was read."""
+
+    begins: datetime | str
+    """What it is known by: its first bucket's start, or its number."""
+    awaits: datetime | str | None
+    """How the page that it says must follow begins; None where it is the last."""
+    place: Place
+    """Where it says that more follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a reader decided about an export, and its user must know."""
+
+    text: str
+
+
+Item = Record | Empty | Page | Told
+"""What a reader yields."""
 
 
 def near(key: str, names: Collection[str]) -> str | None:

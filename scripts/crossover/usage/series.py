@@ -10,8 +10,10 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 
-from cost_guard.scenario.usage import DayOfTokens, listed
-from scripts.crossover.usage.record import LOGGED, BadExport, Empty, Place, Record
+from cost_guard.scenario.measuring import DayOfTokens, listed
+from cost_guard.scenario.usage import TEXT, Traffic
+from scripts.crossover.usage.record import LOGGED, BadExport, Empty, Item, Page, Place, Record
+from scripts.crossover.usage.traffic import by_name
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ALL_HOURS = (1 << 24) - 1
@@ -58,10 +60,13 @@ class Days:
 class Series:
     """Adds records up. The days are those of `zone`; nothing may lie after `today`."""
 
-    def __init__(self, zone: tzinfo, today: date, models: tuple[str, ...] = ()) -> None:
-        self._zone, self._today, self._models = zone, today, models
+    def __init__(
+        self, zone: tzinfo, today: date, models: tuple[str, ...] = (), counted: tuple[Traffic, ...] = (TEXT,)
+    ) -> None:
+        self._zone, self._today, self._models, self._counted = zone, today, models, frozenset(counted)
         self._once = Once()
         self._tokens: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._left_out: dict[int, dict[Traffic, int]] = defaultdict(lambda: defaultdict(int))
         self._hours: dict[int, list[int]] = defaultdict(lambda: [0] * 24)
         self._covered: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         """Format → day → one bit an hour."""
@@ -71,16 +76,25 @@ class Series:
         self._widths: dict[tuple[str, int], timedelta] = {}
         self._chosen, self._others = False, set[str]()
         """Whether --models chose anything, and what it did not choose."""
+        self._begun = set[tuple[str, datetime | str]]()
+        self._awaited: dict[tuple[str, datetime | str], Place] = {}
+        """Pages that are there, and those that another one says must follow."""
+        self._told: list[str] = []
 
-    def add(self, form: str, records: Iterable[Record | Empty]) -> int:
-        """Adds the records of one export and returns how many there were. Raises BadExport."""
+    def add(self, form: str, items: Iterable[Item]) -> int:
+        """Adds what a reader yields of one export and returns how many records there were. Raises BadExport."""
         number = 0
-        for record in records:
-            day, hours = self._when(form, record)
-            self._covered[form][day] |= hours
-            if isinstance(record, Record):
-                number += 1
-                self._add(form, record, day, hours)
+        for item in items:
+            if isinstance(item, Record | Empty):
+                day, hours = self._when(form, item)
+                self._covered[form][day] |= hours
+                if isinstance(item, Record):
+                    number += 1
+                    self._add(form, item, day, hours)
+            elif isinstance(item, Page):
+                self._turn(form, item)
+            else:
+                self._told.append(f"{form}: {item.text}")
         return number
 
     @property
@@ -92,19 +106,41 @@ class Series:
         self._once.close()
 
     def _add(self, form: str, record: Record, day: int, hours: int) -> None:
-        if before := self._once.first(f"{form} {record.identity}", record.place):
+        if before := self._once.first(f"{form} {record.traffic} {record.identity}", record.place):
             raise record.place.bad(f"stands twice, first at {before}; was a page given twice, or do two overlap?")
         self._check_model(form, record)
         if self._models and not any(fnmatchcase(record.model or "", pattern) for pattern in self._models):
             self._others.add(record.model or "")
             return
         self._chosen = True
+        traffic = by_name(record.model) if record.traffic == TEXT and record.model else record.traffic
+        if traffic not in self._counted:
+            self._left_out[day][traffic] += record.fresh + record.cached + record.output
+            return
         tokens = self._tokens[day]
         tokens[0] += record.fresh
         tokens[1] += record.cached
         tokens[2] += record.output
         if hours != ALL_HOURS:
             self._hours[day][hours.bit_length() - 1] += record.fresh + record.cached + record.output
+
+    def _turn(self, form: str, page: Page) -> None:
+        self._begun.add((form, page.begins))
+        if page.awaits is not None and not self._is_over(page.awaits):
+            self._awaited[form, page.awaits] = page.place
+
+    def _is_over(self, awaited: datetime | str) -> bool:
+        """Whether what follows is today's, which is never counted."""
+        return isinstance(awaited, datetime) and awaited.astimezone(self._zone).date() >= self._today
+
+    def _check_pages(self) -> None:
+        for (form, awaited), place in self._awaited.items():
+            if (form, awaited) not in self._begun:
+                named = awaited.isoformat() if isinstance(awaited, datetime) else awaited
+                raise place.bad(
+                    f"says that more follows, but no page that was given begins with {named}; fetch the pages to the "
+                    "last one, and give all of them together"
+                )
 
     def _check_model(self, form: str, record: Record) -> None:
         named = record.model is not None
@@ -150,7 +186,8 @@ class Series:
 
     def days(self, zero_gaps: bool = False) -> Days:
         """From the first to the last day that every format covers in full. Raises BadExport where there is none."""
-        notes: list[str] = []
+        self._check_pages()
+        notes = [*dict.fromkeys(self._told)]
         spans = [self._span(form, covered, notes) for form, covered in self._covered.items()]
         if not spans:
             raise BadExport("the exports have no record")
@@ -169,7 +206,7 @@ class Series:
     def _day(self, day: int) -> DayOfTokens:
         fresh, cached, output = self._tokens.get(day, (0, 0, 0))
         hours = None if self._daily else tuple(self._hours.get(day, (0,) * 24))
-        return DayOfTokens(fresh, cached, output, hours)
+        return DayOfTokens(fresh, cached, output, hours, tuple(sorted(self._left_out.get(day, {}).items())))
 
     def _whole(self, form: str, day: int) -> bool:
         covered = self._covered[form].get(day, 0)

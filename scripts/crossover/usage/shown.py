@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.scenario.usage import Usage
+from cost_guard.scenario.growth import LEAST_WEEKS
+from cost_guard.scenario.usage import MeasuredGrowth, Usage
 from scripts.crossover.shell.output import console, emit_json, table
 from scripts.crossover.usage.file import PEAKS
 
@@ -40,6 +41,16 @@ def _figures(usage: Usage) -> dict[str, str]:
         "a day": f"{wording.tokens(day.least)} to {wording.tokens(day.most)}, median {wording.tokens(day.median)}",
         "input": f"{given} of the tokens, {cached} of it cached",
         "peak to mean": f"{usage.peak_to_mean:f} ({PEAKS[usage.peak_basis]})",
+        "counted": ", ".join(usage.counted),
+        "left out": ", ".join(f"{name} {wording.tokens(n)}/month" for name, n in usage.left_out.items()) or "nothing",
+        "growth": _growth(usage.growth),
         "imported": f"{usage.imported_at}",
         "from": "\n".join(f"{s.name} ({s.format}, {wording.count(s.records, 'record')})" for s in usage.sources),
     }
+
+
+def _growth(growth: MeasuredGrowth | None) -> str:
+    if growth is None:
+        return f"not told: fewer than {LEAST_WEEKS} full weeks"
+    per_month, low, high = (wording.percent(share) for share in (growth.per_month, growth.low, growth.high))
+    return f"{per_month} a month ({low} to {high}, P10 to P90, of {growth.weeks} weeks); counts only where it is set"

@@ -15,7 +15,7 @@ import yaml
 from cost_guard.catalogue.models import GpuMachine
 from images.bundle import PromisedGpus
 from stacks import planning
-from stacks.fleet import check_memory
+from stacks.checks import check_memory
 from stacks.planning import Fit, fit, promised
 from stacks.settings import SettingsError, parse
 from tests.unit.cost_guard.catalogue.test_models import LLAMA
@@ -204,6 +204,13 @@ def test_a_config_that_says_too_little_is_refused(tmp_path: Path, content: str, 
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(SettingsError, match=f"serving.modelConfig: 'config.json' {words}"):
         told({"modelConfig": "config.json"}, root=tmp_path)
+
+
+def test_a_config_that_is_hidden_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".keys").mkdir()
+    (tmp_path / ".keys/config.json").write_text(json.dumps(LLAMA))
+    with pytest.raises(SettingsError, match=r"serving\.modelConfig: '\.keys/config\.json' is hidden, or in a hidden"):
+        told({"modelConfig": ".keys/config.json"}, root=tmp_path)
 
 
 def test_the_gateway_sends_a_node_no_more_than_it_takes() -> None:

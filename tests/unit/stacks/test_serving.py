@@ -56,10 +56,10 @@ def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[s
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("maxNumSeqs", True, r"serving\.maxNumSeqs: must be a number, got True"),
+        ("maxNumSeqs", True, r"serving\.maxNumSeqs: must be a number, got true"),
         ("maxModelLen", "many", r"serving\.maxModelLen: must be a number without separators or a unit, got 'many'"),
         ("tensorParallelSize", 2.5, r"serving\.tensorParallelSize: must be a whole number, got 2\.5"),
-        ("shutdownTimeoutS", False, r"serving\.shutdownTimeoutS: must be a number, got False"),
+        ("shutdownTimeoutS", False, r"serving\.shutdownTimeoutS: must be a number, got false"),
         ("gpuMemoryUtilization", 90, r"serving\.gpuMemoryUtilization: must be at most 1, got 90; a share"),
         ("dtype", "bf16", r"serving\.dtype: must be 'auto', 'half'"),
         ("quantization", "fp-8", r"serving\.quantization: vLLM has no 'fp-8'; did you mean fp8\?"),

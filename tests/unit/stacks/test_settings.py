@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cost_guard.scenario.usage import DayOfTokens, VolumeSource, measure
+from cost_guard.scenario.measuring import DayOfTokens, measure
+from cost_guard.scenario.usage import VolumeSource
 from providers import registry
 from stacks.settings import SettingsError, parse
 

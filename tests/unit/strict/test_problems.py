@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Discriminator, Field, SecretStr, Tag, model_validator
 
-from strict.fields import Cidr, Given, ModelName, Section
+from strict.fields import Cidr, Given, ModelName, Section, form
 from strict.numbers import Number
 from strict.places import Lines
 from strict.problems import Problems, about, did_you_mean, nearest, parse, problems, unknown, within
@@ -27,6 +27,22 @@ class Other(Section):
     sku: str = ""
 
 
+class Near(Section):
+    """A form of a union that says so itself."""
+
+    at: Literal["near"]
+    near: str = ""
+
+
+class Far(Section):
+    """The other one."""
+
+    at: Literal["far"]
+    miles: Annotated[int, Field(gt=0, le=9)] = 1
+    way: Annotated[str, form("[a-z]+", "small letters")] = "a"
+    token: Annotated[str, form("[a-z]+", "a secret's name", show=False)] = "a"
+
+
 class Tree(Section):
     """One of each way down to a leaf."""
 
@@ -39,6 +55,7 @@ class Tree(Section):
         Annotated[Leaf, Tag("leaf")] | Annotated[Other, Tag("other")],
         Discriminator(lambda data: "other" if "sku" in data else "leaf"),
     ] = Other()
+    place: Annotated[Near | Far, Field(discriminator="at")] | None = None
     either: Annotated[Decimal, Number()] | tuple[Annotated[Decimal, Number()], ...] | None = None
     secrets: dict[str, SecretStr] = Field(default_factory=dict)
     name: Annotated[str, Given()] = ""
@@ -66,11 +83,21 @@ TOLD = "unknown key (did you mean nodeCount?)"
         ({"tagged": {"sku": "", "sk": 1}}, "tagged.sk: unknown key (did you mean sku?)"),
         ({"one": {"NODE-COUNT": 1}}, f"one.NODE-COUNT: {TOLD}"),
         ({"one": {"node_count": 1}}, f"one.node_count: {TOLD}"),
-        ({"zzz": 1}, "zzz: unknown key; known are one, many, some, named, deep, tagged, either, secrets"),
+        ({"zzz": 1}, "zzz: unknown key; known are one, many, some, named, deep, tagged, place, either, secrets"),
         ({"one": {"kind": "c"}}, "one.kind: must be 'a' or 'b', got 'c'"),
         ({"one": 3}, "one: expected a map of keys, got 3"),
         ({"many": "x"}, "many: expected a list, got 'x'"),
         ({"some": []}, "some: must not be empty"),
+        ({"place": {"at": "far", "mils": 1}}, "place.mils: unknown key (did you mean miles?)"),
+        ({"place": {"at": "near", "near": 1}}, "place.near: must be a text, got 1"),
+        ({"place": {"at": "here"}}, "place.at: must be near or far, got 'here'"),
+        ({"place": {"near": "x"}}, "place.at: missing; it must be near or far"),
+        ({"place": {"at": "far", "miles": 0}}, "place.miles: must be more than 0, got 0"),
+        ({"place": {"at": "far", "miles": 10}}, "place.miles: must be at most 9, got 10"),
+        ({"place": {"at": "far", "miles": "ten"}}, "place.miles: must be a whole number, got 'ten'"),
+        ({"place": {"at": "far", "way": "A1"}}, "place.way: must be small letters, got 'A1'"),
+        ({"place": {"at": "far", "token": "hf_A1"}}, "place.token: must be a secret's name"),
+        ({"one": {"nodeCount": 0}}, "one.nodeCount: must be at least 1, got 0"),
         (3, "expected a map of keys, got 3"),
     ],
 )
@@ -104,6 +131,7 @@ def test_a_value_that_might_be_secret_is_not_shown() -> None:
     """Its type is: that tells what is wrong."""
     assert lines({"secrets": "hunter2"}, values=False) == ["secrets: expected a map of keys, got str"]
     assert lines({"one": {"kind": "hunter2"}}, values=False) == ["one.kind: must be 'a' or 'b'"]
+    assert lines({"one": {"nodeCount": "hunter2"}}, values=False) == ["one.nodeCount: must be a whole number"]
     assert lines("hunter2", values=False) == ["expected a map of keys, got str"]
 
 

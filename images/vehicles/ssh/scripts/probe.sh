@@ -1,4 +1,4 @@
-# Tells what stands on the machine, changes nothing. $1 root, $2 cache, $3 supervision, $4 supervisor's environment.
+# Tells what stands on the machine, changes nothing; behind pythons.sh. $1 root, $2 cache, $3 supervision, $4 supervisor's environment.
 # Reads lines "program NAME", "version NAME", "environment FOLDER", "file PATH", "unit NAME"; answers lines of words between tabs.
 root=$1
 cache=$2
@@ -19,19 +19,16 @@ free_bytes() {
 }
 
 python_with_venv() {
-    for name in python3 python3.14 python3.13 python3.12 python3.11; do
-        command -v "$name" >/dev/null 2>&1 || continue
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            if "$name" -c 'import venv, ensurepip' 2>/dev/null; then
-                answer python "$(command -v "$name")"
-                return
-            fi
-            problem=venv
-        else
-            problem=${problem:-old}
+    problem=none
+    ! command -v python3 >/dev/null 2>&1 || problem=old
+    for name in $(pythons); do
+        if "$name" -c 'import venv, ensurepip' 2>/dev/null; then
+            answer python "$(command -v "$name")"
+            return
         fi
+        problem=venv
     done
-    answer python_problem "${problem:-none}"
+    answer python_problem "$problem"
 }
 
 while read -r kind value; do

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from images.vehicles.ssh.steps.accept import accept
-from images.vehicles.ssh.steps.acceptance import examine_gpus
 from images.vehicles.ssh.steps.allreduce import measure_links
 from images.vehicles.ssh.steps.environments import build_environments
+from images.vehicles.ssh.steps.examination import examine_gpus
 from images.vehicles.ssh.steps.files import send_files
 from images.vehicles.ssh.steps.gpu import bring_gpus
 from images.vehicles.ssh.steps.installation import Step

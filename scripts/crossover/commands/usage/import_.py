@@ -7,12 +7,12 @@ from collections.abc import Collection
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 from zoneinfo import ZoneInfo
 
 import typer
 
-from cost_guard.scenario.usage import MINIMUM_DAYS
+from cost_guard.scenario.usage import MINIMUM_DAYS, TEXT, Traffic
 from images.engines.common.registry import DEFAULT, engine
 from scripts.crossover.shell.day import Today, day
 from scripts.crossover.shell.options import AsJson
@@ -22,6 +22,7 @@ from scripts.crossover.usage.file import render
 from scripts.crossover.usage.importing import AUTO, Import, is_address
 from scripts.crossover.usage.readers import FORMATS, prometheus
 
+TRAFFIC: tuple[Traffic, ...] = get_args(Traffic)
 Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE…", help="Files (all pages together), or a Prometheus' http address.")
 ]
@@ -39,6 +40,10 @@ ZeroGaps = Annotated[bool, typer.Option("--zero-gaps", help="A missing day had n
 PeakToMean = Annotated[
     float | None,
     typer.Option("--peak-to-mean", min=1, max=1000, help="Known better than from the data: peak hour over mean hour."),
+]
+Count = Annotated[
+    str,
+    typer.Option("--count", help=f"What to count, by commas, of {', '.join(TRAFFIC)}; the rest is shown."),
 ]
 Counters = Annotated[
     str, typer.Option("--counters", help=f"Which counters to ask a Prometheus for: {', '.join(prometheus.COUNTERS)}.")
@@ -58,18 +63,23 @@ def command(
     timezone: Timezone = "UTC",
     zero_gaps: ZeroGaps = False,
     peak_to_mean: PeakToMean = None,
+    count: Count = TEXT,
     counters: Counters = _NAMESPACE,
     as_json: AsJson = False,
 ) -> None:
     zone = _zone(timezone)
     now = day(today, zone)
     _check(form, (AUTO, *FORMATS), "--format")
+    counted = tuple(dict.fromkeys(cast(Traffic, name.strip()) for name in count.split(",")))
+    for name in counted:
+        _check(name, TRAFFIC, "--count")
     _check(counters, prometheus.COUNTERS, "--counters")
     for source in sources:
         _check_source(source)
     asked = Import(
         form=form, counters=counters, zone=zone, today=now, models=tuple(models or ()), forecast=forecast,
         zero_gaps=zero_gaps, peak_to_mean=None if peak_to_mean is None else Decimal(str(peak_to_mean)),
+        counted=counted,
     )  # fmt: skip
     with evaluating(as_json):
         usage, notes = asked.measured(sources)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 
+from scripts.crossover.usage import strangers
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Place, near
 from scripts.crossover.usage.stream import Export
 
-_NOT_FORMATS = (f"{__name__}.format", f"{__name__}.pages")
+_NOT_FORMATS = tuple(f"{__name__}.{name}" for name in ("format", "pages", "openai_parts", "litellm_cache"))
 """What the readers share. Every other module here is a reader."""
 
 
@@ -34,18 +35,33 @@ first."""
 
 
 def format_of(export: Export) -> Format:
-    """Raises BadExport where nothing known shows."""
+    """Raises BadExport where nothing known shows, and for what is known to be something else."""
     start = export.start.lstrip()
-    if start[0] in "{[":
-        signs = [(found.start(), form) for form in FORMATS.values() if form.json and (found := form.json.search(start))]
-        if signs:
-            return min(signs, key=lambda sign: sign[0])[1]
+    if strangers.SCRAPE.match(start):
+        raise _first(export).bad(strangers.A_SCRAPE)
+    return _of_json(export, start) if start[0] in "{[" else _of_table(export, start.splitlines()[0])
+
+
+def _of_json(export: Export, start: str) -> Format:
+    """The format, or the stranger, whose sign stands first."""
+    signs = [(found.start(), form) for form in FORMATS.values() if form.json and (found := form.json.search(start))]
+    first = min(signs, key=lambda sign: sign[0], default=None)
+    for at, stranger in strangers.in_json(start):
+        if first is None or at <= first[0]:
+            raise _first(export).bad(stranger.words)
+    if first is None:
         raise _untold(export, "key", re.findall(r'"([^"\\]{1,40})"\s*:', start))
-    first = start.splitlines()[0]
-    for separator in () if "," in first else (";", "\t"):
-        if separator in first:
-            raise _first(export).bad(f"the columns are separated by {separator!r}, they must be by ','")
-    header = [column.strip().strip('"') for column in first.split(",")]
+    return first[1]
+
+
+def _of_table(export: Export, first: str) -> Format:
+    separator = max(",;\t", key=first.count)
+    header = [column.strip().strip('"') for column in first.split(separator)]
+    if stranger := strangers.in_columns(header):
+        raise _first(export).bad(stranger.words)
+    if separator != "," and separator in first:
+        what = "is TSV: " if separator == "\t" else ""
+        raise _first(export).bad(f"{what}the columns are separated by {separator!r}, they must be by ','")
     for form in FORMATS.values():
         if any(columns <= {*header} for columns in form.columns):
             return form

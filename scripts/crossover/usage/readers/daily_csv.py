@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from scripts.crossover.usage.readers.format import Format
-from scripts.crossover.usage.record import Empty, Place, Record, count, refuse_slip, split, text
+from scripts.crossover.usage.record import Item, Place, Record, count, refuse_slip, split, text
 from scripts.crossover.usage.stream import Export
 from scripts.crossover.usage.table import rows
 
 COLUMNS = ("date", "model", "input", "cached", "output")
 
 
-def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
+def read(export: Export, zone: tzinfo) -> Iterator[Item]:
     """Raises BadExport."""
     for row, place in rows(export, _check):
         day = day_of(row["date"], place.at("date"))

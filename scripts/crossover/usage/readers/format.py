@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from scripts.crossover.usage.record import BadExport, Empty, Record
+from scripts.crossover.usage.record import BadExport, Item
 from scripts.crossover.usage.stream import Export
 
 
@@ -28,10 +28,10 @@ class Format:
     """Keys or columns by which a person tells it; a slip is compared with them."""
     gateway: bool
     """Whether it counts what a provider's own report may count too."""
-    read: Callable[[Export, tzinfo], Iterator[Record | Empty]]
+    read: Callable[[Export, tzinfo], Iterator[Item]]
     """May raise BadExport alone. The zone is --timezone's: that of days and times that name none of their own."""
 
-    def records(self, export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
+    def records(self, export: Export, zone: tzinfo) -> Iterator[Item]:
         """What `read` yields. Raises BadExport alone: a reader's own fault names the element at which it came up."""
         try:
             yield from self.read(export, zone)

@@ -1,9 +1,9 @@
 """LiteLLM's tables, as JSON (a list, JSON Lines, or /spend/logs/v2's pages) or as CSV with a header.
 
-`LiteLLM_SpendLogs` has a row a request, `LiteLLM_DailyUserSpend` one a day, user, key and model. LiteLLM (read:
-1.106.2) brings every provider to OpenAI's convention: `prompt_tokens` includes what was read from and written to a
-cache. Its days, and times without an offset, are UTC. What it answered from its own cache (`cache_hit` True) reached no
-model and is not counted; the daily table cannot tell.
+`LiteLLM_SpendLogs` has a row a request, `LiteLLM_DailyUserSpend` one a day, user, key and model. What `prompt_tokens`
+holds of a cache depends (litellm_cache.py). Days, and times without an offset, are UTC. What LiteLLM answered from its
+own cache (`cache_hit` True) reached no model and is not counted; the daily table cannot tell. The call type, or the
+daily table's endpoint, tells what the tokens are; a chat's details tell its audio and images.
 """
 
 from __future__ import annotations
@@ -14,33 +14,50 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
+from cost_guard.scenario.usage import TEXT, Traffic
 from scripts.crossover.usage.readers.daily_csv import day_of
 from scripts.crossover.usage.readers.format import Format
+from scripts.crossover.usage.readers.litellm_cache import Conventions, PromptRow
 from scripts.crossover.usage.record import (
     LOGGED,
     Empty,
+    Item,
+    Page,
     Place,
     Record,
     count,
     grouping,
     moment,
     refuse_slip,
-    split,
     text,
 )
 from scripts.crossover.usage.stream import Export, elements
 from scripts.crossover.usage.table import rows
 
 FROM_CACHE = ("true", "True", True)
+KINDS: tuple[tuple[Traffic, re.Pattern[str]], ...] = (
+    ("embeddings", re.compile("embedding")),
+    ("audio", re.compile("transcription|speech|audio|realtime")),
+    ("images", re.compile("image")),
+    ("batch", re.compile("batch")),
+    ("other", re.compile("rerank|moderation")),
+)
+"""By a part of the call type (aembedding, aimage_generation, …) or of the endpoint (/v1/embeddings, …)."""
+APART: tuple[tuple[Traffic, str], ...] = (("audio", "audio_tokens"), ("images", "image_tokens"))
 
 
-def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
+def read(export: Export, zone: tzinfo) -> Iterator[Item]:
     """Raises BadExport."""
-    for row, place in _rows(export):
+    conventions = Conventions(export.name)
+    for item in _rows(export):
+        if isinstance(item, Page):
+            yield item
+            continue
+        row, place = item
         if "startTime" in row:
-            yield _request(row, place)
+            yield from _request(row, place, conventions)
         elif "date" in row and "prompt_tokens" in row:
-            yield _day(row, place)
+            yield _day(row, place, conventions)
         else:
             if "prompt_tokens" in row:
                 refuse_slip(row, "startTime", place)
@@ -48,69 +65,110 @@ def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
                 "no row of LiteLLM_SpendLogs (startTime, prompt_tokens, …) or LiteLLM_DailyUserSpend (date, "
                 "prompt_tokens, …); one export has one format, see --format"
             )
+    yield from conventions.settled()
 
 
-def _rows(export: Export) -> Iterator[tuple[Mapping[str, Any], Place]]:
+def _rows(export: Export) -> Iterator[tuple[Mapping[str, Any], Place] | Page]:
     if export.start.lstrip()[:1] not in ("{", "["):
         yield from rows(export)
         return
     for element in elements(export, frozenset({"data"})):
         if element.envelope:
+            yield from _page(element.value, element.place)
             continue
         if not isinstance(element.value, Mapping):
             raise element.place.bad("is no row")
         yield element.value, element.place
 
 
-def _request(row: Mapping[str, Any], place: Place) -> Record | Empty:
+def _page(envelope: Mapping[str, Any], place: Place) -> Iterator[Page]:
+    """Of /spend/logs/v2, which counts its pages."""
+    page, pages = envelope.get("page"), envelope.get("total_pages")
+    if isinstance(page, int) and isinstance(pages, int):
+        of = f"of {pages} ({envelope.get('total')} rows)"
+        awaits = f"page {page + 1} {of}" if page < pages else None
+        yield Page(f"page {page} {of}", awaits, place.at("total_pages"))
+
+
+def traffic_of(name: object) -> Traffic:
+    """Of a call type or an endpoint."""
+    told = str(name or "").lower()
+    return next((traffic for traffic, pattern in KINDS if pattern.search(told)), TEXT)
+
+
+def _request(row: Mapping[str, Any], place: Place, conventions: Conventions) -> Iterator[Record | Empty]:
     start = moment(row["startTime"], place.at("startTime"))
     if row.get("cache_hit") in FROM_CACHE:
-        return Empty(start, LOGGED, place)
+        yield Empty(start, LOGGED, place)
+        return
     identity = row.get("request_id")
     if not isinstance(identity, str) or not identity:
         refuse_slip(row, "request_id", place)
         raise place.bad("no request_id, so a row that stands twice could not be told")
-    fresh, cached = _input(row, _cached(row, place), place)
+    traffic, model = traffic_of(row.get("call_type")), text(row.get("model"))
+    usage = _usage(row, place)
+    prompt = count(row, "prompt_tokens", place, required=True)
+    made_by = (str(row.get("call_type") or ""), str(row.get("custom_llm_provider") or ""))
+    fresh, cached = conventions.split(
+        PromptRow(*made_by, start, LOGGED, model, traffic, prompt, *_cached(usage), place)
+    )
     output = count(row, "completion_tokens", place, required=True)
-    return Record(start, LOGGED, text(row.get("model")), fresh, cached, output, identity, place)
+    for apart, key in APART if usage and traffic == TEXT else ():
+        given, made = (_detail(usage, f"{side}_tokens_details", key) for side in ("prompt", "completion"))
+        given, made = min(given, fresh), min(made, output)
+        if given or made:
+            fresh, output = fresh - given, output - made
+            yield Record(start, LOGGED, model, given, 0, made, identity, place, apart)
+    yield Record(start, LOGGED, model, fresh, cached, output, identity, place, traffic)
 
 
-def _day(row: Mapping[str, Any], place: Place) -> Record:
+def _day(row: Mapping[str, Any], place: Place, conventions: Conventions) -> Record:
     day = day_of(row["date"], place.at("date"))
-    start = datetime.combine(day, time(0), UTC)
-    fresh, cached = _input(row, count(row, "cache_read_input_tokens", place), place)
+    start, width = datetime.combine(day, time(0), UTC), timedelta(days=1)
+    traffic, model = traffic_of(row.get("endpoint")), text(row.get("model"))
+    read, written = (count(row, f"cache_{what}_input_tokens", place) for what in ("read", "creation"))
+    prompt = count(row, "prompt_tokens", place, required=True)
+    made_by = (str(row.get("endpoint") or ""), str(row.get("custom_llm_provider") or ""))
+    fresh, cached = conventions.split(PromptRow(*made_by, start, width, model, traffic, prompt, read, written, place))
     output = count(row, "completion_tokens", place, required=True)
     # Without the row's own key: the same user, key and model may not stand twice on a day.
     keys = ("user_id", "team_id", "api_key", "model", "custom_llm_provider", "mcp_namespaced_tool_name", "endpoint")
     identity = f"{day} {grouping({key: row.get(key) for key in keys})}"
-    return Record(start, timedelta(days=1), text(row.get("model")), fresh, cached, output, identity, place)
+    return Record(start, width, model, fresh, cached, output, identity, place, traffic)
 
 
-def _input(row: Mapping[str, Any], cached: int, place: Place) -> tuple[int, int]:
-    return split(count(row, "prompt_tokens", place, required=True), cached, place, "cache_read_input_tokens")
+Usage = list[tuple[Mapping[str, Any], Place]]
+"""What a request's `metadata` tells of its usage, the better place first."""
 
 
-def _cached(row: Mapping[str, Any], place: Place) -> int:
-    """Tokens read from the provider's cache, from `metadata` as LiteLLM's own daily sums take them."""
-    metadata = row.get("metadata")
+def _usage(row: Mapping[str, Any], place: Place) -> Usage:
+    metadata, place = row.get("metadata"), place.at("metadata")
     if isinstance(metadata, str) and metadata:
         try:
             metadata = json.loads(metadata)
         except (ValueError, RecursionError):
-            raise place.at("metadata").bad("is not JSON") from None
+            raise place.bad("is not JSON") from None
     if not isinstance(metadata, Mapping):
-        return 0
-    for name in ("additional_usage_values", "usage_object"):
-        values = metadata.get(name)
-        if not isinstance(values, Mapping):
-            continue
-        inner = place.at("metadata").at(name)
-        if found := count(values, "cache_read_input_tokens", inner):
-            return found
-        details = values.get("prompt_tokens_details")
-        if isinstance(details, Mapping) and (found := count(details, "cached_tokens", inner)):
-            return found
-    return 0
+        return []
+    found = ((metadata.get(name), place.at(name)) for name in ("additional_usage_values", "usage_object"))
+    return [(values, where) for values, where in found if isinstance(values, Mapping)]
+
+
+def _cached(usage: Usage) -> tuple[int, int]:
+    """Tokens read from the provider's cache and written to it, as LiteLLM's own daily sums take them."""
+    return (
+        _first(usage, "cache_read_input_tokens") or _detail(usage, "prompt_tokens_details", "cached_tokens"),
+        _first(usage, "cache_creation_input_tokens")
+        or _detail(usage, "prompt_tokens_details", "cache_creation_tokens"),
+    )
+
+
+def _first(usage: Usage, key: str) -> int:
+    return next((found for values, place in usage if (found := count(values, key, place))), 0)
+
+
+def _detail(usage: Usage, details: str, key: str) -> int:
+    return _first([(v, p.at(details)) for values, p in usage if isinstance(v := values.get(details), Mapping)], key)
 
 
 FORMAT = Format(

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from images.engines.common.registry import known
 from scripts.crossover.usage.readers.format import Format
-from scripts.crossover.usage.record import BadExport, Empty, Place, Record, moment
+from scripts.crossover.usage.record import BadExport, Item, Place, Record, moment
 from scripts.crossover.usage.stream import Export, elements
 
 TOKEN_VARIABLE = "CROSSOVER_PROMETHEUS_TOKEN"
@@ -80,7 +80,7 @@ def ask(address: str, counters: str, today: date, zone: tzinfo) -> Export:
     return Export(host, cast(BinaryIO, io.BytesIO(answer.content)))
 
 
-def read(export: Export, zone: tzinfo) -> Iterator[Record | Empty]:
+def read(export: Export, zone: tzinfo) -> Iterator[Item]:
     """Raises BadExport."""
     found: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
     places: dict[tuple[str, int], Place] = {}

@@ -12,9 +12,10 @@ import pytest
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
+from cost_guard.scenario.measuring import DayOfTokens, measure
 from cost_guard.scenario.proposal import parse_proposal
 from cost_guard.scenario.scenario import ScenarioError
-from cost_guard.scenario.usage import DayOfTokens, VolumeSource, measure
+from cost_guard.scenario.usage import VolumeSource
 from cost_guard.scenario.waiver_file import parse_waivers
 from cost_guard.scenario.waivers import fleet_urn
 from cost_guard.verdict.judge import judge

@@ -18,19 +18,10 @@ from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level
 from cost_guard.pack import gate
 from cost_guard.pack.rule import Failure
+from cost_guard.scenario.measuring import DayOfTokens, estimated_peak, measure, quantile, volume_sigma
 from cost_guard.scenario.proposal import parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
-from cost_guard.scenario.usage import (
-    DayOfTokens,
-    Usage,
-    VolumeSource,
-    estimated_peak,
-    measure,
-    parse_usage,
-    quantile,
-    volume_sigma,
-    with_usage,
-)
+from cost_guard.scenario.usage import Usage, VolumeSource, parse_usage, with_usage
 from cost_guard.verdict.judge import judge
 from tests.support.gate import verdict_of
 from tests.support.rules import FLEET_URN

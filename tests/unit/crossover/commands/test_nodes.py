@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from images.vehicles.ssh.steps.acceptance import GPUS_FOUND
+from images.vehicles.ssh.steps.examination import GPUS_FOUND
 from images.vehicles.ssh.steps.trial import TRIAL_FOUND
 from scripts.crossover.commands.nodes import acceptance
 from scripts.crossover.stack import state

@@ -44,7 +44,7 @@ BAD = {
     ),
     "infinite": (changed(lambda p: first(p).update(output_tokens=float("inf"))), "output_tokens: must be a whole"),
     "a fraction": (changed(lambda p: first(p).update(output_tokens=1.5)), "must be a whole count of tokens, got 1.5"),
-    "a flag": (changed(lambda p: first(p).update(output_tokens=True)), "must be a count of tokens, got True"),
+    "a flag": (changed(lambda p: first(p).update(output_tokens=True)), "must be a count of tokens, got true"),
     "absurd": (changed(lambda p: first(p).update(output_tokens=10**17)), "is absurd: 1e+17 tokens in one record"),
     "more cached than input": (
         changed(lambda p: first(p).update(input_cached_tokens=1201)),
@@ -52,8 +52,8 @@ BAD = {
     ),
     "no input": (changed(lambda p: first(p).pop("input_tokens")), "no input_tokens; is the format right?"),
     "another usage": (
-        changed(lambda p: first(p).update(object="organization.usage.embeddings.result")),
-        "data[0].results[0].object: is organization.usage.embeddings.result; only the usage of completions",
+        changed(lambda p: first(p).update(object="organization.usage.vector_stores.result")),
+        "data[0].results[0].object: is organization.usage.vector_stores.result; only the usage of completions",
     ),
     "a bucket twice": (
         changed(lambda p: p["data"].append(p["data"][3])),

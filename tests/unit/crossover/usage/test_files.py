@@ -38,7 +38,10 @@ OTHERWISE = {
     ),
     "nothing but a header": (CSV.encode().splitlines()[0], "e.csv: no record"),
     "semicolons": (CSV.replace(",", ";").encode(), "e.csv:1: the columns are separated by ';', they must be by ','"),
-    "tabs": (CSV.replace(",", "\t").encode(), "e.csv:1: the columns are separated by '\\t', they must be by ','"),
+    "tabs": (
+        CSV.replace(",", "\t").encode(),
+        "e.csv:1: is TSV: the columns are separated by '\\t', they must be",
+    ),
     "an API's refusal": (b'{"error": {"code": "x"}}', "e.csv:1: error: is an API's refusal, no export; ask it again"),
     "millions": (
         CSV.replace("1200", "0.0012").encode(),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_guard.scenario.usage import DayOfTokens
+from cost_guard.scenario.measuring import DayOfTokens
 from scripts.crossover.usage.readers import FORMATS, format_of
 from scripts.crossover.usage.series import Series
 from scripts.crossover.usage.stream import Export
@@ -53,6 +53,9 @@ DAILY = traffic.daily(MONTH, lambda back: (900 + back, 300, 500))
 HOURLY = traffic.hourly(MONTH, lambda back, hour: (90 + back, 30 + hour, 50))
 
 
+UNCACHED = traffic.hourly(MONTH, lambda back, hour: (90 + back, 0, 50 + hour))
+
+
 TOLD = [
     ("openai", traffic.openai, DAILY),
     ("openai", traffic.openai, HOURLY),
@@ -62,6 +65,13 @@ TOLD = [
     ("litellm", traffic.litellm_daily, DAILY),
     ("csv", traffic.plain_csv, DAILY),
     ("prometheus", traffic.prometheus, HOURLY),
+    ("openai-csv", traffic.openai_csv, DAILY),
+    ("openai-csv", traffic.openai_csv, HOURLY),
+    ("openrouter", traffic.openrouter_csv, HOURLY),
+    ("openrouter", traffic.openrouter_activity, traffic.daily(MONTH, lambda back: (900 + back, 0, 500))),
+    ("bedrock", traffic.bedrock, HOURLY),
+    ("azure", traffic.azure, UNCACHED),
+    ("azure", traffic.azure, traffic.daily(MONTH, lambda back: (900 + back, 0, 500))),
 ]
 
 
@@ -76,7 +86,7 @@ def test_each_format_is_told_and_normalised(form: str, write: Write, buckets: Se
     first = found[TODAY - timedelta(days=30)]
     assert first is not None
     hours = [b.total for b in buckets if b.start.date() == TODAY - timedelta(days=30)]
-    assert first.hours == (tuple(hours) if buckets is HOURLY else None)
+    assert first.hours == (tuple(hours) if len(hours) == 24 else None)
 
 
 counts = st.tuples(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12))

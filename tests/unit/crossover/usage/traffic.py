@@ -58,7 +58,7 @@ def openai(buckets: Sequence[Bucket]) -> str:
                 "num_model_requests": 5,
                 "project_id": None,
                 "model": b.model,
-                "batch": None,
+                "batch": False,
             }
             for b in group
         ]
@@ -142,6 +142,122 @@ def prometheus(buckets: Sequence[Bucket]) -> str:
             values = [[(b.start + b.width).timestamp(), str(n)] for b, n in zip(mine, tokens, strict=True)]
             series.append({"metric": {"model": model, "tokens": kind}, "values": values})
     return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": series}})
+
+
+OPENAI_CSV = [
+    *("start_time", "end_time", "start_time_iso", "end_time_iso", "project_id", "num_model_requests", "user_id"),
+    *("api_key_id", "model", "batch", "service_tier", "input_tokens", "output_tokens", "input_cached_tokens"),
+    *("input_uncached_tokens", "input_text_tokens", "output_text_tokens", "input_cached_text_tokens"),
+    *("input_audio_tokens", "input_cached_audio_tokens", "output_audio_tokens"),
+    *("input_image_tokens", "input_cached_image_tokens", "output_image_tokens"),
+]
+"""The columns of OpenAI's dashboard."""
+
+
+def openai_csv(buckets: Sequence[Bucket]) -> str:
+    """OpenAI's dashboard: completions_usage_….csv, with counts as it writes them."""
+    rows: list[list[Any]] = []
+    for b in buckets:
+        given = b.fresh + b.cached
+        counts = (given, b.output, b.cached, b.fresh, b.fresh, b.output, b.cached, 0, 0, 0, 0, 0, 0)
+        group = ("proj_x", "5.0", "user-x", "key_x", b.model, "FALSE", "default")
+        rows.append([*_times(b.start, b.width), *group, *(f"{n}.0" for n in counts)])
+    return _csv(OPENAI_CSV, rows)
+
+
+def _times(start: datetime, width: timedelta) -> list[Any]:
+    end = start + width
+    return [int(start.timestamp()), int(end.timestamp()), start.isoformat(), end.isoformat()]
+
+
+def openrouter_csv(buckets: Sequence[Bucket]) -> str:
+    """OpenRouter's log of generations, one a bucket."""
+    header = ["generation_id", "created_at", "cost_total", "tokens_prompt", "tokens_completion", "tokens_reasoning"]
+    rows = [
+        (f"gen-{n}", f"{b.start:%Y-%m-%d %H:%M:%S}.713", "0.01", b.fresh + b.cached, b.output, 0, b.cached, b.model)
+        for n, b in enumerate(buckets)
+    ]
+    return _csv([*header, "tokens_cached", "model_permaslug"], rows)
+
+
+def openrouter_activity(buckets: Sequence[Bucket]) -> str:
+    """OpenRouter's /api/v1/activity, which does not tell what was cached."""
+    rows = [
+        {
+            "date": str(b.start.date()),
+            "model": b.model,
+            "model_permaslug": f"{b.model}-2026",
+            "endpoint_id": "an id",
+            "provider_name": "A provider",
+            "usage": 0.015,
+            "byok_usage_inference": 0.012,
+            "requests": 5,
+            "prompt_tokens": b.fresh + b.cached,
+            "completion_tokens": b.output,
+            "reasoning_tokens": 1,
+        }
+        for b in buckets
+    ]
+    return json.dumps({"data": rows})
+
+
+def bedrock(buckets: Sequence[Bucket]) -> str:
+    """Bedrock's model invocation logs, an invocation a bucket; a third of the fresh input was written to a cache."""
+    return "".join(
+        json.dumps(
+            {
+                "schemaType": "ModelInvocationLog",
+                "schemaVersion": "1.0",
+                "timestamp": f"{b.start:%Y-%m-%dT%H:%M:%SZ}",
+                "accountId": "an account",
+                "region": "us-east-1",
+                "requestId": f"r-{n}",
+                "operation": "ConverseStream",
+                "modelId": f"arn:aws:bedrock:us-east-1::foundation-model/{b.model}",
+                "input": {
+                    "inputContentType": "application/json",
+                    "inputTokenCount": b.fresh - b.fresh // 3,
+                    "cacheReadInputTokenCount": b.cached,
+                    "cacheWriteInputTokenCount": b.fresh // 3,
+                },
+                "output": {"outputBodyJson": {"usage": {"outputTokens": b.output}}, "outputTokenCount": b.output},
+            }
+        )
+        + "\n"
+        for n, b in enumerate(buckets)
+    )
+
+
+def azure(buckets: Sequence[Bucket]) -> str:
+    """An answer of Azure Monitor, a series for each deployment; no metric tells what was cached."""
+    sides: dict[str, Callable[[Bucket], int]] = {
+        "ProcessedPromptTokens": lambda b: b.fresh + b.cached,
+        "GeneratedTokens": lambda b: b.output,
+        "TokenTransaction": lambda b: b.total,
+    }
+    value = [
+        {
+            "id": f"/subscriptions/x/providers/Microsoft.Insights/metrics/{name}",
+            "type": "Microsoft.Insights/metrics",
+            "name": {"value": name, "localizedValue": name},
+            "unit": "Count",
+            "timeseries": [
+                {
+                    "metadatavalues": [{"name": {"value": "modeldeploymentname"}, "value": model}],
+                    "data": [
+                        {"timeStamp": f"{b.start:%Y-%m-%dT%H:%M:%SZ}", "total": float(tokens(b))}
+                        for b in buckets
+                        if b.model == model
+                    ],
+                }
+                for model in sorted({b.model for b in buckets})
+            ],
+        }
+        for name, tokens in sides.items()
+    ]
+    interval = "P1D" if buckets[0].width > timedelta(hours=1) else "PT1H"
+    times = f"{buckets[0].start:%Y-%m-%dT%H:%M:%SZ}/{buckets[-1].start:%Y-%m-%dT%H:%M:%SZ}"
+    return json.dumps({"cost": 0, "timespan": times, "interval": interval, "value": value, "namespace": "x"})
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

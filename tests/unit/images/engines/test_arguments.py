@@ -211,7 +211,6 @@ def test_the_parsers_of_the_known_models_are_vllms() -> None:
 def test_a_node_is_told_what_was_chosen() -> None:
     chosen = replace(
         OPTIONS,
-        revision="0e9e39f",
         dtype="bfloat16",
         quantization="fp8",
         tool_call_parser="llama3_json",
@@ -223,7 +222,7 @@ def test_a_node_is_told_what_was_chosen() -> None:
     )
     before, after = vllm.command(OPTIONS), vllm.command(chosen)
     added = [
-        *("--revision", "0e9e39f", "--dtype", "bfloat16", "--quantization", "fp8"),
+        *("--dtype", "bfloat16", "--quantization", "fp8"),
         *("--gpu-memory-utilization", "0.9", "--tool-call-parser", "llama3_json", "--reasoning-parser", "qwen3"),
         *("--chat-template", "@ROOT@/serving/chat-template.jinja"),
         *("--enable-auto-tool-choice", "--kv-cache-dtype", "fp8"),

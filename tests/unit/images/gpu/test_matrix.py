@@ -16,7 +16,7 @@ from providers.clouds.runpod.config import RunpodSettings
 from providers.clouds.vastai.config import VastaiSettings
 
 LOCK = REPOSITORY / "requirements" / "vllm.txt"
-WHEEL = Choice("wheel", "0.32.0", "13", "580")
+WHEEL = Choice("environment", "0.32.0", "13", "580")
 IMAGE = Choice("image", "0.32.0", "13", "580.65.06")
 
 
@@ -28,7 +28,7 @@ def test_the_pins_are_allowed() -> None:
 def test_the_container_clouds_default_to_the_pins(settings: RunpodSettings | VastaiSettings) -> None:
     """The image of that vLLM, on hosts whose driver runs the CUDA that it is built for."""
     pins = pinned(load())
-    tag = validate(replace(pins, vehicle="image"), load())
+    tag = validate(replace(pins, runtime="image"), load())
     cuda = settings.min_cuda_version if isinstance(settings, RunpodSettings) else settings.min_cuda
     assert settings.image == f"vllm/vllm-openai:{tag}"
     assert Decimal(cuda) >= Decimal(pins.cuda)
@@ -81,7 +81,7 @@ def test_what_the_matrix_allows_has_its_tag(choice: Choice, tag: str | None) -> 
         (replace(WHEEL, vllm="0.18.1", cuda="12.8"), "max-num-queued-reqs"),
         (replace(WHEEL, vllm="latest"), "no released version"),
         (replace(WHEEL, driver="new"), "no released version"),
-        (replace(WHEEL, vehicle="snap"), "known are wheel, image"),
+        (replace(WHEEL, runtime="snap"), "known are environment, machine, image"),
     ],
 )
 def test_what_is_outside_is_refused_with_what_would_do(choice: Choice, said: str) -> None:
@@ -91,6 +91,6 @@ def test_what_is_outside_is_refused_with_what_would_do(choice: Choice, said: str
 
 def test_old_wheels_are_cuda_12_8_and_a_release_in_no_row_is_refused() -> None:
     matrix = {**load(), "minimum": {"vllm": "0.11.0"}}
-    assert validate(Choice("wheel", "0.18.1", "12.8", "525"), matrix) is None
+    assert validate(Choice("environment", "0.18.1", "12.8", "525"), matrix) is None
     with pytest.raises(NotAllowed, match="no row"):
-        validate(Choice("wheel", "0.19.0", "12.8", "580"), matrix)
+        validate(Choice("environment", "0.19.0", "12.8", "580"), matrix)

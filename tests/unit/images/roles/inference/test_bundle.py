@@ -106,7 +106,6 @@ def test_both_engines_take_the_same_words_and_only_the_simulator_its_rates() -> 
 
 CHOSEN = replace(
     RATES,
-    revision="main",
     dtype="bfloat16",
     quantization="fp8",
     tool_call_parser="llama3_json",

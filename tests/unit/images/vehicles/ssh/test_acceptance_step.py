@@ -11,8 +11,8 @@ from images.gpu.acceptance.evidence import Evidence
 from images.remote.errors import UnsuitableMachine
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
-from images.vehicles.ssh.steps import acceptance
-from images.vehicles.ssh.steps.acceptance import GPUS_FOUND
+from images.vehicles.ssh.steps import examination
+from images.vehicles.ssh.steps.examination import GPUS_FOUND
 from images.vehicles.ssh.steps.installation import Installation
 from images.vehicles.ssh.steps.order import STEPS
 from tests.unit.images.gpu.examinations import Machine, healthy
@@ -27,7 +27,7 @@ class Played:
         self.machine = machine
         self.asked = 0
         self.said: list[str] = []
-        monkeypatch.setattr(acceptance, "examine", self.examine)
+        monkeypatch.setattr(examination, "examine", self.examine)
 
     def examine(self, *_: object) -> Evidence:
         self.asked += 1
@@ -38,7 +38,7 @@ class Played:
         bundle = Bundle(role="inference", gpu=demand)
         under_way = Installation(nobody, layout(bundle), (), Waiting(), self.said.append, Mask([]))
         under_way.gpus = self.machine.facts if demand else None
-        acceptance.examine_gpus(under_way)
+        examination.examine_gpus(under_way)
         return under_way.found
 
 

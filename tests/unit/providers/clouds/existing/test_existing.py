@@ -85,11 +85,11 @@ def test_a_typo_is_refused_with_its_line_and_the_nearest_key(team: Team) -> None
     ("change", "told"),
     [
         ({"supervision": "upstart"}, "machines[0].supervision: must be 'systemd' or 'supervisor'"),
-        ({"months": 0}, "machines[0].months: Input should be greater than or equal to 1"),
-        ({"hostKey": "SHA256:abc"}, "machines[0].hostKey: String should match"),
-        ({"id": "DGX 1"}, "machines[0].id: String should match"),
+        ({"months": 0}, "machines[0].months: must be at least 1"),
+        ({"hostKey": "SHA256:abc"}, "machines[0].hostKey: must be of the form"),
+        ({"id": "DGX 1"}, "machines[0].id: must be of the form"),
         ({"ports": {"ssh": 22}}, "machines[0]: ports: the port of ssh is sshPort"),
-        ({"ports": {"vllm": 70000}}, "machines[0].ports.vllm: Input should be less than or equal to 65535"),
+        ({"ports": {"vllm": 70000}}, "machines[0].ports.vllm: must be at most 65535"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(team: Team, change: dict[str, Any], told: str) -> None:

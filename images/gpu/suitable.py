@@ -21,8 +21,8 @@ _STATUSES = {
 """nvidia-smi's exit status → what it means. 9, 12, 15: the real 535 and 550. 18: reported."""
 
 
-def judge(facts: GpuFacts, demand: GpuDemand, matrix: Mapping[str, Any]) -> Refusal | None:
-    """The first thing that stands in the way, cheap and telling ones first."""
+def unsuitable(facts: GpuFacts, demand: GpuDemand, matrix: Mapping[str, Any]) -> Refusal | None:
+    """The first thing that stands in the way, cheap and telling ones first; None where nothing does."""
     remedy = _remedy(facts, demand)
     if facts.smi is None:
         return Refusal("nvidia-smi is not there, so no NVIDIA driver is in reach", remedy)

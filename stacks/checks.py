@@ -1,0 +1,50 @@
+"""What is said, and refused, before anything is rented: whether it fits, which weights, what comes on a node."""
+
+from __future__ import annotations
+
+import pulumi
+
+from cost_guard.catalogue.models import load_models
+from images.engines.common.base import GPUS
+from images.weights import settings as weights
+from stacks import planning, runtime
+from stacks.served import ServedModel
+from stacks.settings import Settings, SettingsError
+
+
+def check_memory(settings: Settings) -> None:
+    """Says how what is served fits the machines' GPUs. Raises RunError where vLLM would not start."""
+    fits = [planning.fit(model) for model in settings.models]
+    for note in (note for one in fits for note in one.notes):
+        pulumi.log.info(note)
+    if refusals := [line for one in fits for line in one.refusals]:
+        raise pulumi.RunError(str(SettingsError(refusals)))
+
+
+def check_weights(settings: Settings) -> None:
+    """Says what should be known of the weights before anything is rented. Raises RunError in an `up` that would install
+    files of which nothing is known; a preview says so."""
+    for model in settings.models:
+        if (wanted := model.weights) is None:
+            continue
+        source, known = model.serving.weights, load_models().get(model.serving.model)
+        for line in weights.remarks(
+            wanted, None if source is None else source.secret, gated=known is not None and known.gated
+        ):
+            pulumi.log.warn(line)
+        if why := weights.refusal(wanted):
+            if not pulumi.runtime.is_dry_run():
+                raise pulumi.RunError(why)
+            pulumi.log.warn(f"`up` will refuse: {why}")
+
+
+def tell_nodes(model: ServedModel, settings: Settings, fleet: pulumi.Resource) -> None:
+    """Says what will be on each node. Raises NotAllowed."""
+    if GPUS not in model.engine.capabilities:
+        return
+    for key in model.fleet.nodes:
+        runtimes = model.runtimes(key)
+        sections = {cloud: settings.clouds.get(cloud, {}) for cloud in runtimes}
+        images = {c: s.get(runtime.IMAGE) or model.serving.image or "" for c, s in sections.items()}
+        for line in runtime.told(key, runtimes, images):
+            pulumi.log.info(line, fleet)
