@@ -135,25 +135,6 @@ def test_from_a_pull_request_with_gpus_to_a_fleet_that_pays(foreign: Foreign) ->
     assert document["base"]["ref"] == "what is up"
 
 
-def test_what_only_another_project_would_know_is_refused_before_anything_runs(foreign: Foreign) -> None:
-    """No project there; a base, which would have to be run."""
-    command = (
-        str(REPOSITORY / ".venv" / "bin" / "crossover"),
-        "preview",
-        "--out",
-        "out",
-        "--stack",
-        "dev",
-        "--project",
-    )
-    code, said = foreign.run(*command, ".")
-    assert code == 1
-    assert "there is no Pulumi.yaml; name the folder of a Pulumi project" in " ".join(said.split())
-    code, said = foreign.run(*command, "infra", "--base", "main")
-    assert code == 1
-    assert "it is compared with what is up" in " ".join(said.split())
-
-
 def test_a_program_without_a_fleet_and_without_gpus_passes(foreign: Foreign) -> None:
     """There is nothing to judge, and that is said; a stack that is not there is a failure."""
     foreign.program(count=0)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE
+from scripts.crossover.__main__ import app
 from scripts.crossover.review import foreign
 from scripts.crossover.review.foreign import UNKNOWN, reviewed
 from scripts.crossover.review.formats.comment import render
@@ -151,3 +153,18 @@ def test_the_engine_is_theirs_and_no_waiver_of_this_repository_counts(
     hidden = foreign._secrets(program, "dev")
     assert {"hunter22", "line one", "line two"} <= {*hidden}
     assert "large" not in hidden
+
+
+def test_the_command_writes_all_files_and_takes_no_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exit code of the outcome; a base would have to be run."""
+    (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")
+    monkeypatch.setattr(foreign, "preview", lambda *_: Run(fleets=(fleet(inputs(volume=1e9)),)))
+    command = ["preview", "--project", str(tmp_path), "--stack", "dev", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*command, "--json", "--today", TODAY.isoformat()])
+    assert done.exit_code == 2
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "BLOCK"
+    for option in ("--base", "--untrusted"):
+        refused = CliRunner().invoke(app, [*command, option, "main"])
+        assert refused.exit_code != 0
+        assert "it is compared with what is up" in " ".join(refused.output.replace("│", " ").split())
