@@ -19,8 +19,10 @@ from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip
+from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
 from scripts.crossover.stack.approval import Approved
+from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
 
@@ -36,11 +38,13 @@ IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
 OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
+STACK_WITHOUT_JOB = "stack-without-job"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
+    STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
     BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
 """Rules of this command, beside those of the pack."""
@@ -104,7 +108,9 @@ class Review:
     flips: tuple[Flip, ...] = ()
     waivers: Waivers = NO_WAIVERS
     judges_changed: tuple[str, ...] = ()
-    """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+    """Files that have a say in verdicts (`judges.is_judge`) and differ from the base."""
+    without_job: tuple[str, ...] = ()
+    """Stacks that no job of the workflow judges."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
     foreign: bool = False
@@ -153,6 +159,7 @@ class Review:
             found.append(
                 ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
             )
+        found += [_of_unjudged(stack) for stack in self.without_job]
         if self.run is not None:
             found += [
                 ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
@@ -222,6 +229,14 @@ class Review:
 def _place(rule: str, violation: PolicyViolation) -> Place:
     """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
     return (*next((known.key for known in registry.rules() if known.code == rule), NODES), violation.name)
+
+
+def _of_unjudged(stack: str) -> ReviewFinding:
+    message = (
+        f"no job judges the stack {stack}: add it to every matrix.stack of {WORKFLOW}, or, where nobody deploys it, to "
+        f"{EXAMPLES} there."
+    )
+    return ReviewFinding(STACK_WITHOUT_JOB, "BLOCK", message, path=config_path(stack))
 
 
 def waiver_words(waiver: Waiver) -> str:

@@ -52,6 +52,15 @@ class Tree:
                 (Path(name) / path).write_text(text, encoding="utf-8")
             yield Path(name)
 
+    def names(self, folder: str) -> list[str]:
+        """What stands directly in a folder, links and folders included; nothing where there is none. Raises
+        SourceError."""
+        if not self.ref:
+            return sorted(path.name for path in (self.folder / folder).glob("*"))
+        commit = commit_of(self.folder, self.ref)
+        listed = git(self.folder, "--literal-pathspecs", "ls-tree", "--name-only", "-z", commit, "--", f"{folder}/")
+        return sorted(name.removeprefix(f"{folder}/") for name in listed.split("\0") if name)
+
     def _working(self, path: str) -> str | None:
         try:
             with (self.folder / path).open("rb") as file:
@@ -130,10 +139,13 @@ def commit_of(folder: Path, ref: str) -> str:
     return commit.strip()
 
 
-def changed_files(folder: Path, base: str, head: str, *paths: str) -> list[str]:
-    """Which files below `paths` differ between two refs; `head` empty is the working tree. Raises SourceError."""
+def changed_files(folder: Path, base: str, head: str) -> list[str]:
+    """Which files differ between two refs, one that was moved by both its names; `head` empty is the working tree.
+    Raises SourceError."""
     refs = [commit_of(folder, ref) for ref in (base, head) if ref]
-    return [name for name in git(folder, "diff", "--name-only", "-z", *refs, "--", *paths).split("\0") if name]
+    # What a user's git is told of renames, submodules and folders hides nothing.
+    options = ("--name-only", "--no-renames", "--no-relative", "--ignore-submodules=none", "-z")
+    return [name for name in git(folder, "diff", *options, *refs, "--").split("\0") if name]
 
 
 def git(folder: Path, *arguments: str, text: bool = True) -> Any:

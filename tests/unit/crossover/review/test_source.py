@@ -112,14 +112,14 @@ def test_a_ref_that_is_none_says_how_to_have_it(project: Project, ref: str) -> N
         Tree(project.folder, ref).text(config_path("prod"))
 
 
-def test_changed_files_below_a_path(project: Project) -> None:
+def test_changed_files(project: Project) -> None:
     project.commit(config())
     (project.folder / "policies").mkdir()
     (project.folder / "policies" / "prices.toml").write_text("x")
     project.commit(config(nodes=3))
-    assert changed_files(project.folder, "HEAD^1", "HEAD", "policies", "waivers.yaml") == ["policies/prices.toml"]
+    assert changed_files(project.folder, "HEAD^1", "HEAD") == ["policies/prices.toml", config_path("prod")]
     (project.folder / "policies" / "prices.toml").write_text("y")
-    assert changed_files(project.folder, "HEAD", "", "policies") == ["policies/prices.toml"]
+    assert changed_files(project.folder, "HEAD", "") == ["policies/prices.toml"]
 
 
 def test_errors_name_file_line_and_key(project: Project) -> None:
