@@ -25,6 +25,7 @@ from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, load_waivers
 from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.judge import judge, refuse_future
 from cost_guard.verdict.verdict import Verdict
+from images.sources import REPOSITORY
 from scripts.crossover.review.flip import flips
 from scripts.crossover.review.preview.engine import PulumiProgram, preview
 from scripts.crossover.review.preview.events import FleetStep, Run
@@ -77,7 +78,8 @@ def _program(folder: Path) -> PulumiProgram:
         raise SourceError("there is no pulumi on PATH: install the CLI, or run scripts/bootstrap of this repository")
     own = folder.resolve() / FILE
     waivers = os.environ.get(WAIVERS_VARIABLE) or str(own if own.exists() else os.devnull)  # never this repository's
-    return PulumiProgram(folder, engine, {"PATH": path, WAIVERS_VARIABLE: waivers})
+    variables = {"PATH": path, WAIVERS_VARIABLE: waivers}
+    return PulumiProgram(folder, engine, str(REPOSITORY / "policies"), variables)
 
 
 def _secrets(program: PulumiProgram, stack: str) -> list[str]:

@@ -31,8 +31,9 @@ DEADLINE_S = 1800.0
 class PulumiProgram:
     """The program that is previewed: this project's, or one of others in its folder, with their own backend."""
 
-    folder: Path = REPOSITORY
-    engine: str = str(REPOSITORY / "scripts" / "pulumi")
+    folder: Path
+    engine: str
+    pack: str = "policies"
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -40,10 +41,10 @@ def preview(
     stack: str, today: date, clean: Scrubber, pack_config: Path | None = None, program: PulumiProgram | None = None
 ) -> Run:
     """One `pulumi preview` with the pack, judged as of `today`. Changes nothing."""
-    program = program or PulumiProgram()
+    program = program or PulumiProgram(REPOSITORY, str(REPOSITORY / "scripts" / "pulumi"))
     command = [
         program.engine,
-        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", str(REPOSITORY / "policies")),
+        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", program.pack),
         *(("--policy-pack-config", str(pack_config.resolve())) if pack_config else ()),
     ]
     environment = {
