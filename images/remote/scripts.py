@@ -77,7 +77,7 @@ def run_program(
     ("weights are fetched")."""
     return _OWN.run(
         connection,
-        "pythons",
+        "python",
         "program",
         args=[place, str(len(program)), what_for],
         stdin=program + json.dumps(job).encode(),

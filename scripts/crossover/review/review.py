@@ -39,12 +39,14 @@ CONFIGURATION = "configuration"
 OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
 STACK_WITHOUT_JOB = "stack-without-job"
+SECRETS_SET = "secrets-set"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
     STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
+    SECRETS_SET: "Every secret that the configuration names is set.",
     BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
 """Rules of this command, beside those of the pack."""
@@ -153,6 +155,8 @@ class Review:
                 ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
             )
         found += [_of_unjudged(stack) for stack in self.without_job]
+        told = [f"{line}. `up` will refuse." for line in self.head.not_set]
+        found += [ReviewFinding(SECRETS_SET, "WARN", line, self._line(("apiKeys",))) for line in told]
         if self.run is not None:
             found += [
                 ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
