@@ -12,6 +12,8 @@ from strict.problems import parse
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
+BESIDE = ("baseline", "usage")
+"""Keys of a Fleet's inputs that are no part of the scenario."""
 _ALIKE = 0.8
 """From which likeness on another namespace is a misspelling of ours: "crosover" is 0.94, "crossplane" 0.74."""
 

@@ -115,6 +115,8 @@ class Review:
     """Stacks that no job of the workflow judges."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
+    foreign: bool = False
+    """Of a program that is not this project's: its Fleets are judged, as its preview tells of them."""
 
     @property
     def marker(self) -> str:
@@ -125,6 +127,11 @@ class Review:
     def verdict(self) -> Verdict | None:
         """Of the pull request's configuration."""
         return self.head.verdict
+
+    @property
+    def judges_nothing(self) -> bool:
+        """A program of others that makes no Fleet: the rules on resources were asked, and there is no verdict."""
+        return self.foreign and self.verdict is None and not self.head.errors
 
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
@@ -174,11 +181,11 @@ class Review:
         levels = {finding.level for finding in self.findings}
         if "BLOCK" in levels:
             return ReviewOutcome.BLOCK
-        if self.verdict is None:
+        if self.verdict is None and not self.judges_nothing:
             return ReviewOutcome.CANNOT_EVALUATE
         if "ERROR" in levels:
             return ReviewOutcome.FAILED
-        if levels or self.verdict.level is not Level.PASS:
+        if levels or (self.verdict is not None and self.verdict.level is not Level.PASS):
             return ReviewOutcome.WARN
         return ReviewOutcome.PASS
 
