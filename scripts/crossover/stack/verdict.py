@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+=======
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+>>>>>>> main
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Any
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
@@ -20,9 +24,14 @@ from cost_guard.verdict.judge import judge_stack, refuse_future
 from cost_guard.verdict.verdict import Verdict
 from images.sources import REPOSITORY
 from scripts.crossover.stack.approval import Approved
-from scripts.crossover.stack.config import SECRET, ConfigError, StackConfig, Tree, config_path, read_config
+from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import StackError, project
+<<<<<<< HEAD
 from stacks.settings import parse, proposals_of
+=======
+from stacks.served import proposal_of
+from stacks.settings import parse, with_stand_ins
+>>>>>>> main
 from strict.day import today
 from strict.problems import Problems
 
@@ -74,6 +83,8 @@ class Side:
     """Why there is no verdict; empty where the stack does not exist on this side."""
     own_baseline: Baseline | None = None
     """As the configuration says, whether it counts or not."""
+    not_set: tuple[str, ...] = ()
+    """What `up` would say of secrets that the configuration names and does not have."""
 
     @property
     def proposal(self) -> Proposal | None:
@@ -103,15 +114,22 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
     try:
         with tree.folder_with(*_usage_files(config)) as folder:
             given = config.values
+<<<<<<< HEAD
             settings = parse(_with_secrets(given), folder) if whole else None
             found = proposals_of(given, folder) if settings is None else settings.proposals
         own = next(iter(found.values())).baseline
+=======
+            settings = parse(with_stand_ins(given), folder) if whole else None
+            found = settings.models[0].proposal if settings else proposal_of(given, folder)
+        own = found.baseline
+>>>>>>> main
         if before is not None:
             refuse_future(own, yardstick.today)  # as the program does, which knows no other baseline
             counted = before.counted(own)
             found = {name: replace(proposal, baseline=counted) for name, proposal in found.items()}
         verdict = (yardstick if whole else replace(yardstick, waivers=NO_WAIVERS)).judge(found)
-        return Side(tree.ref, config, found, verdict, own_baseline=own)
+        not_set = settings.not_set if settings else ()
+        return Side(tree.ref, config, found, verdict, own_baseline=own, not_set=not_set)
     except ConfigError as error:
         return Side(tree.ref, config, errors=tuple(error.lines))
     except Problems as error:
@@ -143,6 +161,7 @@ def judged(stack: str, day: date) -> Verdict:
     return side.verdict
 
 
+<<<<<<< HEAD
 def _with_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration as if every key that it names were given: to `parse` a secret is any text."""
     keys = values.get("apiKeys", {})
@@ -169,3 +188,11 @@ def _usage_files(config: StackConfig) -> list[str]:
     documents = [config.values, *(models.values() if isinstance(models, Mapping) else ())]
     named = [path for document in documents if (path := usage_path(document)) is not None and is_path(path)]
     return [path for path in named if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts]
+=======
+def _usage_file(config: StackConfig) -> str | None:
+    """The usage file that a configuration names, if it is within the project."""
+    named = usage_path(config.values)
+    if named is None or not is_path(named) or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts:
+        return None
+    return named
+>>>>>>> main

@@ -6,7 +6,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
+<<<<<<< HEAD
 from cost_guard.verdict.rule import Objection, Question, VerdictRule
+=======
+from cost_guard.verdict.rule import Objection, RungQuestion, VerdictRule
+from strict.problems import did_you_mean
+>>>>>>> main
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import Catalogue
@@ -35,8 +40,17 @@ def _of_rung(asked: Question, rung: RungFacts) -> str:
     candidates = asked.proposal.scenario.fleet.candidates
     nameless = [one for one in candidates if one.catalogue_key == rung.key and one.stands_for is None]
     if any(catalogue.cloud(one.cloud).stands_in for one in nameless):
+<<<<<<< HEAD
         return f"{rung.key} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
     near = catalogue.nearest(rung.key)
+=======
+        return (
+            f"{rung.name} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
+        )
+    if strange := _of_cloud(rung.name, catalogue):
+        return strange
+    near = catalogue.nearest(rung.name)
+>>>>>>> main
     hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
     return f"no price is known for {rung.key}; {hint}"
 
@@ -50,6 +64,17 @@ def _elsewhere(asked: Question, rung: RungFacts) -> str:
     if not regions:
         return ""
     return f"The price of {rung.key} is that of {rung.price.region}: it may be another in {', '.join(regions)}."
+
+
+def _of_cloud(key: str, catalogue: Catalogue) -> str:
+    """What is wrong where a key begins with the name of no cloud, and of nobody who quotes prices."""
+    cloud, parts, _ = key.partition("/")
+    known = {*catalogue.clouds, *(price.partition("/")[0] for price in catalogue.prices)}
+    return (
+        ""
+        if not parts or cloud in known
+        else f"there is no cloud {cloud} ({key}); {did_you_mean(cloud, sorted(known))}"
+    )
 
 
 def _of_model(model: str, catalogue: Catalogue) -> str:
