@@ -41,6 +41,12 @@ GATEWAY_SECRETS = {
 """Made by Credentials: no key of a user's may take their place."""
 
 
+NOT_YET = (
+    f"{STACK_PREFIX}{MODELS}: more than one model cannot be deployed yet, only judged (crossover plan, crossover "
+    "preview); give each a stack of its own"
+)
+
+
 class SettingsError(Problems):
     """The configuration cannot be used: a line for each problem, with its key and a remedy."""
 
@@ -232,7 +238,10 @@ def from_pulumi() -> Settings:
     config = pulumi.Config(STACK_PREFIX.rstrip(":"))
     # Every key of the namespace, so that a misspelt one is seen and not passed over.
     keys = [key.removeprefix(STACK_PREFIX) for key in pulumi.runtime.get_config_env() if key.startswith(STACK_PREFIX)]
-    return parse({key: configured(config.require(key)) for key in keys})
+    settings = parse({key: configured(config.require(key)) for key in keys})
+    if len(settings.models) > 1:
+        raise SettingsError([NOT_YET])
+    return settings
 
 
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
