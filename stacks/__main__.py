@@ -24,11 +24,6 @@ from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems
 
-NOT_YET = (
-    "crossover:models: more than one model cannot be deployed yet, only judged (crossover plan, crossover preview); "
-    "give each a stack of its own"
-)
-
 try:
     settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes)
     stack, project = pulumi.get_stack(), pulumi.get_project()
@@ -38,8 +33,6 @@ except Problems as e:
     raise pulumi.RunError(str(e)) from None
 
 blocked, told = verdict.blocked, explain(verdict)
-if len(settings.models) > 1:
-    raise pulumi.RunError(f"{told}\n{NOT_YET}")
 if blocked and not pulumi.runtime.is_dry_run():
     raise pulumi.RunError(told)  # before anything is registered: nothing is created, nothing bills
 if not blocked:
@@ -53,7 +46,7 @@ credentials = Credentials("credentials", nodes=certificate_names(settings), gene
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
 fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, [verdict], nodes)
+along = monitoring(settings, verdict.models or (verdict,), nodes)
 gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
 
 pulumi.export("endpoint", gateway.endpoint)

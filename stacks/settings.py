@@ -43,6 +43,12 @@ NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
 
 
+NOT_YET = (
+    f"{STACK_PREFIX}{MODELS}: more than one model cannot be deployed yet, only judged (crossover plan, crossover "
+    "preview); give each a stack of its own"
+)
+
+
 class SettingsError(Problems):
     """The configuration cannot be used: a line for each problem, with its key and a remedy."""
 
@@ -249,7 +255,10 @@ def from_pulumi() -> Settings:
         raise SettingsError(strange)
     keys = [key.removeprefix(STACK_PREFIX) for key in given if key.startswith(STACK_PREFIX)]
     values = {key: configured(config.require(key)) for key in keys}
-    return parse(with_stand_ins(values) if pulumi.runtime.is_dry_run() else values)
+    settings = parse(with_stand_ins(values) if pulumi.runtime.is_dry_run() else values)
+    if len(settings.models) > 1:
+        raise SettingsError([NOT_YET])
+    return settings
 
 
 def with_stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
