@@ -14,7 +14,7 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.checks import check_memory, check_weights
+from stacks.checks import check_memory, check_weights, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
@@ -23,11 +23,6 @@ from stacks.served import GATEWAY
 from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems
-
-NOT_YET = (
-    "crossover:models: more than one model cannot be deployed yet, only judged (crossover plan, crossover preview); "
-    "give each a stack of its own"
-)
 
 try:
     settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes)
@@ -38,13 +33,12 @@ except Problems as e:
     raise pulumi.RunError(str(e)) from None
 
 blocked, told = verdict.blocked, explain(verdict)
-if len(settings.models) > 1:
-    raise pulumi.RunError(f"{told}\n{NOT_YET}")
 if blocked and not pulumi.runtime.is_dry_run():
     raise pulumi.RunError(told)  # before anything is registered: nothing is created, nothing bills
 if not blocked:
     (pulumi.log.warn if verdict.reasons else pulumi.log.info)(told)
 
+tell_secrets(settings)
 check_weights(settings)
 check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
@@ -52,7 +46,7 @@ credentials = Credentials("credentials", nodes=certificate_names(settings), gene
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
 fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, [verdict], nodes)
+along = monitoring(settings, verdict.models or (verdict,), nodes)
 gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
 
 pulumi.export("endpoint", gateway.endpoint)

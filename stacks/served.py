@@ -218,10 +218,9 @@ class ServedModel(ModelKeys):
         return self.proposal.to_inputs()
 
 
+MODEL_KEYS = (*SCENARIO_KEYS, BASELINE, *ModelKeys.model_fields)
 OWN_KEYS = (*OWN, *ModelKeys.model_fields)
 """Those that each of several models has for itself; the others are the stack's."""
-MODEL_KEYS = (*SCENARIO_KEYS, BASELINE, *ModelKeys.model_fields)
-"""All of them."""
 
 
 def served_model(name: str, values: Mapping[str, Any], root: Path, prefix: str = STACK_PREFIX) -> ServedModel:
@@ -286,10 +285,8 @@ def _with_model(scenario: dict[str, Any], values: Mapping[str, Any], prefix: str
     model = serving.get("model") if isinstance(serving, Mapping) else None
     if not isinstance(workload, Mapping) or not isinstance(model, str):
         return scenario
-    if workload.get("model", model) != model:
-        raise ScenarioError(
-            f"{prefix}workload.model: {workload['model']!r}, and serving.model is {model!r}; take it away here"
-        )
+    if (own := workload.get("model", model)) != model:
+        raise ScenarioError(f"{prefix}workload.model: {own!r}, and serving.model is {model!r}; take it away here")
     return {**scenario, "workload": {**workload, "model": model}}
 
 

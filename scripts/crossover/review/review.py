@@ -19,8 +19,10 @@ from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip
+from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
 from scripts.crossover.stack.approval import Approved
+from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
 
@@ -36,11 +38,15 @@ IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
 OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
+STACK_WITHOUT_JOB = "stack-without-job"
+SECRETS_SET = "secrets-set"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
+    STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
+    SECRETS_SET: "Every secret that the configuration names is set.",
     BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
 """Rules of this command, beside those of the pack."""
@@ -104,9 +110,13 @@ class Review:
     flips: tuple[Flip, ...] = ()
     waivers: Waivers = NO_WAIVERS
     judges_changed: tuple[str, ...] = ()
-    """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+    """Files that have a say in verdicts (`judges.is_judge`) and differ from the base."""
+    without_job: tuple[str, ...] = ()
+    """Stacks that no job of the workflow judges."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
+    foreign: bool = False
+    """Of a program that is not this project's: its Fleets are judged, as its preview tells of them."""
 
     @property
     def marker(self) -> str:
@@ -117,6 +127,11 @@ class Review:
     def verdict(self) -> Verdict | None:
         """Of the pull request's configuration."""
         return self.head.verdict
+
+    @property
+    def judges_nothing(self) -> bool:
+        """A program of others that makes no Fleet: the rules on resources were asked, and there is no verdict."""
+        return self.foreign and self.verdict is None and not self.head.errors
 
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
@@ -146,6 +161,9 @@ class Review:
             found.append(
                 ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
             )
+        found += [_of_unjudged(stack) for stack in self.without_job]
+        told = [f"{line}. `up` will refuse." for line in self.head.not_set]
+        found += [ReviewFinding(SECRETS_SET, "WARN", line, self._line(("apiKeys",))) for line in told]
         if self.run is not None:
             found += [
                 ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
@@ -163,11 +181,11 @@ class Review:
         levels = {finding.level for finding in self.findings}
         if "BLOCK" in levels:
             return ReviewOutcome.BLOCK
-        if self.verdict is None:
+        if self.verdict is None and not self.judges_nothing:
             return ReviewOutcome.CANNOT_EVALUATE
         if "ERROR" in levels:
             return ReviewOutcome.FAILED
-        if levels or self.verdict.level is not Level.PASS:
+        if levels or (self.verdict is not None and self.verdict.level is not Level.PASS):
             return ReviewOutcome.WARN
         return ReviewOutcome.PASS
 
@@ -215,6 +233,14 @@ class Review:
 def _place(rule: str, violation: PolicyViolation) -> Place:
     """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
     return (*next((known.key for known in registry.rules() if known.code == rule), NODES), violation.name)
+
+
+def _of_unjudged(stack: str) -> ReviewFinding:
+    message = (
+        f"no job judges the stack {stack}: add it to every matrix.stack of {WORKFLOW}, or, where nobody deploys it, to "
+        f"{EXAMPLES} there."
+    )
+    return ReviewFinding(STACK_WITHOUT_JOB, "BLOCK", message, path=config_path(stack))
 
 
 def waiver_words(waiver: Waiver) -> str:

@@ -16,7 +16,7 @@ from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import HORIZON_MONTHS, Baseline, ScenarioError, growth_problem
 from cost_guard.verdict.facts.managed import ManagedFacts, managed_facts
-from cost_guard.verdict.facts.rungs import Choice, RungFacts, at_ceiling, ladder_rung, ladders, rung_facts
+from cost_guard.verdict.facts.rungs import LadderChoice, RungFacts, at_ceiling, ladder_rung, ladders, rung_facts
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Facts:
 
     rungs: Mapping[str, RungFacts]
     """By catalogue key."""
-    ladders: tuple[tuple[Choice, ...], ...]
+    ladders: tuple[tuple[LadderChoice, ...], ...]
     """The choices of each node."""
     managed: ManagedFacts
     readings: tuple[Reading, ...]
@@ -125,12 +125,12 @@ def _months(proposal: Proposal, rungs: Mapping[str, RungFacts]) -> int:
     return months
 
 
-def _has_ceiling(choices: tuple[tuple[Choice, ...], ...]) -> bool:
+def _has_ceiling(choices: tuple[tuple[LadderChoice, ...], ...]) -> bool:
     return any(one.ceiling_usd_per_month is not None for ladder in choices for one in ladder)
 
 
 def _fixed(
-    proposal: Proposal, choices: tuple[tuple[Choice, ...], ...], catalogue: Catalogue, *, ceilings: bool
+    proposal: Proposal, choices: tuple[tuple[LadderChoice, ...], ...], catalogue: Catalogue, *, ceilings: bool
 ) -> Fraction | None:
     """Σ of each node's greatest price, and overhead."""
     nodes = _sum([_greatest([_usd(one, catalogue, ceilings) for one in ladder]) for ladder in choices])
@@ -143,7 +143,7 @@ def _greatest(prices: Sequence[Fraction | None]) -> Fraction | None:
     return max((price for price in prices if price is not None), default=None)
 
 
-def _usd(choice: Choice, catalogue: Catalogue, ceilings: bool) -> Fraction | None:
+def _usd(choice: LadderChoice, catalogue: Catalogue, ceilings: bool) -> Fraction | None:
     usd, ceiling = choice.rung.usd_per_month, choice.ceiling_usd_per_month
     if usd is None or not ceilings or ceiling is None or choice.candidate is None:
         return usd

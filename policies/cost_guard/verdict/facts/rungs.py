@@ -34,7 +34,7 @@ class RungFacts:
 
 
 @dataclass(frozen=True)
-class Choice:
+class LadderChoice:
     """One rung of one node's ladder, and the candidate that asks for it, if one does."""
 
     rung: RungFacts
@@ -58,18 +58,18 @@ def rung_facts(scenario: Scenario, catalogue: Catalogue) -> dict[str, RungFacts]
     return {key: _of_catalogue(scenario, catalogue, key) for key in keys}
 
 
-def ladders(scenario: Scenario, rungs: Mapping[str, RungFacts]) -> tuple[tuple[Choice, ...], ...]:
+def ladders(scenario: Scenario, rungs: Mapping[str, RungFacts]) -> tuple[tuple[LadderChoice, ...], ...]:
     """The choices of each node, in their order."""
     fleet = scenario.fleet
     if fleet.ladders:
         return tuple(
-            tuple(Choice(rungs[one.catalogue_key], one) for one in ladder) for ladder in fleet.ladders.values()
+            tuple(LadderChoice(rungs[one.catalogue_key], one) for one in ladder) for ladder in fleet.ladders.values()
         )
     (only,) = rungs.values()
-    return ((Choice(only),),) * fleet.node_count
+    return ((LadderChoice(only),),) * fleet.node_count
 
 
-def ladder_rung(choice: Choice, catalogue: Catalogue) -> LadderRung | None:
+def ladder_rung(choice: LadderChoice, catalogue: Catalogue) -> LadderRung | None:
     """For the readings: with what it may cost at most, where the cloud is a market. None where the node is unknown."""
     node, ceiling = choice.rung.node, choice.ceiling_usd_per_month
     if node is None:
@@ -80,7 +80,7 @@ def ladder_rung(choice: Choice, catalogue: Catalogue) -> LadderRung | None:
     return LadderRung(node, replace(node, usd_per_month=ceiling))
 
 
-def at_ceiling(choice: Choice) -> NodeKind | None:
+def at_ceiling(choice: LadderChoice) -> NodeKind | None:
     """The node as if its ceiling were its price. None where the node is unknown."""
     node, ceiling = choice.rung.node, choice.ceiling_usd_per_month
     return node if node is None or ceiling is None else replace(node, usd_per_month=ceiling)

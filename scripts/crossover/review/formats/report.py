@@ -48,6 +48,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "newTypes": None if run is None else list(run.new_types),
         "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),
+        "stacksWithoutJob": list(review.without_job),
     }
 
 

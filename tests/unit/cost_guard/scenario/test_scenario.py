@@ -36,8 +36,9 @@ def test_defaults_are_those_of_the_schema(plain: Plain) -> None:
     assert (scenario.horizon.months, scenario.uncertainty.draws, scenario.uncertainty.seed) == (None, 10000, 7)
     assert (scenario.uncertainty.throughput, scenario.uncertainty.node_price) == (None, None)
     assert (scenario.uncertainty.volume, scenario.uncertainty.outlook) == (Decimal("0.25"), Decimal("0.15"))
-    assert (scenario.overhead.usd_per_node_month, scenario.horizon.residual_usd) == (0, 0)
-    assert (scenario.workload.prefix_hit_share, scenario.managed.displaced_share) == (None, 1)
+    assert scenario.overhead.usd_per_node_month == scenario.horizon.residual_usd == 0
+    assert scenario.workload.prefix_hit_share is None
+    assert scenario.managed.displaced_share == 1
     assert scenario.constraints.ml_team
     assert scenario.constraints.budget_usd_per_month is None
 

@@ -12,7 +12,7 @@ from cost_guard.scenario.proposal import Proposal, parse_proposal
 from cost_guard.scenario.sections.beside import GatewaySpend, ServedAs
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.verdict import Verdict
-from tests.support.catalogue import DAY, MODEL, api, candidate, catalogue, document, price, served
+from tests.support.catalogue import DAY, MODEL, api, candidate, catalogue, document, exactly, price, served
 
 TWO = {"a": [candidate("x", "r1", maxUsdPerHour=11)], "b": [candidate("x", "r2", maxUsdPerHour=11)]}
 BASIC = (price("runpod/x", "10"), served("10000"), api("api", "5"))
@@ -41,7 +41,7 @@ def test_a_plain_fleet_that_pays_has_only_the_volume_against_it() -> None:
     """30,000 managed against 18,700."""
     verdict = judged(document(TWO))
     assert levels(verdict) == {"volume-measured": "WARN"}
-    assert (verdict.self_hosted_usd_per_month, verdict.managed_usd_per_month) == (18_700, 30_000)
+    assert (verdict.self_hosted_usd_per_month, verdict.managed_usd_per_month) == exactly(18_700, 30_000)
 
 
 # --- horizon ---------------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_same_weights(managed: dict[str, Any], constraints: dict[str, Any], leve
     assert levels(verdict).get("same-weights") == level
     assert "host/llama-70b serves these weights at $0.50/M tokens: $3,000/month" in message(verdict, "same-weights")
     assert verdict.same_weights is not None
-    assert (verdict.same_weights.model, verdict.same_weights.usd_per_month) == ("host/llama-70b", 3000)
+    assert (verdict.same_weights.model, verdict.same_weights.usd_per_month) == exactly("host/llama-70b", 3000)
 
 
 def test_same_weights_that_cost_more_are_no_reason() -> None:
@@ -169,7 +169,7 @@ def test_routes_are_priced_with_discount_and_batches() -> None:
         {"model": "frontier", "share": "0.25", "displaced": False},
     ]}  # fmt: skip
     verdict = judged(data, catalogue(*rows))
-    assert (float(verdict.managed_usd_per_million or 0), verdict.displaced_tokens_per_month) == (3.6, 6 * 10**9)
+    assert (float(verdict.managed_usd_per_million or 0), verdict.displaced_tokens_per_month) == exactly(3.6, 6 * 10**9)
     assert verdict.managed_usd_per_month == 21_600
     unknown = judged(data, catalogue(*BASIC, api("frontier", "20")))
     assert "no batch price is known of api" in message(unknown, "price-known")
@@ -261,7 +261,7 @@ def test_a_ceiling_of_a_market_is_what_a_node_may_cost() -> None:
     verdict = judged(document(nodes), catalogue(price("vastai/x", "10"), *BASIC[1:]))
     assert [reading.name for reading in verdict.readings] == ["first", "dearest"]
     assert verdict.self_hosted_usd_per_month == 26_000
-    assert (verdict.dearest_usd_per_month, verdict.billed_usd_per_month) == (18_700, 26_000)
+    assert (verdict.dearest_usd_per_month, verdict.billed_usd_per_month) == exactly(18_700, 26_000)
 
 
 def test_a_price_of_another_region_is_warned_of() -> None:

@@ -11,7 +11,7 @@ from cost_guard.scenario.proposal import parse_proposals
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.verdict.judge import judge_stack
 from cost_guard.verdict.verdict import Verdict
-from tests.support.catalogue import DAY, MODEL, api, candidate, catalogue, document, price, served
+from tests.support.catalogue import DAY, MODEL, api, candidate, catalogue, document, exactly, price, served
 
 ROWS = (
     price("runpod/x", "10"), price("lambda/y", "20", machine="8x-h100-sxm-80gb"), served("10000"),
@@ -37,8 +37,8 @@ def test_every_node_at_its_first_its_dearest_and_its_slowest_rung() -> None:
     """2 × 7,300 + 4,100 with x, 2 × 14,600 + 4,100 with y; the slowest is the first again, and stands once."""
     verdict = judged(document(LADDERS, "9e9"))
     assert [(one.name, one.added, one.self_hosted_usd_per_month) for one in verdict.readings] == [
-        ("first", "runpod/x", 18_700),
-        ("dearest", "lambda/y", 33_300),
+        exactly("first", "runpod/x", 18_700),
+        exactly("dearest", "lambda/y", 33_300),
     ]
     assert verdict.self_hosted_usd_per_month == 33_300
     assert {key: rung.tokens_per_second for key, rung in verdict.rungs.items()} == {
@@ -171,7 +171,7 @@ def test_the_worst_of_several_is_the_verdict_and_says_whose_it_is() -> None:
 
 def test_a_budget_is_on_the_sum_and_told_once() -> None:
     """Two of 14,600 and 4,100 together: 33,300."""
-    shared = {"constraints": {"budgetUsdPerMonth": 33_299}}
+    shared: dict[str, Any] = {"constraints": {"budgetUsdPerMonth": 33_299}}
     verdict = judged(of_models(one=document(TWO, "9e9", **shared), two=document(TWO, "9e9")))
     told = [reason.message for reason in verdict.reasons if reason.code == "budget"]
     assert len(told) == 1
