@@ -36,9 +36,7 @@ def options(verdict: Verdict) -> Table:
         horizon = "unknown" if option.horizon_usd is None else dollars(option.horizon_usd)
         best = option.id == verdict.recommendation
         mark, style = ("→", "bold") if best else ("", "")
-        made.add_row(
-            mark, Text(option.id, style), month, horizon, "yes" if option.allowed else "no", Text(option.why)
-        )
+        made.add_row(mark, Text(option.id, style), month, horizon, "yes" if option.allowed else "no", Text(option.why))
     return made
 
 

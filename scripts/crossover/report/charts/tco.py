@@ -79,8 +79,8 @@ def chart(verdict: Verdict) -> Chart:
 def _paint(axes: Axes, theme: Theme, drawn: TcoData) -> None:
     last, ours, theirs = float(drawn.managed[-1][0]), drawn.self_hosted[-1][1], drawn.managed[-1][1]
     axes.set_xlim(0, last)
-    sums = [y for line in (drawn.self_hosted, drawn.managed) for _, y in line]
-    axes.set_ylim(float(min(0, *sums)), float(max(sums)) * 1.06)
+    sums = [float(y) for line in (drawn.self_hosted, drawn.managed) for _, y in line]
+    axes.set_ylim(min(0.0, *sums), max(sums) * 1.06)
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, steps=[1, 2, 3, 6, 10]))
     axes.set_xlabel("months")
     money_axis(axes, theme)

@@ -290,7 +290,9 @@ def test_the_first_line_looks_at_the_month_and_at_the_horizon(
 def test_the_report_begins_with_the_options_then_what_decides_then_what_would_flip_it(scenario_file: Write) -> None:
     """All six in their order, each once; the recommended one is marked; the warnings come after the block."""
     lines = run("--file", scenario_file("500e6", workload={"kind": "asserted"})).stdout.splitlines()
-    assert [line[3:].split()[0] for line in lines[3 : lines.index("", 3)] if line[3] != " "] == OPTIONS
+    top = next(n for n, line in enumerate(lines) if line.startswith("   option")) + 1
+    rows = lines[top : next(n for n in range(top, len(lines)) if not lines[n].strip())]
+    assert [line[3:].split()[0] for line in rows if line[3] != " "] == OPTIONS
     assert [line[3:].split()[0] for line in lines if line.startswith("→")] == ["managed"]
     at = {word: next(n for n, line in enumerate(lines) if line.startswith(word)) for word in ORDER}
     assert list(at) == sorted(at, key=lambda word: at[word])
