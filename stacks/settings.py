@@ -14,12 +14,8 @@ import pulumi
 from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
-<<<<<<< HEAD
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
-from cost_guard.scenario.proposal import STACK_PREFIX, Proposal
-=======
-from cost_guard.scenario.proposal import STACK_PREFIX, misspelt_namespace
->>>>>>> main
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
@@ -43,13 +39,8 @@ GATEWAY_SECRETS = {
     CLIENT_CERTIFICATE_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
-<<<<<<< HEAD
-=======
 NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
-FLEET = "fleet"
-"""The name of the served model whose keys stand at the top level."""
->>>>>>> main
 
 
 class SettingsError(Problems):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-<<<<<<< HEAD
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-=======
-from difflib import get_close_matches
->>>>>>> main
 
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
@@ -22,16 +19,11 @@ from strict.problems import parse
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
-<<<<<<< HEAD
 BASELINE, USAGE, SERVED, GATEWAY = "baseline", "usage", "served", "gateway"
 """Keys of a Fleet's inputs beside those of the scenario."""
 BESIDE = (BASELINE, USAGE, SERVED, GATEWAY)
-=======
-BESIDE = ("baseline", "usage")
-"""Keys of a Fleet's inputs that are no part of the scenario."""
 _ALIKE = 0.8
 """From which likeness on another namespace is a misspelling of ours: "crosover" is 0.94, "crossplane" 0.74."""
->>>>>>> main
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-=======
-from collections.abc import Callable
-from dataclasses import dataclass, replace
->>>>>>> main
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -26,12 +21,7 @@ from images.sources import REPOSITORY
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import StackError, project
-<<<<<<< HEAD
-from stacks.settings import parse, proposals_of
-=======
-from stacks.served import proposal_of
-from stacks.settings import parse, with_stand_ins
->>>>>>> main
+from stacks.settings import parse, proposals_of, with_stand_ins
 from strict.day import today
 from strict.problems import Problems
 
@@ -114,15 +104,9 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
     try:
         with tree.folder_with(*_usage_files(config)) as folder:
             given = config.values
-<<<<<<< HEAD
-            settings = parse(_with_secrets(given), folder) if whole else None
+            settings = parse(with_stand_ins(given), folder) if whole else None
             found = proposals_of(given, folder) if settings is None else settings.proposals
         own = next(iter(found.values())).baseline
-=======
-            settings = parse(with_stand_ins(given), folder) if whole else None
-            found = settings.models[0].proposal if settings else proposal_of(given, folder)
-        own = found.baseline
->>>>>>> main
         if before is not None:
             refuse_future(own, yardstick.today)  # as the program does, which knows no other baseline
             counted = before.counted(own)
@@ -161,38 +145,9 @@ def judged(stack: str, day: date) -> Verdict:
     return side.verdict
 
 
-<<<<<<< HEAD
-def _with_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as if every key that it names were given: to `parse` a secret is any text."""
-    keys = values.get("apiKeys", {})
-    if not isinstance(keys, Mapping):
-        return dict(values)
-    return {**values, "apiKeys": {**dict.fromkeys(_named(values), SECRET), **keys}}
-
-
-def _named(value: Any, key: str = "") -> Iterator[str]:
-    """What keys such as `tokenSecret` and `apiKeySecret` name."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _named(item, str(name))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _named(item, key)
-    elif isinstance(value, str) and key.endswith("Secret"):
-        yield value
-
-
 def _usage_files(config: StackConfig) -> list[str]:
     """The usage files that a configuration names, those within the project."""
     models = config.values.get(MODELS)
     documents = [config.values, *(models.values() if isinstance(models, Mapping) else ())]
     named = [path for document in documents if (path := usage_path(document)) is not None and is_path(path)]
     return [path for path in named if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts]
-=======
-def _usage_file(config: StackConfig) -> str | None:
-    """The usage file that a configuration names, if it is within the project."""
-    named = usage_path(config.values)
-    if named is None or not is_path(named) or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts:
-        return None
-    return named
->>>>>>> main

@@ -6,12 +6,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
-<<<<<<< HEAD
 from cost_guard.verdict.rule import Objection, Question, VerdictRule
-=======
-from cost_guard.verdict.rule import Objection, RungQuestion, VerdictRule
 from strict.problems import did_you_mean
->>>>>>> main
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import Catalogue
@@ -40,17 +36,10 @@ def _of_rung(asked: Question, rung: RungFacts) -> str:
     candidates = asked.proposal.scenario.fleet.candidates
     nameless = [one for one in candidates if one.catalogue_key == rung.key and one.stands_for is None]
     if any(catalogue.cloud(one.cloud).stands_in for one in nameless):
-<<<<<<< HEAD
         return f"{rung.key} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
-    near = catalogue.nearest(rung.key)
-=======
-        return (
-            f"{rung.name} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
-        )
-    if strange := _of_cloud(rung.name, catalogue):
+    if strange := _of_cloud(rung.key, catalogue):
         return strange
-    near = catalogue.nearest(rung.name)
->>>>>>> main
+    near = catalogue.nearest(rung.key)
     hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
     return f"no price is known for {rung.key}; {hint}"
 
