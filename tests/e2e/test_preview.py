@@ -97,6 +97,19 @@ def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
     assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
 
 
+def test_two_previews_of_one_commit_write_the_same_bytes(pull_request: PullRequest) -> None:
+    """The engine takes its resources in another order each time; a comment that is updated changes for a reason."""
+
+    def written() -> dict[str, bytes]:
+        pull_request.preview()
+        return {path.name: path.read_bytes() for path in pull_request.out.iterdir()}
+
+    pull_request.clone.configure(DOUBLED)
+    first = written()
+    assert set(first) == {"comment.md", "report.json", "junit.xml", "sarif.json"}
+    assert written() == first
+
+
 def waivers(expires: date) -> str:
     created = expires - timedelta(days=60)
     return yaml.safe_dump(

@@ -25,6 +25,16 @@ from strict.places import Place
 
 DEADLINE_S = 1800.0
 """A pack with a wrong virtual environment hangs the engine for ever."""
+REMEDIES: Mapping[str, str] = {
+    "no stack named": "The stack {stack} is not initialised in this backend: scripts/stack-init {stack} makes it, and "
+    "rents nothing.",
+    "incorrect passphrase": "The passphrase is not the one that the stack's secrets are encrypted with: set "
+    "PULUMI_CONFIG_PASSPHRASE to that one (in GitHub Actions: the repository's secret of that name).",
+    "passphrase must be set": "The stack's secrets need their passphrase: set PULUMI_CONFIG_PASSPHRASE (in GitHub "
+    "Actions: the repository's secret of that name).",
+}
+"""Words of pulumi 3.259 where it fails before any event, and what to do. It exits 6 on the first, and 1 on the others
+as on any error."""
 
 
 def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None = None) -> Run:
@@ -43,12 +53,19 @@ def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None =
         exit_code, late = _run(command, environment, out.fileno(), err.fileno())
         out.seek(0)
         err.seek(0)
-        run = read(out, mandatory_rules(), exit_code=exit_code, said=late or err.read(), clean=clean)
+        said = late or explained(err.read(), stack)
+        run = read(out, mandatory_rules(), exit_code=exit_code, said=said, clean=clean)
     if pack_config is None:
         return run
     # The engine tells the level of a rule that is broken; of one that passes, only this file does.
     weakened = {**weakened_by(pack_config.read_text("utf-8"), mandatory_rules()), **dict(run.weakened)}
     return replace(run, weakened=tuple(sorted(weakened.items())))
+
+
+def explained(said: str, stack: str) -> str:
+    """What the engine says on standard error, with what to do about it where that is known."""
+    found = next((remedy for words, remedy in REMEDIES.items() if words in said), "")
+    return f"{said.strip()}\n{found.format(stack=stack)}" if found else said
 
 
 def weakened_by(pack_config: str, mandatory: Mandatory) -> dict[str, str]:
