@@ -120,6 +120,8 @@ class Review:
     """By the base's, where it changes what it is weighed by."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
+    foreign: bool = False
+    """Of a program that is not this project's: its Fleets are judged, as its preview tells of them."""
 
     @property
     def marker(self) -> str:
@@ -130,6 +132,11 @@ class Review:
     def verdict(self) -> Verdict | None:
         """Of the pull request's configuration."""
         return self.head.verdict
+
+    @property
+    def judges_nothing(self) -> bool:
+        """A program of others that makes no Fleet: the rules on resources were asked, and there is no verdict."""
+        return self.foreign and self.verdict is None and not self.head.errors
 
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
@@ -180,11 +187,11 @@ class Review:
         levels = {finding.level for finding in self.findings}
         if "BLOCK" in levels:
             return ReviewOutcome.BLOCK
-        if self.verdict is None:
+        if self.verdict is None and not self.judges_nothing:
             return ReviewOutcome.CANNOT_EVALUATE
         if "ERROR" in levels:
             return ReviewOutcome.FAILED
-        if levels or self.verdict.level is not Level.PASS:
+        if levels or (self.verdict is not None and self.verdict.level is not Level.PASS):
             return ReviewOutcome.WARN
         return ReviewOutcome.PASS
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,34 @@ REMEDIES: Mapping[str, str] = {
 as on any error."""
 
 
-def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None = None) -> Run:
+@dataclass(frozen=True)
+class PulumiProgram:
+    """The program that is previewed: this project's, or one of others in its folder, with their own backend."""
+
+    folder: Path
+    engine: str
+    pack: str = "policies"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def preview(
+    stack: str, today: date, clean: Scrubber, pack_config: Path | None = None, program: PulumiProgram | None = None
+) -> Run:
     """One `pulumi preview` with the pack, judged as of `today`. Changes nothing."""
+    program = program or PulumiProgram(REPOSITORY, str(REPOSITORY / "scripts" / "pulumi"))
     command = [
-        str(REPOSITORY / "scripts" / "pulumi"),
-        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", "policies"),
+        program.engine,
+        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", program.pack),
         *(("--policy-pack-config", str(pack_config.resolve())) if pack_config else ()),
     ]
     environment = {
         **os.environ,
+        **program.variables,
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
         VARIABLE: today.isoformat(),  # program, pack and this command judge by one day
     }
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        exit_code, late = _run(command, environment, out.fileno(), err.fileno())
+        exit_code, late = _run(command, program.folder, environment, out.fileno(), err.fileno())
         out.seek(0)
         err.seek(0)
         said = late or explained(err.read(), stack)
@@ -113,10 +127,10 @@ def _at(item: Any, place: list[str]) -> Any:
     return value
 
 
-def _run(command: list[str], environment: Mapping[str, str], out: int, err: int) -> tuple[int, str]:
+def _run(command: list[str], folder: Path, environment: Mapping[str, str], out: int, err: int) -> tuple[int, str]:
     """The exit code, and what to say of an engine that did not end."""
     process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
         start_new_session=True,
     )  # fmt: skip
     try:
