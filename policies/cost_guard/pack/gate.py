@@ -22,11 +22,7 @@ from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catal
 from cost_guard.pack.rule import CannotJudge, Failure, unwrapped
 from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
-<<<<<<< HEAD
 from cost_guard.scenario.proposal import BESIDE, Proposal, parse_scenario, proposal_of_inputs
-=======
-from cost_guard.scenario.proposal import BESIDE, parse_proposal, parse_scenario
->>>>>>> main
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.verdict.facts.rungs import served_tokens_per_second
