@@ -16,11 +16,11 @@ def weighed(review: Review) -> str:
     if scales is None or scales.verdict is None or review.verdict is None:
         return ""
     buys = ", ".join(map(markdown.text, scales.buys))
-    new = review.base is None or review.base.config is None
+    new = review.base is None or not review.base.proposals
     if not scales.buys:
         begun = "**It changes what it is weighed by, and buys no more.** Its own figures count."
     elif new:
-        begun = "**It is a new stack:** its own figures count, with the base's prices and waivers."
+        begun = "**The base has no figures to weigh it by:** its own count, with the base's prices and waivers."
     else:
         begun = f"**It changes what it is weighed by, and buys more** ({buys}): it is judged by both, the worse counts."
     own, base = _said(review.verdict), _said(scales.verdict)
@@ -32,7 +32,7 @@ def changed(review: Review) -> str:
     scales = review.scales
     if scales is None or not scales.changed:
         return ""
-    new = review.base is None or review.base.config is None
+    new = review.base is None or not review.base.proposals
     title = (
         "Figures that are kinder than their defaults, or new" if new else "Figures that it is weighed by, and changes"
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
+
+from pydantic import BaseModel
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.catalogue.clouds import load_clouds
@@ -51,7 +53,8 @@ def changed_rows(now: Catalogue, before: Catalogue) -> Iterator[ChangedFigure]:
                     f"{file} {key}", "" if key not in old else "a row", "" if key not in new else "a row"
                 )
                 continue
-            yield from _fields(f"{file} {key}", _plain(new[key]), _plain(old[key]))
+            if new[key] != old[key]:
+                yield from _fields(f"{file} {key}", _plain(new[key]), _plain(old[key]))
 
 
 def _fields(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[ChangedFigure]:
@@ -61,5 +64,5 @@ def _fields(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> Ite
 
 
 def _plain(row: Any) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = row.model_dump(by_alias=True) if hasattr(row, "model_dump") else vars(row)
+    found: Mapping[str, Any] = row.model_dump(by_alias=True) if isinstance(row, BaseModel) else asdict(row)
     return found

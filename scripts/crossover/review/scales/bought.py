@@ -73,7 +73,7 @@ def _more(now: _Bill, before: _Bill) -> Iterator[str]:
             yield "nodes that cost more a month"
     if now.upfront_usd > before.upfront_usd:
         yield "more paid up front"
-    if now.ceilings > before.ceilings:
+    if now.nodes <= before.nodes and now.ceilings > before.ceilings:  # of more nodes it says nothing further
         yield "a higher ceiling"
     if now.commitment_months > before.commitment_months:
         yield f"a commitment of {now.commitment_months} months"
