@@ -7,6 +7,7 @@ from typing import Any
 
 from cost_guard.wording import to_json_number
 from scripts.crossover.review.comparison import self_hosted_usd_per_million
+from scripts.crossover.review.meant import meant
 from scripts.crossover.review.review import Review
 from scripts.crossover.review.scales.both import Scales
 from scripts.crossover.stack.verdict import Side
@@ -49,6 +50,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "newTypes": None if run is None else list(run.new_types),
         "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),
+        "meaning": [asdict(one) for one in meant(review.head, review.base)],
         "scales": None if review.scales is None else _scales(review.scales),
         "stacksWithoutJob": list(review.without_job),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.review.formats import markdown
+from scripts.crossover.review.meant import meant
 from scripts.crossover.review.review import Review
 
 MOST_OPEN = 12
@@ -25,6 +26,17 @@ def weighed(review: Review) -> str:
         begun = f"**It changes what it is weighed by, and buys more** ({buys}): it is judged by both, the worse counts."
     own, base = _said(review.verdict), _said(scales.verdict)
     return f"> ⚖️ {begun} By its own: {own}\n>\n> By the base's: {base}"
+
+
+def meaning(review: Review) -> str:
+    """What changes beside the figures, in words."""
+    found = meant(review.head, review.base)
+    lines = [f"- {one.what}: {_value(one.before)} → {_value(one.now)}" for one in found]
+    return "\n".join(["**What changes for who uses it or pays for it:**", *lines]) if lines else ""
+
+
+def _value(text: str) -> str:
+    return markdown.code(text) if text else "the default"
 
 
 def changed(review: Review) -> str:
