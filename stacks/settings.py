@@ -5,7 +5,7 @@ A stack serves models (`stacks/served.py`): today one, whose keys stand at the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +13,9 @@ import pulumi
 from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
-from cost_guard.scenario.proposal import STACK_PREFIX
+from cost_guard.scenario.proposal import STACK_PREFIX, misspelt_namespace
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
-from images.roles.gateway.settings import GatewaySettings
+from images.roles.gateway.settings import GatewayModel, GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
@@ -37,6 +37,8 @@ GATEWAY_SECRETS = {
     CLIENT_CERTIFICATE_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
+NOT_SET = "[not set]"
+"""In place of a secret that is missing where none is needed."""
 FLEET = "fleet"
 """The name of the served model whose keys stand at the top level."""
 
@@ -117,7 +119,7 @@ class Settings(StackKeys):
 
     def _check_gateway_cloud(self) -> None:
         """Raises ValueError where the gateway's machine is wanted of a cloud that there is not. Of a candidate the gate
-        says that no price is known."""
+        says it."""
         cloud = None if self.gateway_node is None else self.gateway_node.cloud
         if cloud is not None and cloud not in registry.NAMES:
             raise ValueError(f"gatewayNode.cloud: unknown cloud {cloud!r}; {did_you_mean(cloud, registry.NAMES)}")
@@ -160,26 +162,37 @@ class Settings(StackKeys):
         """Raises ValueError where a name of `api_keys` is taken, or one is missing."""
         if own := sorted(set(self.api_keys) & GATEWAY_SECRETS):
             raise ValueError(f"apiKeys: {', '.join(own)} is a secret of the gateway's own; take another name")
-        webhook = self.monitoring.webhook
-        if webhook is not None and webhook.bearer_secret not in (None, *self.api_keys):
-            raise ValueError(
-                f"apiKeys: {webhook.bearer_secret} is missing, which monitoring.webhook.bearerSecret names"
-            )
+        for name, why in self.named_secrets.items():
+            if name not in self.api_keys:
+                raise ValueError(why)
+
+    @property
+    def named_secrets(self) -> Mapping[str, str]:
+        """What must be in `api_keys`: each name with what is to be said where it is missing."""
+
+        def missing(name: str, why: str) -> str:
+            how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{name}"
+            return f"apiKeys: {name} is missing, which {why}: {how}"
+
+        found: dict[str, str] = {}
+        webhook, played = self.monitoring.webhook, {model.name for model in self.gateway.stood_in}
+        if webhook is not None and webhook.bearer_secret:
+            found[webhook.bearer_secret] = "monitoring.webhook.bearerSecret names"
         for served in self.models:
             source = served.serving.weights
-            if source is not None and source.secret not in (None, *self.api_keys):
+            if source is not None and source.secret:
                 key = "tokenSecret" if source.source == "hf" else "credentialsSecret"
-                raise ValueError(
-                    f"apiKeys: {source.secret} is missing, which serving.weights.{key} names: "
-                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{source.secret}"
-                )
-        played = {model.name for model in self.gateway.stood_in}
+                found.setdefault(source.secret, f"serving.weights.{key} names")
         for model in self.gateway.managed:
-            if model.name not in played and model.api_key_secret not in self.api_keys:
-                raise ValueError(
-                    f"apiKeys: {model.api_key_secret} is missing, which the managed model {model.name} needs: "
-                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{model.api_key_secret}"
-                )
+            if model.name not in played:
+                found.setdefault(model.api_key_secret, f"the managed model {model.name} needs")
+        return {name: missing(name, why) for name, why in found.items()}
+
+    @property
+    def not_set(self) -> tuple[str, ...]:
+        """Of the secrets for which `with_stand_ins` put something: what `up` would say."""
+        given = {name: secret.get_secret_value() for name, secret in self.api_keys.items()}
+        return tuple(why for name, why in self.named_secrets.items() if given[name] == NOT_SET)
 
     @property
     def nodes(self) -> Mapping[str, LadderNode]:
@@ -214,11 +227,36 @@ STACK_KEYS = tuple(field.alias or name for name, field in StackKeys.model_fields
 
 
 def from_pulumi() -> Settings:
-    """The running stack's settings. Raises SettingsError."""
+    """The running stack's settings; a preview needs no secret. Raises SettingsError."""
     config = pulumi.Config(STACK_PREFIX.rstrip(":"))
-    # Every key of the namespace, so that a misspelt one is seen and not passed over.
-    keys = [key.removeprefix(STACK_PREFIX) for key in pulumi.runtime.get_config_env() if key.startswith(STACK_PREFIX)]
-    return parse({key: configured(config.require(key)) for key in keys})
+    # Every key that there is, so that a misspelt one is seen and not passed over.
+    given = list(pulumi.runtime.get_config_env())
+    if strange := [line for key in given if (line := misspelt_namespace(key))]:
+        raise SettingsError(strange)
+    keys = [key.removeprefix(STACK_PREFIX) for key in given if key.startswith(STACK_PREFIX)]
+    values = {key: configured(config.require(key)) for key in keys}
+    return parse(with_stand_ins(values) if pulumi.runtime.is_dry_run() else values)
+
+
+def with_stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Configuration values by key with something, NOT_SET, for every secret that they name and do not have."""
+    keys = values.get("apiKeys", {})
+    if not isinstance(keys, Mapping):
+        return dict(values)
+    unnamed = GatewayModel.model_fields["api_key_secret"].default
+    return {**values, "apiKeys": {**dict.fromkeys([unnamed, *_named(values)], NOT_SET), **keys}}
+
+
+def _named(value: Any, key: str = "") -> Iterator[str]:
+    """What keys such as `tokenSecret` and `apiKeySecret` name."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _named(item, str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _named(item, key)
+    elif isinstance(value, str) and key.endswith("Secret"):
+        yield value
 
 
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:

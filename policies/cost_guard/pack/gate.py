@@ -21,7 +21,7 @@ from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catal
 from cost_guard.pack.rule import CannotJudge, Failure, unwrapped
 from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
-from cost_guard.scenario.proposal import parse_proposal, parse_scenario
+from cost_guard.scenario.proposal import BESIDE, parse_proposal, parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import parse_usage
 from cost_guard.scenario.waiver_file import WaiverError
@@ -29,9 +29,6 @@ from cost_guard.verdict.judge import judge
 from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
 from strict.day import VARIABLE as DAY_VARIABLE
-
-BESIDE = ("baseline", "usage")
-"""Keys of a Fleet's inputs that are no part of the scenario."""
 
 
 def verdict_on(args: ResourceValidationArgs) -> Verdict | Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
 from cost_guard.scenario.usage import Usage, with_usage
@@ -11,6 +12,10 @@ from strict.problems import parse
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
+BESIDE = ("baseline", "usage")
+"""Keys of a Fleet's inputs that are no part of the scenario."""
+_ALIKE = 0.8
+"""From which likeness on another namespace is a misspelling of ours: "crosover" is 0.94, "crossplane" 0.74."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,16 @@ class Proposal:
     def under(self, waivers: Waivers, urn: str) -> Proposal:
         """The same under these waivers, as that Fleet."""
         return replace(self, waivers=waivers, urn=urn)
+
+
+def misspelt_namespace(key: str) -> str:
+    """What is wrong with a key of a stack's configuration whose namespace is almost ours, and which nobody would read;
+    empty where nothing is."""
+    namespace, colon, _ = key.partition(":")
+    ours = STACK_PREFIX.rstrip(":")
+    if not colon or namespace == ours or not get_close_matches(namespace.lower(), [ours], cutoff=_ALIKE):
+        return ""
+    return f"{key}: unknown namespace {namespace} (did you mean {ours}?)"
 
 
 def parse_proposal(

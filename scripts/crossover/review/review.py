@@ -39,12 +39,14 @@ CONFIGURATION = "configuration"
 OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
 STACK_WITHOUT_JOB = "stack-without-job"
+SECRETS_SET = "secrets-set"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
     STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
+    SECRETS_SET: "Every secret that the configuration names is set.",
     BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
 """Rules of this command, beside those of the pack."""
@@ -113,6 +115,8 @@ class Review:
     """Stacks that no job of the workflow judges."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
+    foreign: bool = False
+    """Of a program that is not this project's: its Fleets are judged, as its preview tells of them."""
 
     @property
     def marker(self) -> str:
@@ -123,6 +127,11 @@ class Review:
     def verdict(self) -> Verdict | None:
         """Of the pull request's configuration."""
         return self.head.verdict
+
+    @property
+    def judges_nothing(self) -> bool:
+        """A program of others that makes no Fleet: the rules on resources were asked, and there is no verdict."""
+        return self.foreign and self.verdict is None and not self.head.errors
 
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
@@ -153,6 +162,8 @@ class Review:
                 ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
             )
         found += [_of_unjudged(stack) for stack in self.without_job]
+        told = [f"{line}. `up` will refuse." for line in self.head.not_set]
+        found += [ReviewFinding(SECRETS_SET, "WARN", line, self._line(("apiKeys",))) for line in told]
         if self.run is not None:
             found += [
                 ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
@@ -170,11 +181,11 @@ class Review:
         levels = {finding.level for finding in self.findings}
         if "BLOCK" in levels:
             return ReviewOutcome.BLOCK
-        if self.verdict is None:
+        if self.verdict is None and not self.judges_nothing:
             return ReviewOutcome.CANNOT_EVALUATE
         if "ERROR" in levels:
             return ReviewOutcome.FAILED
-        if levels or self.verdict.level is not Level.PASS:
+        if levels or (self.verdict is not None and self.verdict.level is not Level.PASS):
             return ReviewOutcome.WARN
         return ReviewOutcome.PASS
 

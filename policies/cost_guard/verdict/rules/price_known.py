@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
 from cost_guard.verdict.rule import Objection, RungQuestion, VerdictRule
+from strict.problems import did_you_mean
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import Catalogue
@@ -37,9 +38,22 @@ def _of_rung(asked: RungQuestion) -> str:
         return (
             f"{rung.name} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
         )
+    if strange := _of_cloud(rung.name, catalogue):
+        return strange
     near = catalogue.nearest(rung.name)
     hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
     return f"no price is known for {rung.name}; {hint}"
+
+
+def _of_cloud(key: str, catalogue: Catalogue) -> str:
+    """What is wrong where a key begins with the name of no cloud, and of nobody who quotes prices."""
+    cloud, parts, _ = key.partition("/")
+    known = {*catalogue.clouds, *(price.partition("/")[0] for price in catalogue.prices)}
+    return (
+        ""
+        if not parts or cloud in known
+        else f"there is no cloud {cloud} ({key}); {did_you_mean(cloud, sorted(known))}"
+    )
 
 
 def _of_model(model: str, catalogue: Catalogue) -> str:

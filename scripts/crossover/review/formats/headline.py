@@ -64,7 +64,7 @@ def _let_through(review: Review) -> str:
     waived, warned = _codes(review, "WAIVED"), _codes(review, "WARN")
     told = [f"{', '.join(map(markdown.text, waived))} waived"] if waived else []
     told += [wording.count(len(warned), "warning")] if warned else []
-    money = _money(review) or "cannot be priced"
+    money = "makes no Fleet" if review.judges_nothing else _money(review) or "cannot be priced"
     return f"{_name(review)} {money}{', with ' if told else ''}{' and '.join(told)}"
 
 

@@ -53,6 +53,15 @@ class PolicyViolation:
 
 
 @dataclass(frozen=True)
+class FleetStep:
+    """A Fleet as a preview tells of it: its inputs before and after, in plain values; None where there is none."""
+
+    urn: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Run:
     """One preview."""
 
@@ -66,6 +75,8 @@ class Run:
     """Why the program or the engine failed; the gate's refusal is none."""
     new_types: tuple[str, ...] = ()
     """The types that it would make and the stack has none of: see the function `new_types`."""
+    fleets: tuple[FleetStep, ...] = ()
+    """Every Fleet of the plan, and of what is up."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,7 @@ def read(
         deferred=tuple(sorted(deferred.items())),
         failures=tuple(sorted(failures)),
         new_types=new_types(events),
+        fleets=_fleets(events),
     )
 
 
@@ -148,6 +160,14 @@ def new_types(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     known = {step["type"] for step in steps if step["op"] != "create"} | {*MADE, FLEET, GATEWAY, AWS_NODE, AWS_NETWORK}
     made = {step["type"] for step in steps if step["op"] == "create"}
     return tuple(sorted(kind for kind in made - known if not kind.startswith("pulumi:")))
+
+
+def _fleets(events: Iterable[Mapping[str, Any]]) -> tuple[FleetStep, ...]:
+    steps = [event["metadata"] for event in _of(events, "resourcePreEvent") if event["metadata"]["type"] == FLEET]
+    return tuple(
+        FleetStep(step["urn"], *((step.get(side) or {}).get("inputs") for side in ("old", "new")))
+        for step in sorted(steps, key=lambda one: str(one["urn"]))
+    )
 
 
 def _keys(step: Mapping[str, Any]) -> tuple[str, ...]:

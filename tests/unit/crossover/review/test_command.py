@@ -271,6 +271,26 @@ def test_a_workflow_that_cannot_be_read_cannot_be_evaluated(invoke: Invoke, proj
     assert finding["message"].startswith(".github/workflows/preview.yml:2: not YAML: ")
 
 
+def test_a_secret_that_is_not_set_is_a_warning_with_what_to_do(invoke: Invoke, project: Project) -> None:
+    """Whether it pays is known without; `up` will refuse."""
+    serving = {
+        "engine": "simulator",
+        "model": "a/b",
+        "servedName": "m",
+        "weights": {"source": "hf", "tokenSecret": "hf"},
+    }
+    project.write(config(2, serving=serving))
+    document = json.loads(invoke("--json", engine=Run()).stdout)
+    (finding,) = (finding for finding in document["findings"] if finding["rule"] == "secrets-set")
+    assert finding["level"] == "WARN"
+    assert finding["message"] == (
+        "apiKeys: hf is missing, which serving.weights.tokenSecret names: pulumi config set --secret --path "
+        "crossover:apiKeys.hf. `up` will refuse."
+    )
+    project.write(config(2, serving=serving, apiKeys={"hf": {"secure": "v1:cipher"}}))
+    assert json.loads(invoke("--json", engine=Run()).stdout)["verdict"] == "PASS"
+
+
 def test_no_planted_secret_is_in_any_file(
     invoke: Invoke, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
