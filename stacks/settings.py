@@ -168,11 +168,6 @@ class Settings(StackKeys):
     @property
     def named_secrets(self) -> Mapping[str, str]:
         """What must be in `api_keys`: each name with what is to be said where it is missing."""
-
-        def missing(name: str, why: str) -> str:
-            how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{name}"
-            return f"apiKeys: {name} is missing, which {why}: {how}"
-
         found: dict[str, str] = {}
         webhook, played = self.monitoring.webhook, {model.name for model in self.gateway.stood_in}
         if webhook is not None and webhook.bearer_secret:
@@ -185,7 +180,8 @@ class Settings(StackKeys):
         for model in self.gateway.managed:
             if model.name not in played:
                 found.setdefault(model.api_key_secret, f"the managed model {model.name} needs")
-        return {name: missing(name, why) for name, why in found.items()}
+        how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys"
+        return {name: f"apiKeys: {name} is missing, which {why}: {how}.{name}" for name, why in found.items()}
 
     @property
     def not_set(self) -> tuple[str, ...]:
