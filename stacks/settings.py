@@ -6,7 +6,7 @@ below `models`, which are judged and cannot be deployed yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,9 +23,10 @@ from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
+from stacks.arguments import Deadlines, GatewayNode
 from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
 from strict import problems
-from strict.fields import SecretName, Section
+from strict.fields import SecretName, Section, named_secrets
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
@@ -54,23 +55,6 @@ class SettingsError(Problems):
 
     def __str__(self) -> str:
         return "\n".join(("the stack's configuration cannot be used:", *(f"  {line}" for line in self.lines)))
-
-
-class GatewayNode(Section):
-    """The machine that carries the gateway (placement `own`)."""
-
-    cloud: str
-    region: str
-    sku: str
-
-
-class Deadlines(Section):
-    """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
-
-    rent_s: int = Field(1800, ge=5, le=7200)
-    """From the launch to first contact."""
-    install_s: int = Field(1800, ge=5, le=7200)
-    """From first contact to a node that answers a completion."""
 
 
 class StackKeys(Section):
@@ -184,11 +168,6 @@ class Settings(StackKeys):
     @property
     def named_secrets(self) -> Mapping[str, str]:
         """What must be in `api_keys`: each name with what is to be said where it is missing."""
-
-        def missing(name: str, why: str) -> str:
-            how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{name}"
-            return f"apiKeys: {name} is missing, which {why}: {how}"
-
         found: dict[str, str] = {}
         webhook, played = self.monitoring.webhook, {model.name for model in self.gateway.stood_in}
         if webhook is not None and webhook.bearer_secret:
@@ -201,7 +180,8 @@ class Settings(StackKeys):
         for model in self.gateway.managed:
             if model.name not in played:
                 found.setdefault(model.api_key_secret, f"the managed model {model.name} needs")
-        return {name: missing(name, why) for name, why in found.items()}
+        how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys"
+        return {name: f"apiKeys: {name} is missing, which {why}: {how}.{name}" for name, why in found.items()}
 
     @property
     def not_set(self) -> tuple[str, ...]:
@@ -267,19 +247,7 @@ def with_stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(keys, Mapping):
         return dict(values)
     unnamed = GatewayModel.model_fields["api_key_secret"].default
-    return {**values, "apiKeys": {**dict.fromkeys([unnamed, *_named(values)], NOT_SET), **keys}}
-
-
-def _named(value: Any, key: str = "") -> Iterator[str]:
-    """What keys such as `tokenSecret` and `apiKeySecret` name."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _named(item, str(name))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _named(item, key)
-    elif isinstance(value, str) and key.endswith("Secret"):
-        yield value
+    return {**values, "apiKeys": {**dict.fromkeys([unnamed, *named_secrets(values)], NOT_SET), **keys}}
 
 
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:

@@ -18,7 +18,6 @@ from typing import Any
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.pack.registry import codes
-from cost_guard.scenario.models import SINGLE
 from cost_guard.scenario.proposal import Proposal, proposal_of_inputs
 from cost_guard.scenario.scenario import Scenario, ScenarioError
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, load_waivers
@@ -132,7 +131,7 @@ def _side(yardstick: Yardstick, urn: str, inputs: Mapping[str, Any], name: str, 
             found = replace(found, baseline=approved.counted(own))
         found = found.under(yardstick.waivers, urn)
         verdict = judge(found, yardstick.catalogue, yardstick.today)
-        return Side(name, proposals={SINGLE: found}, verdict=verdict, own_baseline=own)
+        return Side(name, proposals={names.name_of(urn): found}, verdict=verdict, own_baseline=own)
     except Problems as error:
         return Side(name, errors=tuple(f"{names.name_of(urn)}: {line}" for line in error.lines))
 

@@ -17,6 +17,7 @@ from scripts.crossover.review.judges import judges_changed
 from scripts.crossover.review.preview.engine import preview, secret_values
 from scripts.crossover.review.preview.scrub import Scrubber, from_environment
 from scripts.crossover.review.review import Review
+from scripts.crossover.review.scales.both import weigh
 from scripts.crossover.stack.approval import approved_at
 from scripts.crossover.stack.config import ConfigError, Tree, config_path
 from scripts.crossover.stack.engine import project
@@ -50,6 +51,7 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
     if missing:
         why = REMOVED if removed else "there is no such file; has stack {stack} another name?"
         head = replace(head, errors=(f"{path}:1: {why.format(stack=yardstick.stack)}", *head.errors))
+    judges = judges_changed(tree, base) if base else ()
     return Review(
         stack=stack,
         path=path,
@@ -60,7 +62,8 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
         untrusted=untrusted is not None,
         waivers=yardstick.waivers,
         flips=flips(head.proposal.scenario, yardstick.vary(head.proposal)) if head.proposal else (),
-        judges_changed=judges_changed(tree, base) if base else (),
+        judges_changed=judges,
+        scales=weigh(head, before, yardstick, Tree(REPOSITORY, base), judges) if before and base else None,
         without_job=without_job,
         removed=removed,
     )
