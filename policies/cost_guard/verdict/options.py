@@ -104,7 +104,9 @@ def _detail(name: str, asked: Question, judged: Judged) -> str:
             return "no start within the horizon saves"
         return "at once" if month == 0 else f"managed for {wording.count(month, 'month')}, then self-hosted"
     if name == "self-hosted-until":
-        return f"self-hosted for {wording.count(tco.best_end[0], 'month')}, then managed"
+        month = tco.best_end[0]
+        to_the_end = month == len(tco.months)
+        return "to the end" if to_the_end else f"self-hosted for {wording.count(month, 'month')}, then managed"
     if name == "self-hosted-part":
         assert asked.facts.managed.displaced is not None
         part = best_part(judged.reading, asked.facts.managed.displaced).volume

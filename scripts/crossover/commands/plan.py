@@ -61,7 +61,7 @@ Charts = Annotated[
     Path | None,
     typer.Option(
         "--charts", metavar="DIR", file_okay=True,
-        help="Writes four charts there, each as SVG and PNG, light and dark.",
+        help="Writes four charts there, each as SVG and PNG, light and dark; of several models, a folder for each.",
     ),
 ]  # fmt: skip
 
@@ -133,14 +133,15 @@ def _approved(file: Path | None) -> Baseline | None:
 
 def _draw(verdict: Verdict, folder: Path) -> list[Path]:
     """The files that were written; none, and a line on standard error, where there is nothing to draw."""
-    if verdict.shown is None:
+    drawn = {folder / one.name if verdict.models else folder: one for one in verdict.models or (verdict,)}
+    if any(one.shown is None for one in drawn.values()):
         print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
         return []
     from scripts.crossover.report import charts  # here, because matplotlib takes half a second, and few draw
 
     try:
         with _working("drawing"):
-            return charts.write(verdict, folder)
+            return [path for place, one in drawn.items() for path in charts.write(one, place)]
     except OSError as error:
         fail(f"--charts: {folder} cannot be written: {error.strerror or error}")
 
@@ -150,7 +151,8 @@ def _tell(written: Sequence[Path]) -> None:
         return
     names = ", ".join(dict.fromkeys(path.stem.removesuffix("-dark") for path in written))
     # By print: a path stays on one line, to be pasted.
-    print(f"\nCharts in {written[0].parent}, SVG and PNG, light and dark:\n  {names}")
+    for folder in dict.fromkeys(path.parent for path in written):
+        print(f"\nCharts in {folder}, SVG and PNG, light and dark:\n  {names}")
 
 
 @contextmanager

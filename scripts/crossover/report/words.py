@@ -34,8 +34,16 @@ def compact_tokens(volume: Fraction) -> str:
     return wording.tokens(to_decimal(volume))
 
 
-def crossover_words(month: Decimal | None) -> str:
-    """Where the undiscounted sums meet."""
-    if month is None:
-        return "the sums do not meet"
-    return "cheaper from the first day" if month == 0 else f"the sums meet in month {month:.2f}"
+def dollars(amount: Decimal) -> str:
+    """Whole dollars: the cents of two years are noise."""
+    return wording.usd(amount.quantize(Decimal(1)))
+
+
+def month_usd(amount: Decimal | None) -> str:
+    """ "$19,940/month"."""
+    return "unknown" if amount is None else f"{wording.usd(amount)}/month"
+
+
+def volume(tokens: Decimal | None) -> str:
+    """ "3.988B"; none where there is none."""
+    return "none" if tokens is None else wording.tokens(tokens)

@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from typer.testing import CliRunner
 
+from cost_guard.arithmetic.months.crossings import Crossing
 from cost_guard.arithmetic.reading import Reading
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.proposal import parse_scenario
@@ -58,6 +59,7 @@ CASES = {
     "none exists": judge("24e9", price="0.8", workload={"growthPerMonth": 0.05}),
     "meets late": judge(horizon={"months": 120, "upfrontUsd": 250000, "discountRatePerYear": 0.125}),
     "huge": judge("9e12", nodes=999),
+    "meets often": judge("20e9", workload={"growthPerMonth": "-0.1"}, horizon={"upfrontUsd": 30000}),
     "certain": judge(uncertainty={"volume": 0, "outlook": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}),
 }
 
@@ -144,15 +146,17 @@ def test_the_sums_meet_where_the_crossover_month_is() -> None:
     """20,000 up front against 2,140 a month: after 20000/2140 months, at 30,000 a month."""
     drawn = tco.data(judged_of(judge(horizon={"upfrontUsd": 20000})))
     at = Fraction(20000, 2140)
-    assert drawn.crossover == (at, at * 30000)
+    assert drawn.crossings == ((Crossing(at, "self-hosted"), (at, at * 30000)),)
     assert drawn.self_hosted[:3] == exactly((0, 0), (0, 20000), (1, 47860))
-    assert (drawn.managed[-1], drawn.saving) == exactly((24, 720_000), 24 * 2140 - 20000)
+    assert (drawn.managed[-1], drawn.self_hosted[-1]) == exactly((24, 720_000), (24, 24 * 27_860 + 20_000))
 
 
-def test_no_crossover_is_marked_where_none_is() -> None:
-    """From the first day, and never."""
-    for name in ("pays", "none exists"):
-        assert tco.data(judged_of(CASES[name])).crossover is None
+def test_the_first_day_is_marked_and_what_never_happens_is_not() -> None:
+    """Cheaper at once, and never."""
+    drawn = tco.data(judged_of(CASES["pays"]))
+    assert (drawn.crossings, drawn.best_start) == exactly(((Crossing(Fraction(0), "self-hosted"), (0, 0)),), 0)
+    never = tco.data(judged_of(CASES["none exists"]))
+    assert (never.crossings, never.best_start) == ((), None)
 
 
 @pytest.mark.parametrize("name", ["pays", "between first and stable", "far below", "none exists", "certain"])
