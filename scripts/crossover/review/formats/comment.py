@@ -234,6 +234,6 @@ def _reading(review: Review) -> str:
     told = dict(TERMS)
     if review.base is not None and review.base.verdict is not None:
         told["previous"] = (
-            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the same prices."
+            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the prices there."
         )
     return markdown.details("How to read this", "\n".join(f"- **{term}**: {meaning}" for term, meaning in told.items()))
