@@ -160,6 +160,19 @@ def test_a_fork_is_judged_as_data(invoke: Invoke, project: Project, tmp_path: Pa
     assert "**No resource diff.**" in (tmp_path / "out" / "comment.md").read_text()
 
 
+def test_a_fork_does_not_bring_its_own_scales(invoke: Invoke, project: Project) -> None:
+    """12B tokens would carry four nodes; the base says 6B."""
+    project.commit(config(2, workload=ASSERTED))
+    project.git("checkout", "-q", "-b", "fork")
+    project.commit(config(4, workload={**ASSERTED, "tokensPerMonth": 12e9}))
+    project.git("checkout", "-q", "main")
+    done = invoke("--untrusted", "fork", "--base", "HEAD", "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["head"]["verdict"]["verdict"]) == (2, "WARN")
+    assert document["scales"]["buysMore"] == ["4 nodes instead of 2", "nodes that cost more a month"]
+    assert document["scales"]["verdict"]["verdict"] == "BLOCK"
+
+
 FOUR = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "a. person", "date": "2026-04-01"}
 
 
