@@ -14,7 +14,7 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.checks import check_memory, check_weights
+from stacks.checks import check_memory, check_weights, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
@@ -38,6 +38,7 @@ if blocked and not pulumi.runtime.is_dry_run():
 if not blocked:
     (pulumi.log.warn if verdict.reasons else pulumi.log.info)(told)
 
+tell_secrets(settings)
 check_weights(settings)
 check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from cost_guard.catalogue.models import load_models
+from cost_guard.scenario.proposal import STACK_PREFIX
 from images.engines.common.base import GPUS
 from images.weights import settings as weights
 from stacks import planning, runtime
@@ -19,6 +20,12 @@ def check_memory(settings: Settings) -> None:
         pulumi.log.info(note)
     if refusals := [line for one in fits for line in one.refusals]:
         raise pulumi.RunError(str(SettingsError(refusals)))
+
+
+def tell_secrets(settings: Settings) -> None:
+    """Says in a preview, which needs none, which secrets are missing."""
+    for line in settings.not_set:
+        pulumi.log.warn(f"`up` will refuse: {STACK_PREFIX}{line}")
 
 
 def check_weights(settings: Settings) -> None:

@@ -15,17 +15,18 @@ from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
-from cost_guard.scenario.proposal import STACK_PREFIX, Proposal
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
-from images.roles.gateway.settings import GatewaySettings
+from images.roles.gateway.settings import GatewayModel, GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
+from stacks.arguments import Deadlines, GatewayNode
 from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
 from strict import problems
-from strict.fields import SecretName, Section
+from strict.fields import SecretName, Section, named_secrets
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
@@ -39,6 +40,8 @@ GATEWAY_SECRETS = {
     CLIENT_CERTIFICATE_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
+NOT_SET = "[not set]"
+"""In place of a secret that is missing where none is needed."""
 
 
 NOT_YET = (
@@ -52,23 +55,6 @@ class SettingsError(Problems):
 
     def __str__(self) -> str:
         return "\n".join(("the stack's configuration cannot be used:", *(f"  {line}" for line in self.lines)))
-
-
-class GatewayNode(Section):
-    """The machine that carries the gateway (placement `own`)."""
-
-    cloud: str
-    region: str
-    sku: str
-
-
-class Deadlines(Section):
-    """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
-
-    rent_s: int = Field(1800, ge=5, le=7200)
-    """From the launch to first contact."""
-    install_s: int = Field(1800, ge=5, le=7200)
-    """From first contact to a node that answers a completion."""
 
 
 class StackKeys(Section):
@@ -132,7 +118,7 @@ class Settings(StackKeys):
 
     def _check_gateway_cloud(self) -> None:
         """Raises ValueError where the gateway's machine is wanted of a cloud that there is not. Of a candidate the gate
-        says that no price is known."""
+        says it."""
         cloud = None if self.gateway_node is None else self.gateway_node.cloud
         if cloud is not None and cloud not in registry.NAMES:
             raise ValueError(f"gatewayNode.cloud: unknown cloud {cloud!r}; {did_you_mean(cloud, registry.NAMES)}")
@@ -175,26 +161,33 @@ class Settings(StackKeys):
         """Raises ValueError where a name of `api_keys` is taken, or one is missing."""
         if own := sorted(set(self.api_keys) & GATEWAY_SECRETS):
             raise ValueError(f"apiKeys: {', '.join(own)} is a secret of the gateway's own; take another name")
-        webhook = self.monitoring.webhook
-        if webhook is not None and webhook.bearer_secret not in (None, *self.api_keys):
-            raise ValueError(
-                f"apiKeys: {webhook.bearer_secret} is missing, which monitoring.webhook.bearerSecret names"
-            )
+        for name, why in self.named_secrets.items():
+            if name not in self.api_keys:
+                raise ValueError(why)
+
+    @property
+    def named_secrets(self) -> Mapping[str, str]:
+        """What must be in `api_keys`: each name with what is to be said where it is missing."""
+        found: dict[str, str] = {}
+        webhook, played = self.monitoring.webhook, {model.name for model in self.gateway.stood_in}
+        if webhook is not None and webhook.bearer_secret:
+            found[webhook.bearer_secret] = "monitoring.webhook.bearerSecret names"
         for served in self.models:
             source = served.serving.weights
-            if source is not None and source.secret not in (None, *self.api_keys):
+            if source is not None and source.secret:
                 key = "tokenSecret" if source.source == "hf" else "credentialsSecret"
-                raise ValueError(
-                    f"apiKeys: {source.secret} is missing, which serving.weights.{key} names: "
-                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{source.secret}"
-                )
-        played = {model.name for model in self.gateway.stood_in}
+                found.setdefault(source.secret, f"serving.weights.{key} names")
         for model in self.gateway.managed:
-            if model.name not in played and model.api_key_secret not in self.api_keys:
-                raise ValueError(
-                    f"apiKeys: {model.api_key_secret} is missing, which the managed model {model.name} needs: "
-                    f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{model.api_key_secret}"
-                )
+            if model.name not in played:
+                found.setdefault(model.api_key_secret, f"the managed model {model.name} needs")
+        how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys"
+        return {name: f"apiKeys: {name} is missing, which {why}: {how}.{name}" for name, why in found.items()}
+
+    @property
+    def not_set(self) -> tuple[str, ...]:
+        """Of the secrets for which `with_stand_ins` put something: what `up` would say."""
+        given = {name: secret.get_secret_value() for name, secret in self.api_keys.items()}
+        return tuple(why for name, why in self.named_secrets.items() if given[name] == NOT_SET)
 
     @property
     def proposals(self) -> dict[str, Proposal]:
@@ -234,14 +227,27 @@ STACK_KEYS = tuple(field.alias or name for name, field in StackKeys.model_fields
 
 
 def from_pulumi() -> Settings:
-    """The running stack's settings. Raises SettingsError."""
+    """The running stack's settings; a preview needs no secret. Raises SettingsError."""
     config = pulumi.Config(STACK_PREFIX.rstrip(":"))
-    # Every key of the namespace, so that a misspelt one is seen and not passed over.
-    keys = [key.removeprefix(STACK_PREFIX) for key in pulumi.runtime.get_config_env() if key.startswith(STACK_PREFIX)]
-    settings = parse({key: configured(config.require(key)) for key in keys})
+    # Every key that there is, so that a misspelt one is seen and not passed over.
+    given = list(pulumi.runtime.get_config_env())
+    if strange := [line for key in given if (line := misspelt_namespace(key))]:
+        raise SettingsError(strange)
+    keys = [key.removeprefix(STACK_PREFIX) for key in given if key.startswith(STACK_PREFIX)]
+    values = {key: configured(config.require(key)) for key in keys}
+    settings = parse(with_stand_ins(values) if pulumi.runtime.is_dry_run() else values)
     if len(settings.models) > 1:
         raise SettingsError([NOT_YET])
     return settings
+
+
+def with_stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Configuration values by key with something, NOT_SET, for every secret that they name and do not have."""
+    keys = values.get("apiKeys", {})
+    if not isinstance(keys, Mapping):
+        return dict(values)
+    unnamed = GatewayModel.model_fields["api_key_secret"].default
+    return {**values, "apiKeys": {**dict.fromkeys([unnamed, *named_secrets(values)], NOT_SET), **keys}}
 
 
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:

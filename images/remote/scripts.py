@@ -69,19 +69,21 @@ def run_program(
     watch: Waiting,
     step: str,
     progress: Progress,
+    hear: Callable[[str], None] = lambda line: None,
 ) -> Result:
     """Runs a Python program that needs no package by the machine's own Python, 3.11 or newer. It gets `job` as JSON on
-    stdin, and lies at `place` meanwhile. Its lines are progress, but those of JSON, which are for the caller. Without
-    such a Python the status is 127, and stderr says so, with `what_for` ("weights are fetched")."""
+    stdin, and lies at `place` meanwhile. Its lines are progress, but those of JSON, which are for the caller: in the
+    result, and to `hear` as they come. Without such a Python the status is 127, and stderr says so, with `what_for`
+    ("weights are fetched")."""
     return _OWN.run(
         connection,
-        "pythons",
+        "python",
         "program",
         args=[place, str(len(program)), what_for],
         stdin=program + json.dumps(job).encode(),
         watch=watch,
         step=step,
-        on_line=lambda line: None if line.startswith("{") else progress(line),
+        on_line=lambda line: hear(line) if line.startswith("{") else progress(line),
     )
 
 

@@ -18,7 +18,7 @@ from images.remote.errors import CommandFailed, RemoteError
 from images.remote.host import Host
 from images.remote.scripts import require
 from images.remote.waiting import Waiting
-from images.weights.agent.listing import of_record
+from images.weights.agent.listing import Entry, of_record
 from images.weights.agent.told import Refused
 from images.weights.onto import SCRIPTS
 
@@ -38,7 +38,7 @@ class Holder:
     job: Mapping[str, Any]
     """`folder` is where its files are, `marker` where it is said what they are."""
     has: set[Piece] | None = None
-    """What has come so far, of a machine that copies itself and has verified nothing; None: all, verified."""
+    """What has come so far, of a machine that fetches or copies itself; None: all, verified."""
     copying: int = 0
     """How many copy from it now. Guarded by its group."""
     files: Files = field(default_factory=dict)
@@ -89,6 +89,14 @@ class Holder:
                 SCRIPTS.run(connection, "unshare", args=[self.run], watch=Waiting(_LOOK_S), step=step)
         except RemoteError:
             return
+
+
+def listed(sizes: Mapping[str, int], where: str) -> Files:
+    """What a machine says that it fetches; as `files_of`."""
+    try:
+        return {Entry(path, size).path: {"size": size} for path, size in sizes.items()}
+    except (TypeError, AttributeError, Refused) as e:
+        raise CommandFailed(f"{where} does not say what it fetches: {e!r}") from e
 
 
 def files_of(marker: str, where: str) -> Files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -90,8 +90,15 @@ def job_of(host: Host, bundle: Bundle, weights: Weights, record: bytes | None) -
     }
 
 
-def bring(connection: Connection, job: Mapping[str, Any], watch: Waiting, say: Say) -> Brought:
-    """The files of the job are on the machine afterwards. Raises WeightsFailed, DiskFull, CommandFailed, and what
+def bring(
+    connection: Connection,
+    job: Mapping[str, Any],
+    watch: Waiting,
+    say: Say,
+    hear: Callable[[str], None] = lambda line: None,
+) -> Brought:
+    """The files of the job are on the machine afterwards; `hear` gets the lines of JSON that `Job.gives` asks for, and
+    the result's. Raises WeightsFailed, DiskFull, CommandFailed, and what
     Connection.run raises."""
     result = run_program(
         connection,
@@ -102,6 +109,7 @@ def bring(connection: Connection, job: Mapping[str, Any], watch: Waiting, say: S
         watch=watch,
         step=f"bringing the weights of {job['model']}",
         progress=Progress(say, prefix="weights: "),
+        hear=hear,
     )
     return _read(result, connection.host.where)
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from images.remote.errors import RemoteError
 from images.remote.waiting import POLL_S, Progress, Say, Waiting
 from images.weights.holders import Files, Holder, Piece
 
@@ -22,6 +23,10 @@ LEAST_PIECE_BYTES = 256 << 20
 """To begin a copy takes about half a second, in which a line of 10 Gbit/s carries twice that."""
 GIVES = 2
 """How many copy from one machine at once: the second fills the pause between two copies of the first."""
+
+
+class NobodyGives(RemoteError):
+    """Nobody has what is missing, and nobody is about to have it."""
 
 
 def pieces_of(files: Files) -> list[Piece]:
@@ -45,21 +50,23 @@ class Group:
 
     fetching: str = ""
     """Which machine asks the source, for people; empty: none."""
+    files: Files = field(default_factory=dict)
+    """What there is, as soon as whoever fetches knows it."""
     _holders: list[Holder] = field(default_factory=list)
     _sent: Counter[Piece] = field(default_factory=Counter)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
-    def turn(self, me: str, watch: Waiting, say: Say) -> Iterator[bool]:
-        """Whether to ask the source, because nobody has anything. Waits while another asks it. Raises Cancelled,
-        DeadlineExceeded."""
+    def turn(self, me: str, early: bool, watch: Waiting, say: Say) -> Iterator[bool]:
+        """Whether to ask the source, because nobody has all, or is about to have it. Waits while another asks it:
+        until there is something to copy, or unless `early`, until all is there. Raises Cancelled, DeadlineExceeded."""
         tell = Progress(say, prefix="weights: ", every_s=30)
         with self._changed:
-            while self.fetching and not self._holders:
+            while self.fetching and not (self._holders if early else self._complete()):
                 watch.check(f"waiting for the weights of {self.fetching}")
                 tell(f"{self.fetching} brings them; this node copies from it then")
                 self._changed.wait(POLL_S)
-            asks = not self._holders
+            asks = not self.fetching and not self._complete()
             if asks:
                 self.fetching = me
         try:
@@ -70,10 +77,12 @@ class Group:
                     self.fetching = ""
                 self._changed.notify_all()
 
-    def add(self, holder: Holder) -> None:
-        """It gives from now on; one that has all does so for good."""
+    def has_all(self, holder: Holder) -> None:
+        """It gives from now on, for good."""
         with self._changed:
-            self._holders.append(holder)
+            holder.has = None
+            if holder not in self._holders:
+                self._holders.append(holder)
             self._changed.notify_all()
 
     def gained(self, holder: Holder, piece: Piece) -> None:
@@ -97,16 +106,21 @@ class Group:
     def complete(self) -> list[Holder]:
         """Those that have all."""
         with self._changed:
-            return [holder for holder in self._holders if holder.has is None]
+            return self._complete()
+
+    def _complete(self) -> list[Holder]:
+        return [holder for holder in self._holders if holder.has is None]
 
     @contextmanager
     def copy(
         self, missing: Collection[Piece], avoided: Collection[Holder], watch: Waiting
     ) -> Iterator[tuple[Holder, Piece]]:
         """What to copy next, and from whom; waits for one who has time. Of those to avoid one is asked that has all,
-        where nobody else has anything that is missing. Raises Cancelled, DeadlineExceeded."""
+        where nobody else has anything that is missing. Raises NobodyGives, Cancelled, DeadlineExceeded."""
         with self._changed:
             while (choice := self._choice(missing, avoided)) is None:
+                if not self.fetching and not self._able(missing, avoided):
+                    raise NobodyGives("nobody has all weights any more")
                 watch.check("waiting for a node that has time to give weights")
                 self._changed.wait(POLL_S)
             holder, piece = choice
@@ -121,11 +135,13 @@ class Group:
 
     def _choice(self, missing: Collection[Piece], avoided: Collection[Holder]) -> tuple[Holder, Piece] | None:
         """Of those with time the one with most of it, and of its pieces the one that fewest have asked for."""
+        free = [choice for choice in self._able(missing, avoided) if choice[0].copying < GIVES]
+        return min(free, key=lambda c: (c[0].copying, self._sent[c[1]], random.random()), default=None)
+
+    def _able(self, missing: Collection[Piece], avoided: Collection[Holder]) -> list[tuple[Holder, Piece]]:
         able = [(h, piece) for h in self._holders for piece in missing if h.has is None or piece in h.has]
         trusted = [choice for choice in able if choice[0] not in avoided]
-        able = trusted or [choice for choice in able if choice[0].has is None]
-        free = [choice for choice in able if choice[0].copying < GIVES]
-        return min(free, key=lambda c: (c[0].copying, self._sent[c[1]], random.random()), default=None)
+        return trusted or [choice for choice in able if choice[0].has is None]
 
 
 @dataclass(slots=True)

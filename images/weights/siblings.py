@@ -1,7 +1,7 @@
 """Nodes of a fleet take weights from one another: one fetches, the others copy from it over SSH.
 
-Who is first of a group fetches; the others wait for the first that has them, verified, and copy from it and from one
-another, piece by piece. Where the first one fails, the next takes its place. A machine gives bytes and no more: what
+Who is first of a group fetches; the others copy what it has, file by file as they come, from it and from one another.
+Where the first one fails, the next takes its place. A machine gives bytes and no more: what
 they must be is said by the record, or by the hub's own listing. Where the way between two machines is shut, a node asks
 the source itself.
 """
@@ -20,9 +20,9 @@ from images.remote.errors import CommandFailed, DiskFull, RemoteError
 from images.remote.host import Host
 from images.remote.scripts import require
 from images.remote.waiting import Progress, Say, Waiting
-from images.weights.holders import Files, Holder, Piece
+from images.weights.holders import Files, Holder, Piece, listed
 from images.weights.onto import SCRIPTS, Brought, WeightsFailed, bring, look
-from images.weights.sharing import Group, Sharing, pieces_of
+from images.weights.sharing import Group, NobodyGives, Sharing, pieces_of
 
 TRIES = 2
 """How often copies from machines that have all may break off in a row before the source is asked for the rest."""
@@ -54,22 +54,22 @@ def bring_among(
     wanted = json.dumps([siblings.fleet, *(job[key] for key in ("kind", "place", "model", "revision", "record"))])
     group = siblings.sharing.group(wanted)
     own = Holder(host, siblings.ssh_private_key, job)
+    early = not host.weights_root  # a volume that several machines mount is full by what the first of them has brought
     brought = _there(connection, job, watch)
-    if brought is None:
-        with group.turn(host.where, watch, say) as asks:
+    if brought and brought.verified:
+        group.has_all(own)
+    while brought is None:
+        with group.turn(host.where, early, watch, say) as asks:
             if asks and (before := _of_before(siblings, host, job, watch, say)):
-                group.add(before)
-            # A volume that several machines mount is full by what the first of them has brought.
-            brought = None if asks else _there(connection, job, watch)
-            if brought is None:
-                if group.complete():
-                    brought = _copy(group, own, connection, watch, say)
-                else:
-                    brought = bring(connection, job, watch, say)
-            if brought.verified:
-                group.add(own)
-    elif brought.verified:
-        group.add(own)
+                group.has_all(before)
+                asks = False
+            if asks:
+                brought = _fetch(group, own, connection, watch, say)
+            else:
+                brought = None if early else _there(connection, job, watch)
+                brought = brought or _copy(group, own, connection, watch, say)
+            if brought and brought.verified:
+                group.has_all(own)
     return brought
 
 
@@ -107,13 +107,42 @@ def _places(job: Mapping[str, Any], mine: Host, theirs: Host) -> dict[str, Any]:
     return {key: job[key].replace(mine.weights, theirs.weights, 1) for key in ("folder", "marker")}
 
 
-def _copy(group: Group, own: Holder, connection: Connection, watch: Waiting, say: Say) -> Brought:
+def _fetch(group: Group, own: Holder, connection: Connection, watch: Waiting, say: Say) -> Brought:
+    """From the source. What has come is given on meanwhile."""
+    own.has = set()
+    awaited: dict[Piece, set[str]] = {}
+
+    def hear(line: str) -> None:
+        told = json.loads(line)
+        if "files" in told:
+            group.files = listed(told["files"], own.host.where)
+            awaited.update((piece, set(piece)) for piece in pieces_of(group.files))
+        for piece in [piece for piece, paths in awaited.items() if told.get("has") in paths]:
+            awaited[piece].remove(told["has"])
+            if not awaited[piece]:
+                group.gained(own, piece)
+
+    try:
+        return bring(connection, {**own.job, "gives": True, "offered": _incoming(own)}, watch, say, hear)
+    except BaseException:
+        group.withdraw(own, watch)
+        raise
+
+
+def _incoming(own: Holder) -> str:
+    """Where copies come to lie on that machine until they are verified."""
+    return f"{own.job['folder']}.incoming"
+
+
+def _copy(group: Group, own: Holder, connection: Connection, watch: Waiting, say: Say) -> Brought | None:
     """From those who have them; what did not come from there comes from the source, and all of it is verified here.
-    What has come is given on meanwhile, until it is verified."""
-    incoming = f"{own.job['folder']}.incoming"
+    What has come is given on meanwhile, until it is verified. None where whoever fetched has failed."""
+    incoming = _incoming(own)
     mine = Holder(own.host, own.ssh_private_key, {**own.job, "folder": incoming}, has=set())
     try:
         _gather(group, mine, connection, watch, say)
+    except NobodyGives:
+        return None
     except RemoteError as e:
         watch.check("copying weights")
         say(f"weights cannot all be copied: {e}. The source is asked for what is missing")
@@ -123,7 +152,7 @@ def _copy(group: Group, own: Holder, connection: Connection, watch: Waiting, say
 
 
 def _gather(group: Group, mine: Holder, connection: Connection, watch: Waiting, say: Say) -> None:
-    """All is in the folder of `mine` afterwards. Raises RemoteError."""
+    """All is in the folder of `mine` afterwards. Raises NobodyGives, RemoteError."""
     failed = 0
     avoided: set[Holder] = set()
     with ExitStack() as guests:
@@ -134,7 +163,7 @@ def _gather(group: Group, mine: Holder, connection: Connection, watch: Waiting, 
                 guests.enter_context(holder.open(watch))
                 open_.add(holder)
 
-        files = _files(group, enter)
+        files = group.files or _files(group, enter)
         shown = Progress(say, prefix="weights: copied from other nodes: ")
         missing = pieces_of(files)
         while missing:
@@ -165,7 +194,7 @@ def _files(group: Group, enter: Callable[[Holder], None]) -> Files:
             return holder.files
         except RemoteError as e:
             problem = e
-    raise problem or CommandFailed("no node has the weights")
+    raise problem or NobodyGives("no node has the weights")
 
 
 def _once(

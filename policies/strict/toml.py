@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from strict.conflict import WORDS, conflict_line
 from strict.fields import Day, Given, Section, Text
 from strict.places import key_of, told
 from strict.problems import UNKNOWN, Problems, problems
@@ -62,6 +63,8 @@ def parse_rows(text: str, file: str, model: type[AnyRow]) -> dict[str, AnyRow]:
 
 def _syntax(text: str, file: str, message: str) -> str:
     """The parser's words, with the row in which they apply: it gives no key for one that stands twice."""
+    if (merging := conflict_line(text)) is not None:
+        return told(file, merging, "", WORDS)
     found = re.search(r"\(at line (\d+), column \d+\)", message)
     number = int(found.group(1)) if found else len(text.splitlines())
     above = [header for line in text.splitlines()[:number] if (header := _header(line))]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from strict.conflict import WORDS, conflict_line
 from strict.places import Lines, Place, told
 from strict.problems import Problems
 
@@ -51,6 +52,9 @@ def load(content: str | bytes, file: str) -> tuple[Any, Lines]:
         finally:
             made.dispose()
     except yaml.MarkedYAMLError as error:
+        merging = conflict_line(content if isinstance(content, str) else content.decode("utf-8", "replace"))
+        if merging is not None:
+            raise DocumentError(told(file, merging, "", WORDS)) from None
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         what = "" if isinstance(error, _Unwanted) else "not YAML: "
         raise DocumentError(told(file, line, "", f"{what}{error.problem}")) from None

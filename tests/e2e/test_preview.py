@@ -97,6 +97,19 @@ def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
     assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
 
 
+def test_two_previews_of_one_commit_write_the_same_bytes(pull_request: PullRequest) -> None:
+    """The engine takes its resources in another order each time; a comment that is updated changes for a reason."""
+
+    def written() -> dict[str, bytes]:
+        pull_request.preview()
+        return {path.name: path.read_bytes() for path in pull_request.out.iterdir()}
+
+    pull_request.clone.configure(DOUBLED)
+    first = written()
+    assert set(first) == {"comment.md", "report.json", "junit.xml", "sarif.json"}
+    assert written() == first
+
+
 def waivers(expires: date) -> str:
     created = expires - timedelta(days=60)
     return yaml.safe_dump(
@@ -105,23 +118,36 @@ def waivers(expires: date) -> str:
                 "policy": policy, "stack": "local", "owner": "ada", "approver": "grace", "ticket": "FIN-1",
                 "reason": "the migration needs both", "created": created.isoformat(), "expires": expires.isoformat(),
             }
-            for policy in ("break-even", "probability")
+            for policy in ("break-even", "horizon", "probability")
         ]
     )  # fmt: skip
 
 
-def test_a_valid_waiver_lets_it_through_and_is_shown(pull_request: PullRequest) -> None:
-    """And the reviewer is told that this pull request brings the waiver along."""
+def test_a_valid_waiver_of_the_base_lets_it_through_and_is_shown(pull_request: PullRequest) -> None:
+    pull_request.write("waivers.yaml", waivers(TODAY + timedelta(days=10)))
+    pull_request.git("add", "waivers.yaml")
+    pull_request.git("commit", "-q", "-m", "what finance agreed to")
+    try:
+        pull_request.clone.configure(DOUBLED)
+        code, document, comment = pull_request.preview()
+        assert (code, document["verdict"], document["scales"]) == (0, "WARN", None)
+        assert "| break-even | used | the migration needs both (FIN-1); ada mends it, grace allows it until" in comment
+        sarif = json.loads((pull_request.out / "sarif.json").read_text())
+        assert all("suppressions" in r for r in sarif["runs"][0]["results"] if r["level"] == "error")
+    finally:
+        pull_request.git("reset", "-q", "--hard", "HEAD^1")
+
+
+def test_one_of_the_same_pull_request_does_not(pull_request: PullRequest) -> None:
+    """It counts from the next change on; program and pack, which know no base, let it through."""
     pull_request.clone.configure(DOUBLED)
     pull_request.write("waivers.yaml", waivers(TODAY + timedelta(days=10)))
     pull_request.git("add", "waivers.yaml")
     code, document, comment = pull_request.preview()
-    assert (code, document["verdict"]) == (0, "WARN")
-    assert "with break-even, probability waived" in comment
-    assert "| break-even | used | the migration needs both (FIN-1); ada mends it, grace allows it until" in comment
+    assert (code, document["verdict"], document["head"]["verdict"]["verdict"]) == (2, "BLOCK", "WARN")
+    assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
     assert "**It changes what judges it:** `waivers.yaml`." in comment
-    sarif = json.loads((pull_request.out / "sarif.json").read_text())
-    assert all("suppressions" in r for r in sarif["runs"][0]["results"] if r["level"] == "error")
+    assert "| `waivers.yaml` | 0 waivers | 3 waivers |" in comment
 
 
 def test_an_expired_one_does_not(pull_request: PullRequest) -> None:

@@ -56,6 +56,18 @@ PROGRAM = """
 """
 
 
+OF_BEFORE = """
+    from providers.clouds.aws.resources import network as of_now
+
+    class Before(of_now.AwsNetwork):
+        def _group(self, role, vpc_id, ingress):
+            return super()._group(role, vpc_id, [rule for rule in ingress if not rule.self])
+
+    of_now.AwsNetwork = Before
+"""
+"""A stack of before nodes reached one another's SSH."""
+
+
 def program(
     keys: tuple[str, ...] = ("a", "b"),
     generation: int = 1,
@@ -89,6 +101,15 @@ class Account(Region):
     def contacts(self, instance: dict[str, Any], tunnel: str = "") -> int:
         """How often the machine was met."""
         return self.project.installs.count(f"contact {instance['InstanceId']} {tunnel}".strip())
+
+    def among_nodes(self) -> set[str]:
+        """Ports that the nodes' group opens to itself."""
+        (group,) = (g for g in self.groups() if g["Description"] == "crossover inference")
+        return {
+            str(rule["FromPort"])
+            for rule in group["IpPermissions"]
+            if group["GroupId"] in [pair["GroupId"] for pair in rule["UserIdGroupPairs"]]
+        }
 
     def outputs(self) -> dict[str, Any]:
         outputs: dict[str, Any] = json.loads(self.project.run("stack", "output", "--json"))
@@ -175,9 +196,11 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
 
 def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Account) -> None:
     """Each replacing or stopping input is edited: the preview shows no change of an instance, `up` makes none."""
-    account.project.program(program())
+    account.project.program(OF_BEFORE + program())
     account.project.up()
+    assert account.among_nodes() == set()
     before = {key: i["InstanceId"] for key, i in account.instances().items()}
+    groups = {g["GroupId"] for g in account.groups()}
     pinned = {key: account.outputs()[key]["hostKey"] for key in ("a", "b")}
     images = account.images()
     zones: dict[str, Any] = {"zones": ["us-east-1c"], "max_per_zone": 2}
@@ -200,6 +223,8 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     account.project.up()
     assert {key: i["InstanceId"] for key, i in account.instances().items()} == before
     assert {i["State"]["Name"] for i in account.instances().values()} == {"running"}
+    assert account.among_nodes() == {"22"}
+    assert {g["GroupId"] for g in account.groups()} == groups
     # The host key of first contact stays pinned, although the credentials are others by now, and nobody is met again.
     assert {key: account.outputs()[key]["hostKey"] for key in ("a", "b")} == pinned
     assert [account.contacts(instance) for instance in account.instances().values()] == [1, 1, 1]

@@ -81,7 +81,7 @@ def ask(connection: Connection, layout: Layout, secrets: tuple[str, ...], watch:
     environment = layout.folder(SUPERVISOR_ENVIRONMENT) if supervisor else ""
     result = run_script(
         connection,
-        "pythons",
+        "python",
         "probe",
         args=[host.root, host.cache, host.supervision, environment],
         stdin=("\n".join(lines) + "\n").encode(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import time
@@ -119,12 +120,16 @@ def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     made = Marker(marker.path, want, listing.revision)
     made.verified = all(entry.sha256 or entry.git for entry in listing.entries)
     there: dict[str, str] = {}
+    _tell(job, {"files": {entry.path: entry.size for entry in listing.entries}})
 
     def done(entry: Entry, sha256: str) -> None:
         there[entry.path] = sha256
+        _tell(job, {"has": entry.path})
 
     with Tally("reading what is there", listing.size) as tally:
         there.update(_right(job, listing, marker, tally))
+        for path in there:
+            _tell(job, {"has": path})
         marker.remove()
         reuse(job, _missing(listing, there), tally.add, done)
     if job.offered:
@@ -139,6 +144,11 @@ def _fetched(job: Job, marker: Marker, want: str) -> dict[str, Any]:
     with Tally("fetching", listing.size, listing.size - sum(entry.size for entry in missing)) as tally:
         fetch_all(source, job, missing, listing.revision, tally, done)
     return _mark(job, made, there, tally.fetched_bytes)
+
+
+def _tell(job: Job, what: Mapping[str, Any]) -> None:
+    if job.gives:
+        say(json.dumps(what))
 
 
 def _listing(job: Job, source: SourceOfFiles) -> Listing:

@@ -43,6 +43,9 @@ class Job:
     deadline_s: float = 4 * 3600
     old_caches: tuple[str, ...] = ()
     """Folders of the hub's own client, whose files are taken where they fit."""
+    gives: bool = False
+    """Tells what there is and what has come, for those who copy it meanwhile: lines {"files": {path: size}} and
+    {"has": path}."""
     look: bool = False
     """Says what is there and what is missing, and changes nothing."""
     again: bool = False

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CHUNK = 65_536
-"""Draws that are worked on at once: what bounds the memory, besides one number a draw."""
+"""Draws that are worked on at once: what bounds the memory, besides one number for each draw of one reading."""
 
 HORIZON_DRAWS = 100_000
 """At most so many of the draws are followed over the horizon."""
@@ -63,12 +63,22 @@ class HorizonBand:
 
 
 def simulate(readings: Sequence[Reading], horizon: HorizonTerms, sigmas: Sigmas) -> tuple[Chances, ...]:
-    """Of each reading; all see the same draws."""
-    counts = [_Counts(reading, horizon, sigmas.draws) for reading in readings]
-    for drawn in draws(readings, sigmas, sigmas.draws):
-        for one in counts:
-            one.add(drawn)
-    return tuple(one.chances() for one in counts)
+    """Of each reading; all see the same draws. Those of one chunk are kept, more are drawn again for each reading."""
+    kept = list(draws(readings, sigmas, sigmas.draws)) if sigmas.draws <= CHUNK else None
+    return tuple(_chances(one, readings, horizon, sigmas, kept) for one in readings)
+
+
+def _chances(
+    reading: Reading,
+    readings: Sequence[Reading],
+    horizon: HorizonTerms,
+    sigmas: Sigmas,
+    kept: Sequence[Drawn] | None,
+) -> Chances:
+    counts = _Counts(reading, horizon, sigmas.draws)
+    for drawn in draws(readings, sigmas, sigmas.draws) if kept is None else kept:
+        counts.add(drawn)
+    return counts.chances()
 
 
 def needed_volumes(reading: Reading, readings: Sequence[Reading], sigmas: Sigmas) -> Floats:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -56,8 +57,15 @@ def _disk(props: Props, prefix: str, default: str) -> Iterator[Billed]:
     if size is None:  # of the image, or of a snapshot
         return
     kind = str(props.get(f"{prefix}Type" if prefix else "type") or default)
-    gb, iops, mbps = (parse_number(value or 0) for value in (size, props.get("iops"), props.get("throughput")))
+    gb, iops, mbps = (parse_number(value or 0) for value in (size, _given(props, "iops"), _given(props, "throughput")))
     yield Billed(f"aws/ebs/{kind}", f"disk of {wording.trimmed(gb)} GB {kind}", gb, iops, mbps)
+
+
+def _given(props: Props, key: str) -> Any:
+    """What the program says; None for what the provider will fill in, which a preview shows as unknown."""
+    with suppress(unknown_value()):
+        return props.get(key)
+    return None
 
 
 def _volume(props: Props, urn: str) -> Iterator[Billed]:
@@ -69,8 +77,8 @@ def _instance(props: Props, urn: str) -> Iterator[Billed]:
     if names.FLEET not in names.parents_of(urn):
         kind = str(props["instanceType"])
         yield Billed(f"aws/{kind}", f"instance {kind}")
-    root = props.get("rootBlockDevice")
-    for device in (*([root] if root else []), *(props.get("ebsBlockDevices") or ())):
+    root = _given(props, "rootBlockDevice")
+    for device in (*([root] if root else []), *(_given(props, "ebsBlockDevices") or ())):
         yield from _disk(device, "volume", "gp2")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ STACK_PREFIX = "crossover:"
 BASELINE, USAGE, SERVED, GATEWAY = "baseline", "usage", "served", "gateway"
 """Keys of a Fleet's inputs beside those of the scenario."""
 BESIDE = (BASELINE, USAGE, SERVED, GATEWAY)
+_ALIKE = 0.8
+"""From which likeness on another namespace is a misspelling of ours: "crosover" is 0.94, "crossplane" 0.74."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ class Proposal:
     def under(self, waivers: Waivers, urn: str) -> Proposal:
         """The same under these waivers, as that Fleet."""
         return replace(self, waivers=waivers, urn=urn)
+
+
+def misspelt_namespace(key: str) -> str:
+    """What is wrong with a key of a stack's configuration whose namespace is almost ours, and which nobody would read;
+    empty where nothing is."""
+    namespace, colon, _ = key.partition(":")
+    ours = STACK_PREFIX.rstrip(":")
+    if not colon or namespace == ours or not get_close_matches(namespace.lower(), [ours], cutoff=_ALIKE):
+        return ""
+    return f"{key}: unknown namespace {namespace} (did you mean {ours}?)"
 
 
 def parse_proposal(

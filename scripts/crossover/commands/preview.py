@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from scripts.crossover.review.foreign import foreign
 from scripts.crossover.review.formats import write
 from scripts.crossover.review.make import judged, previewed
 from scripts.crossover.review.preview.scrub import Scrubber, from_environment
@@ -22,6 +23,12 @@ from scripts.crossover.shell.output import console, emit_json, fail, styled
 from scripts.crossover.stack.config import SourceError
 from scripts.crossover.stack.engine import Stack
 
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, file_okay=False, metavar="DIR", help="A Pulumi project of others: its Fleets, as they are planned."
+    ),
+]
 STACK = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
 
 
@@ -35,6 +42,7 @@ def command(
         str | None,
         typer.Option(metavar="REF", help="Judge the configuration at this ref as data: no program, no secret."),
     ] = None,
+    project: Project = None,
     policy_pack_config: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Given to the engine with the pack.")
     ] = None,
@@ -47,9 +55,13 @@ def command(
     now = day(today)
     clean = Scrubber(from_environment(os.environ))
     try:
-        review = judged(stack, base, untrusted, now)
-        if review.verdict is not None and not review.untrusted:
-            review, clean = previewed(review, policy_pack_config)
+        if project is not None:
+            _refuse_base(base or untrusted)
+            review, clean = foreign(project, stack, now, policy_pack_config)
+        else:
+            review = judged(stack, base, untrusted, now)
+            if review.verdict is not None and not review.untrusted:
+                review, clean = previewed(review, policy_pack_config)
         written = write(review, out, strict, clean)
     except (SourceError, OSError) as error:
         fail(clean(str(error)))
@@ -58,6 +70,14 @@ def command(
     else:
         _show(review, out, clean)
     raise typer.Exit(review.exit_code(strict))
+
+
+def _refuse_base(ref: str | None) -> None:
+    if ref is not None:
+        raise typer.BadParameter(
+            "it is compared with what is up, by running its program: leave out --base and --untrusted",
+            param_hint="--project",
+        )
 
 
 def _show(review: Review, folder: Path, clean: Scrubber) -> None:

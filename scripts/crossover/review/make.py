@@ -12,16 +12,16 @@ from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from images.sources import REPOSITORY
 from scripts.crossover.review.flip import flips
+from scripts.crossover.review.jobs import stacks_without_job
+from scripts.crossover.review.judges import judges_changed
 from scripts.crossover.review.preview.engine import preview, secret_values
 from scripts.crossover.review.preview.scrub import Scrubber, from_environment
 from scripts.crossover.review.review import Review
+from scripts.crossover.review.scales.both import weigh
 from scripts.crossover.stack.approval import approved_at
-from scripts.crossover.stack.config import Tree, changed_files, config_path
+from scripts.crossover.stack.config import ConfigError, Tree, config_path
 from scripts.crossover.stack.engine import project
 from scripts.crossover.stack.verdict import Side, Yardstick, evaluate_side
-
-JUDGES = ("policies", "scripts/crossover", "scripts/pulumi", "waivers.yaml", ".github/workflows")
-"""What decides the verdict beside the configuration: a pull request that changes it says so."""
 
 REMOVED = (
     "the file is removed, which ends no machine: take the stack down first (make down STACK={stack}), then take it out "
@@ -31,22 +31,17 @@ REMOVED = (
 
 def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> Review:
     """What can be known without the engine. Raises SourceError."""
-    path = config_path(stack)
-    yardstick = Yardstick(Catalogue({}, {}, clouds={}), today, stack.rpartition("/")[2], project=project())
-    unpriced: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-    try:
-        yardstick = replace(yardstick, catalogue=load_catalogue())
-    except CatalogueError as error:
-        unpriced = (str(error),)
-    try:
-        yardstick = replace(yardstick, waivers=load_waivers(REPOSITORY, codes))
-    except WaiverError as error:
-        broken = tuple(error.lines)
+    path, tree = config_path(stack), Tree(REPOSITORY, untrusted or "")
+    yardstick, unpriced, broken = _yardstick(stack, today)
     # A fork is compared with what stands here, as it is judged by the waivers here.
     approved = approved_at(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
-    head = evaluate_side(yardstick, Tree(REPOSITORY, untrusted or ""), path, whole=True, before=approved)
+    head = evaluate_side(yardstick, tree, path, whole=True, before=approved)
     missing = head.config is None and not head.errors
+    without_job: tuple[str, ...] = ()
+    try:
+        without_job = stacks_without_job(tree) if base else ()
+    except ConfigError as error:
+        broken += tuple(error.lines)
     if unpriced or broken:
         head = replace(head, verdict=None, proposals={}, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
@@ -56,6 +51,7 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
     if missing:
         why = REMOVED if removed else "there is no such file; has stack {stack} another name?"
         head = replace(head, errors=(f"{path}:1: {why.format(stack=yardstick.stack)}", *head.errors))
+    judges = judges_changed(tree, base) if base else ()
     return Review(
         stack=stack,
         path=path,
@@ -66,9 +62,27 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
         untrusted=untrusted is not None,
         waivers=yardstick.waivers,
         flips=flips(head.proposal.scenario, yardstick.vary(head.proposal)) if head.proposal else (),
-        judges_changed=tuple(changed_files(REPOSITORY, base, untrusted or "", *JUDGES)) if base else (),
+        judges_changed=judges,
+        scales=weigh(head, before, yardstick, Tree(REPOSITORY, base), judges) if before and base else None,
+        without_job=without_job,
         removed=removed,
     )
+
+
+def _yardstick(stack: str, today: date) -> tuple[Yardstick, tuple[str, ...], tuple[str, ...]]:
+    """What judges both sides, and what is wrong with the catalogue and with the waivers here."""
+    found = Yardstick(Catalogue({}, {}, clouds={}), today, stack.rpartition("/")[2], project=project())
+    unpriced: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    try:
+        found = replace(found, catalogue=load_catalogue())
+    except CatalogueError as error:
+        unpriced = (str(error),)
+    try:
+        found = replace(found, waivers=load_waivers(REPOSITORY, codes))
+    except WaiverError as error:
+        broken = tuple(error.lines)
+    return found, unpriced, broken
 
 
 def previewed(review: Review, pack_config: Path | None) -> tuple[Review, Scrubber]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -19,8 +19,11 @@ from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip
+from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
+from scripts.crossover.review.scales.both import Scales
 from scripts.crossover.stack.approval import Approved
+from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
 
@@ -36,11 +39,17 @@ IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
 OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
+STACK_WITHOUT_JOB = "stack-without-job"
+SECRETS_SET = "secrets-set"
+BASE_SCALES = "base-scales"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
+    STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
+    BASE_SCALES: "What is bought is judged by the figures that stood before it, too.",
+    SECRETS_SET: "Every secret that the configuration names is set.",
     BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
 """Rules of this command, beside those of the pack."""
@@ -104,9 +113,15 @@ class Review:
     flips: tuple[Flip, ...] = ()
     waivers: Waivers = NO_WAIVERS
     judges_changed: tuple[str, ...] = ()
-    """Files of the gate itself that differ from the base: prices, rules, waivers, this workflow."""
+    """Files that have a say in verdicts (`judges.is_judge`) and differ from the base."""
+    without_job: tuple[str, ...] = ()
+    """Stacks that no job of the workflow judges."""
+    scales: Scales | None = None
+    """By the base's, where it changes what it is weighed by."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
+    foreign: bool = False
+    """Of a program that is not this project's: its Fleets are judged, as its preview tells of them."""
 
     @property
     def marker(self) -> str:
@@ -117,6 +132,11 @@ class Review:
     def verdict(self) -> Verdict | None:
         """Of the pull request's configuration."""
         return self.head.verdict
+
+    @property
+    def judges_nothing(self) -> bool:
+        """A program of others that makes no Fleet: the rules on resources were asked, and there is no verdict."""
+        return self.foreign and self.verdict is None and not self.head.errors
 
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
@@ -141,11 +161,15 @@ class Review:
         """All of them, the worst first."""
         found = [ReviewFinding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
+        found += self._by_the_base()
         own = self.head.own_baseline
         if own is not None and self.approved is not None and self.approved.raised_by(own):
             found.append(
                 ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
             )
+        found += [_of_unjudged(stack) for stack in self.without_job]
+        told = [f"{line}. `up` will refuse." for line in self.head.not_set]
+        found += [ReviewFinding(SECRETS_SET, "WARN", line, self._line(("apiKeys",))) for line in told]
         if self.run is not None:
             found += [
                 ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
@@ -163,11 +187,11 @@ class Review:
         levels = {finding.level for finding in self.findings}
         if "BLOCK" in levels:
             return ReviewOutcome.BLOCK
-        if self.verdict is None:
+        if self.verdict is None and not self.judges_nothing:
             return ReviewOutcome.CANNOT_EVALUATE
         if "ERROR" in levels:
             return ReviewOutcome.FAILED
-        if levels or self.verdict.level is not Level.PASS:
+        if levels or (self.verdict is not None and self.verdict.level is not Level.PASS):
             return ReviewOutcome.WARN
         return ReviewOutcome.PASS
 
@@ -181,6 +205,16 @@ class Review:
         if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
             place = ("managed", "routes")
         return ReviewFinding(reason.code, str(reason.level), reason.message, self._line(place))
+
+    def _by_the_base(self) -> Iterator[ReviewFinding]:
+        """Where the base's scales say worse, or cannot say anything."""
+        if self.scales is None or self.verdict is None:
+            return
+        for reason in self.scales.worse_than(self.verdict):
+            yield self._of_reason(replace(reason, message=f"by the base's scales: {reason.message}"))
+        for line in self.scales.errors:
+            level = "BLOCK" if self.scales.buys else "WARN"
+            yield ReviewFinding(BASE_SCALES, level, f"{line}. What the base's own code says of it counts.")
 
     def _of_violation(self, violation: PolicyViolation) -> ReviewFinding:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
@@ -215,6 +249,14 @@ class Review:
 def _place(rule: str, violation: PolicyViolation) -> Place:
     """Of the configuration: what the rule speaks of, and in it what is named as the resource is."""
     return (*next((known.key for known in registry.rules() if known.code == rule), NODES), violation.name)
+
+
+def _of_unjudged(stack: str) -> ReviewFinding:
+    message = (
+        f"no job judges the stack {stack}: add it to every matrix.stack of {WORKFLOW}, or, where nobody deploys it, to "
+        f"{EXAMPLES} there."
+    )
+    return ReviewFinding(STACK_WITHOUT_JOB, "BLOCK", message, path=config_path(stack))
 
 
 def waiver_words(waiver: Waiver) -> str:

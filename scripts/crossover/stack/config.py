@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cost_guard.scenario.proposal import STACK_PREFIX
+from cost_guard.scenario.proposal import STACK_PREFIX, misspelt_namespace
 from strict import yaml as strict_yaml
 from strict.places import Lines, Place, told
 from strict.problems import Problems
@@ -52,6 +52,15 @@ class Tree:
                     (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
                     (Path(name) / path).write_text(text, encoding="utf-8")
             yield Path(name)
+
+    def names(self, folder: str) -> list[str]:
+        """What stands directly in a folder, links and folders included; nothing where there is none. Raises
+        SourceError."""
+        if not self.ref:
+            return sorted(path.name for path in (self.folder / folder).glob("*"))
+        commit = commit_of(self.folder, self.ref)
+        listed = git(self.folder, "--literal-pathspecs", "ls-tree", "--name-only", "-z", commit, "--", f"{folder}/")
+        return sorted(name.removeprefix(f"{folder}/") for name in listed.split("\0") if name)
 
     def _working(self, path: str) -> str | None:
         try:
@@ -109,13 +118,18 @@ def parse_config(text: str, path: str) -> StackConfig:
     if not isinstance(config, dict | None):
         line = placed.at(("config",))
         raise ConfigError(told(path, line, "", f"expected a map `config:` of keys like {STACK_PREFIX}workload"))
+    given = dict(config or {})
+    wrong = {key: words for key in given if (words := misspelt_namespace(str(key)) or _twice(str(key), given))}
+    if wrong:
+        raise ConfigError(told(path, placed.at(("config", str(key))), "", words) for key, words in wrong.items())
+    given = {key if ":" in str(key) else f"{STACK_PREFIX}{key}": value for key, value in given.items()}
     secrets: list[Place] = []
-    shown = {str(key): _without_secrets(_value(value), (str(key),), secrets) for key, value in (config or {}).items()}
+    shown = {str(key): _without_secrets(_value(value), (str(key),), secrets) for key, value in given.items()}
     values = {key.removeprefix(STACK_PREFIX): value for key, value in shown.items() if key.startswith(STACK_PREFIX)}
     lines = {
         (place[1].removeprefix(STACK_PREFIX), *place[2:]): line
         for place, line in placed.known.items()
-        if len(place) > 1 and place[0] == "config" and place[1].startswith(STACK_PREFIX)
+        if len(place) > 1 and place[0] == "config" and _ours(place[1])
     }
     return StackConfig(values, Lines(path, lines, STACK_PREFIX), tuple(secrets))
 
@@ -131,10 +145,13 @@ def commit_of(folder: Path, ref: str) -> str:
     return commit.strip()
 
 
-def changed_files(folder: Path, base: str, head: str, *paths: str) -> list[str]:
-    """Which files below `paths` differ between two refs; `head` empty is the working tree. Raises SourceError."""
+def changed_files(folder: Path, base: str, head: str) -> list[str]:
+    """Which files differ between two refs, one that was moved by both its names; `head` empty is the working tree.
+    Raises SourceError."""
     refs = [commit_of(folder, ref) for ref in (base, head) if ref]
-    return [name for name in git(folder, "diff", "--name-only", "-z", *refs, "--", *paths).split("\0") if name]
+    # What a user's git is told of renames, submodules and folders hides nothing.
+    options = ("--name-only", "--no-renames", "--no-relative", "--ignore-submodules=none", "-z")
+    return [name for name in git(folder, "diff", *options, *refs, "--").split("\0") if name]
 
 
 def git(folder: Path, *arguments: str, text: bool = True) -> Any:
@@ -149,6 +166,17 @@ def git(folder: Path, *arguments: str, text: bool = True) -> Any:
         said = error.stderr.decode(errors="replace").strip()
         raise SourceError(f"git {' '.join(arguments)}: {said or 'failed'}") from None
     return done.stdout.decode(errors="replace") if text else done.stdout
+
+
+def _ours(key: str) -> bool:
+    """Whether the program is given that key. The engine takes one without a namespace for the project's."""
+    return key.startswith(STACK_PREFIX) or ":" not in key
+
+
+def _twice(key: str, given: Mapping[str, Any]) -> str:
+    """What is wrong where the engine would take one of two keys, and this the other."""
+    both = ":" not in key and f"{STACK_PREFIX}{key}" in given
+    return f"{key}: stands twice, with {STACK_PREFIX} and without it; keep one" if both else ""
 
 
 def _decoded(path: str, content: bytes) -> str:

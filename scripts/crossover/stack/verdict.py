@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Any
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
@@ -20,9 +19,9 @@ from cost_guard.verdict.judge import judge_stack, refuse_future
 from cost_guard.verdict.verdict import Verdict
 from images.sources import REPOSITORY
 from scripts.crossover.stack.approval import Approved
-from scripts.crossover.stack.config import SECRET, ConfigError, StackConfig, Tree, config_path, read_config
+from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import StackError, project
-from stacks.settings import parse, proposals_of
+from stacks.settings import parse, proposals_of, with_stand_ins
 from strict.day import today
 from strict.problems import Problems
 
@@ -74,6 +73,8 @@ class Side:
     """Why there is no verdict; empty where the stack does not exist on this side."""
     own_baseline: Baseline | None = None
     """As the configuration says, whether it counts or not."""
+    not_set: tuple[str, ...] = ()
+    """What `up` would say of secrets that the configuration names and does not have."""
 
     @property
     def proposal(self) -> Proposal | None:
@@ -103,7 +104,7 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
     try:
         with tree.folder_with(*_usage_files(config)) as folder:
             given = config.values
-            settings = parse(_with_secrets(given), folder) if whole else None
+            settings = parse(with_stand_ins(given), folder) if whole else None
             found = proposals_of(given, folder) if settings is None else settings.proposals
         own = next(iter(found.values())).baseline
         if before is not None:
@@ -111,7 +112,8 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
             counted = before.counted(own)
             found = {name: replace(proposal, baseline=counted) for name, proposal in found.items()}
         verdict = (yardstick if whole else replace(yardstick, waivers=NO_WAIVERS)).judge(found)
-        return Side(tree.ref, config, found, verdict, own_baseline=own)
+        not_set = settings.not_set if settings else ()
+        return Side(tree.ref, config, found, verdict, own_baseline=own, not_set=not_set)
     except ConfigError as error:
         return Side(tree.ref, config, errors=tuple(error.lines))
     except Problems as error:
@@ -141,26 +143,6 @@ def judged(stack: str, day: date) -> Verdict:
     if side.verdict is None:
         raise StackError(f"there is no {path}")
     return side.verdict
-
-
-def _with_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as if every key that it names were given: to `parse` a secret is any text."""
-    keys = values.get("apiKeys", {})
-    if not isinstance(keys, Mapping):
-        return dict(values)
-    return {**values, "apiKeys": {**dict.fromkeys(_named(values), SECRET), **keys}}
-
-
-def _named(value: Any, key: str = "") -> Iterator[str]:
-    """What keys such as `tokenSecret` and `apiKeySecret` name."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _named(item, str(name))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _named(item, key)
-    elif isinstance(value, str) and key.endswith("Secret"):
-        yield value
 
 
 def _usage_files(config: StackConfig) -> list[str]:

@@ -53,4 +53,4 @@ def _growth(growth: MeasuredGrowth | None) -> str:
     if growth is None:
         return f"not told: fewer than {LEAST_WEEKS} full weeks"
     per_month, low, high = (wording.percent(share) for share in (growth.per_month, growth.low, growth.high))
-    return f"{per_month} a month ({low} to {high}, P10 to P90, of {growth.weeks} weeks); counts only where it is set"
+    return f"{per_month} a month ({low} to {high}, P10 to P90), of {growth.weeks} weeks; not counted"

@@ -22,13 +22,13 @@ from images.remote.errors import RemoteError
 from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.weights import sharing, siblings
-from images.weights.holders import Holder
+from images.weights.holders import Holder, Piece
 from images.weights.onto import Brought, WeightsFailed, job_of
 from images.weights.sharing import Group, Sharing
 from images.weights.siblings import Siblings, bring_among
 from tests.integration.images.conftest import tiny_bundle
 from tests.support.hub import COMMIT, Fault, LocalHub, Repository, local_hub
-from tests.support.sshd import Machine, machine, public_key
+from tests.support.sshd import Machine, machine, public_key, wait_for
 
 MODEL = "org/tiny"
 FILES = {"config.json": b"{}", **{f"model-{i}.safetensors": random.Random(i).randbytes(300_000) for i in range(4)}}
@@ -56,10 +56,12 @@ class Room:
         weights = Weights("hf", MODEL, MODEL, COMMIT, endpoint=self.hub.endpoint, stall_s=5, deadline_s=60)
         return {**job_of(self.host(i), tiny_bundle(), replace(weights, **changes), None), "pause_s": 0.01}
 
-    def bring(self, i: int, find: tuple[int, ...] = (), **changes: Any) -> Brought:
+    def bring(
+        self, i: int, find: tuple[int, ...] = (), cancelled: Callable[[], bool] = lambda: False, **changes: Any
+    ) -> Brought:
         others = Siblings(self.sharing, "fleet", self.key, lambda: [self.host(j) for j in find])
         with Connection.open(self.host(i), self.key) as connection:
-            return bring_among(others, connection, self.job(i, **changes), Waiting(90), self.said.append)
+            return bring_among(others, connection, self.job(i, **changes), Waiting(90, cancelled), self.said.append)
 
     def there(self, i: int) -> dict[str, bytes]:
         folder = Path(self.job(i)["folder"])
@@ -117,20 +119,62 @@ def test_who_has_a_part_gives_it_on(new_room: Callable[[int], Room], monkeypatch
     monkeypatch.setattr(sharing, "LEAST_PIECE_BYTES", 1)
     monkeypatch.setattr(sharing, "GIVES", 1)
     before = [room.lets_in(i) for i in range(4)]
-    copied: list[tuple[int, int, tuple[str, ...]]] = []
-    once = siblings._once
-
-    def counted(holder: Holder, piece: tuple[str, ...], files: Any, mine: Holder, *rest: Any) -> None:
-        once(holder, piece, files, mine, *rest)
-        copied.append((mine.host.ssh_port, holder.host.ssh_port, piece))
-
-    monkeypatch.setattr(siblings, "_once", counted)
+    copied = copies(monkeypatch, lambda: None)
     at_once(room, 1, 2, 3)
     assert all(room.there(i) == FILES for i in range(4))
     assert sum(room.hub.sent.values()) == SIZE
     assert len({(who, piece) for who, _, piece in copied}) == len(copied) == 3 * len(FILES)
     assert {giver for _, giver, _ in copied} > {room.machines[0].ssh_port}
     assert [room.lets_in(i) for i in range(4)] == before
+
+
+def copies(monkeypatch: pytest.MonkeyPatch, seen: Callable[[], None]) -> list[tuple[int, int, Piece]]:
+    """Who has copied which piece, by its port, and from whom; `seen` is called after each."""
+    copied: list[tuple[int, int, Piece]] = []
+    once = siblings._once
+
+    def counted(holder: Holder, piece: Piece, files: Any, mine: Holder, *rest: Any) -> None:
+        once(holder, piece, files, mine, *rest)
+        copied.append((mine.host.ssh_port, holder.host.ssh_port, piece))
+        seen()
+
+    monkeypatch.setattr(siblings, "_once", counted)
+    return copied
+
+
+def test_what_has_come_is_copied_while_the_rest_is_fetched(
+    new_room: Callable[[int], Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = new_room(2)
+    monkeypatch.setattr(sharing, "LEAST_PIECE_BYTES", 1)
+    room.hub.faults = [Fault("stall", after=1000)]  # a file's rest comes after 15 s
+    sent: list[int] = []
+    copies(monkeypatch, lambda: sent.append(sum(room.hub.sent.values())))
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(room.bring, i, stall_s=15) for i in range(2)]
+    assert all(each.result().verified for each in both)
+    assert sent[0] < SIZE
+    assert sum(room.hub.sent.values()) == SIZE
+    assert room.there(0) == room.there(1) == FILES
+
+
+def test_who_has_copied_a_part_fetches_the_rest_where_the_first_fails(
+    new_room: Callable[[int], Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = new_room(2)
+    monkeypatch.setattr(sharing, "LEAST_PIECE_BYTES", 1)
+    room.hub.faults = [Fault("stall", after=1000)]
+    over = threading.Event()
+    copied = copies(monkeypatch, over.set)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(room.bring, 0, cancelled=over.is_set, stall_s=60)
+        wait_for(lambda: room.group().fetching, "the first fetches")
+        assert pool.submit(room.bring, 1).result().verified
+        with pytest.raises(RemoteError, match="interrupted"):
+            first.result()
+    assert room.there(1) == FILES
+    saved = sum(len(FILES[path]) for _, _, piece in copied for path in piece)
+    assert sum(room.hub.sent.values()) <= 2 * SIZE - saved
 
 
 def test_a_volume_that_all_mount_is_filled_once(new_room: Callable[[int], Room], tmp_path: Path) -> None:

@@ -65,7 +65,15 @@ def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[s
         ("quantization", "fp-8", r"serving\.quantization: vLLM has no 'fp-8'; did you mean fp8\?"),
         ("toolCallParser", "llama_json", r"toolCallParser: vLLM has no 'llama_json'; did you mean llama4_json\?"),
         ("reasoningParser", "qwen", r"serving\.reasoningParser: vLLM has no 'qwen'; did you mean qwen3\?"),
-        ("revision", "a b", r"serving\.revision"),
+        ("revision", "a b", r"serving\.revision: must be a commit, branch or tag: .*, got 'a b'"),
+        ("weights", {"source": "ftp"}, r"serving\.weights\.source: must be hf or s3 or path, got 'ftp'"),
+        ("weights", {"tokenSecret": "hf"}, r"serving\.weights\.source: missing; it must be hf or s3 or path"),
+        ("weights", {"source": "hf", "stallS": 1}, r"serving\.weights\.stallS: must be at least 5, got 1"),
+        ("weights", {"source": "hf", "token": "x"}, r"serving\.weights\.token: unknown key \(did you mean tokenSecret"),
+        ("weights", {"source": "hf", "tokenSecret": "hf_A1"}, r"tokenSecret: must be a name .*; the secret itself"),
+        ("weights", {"source": "path", "path": "a"}, r"serving\.weights\.path: must be an absolute path, .*, got 'a'"),
+        ("image", "a b", r"serving\.image: must be an image with an exact tag or a digest, .*, got 'a b'"),
+        ("engineArgs", {"seed": "abc"}, r"serving\.engineArgs\.seed: takes a whole number, got 'abc'"),
         *(("revision", name, r"serving\.revision: .* is no commit") for name in ("refs//x", "a/../b", "a/", "a/./b")),
         *(
             ("model", name, r"serving\.model: .* is no repository of the hub: name or org/name")

@@ -14,7 +14,7 @@ from cost_guard.scenario.measuring import DayOfTokens, measure
 from cost_guard.scenario.proposal import proposal_of_inputs
 from cost_guard.scenario.usage import VolumeSource
 from providers import registry
-from stacks.settings import SettingsError, parse
+from stacks.settings import SettingsError, parse, with_stand_ins
 
 CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config" / "Pulumi.local.yaml"
 
@@ -220,6 +220,20 @@ def test_the_usage_is_no_key_of_the_configuration(values: dict[str, Any]) -> Non
     """Only the file says it."""
     with pytest.raises(SettingsError, match="crossover:usage: unknown key"):
         parse({**values, "usage": {}})
+
+
+def test_a_preview_needs_no_secret_and_says_what_up_would_miss(values: dict[str, Any]) -> None:
+    """Of a webhook, of the weights, of a managed model with and without a name for its key."""
+    change(values, "serving.weights", {"source": "hf", "tokenSecret": "hf"})
+    change(values, "monitoring.webhook", {"url": "https://x.example", "bearerSecret": "pager"})
+    named = {"name": "gpt-4o", "model": "openai/gpt-4o", "apiKeySecret": "openai"}
+    values["gateway"] = {"managed": [named, {"name": "gpt-4", "model": "openai/gpt-4"}], "fallback": "gpt-4o"}
+    values["apiKeys"] = {"pager": "secret"}
+    settings = parse(with_stand_ins(values))
+    assert [line.partition(":")[2].split()[0] for line in settings.not_set] == ["hf", "openai", "managed-api-key"]
+    assert settings.not_set[0].endswith(": pulumi config set --secret --path crossover:apiKeys.hf")
+    with pytest.raises(SettingsError, match="apiKeys: hf is missing"):
+        parse(values)
 
 
 def test_a_token_that_weights_name_must_be_there(values: dict[str, Any]) -> None:

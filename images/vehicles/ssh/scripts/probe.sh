@@ -1,4 +1,4 @@
-# Tells what stands on the machine, changes nothing; behind pythons.sh. $1 root, $2 cache, $3 supervision, $4 supervisor's environment.
+# Tells what stands on the machine, changes nothing; behind python.sh. $1 root, $2 cache, $3 supervision, $4 supervisor's environment.
 # Reads lines "program NAME", "version NAME", "environment FOLDER", "file PATH", "unit NAME"; answers lines of words between tabs.
 root=$1
 cache=$2
@@ -18,17 +18,16 @@ free_bytes() {
     df --output=avail -B1 "$folder" | tail -n 1 | tr -d ' '
 }
 
-python_with_venv() {
-    problem=none
-    ! command -v python3 >/dev/null 2>&1 || problem=old
-    for name in $(pythons); do
-        if "$name" -c 'import venv, ensurepip' 2>/dev/null; then
-            answer python "$(command -v "$name")"
-            return
-        fi
-        problem=venv
-    done
-    answer python_problem "$problem"
+look_for_python() {
+    if found=$(python_with 'venv, ensurepip'); then
+        answer python "$(command -v "$found")"
+    elif python_with sys >/dev/null; then
+        answer python_problem venv
+    elif command -v python3 >/dev/null 2>&1; then
+        answer python_problem old
+    else
+        answer python_problem none
+    fi
 }
 
 while read -r kind value; do
@@ -63,7 +62,7 @@ fi
 
 answer free "$(free_bytes "$root")" "$(free_bytes "$cache")"
 if [ -n "$environments_missing" ]; then
-    python_with_venv
+    look_for_python
     for uv in "$(command -v uv 2>/dev/null)" "$cache/bin/uv"; do
         if [ -n "$uv" ] && [ -x "$uv" ]; then
             answer uv "$uv"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # to start faster: see `pack.rule`
     from pulumi_policy import ResourceValidationArgs
 
 INSTANCE_TYPES = frozenset({names.AWS_INSTANCE, names.AWS_SPOT_INSTANCE})
+OURS = f"{names.NODE.partition(':')[0]}:"
+"""How the types of our plugin begin; of those that rent nothing none is asked about."""
+RENT_NOTHING = (names.CREDENTIALS, names.FIRST_CONTACT, names.INSTALL)
 _lock = threading.Lock()
 _ladders: dict[str, list[Any]] = {}
 """Fleet URN → the ladders that its inputs name."""
@@ -46,6 +49,8 @@ def _check(args: ResourceValidationArgs, _: Any) -> Iterable[str]:
     elif args.resource_type in (names.NODE, *INSTANCE_TYPES):
         if complaint := _complaint(args):
             yield complaint
+    elif args.resource_type.startswith(OURS):
+        yield f"{args.resource_type} is no type of this project's plugin, so no rule knows what it rents; take it out"
     else:
         yield from _other(args)
 
@@ -159,6 +164,9 @@ RULE = ResourceRule(
     remedy="Rent it through crossover:fleet.nodes, which the gate prices; put a gateway of its own on a machine that "
     "bills nothing, or on the nodes.",
     never_waived="a node that nobody has priced is not covered by any verdict",
-    looks_at=(names.FLEET, names.NODE, names.AWS_NODE, *sorted(INSTANCE_TYPES), *accelerators.TYPES),
+    looks_at=(
+        *(names.FLEET, names.AWS_NODE, f"{OURS}*", *(f"!{kind}" for kind in RENT_NOTHING)),
+        *(*sorted(INSTANCE_TYPES), *accelerators.TYPES),
+    ),
     check=_check,
 )

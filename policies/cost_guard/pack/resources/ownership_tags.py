@@ -63,8 +63,8 @@ def _check(args: ResourceValidationArgs, config: TagsConfig) -> Iterable[str]:
 
 
 def _is_ours(urn: str) -> bool:
-    """Whether one of our components makes it."""
-    return any(parent in (names.FLEET, names.GATEWAY, names.AWS_NETWORK) for parent in names.parents_of(urn))
+    """Whether one of our components makes it; a program of others may have a Fleet, too."""
+    return any(parent in (names.AWS_NETWORK, names.AWS_NODE) for parent in names.parents_of(urn))
 
 
 def _node(props: Mapping[str, Any], project: str, stack: str) -> Iterable[str]:

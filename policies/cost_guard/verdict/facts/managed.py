@@ -105,7 +105,5 @@ def _route_price(route: Route, row: ManagedRates, work: Workload) -> Fraction:
 def _same_weights(work: Workload, catalogue: Catalogue) -> SameWeightsFacts | None:
     if work.model is None:
         return None
-    # Not by KnownModel.also, which names what has the same shape: a base model, or one that reasons, is another one.
-    names = (work.model, work.model.replace("/Meta-Llama-", "/Llama-"))  # as Meta renamed its repositories
-    found = [SameWeightsFacts(row, price_of(row, work)) for row in catalogue.managed.values() if row.weights in names]
+    found = [SameWeightsFacts(row, price_of(row, work)) for row in catalogue.same_weights(work.model)]
     return min(found, key=lambda one: (one.usd_per_million, one.row.key), default=None)

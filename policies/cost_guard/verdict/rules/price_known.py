@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
 from cost_guard.verdict.rule import Objection, Question, VerdictRule
+from strict.problems import did_you_mean
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import Catalogue
@@ -36,6 +37,8 @@ def _of_rung(asked: Question, rung: RungFacts) -> str:
     nameless = [one for one in candidates if one.catalogue_key == rung.key and one.stands_for is None]
     if any(catalogue.cloud(one.cloud).stands_in for one in nameless):
         return f"{rung.key} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
+    if strange := _of_cloud(rung.key, catalogue):
+        return strange
     near = catalogue.nearest(rung.key)
     hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
     return f"no price is known for {rung.key}; {hint}"
@@ -50,6 +53,17 @@ def _elsewhere(asked: Question, rung: RungFacts) -> str:
     if not regions:
         return ""
     return f"The price of {rung.key} is that of {rung.price.region}: it may be another in {', '.join(regions)}."
+
+
+def _of_cloud(key: str, catalogue: Catalogue) -> str:
+    """What is wrong where a key begins with the name of no cloud, and of nobody who quotes prices."""
+    cloud, parts, _ = key.partition("/")
+    known = {*catalogue.clouds, *(price.partition("/")[0] for price in catalogue.prices)}
+    return (
+        ""
+        if not parts or cloud in known
+        else f"there is no cloud {cloud} ({key}); {did_you_mean(cloud, sorted(known))}"
+    )
 
 
 def _of_model(model: str, catalogue: Catalogue) -> str:

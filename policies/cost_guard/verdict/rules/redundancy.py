@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cost_guard.arithmetic.capacity import placement
+from cost_guard.arithmetic.placement import placement
 from cost_guard.codes import Level, Severity
 from cost_guard.verdict.rule import Objection, Question, VerdictRule
 

@@ -11,6 +11,7 @@ from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from scripts.crossover.review.comparison import rows
 from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
+from scripts.crossover.review.formats.weighed import changed, meaning, weighed
 from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
 from scripts.crossover.stack import approval
 from scripts.crossover.stack.state import MACHINES
@@ -80,6 +81,9 @@ def _sections(review: Review) -> Iterator[Part]:
     if review.untrusted:
         yield Part(0, "the notice", UNTRUSTED)
     yield Part(1, "what judges it", _judges(review))
+    yield Part(1, "the base's scales", weighed(review))
+    yield Part(2, "what changes", meaning(review))
+    yield Part(3, "the figures that it changes", changed(review))
     yield Part(1, "what went wrong", "\n\n".join(_errors(review)))
     yield Part(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
     yield Part(4, "waivers", _waivers(review))

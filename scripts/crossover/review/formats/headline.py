@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cost_guard import wording
+from cost_guard.codes import Level
 from scripts.crossover.review.comparison import saved_usd_per_month
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.review import Review, ReviewOutcome
@@ -50,6 +51,10 @@ def _failed(review: Review) -> str:
 
 def _blocked(review: Review) -> str:
     codes, money, likely = _codes(review, "BLOCK"), _money(review), _likely(review)
+    if review.verdict is not None and not review.verdict.blocked and review.scales is not None:
+        by_base = [reason.code for reason in review.scales.worse_than(review.verdict) if reason.level is Level.BLOCK]
+        if by_base:
+            return f"{_name(review)} pays by its own figures alone; by the base's it breaks {', '.join(by_base)}"
     said = []
     if money and "break-even" in codes:
         said.append(money)
@@ -64,7 +69,7 @@ def _let_through(review: Review) -> str:
     waived, warned = _codes(review, "WAIVED"), _codes(review, "WARN")
     told = [f"{', '.join(map(markdown.text, waived))} waived"] if waived else []
     told += [wording.count(len(warned), "warning")] if warned else []
-    money = _money(review) or "cannot be priced"
+    money = "makes no Fleet" if review.judges_nothing else _money(review) or "cannot be priced"
     return f"{_name(review)} {money}{', with ' if told else ''}{' and '.join(told)}"
 
 

@@ -80,7 +80,7 @@ def _justification(review: Review, finding: ReviewFinding) -> str:
 def _fingerprints(review: Review, finding: ReviewFinding) -> dict[str, str]:
     """Of the rule and the stack alone: figures in a message change, the finding stays the same one."""
     same = [other for other in review.findings if other.rule == finding.rule]
-    # Unlike findings of one rule are told apart by their order, which follows the engine's.
+    # Unlike findings of one rule are told apart by their order.
     text = f"{review.stack}\0{finding.rule}\0{same.index(finding)}"
     digest = hashlib.sha256(text.encode()).hexdigest()
     # GitHub tells alerts apart by the second alone. It would make it from the line's text, which it cannot read: the

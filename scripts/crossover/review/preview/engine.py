@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,30 +25,61 @@ from strict.places import Place
 
 DEADLINE_S = 1800.0
 """A pack with a wrong virtual environment hangs the engine for ever."""
+REMEDIES: Mapping[str, str] = {
+    "no stack named": "The stack {stack} is not initialised in this backend: scripts/stack-init {stack} makes it, and "
+    "rents nothing.",
+    "incorrect passphrase": "The passphrase is not the one that the stack's secrets are encrypted with: set "
+    "PULUMI_CONFIG_PASSPHRASE to that one (in GitHub Actions: the repository's secret of that name).",
+    "passphrase must be set": "The stack's secrets need their passphrase: set PULUMI_CONFIG_PASSPHRASE (in GitHub "
+    "Actions: the repository's secret of that name).",
+}
+"""Words of pulumi 3.259 where it fails before any event, and what to do. It exits 6 on the first, and 1 on the others
+as on any error."""
 
 
-def preview(stack: str, today: date, clean: Scrubber, pack_config: Path | None = None) -> Run:
+@dataclass(frozen=True)
+class PulumiProgram:
+    """The program that is previewed: this project's, or one of others in its folder, with their own backend."""
+
+    folder: Path
+    engine: str
+    pack: str = "policies"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def preview(
+    stack: str, today: date, clean: Scrubber, pack_config: Path | None = None, program: PulumiProgram | None = None
+) -> Run:
     """One `pulumi preview` with the pack, judged as of `today`. Changes nothing."""
+    program = program or PulumiProgram(REPOSITORY, str(REPOSITORY / "scripts" / "pulumi"))
     command = [
-        str(REPOSITORY / "scripts" / "pulumi"),
-        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", "policies"),
+        program.engine,
+        *("preview", "--stack", stack, "--json", "--non-interactive", "--policy-pack", program.pack),
         *(("--policy-pack-config", str(pack_config.resolve())) if pack_config else ()),
     ]
     environment = {
         **os.environ,
+        **program.variables,
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
         VARIABLE: today.isoformat(),  # program, pack and this command judge by one day
     }
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        exit_code, late = _run(command, environment, out.fileno(), err.fileno())
+        exit_code, late = _run(command, program.folder, environment, out.fileno(), err.fileno())
         out.seek(0)
         err.seek(0)
-        run = read(out, mandatory_rules(), exit_code=exit_code, said=late or err.read(), clean=clean)
+        said = late or explained(err.read(), stack)
+        run = read(out, mandatory_rules(), exit_code=exit_code, said=said, clean=clean)
     if pack_config is None:
         return run
     # The engine tells the level of a rule that is broken; of one that passes, only this file does.
     weakened = {**weakened_by(pack_config.read_text("utf-8"), mandatory_rules()), **dict(run.weakened)}
     return replace(run, weakened=tuple(sorted(weakened.items())))
+
+
+def explained(said: str, stack: str) -> str:
+    """What the engine says on standard error, with what to do about it where that is known."""
+    found = next((remedy for words, remedy in REMEDIES.items() if words in said), "")
+    return f"{said.strip()}\n{found.format(stack=stack)}" if found else said
 
 
 def weakened_by(pack_config: str, mandatory: Mandatory) -> dict[str, str]:
@@ -96,10 +127,10 @@ def _at(item: Any, place: list[str]) -> Any:
     return value
 
 
-def _run(command: list[str], environment: Mapping[str, str], out: int, err: int) -> tuple[int, str]:
+def _run(command: list[str], folder: Path, environment: Mapping[str, str], out: int, err: int) -> tuple[int, str]:
     """The exit code, and what to say of an engine that did not end."""
     process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
         start_new_session=True,
     )  # fmt: skip
     try:

@@ -53,6 +53,15 @@ class PolicyViolation:
 
 
 @dataclass(frozen=True)
+class FleetStep:
+    """A Fleet as a preview tells of it: its inputs before and after, in plain values; None where there is none."""
+
+    urn: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Run:
     """One preview."""
 
@@ -66,6 +75,8 @@ class Run:
     """Why the program or the engine failed; the gate's refusal is none."""
     new_types: tuple[str, ...] = ()
     """The types that it would make and the stack has none of: see the function `new_types`."""
+    fleets: tuple[FleetStep, ...] = ()
+    """Every Fleet of the plan, and of what is up."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,13 @@ def read(
     said: str = "",
     clean: Callable[[str], str] = str,
 ) -> Run:
-    """Understands the events of one preview. `said` is standard error; `clean` takes secrets out of all text."""
+    """Understands the events of one preview, in whatever order they come. `said` is standard error; `clean` takes
+    secrets out of all text."""
     events, foreign = _events(lines)
-    told = [_violation(event, clean) for event in _of(events, "policyEvent")]
+    told = sorted(
+        (_violation(event, clean) for event in _of(events, "policyEvent")),
+        key=lambda one: (one.pack, one.rule, one.urn, one.message),
+    )
     violations = tuple(one for one in told if not one.message.startswith(DEFERRED))
     deferred = {one.rule: one.message.partition(" during preview: ")[2] for one in told if one not in violations}
     succeeded = exit_code == 0 and any(e.get("result") == "succeeded" for e in _of(events, "summaryEvent"))
@@ -96,13 +111,15 @@ def read(
     if not succeeded and not failures and not mandatory_hit and not _refused(events):
         words = clean(said.strip() or foreign.strip()) or f"the engine exited with {exit_code} and no reason"
         failures = (words[-MOST_WORDS:],)
+    # The engine works on many resources at once: what it tells of them comes in another order each time.
     return Run(
-        changes=_changes(events),
+        changes=tuple(sorted(_changes(events), key=lambda change: (change.type, change.name, change.op))),
         violations=violations,
         weakened=_weakened(events, violations, mandatory, succeeded),
-        deferred=tuple(deferred.items()),
-        failures=failures,
+        deferred=tuple(sorted(deferred.items())),
+        failures=tuple(sorted(failures)),
         new_types=new_types(events),
+        fleets=_fleets(events),
     )
 
 
@@ -126,14 +143,14 @@ def _of(events: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any
     return [event[kind] for event in events if isinstance(event.get(kind), dict)]
 
 
-def _changes(events: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
+def _changes(events: Iterable[Mapping[str, Any]]) -> list[Change]:
     found = []
     for event in _of(events, "resourcePreEvent"):
         step = event["metadata"]
         if step["op"] not in (*UNCHANGED, *PARTS_OF_REPLACE):
             name = name_of(step["urn"])
             found.append(Change(step["op"], step["type"], name, _keys(step)))
-    return tuple(found)
+    return found
 
 
 def new_types(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -145,10 +162,18 @@ def new_types(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(sorted(kind for kind in made - known if not kind.startswith("pulumi:")))
 
 
+def _fleets(events: Iterable[Mapping[str, Any]]) -> tuple[FleetStep, ...]:
+    steps = [event["metadata"] for event in _of(events, "resourcePreEvent") if event["metadata"]["type"] == FLEET]
+    return tuple(
+        FleetStep(step["urn"], *((step.get(side) or {}).get("inputs") for side in ("old", "new")))
+        for step in sorted(steps, key=lambda one: str(one["urn"]))
+    )
+
+
 def _keys(step: Mapping[str, Any]) -> tuple[str, ...]:
     """The inputs that differ: as the provider says, or, of a component, which has none, by the inputs themselves."""
     if step.get("diffs") or step["op"] != "update":
-        return tuple(step.get("diffs") or ())
+        return tuple(sorted(step.get("diffs") or ()))
     old, new = ((step.get(side) or {}).get("inputs") or {} for side in ("old", "new"))
     return tuple(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from cost_guard.scenario.usage import TEXT, Traffic
@@ -92,8 +93,12 @@ def _page(envelope: Mapping[str, Any], place: Place) -> Iterator[Page]:
 
 def traffic_of(name: object) -> Traffic:
     """Of a call type or an endpoint."""
-    told = str(name or "").lower()
-    return next((traffic for traffic, pattern in KINDS if pattern.search(told)), TEXT)
+    return _traffic_of(name.lower()) if isinstance(name, str) else TEXT
+
+
+@lru_cache(maxsize=1024)
+def _traffic_of(name: str) -> Traffic:
+    return next((traffic for traffic, pattern in KINDS if pattern.search(name)), TEXT)
 
 
 def _request(row: Mapping[str, Any], place: Place, conventions: Conventions) -> Iterator[Record | Empty]:
@@ -107,15 +112,15 @@ def _request(row: Mapping[str, Any], place: Place, conventions: Conventions) -> 
         raise place.bad("no request_id, so a row that stands twice could not be told")
     traffic, model = traffic_of(row.get("call_type")), text(row.get("model"))
     usage = _usage(row, place)
+    prompted, completed = (_under(usage, f"{side}_tokens_details") for side in ("prompt", "completion"))
+    read = _first(usage, "cache_read_input_tokens") or _first(prompted, "cached_tokens")
+    written = _first(usage, "cache_creation_input_tokens") or _first(prompted, "cache_creation_tokens")
     prompt = count(row, "prompt_tokens", place, required=True)
     made_by = (str(row.get("call_type") or ""), str(row.get("custom_llm_provider") or ""))
-    fresh, cached = conventions.split(
-        PromptRow(*made_by, start, LOGGED, model, traffic, prompt, *_cached(usage), place)
-    )
+    fresh, cached = conventions.split(PromptRow(*made_by, start, LOGGED, model, traffic, prompt, read, written, place))
     output = count(row, "completion_tokens", place, required=True)
-    for apart, key in APART if usage and traffic == TEXT else ():
-        given, made = (_detail(usage, f"{side}_tokens_details", key) for side in ("prompt", "completion"))
-        given, made = min(given, fresh), min(made, output)
+    for apart, key in APART if traffic == TEXT and (prompted or completed) else ():
+        given, made = min(_first(prompted, key), fresh), min(_first(completed, key), output)
         if given or made:
             fresh, output = fresh - given, output - made
             yield Record(start, LOGGED, model, given, 0, made, identity, place, apart)
@@ -137,11 +142,11 @@ def _day(row: Mapping[str, Any], place: Place, conventions: Conventions) -> Reco
     return Record(start, width, model, fresh, cached, output, identity, place, traffic)
 
 
-Usage = list[tuple[Mapping[str, Any], Place]]
-"""What a request's `metadata` tells of its usage, the better place first."""
+Values = list[tuple[Mapping[str, Any], Place]]
+"""What a request's `metadata` tells of its usage, the better place first, as LiteLLM's own daily sums take it."""
 
 
-def _usage(row: Mapping[str, Any], place: Place) -> Usage:
+def _usage(row: Mapping[str, Any], place: Place) -> Values:
     metadata, place = row.get("metadata"), place.at("metadata")
     if isinstance(metadata, str) and metadata:
         try:
@@ -150,25 +155,23 @@ def _usage(row: Mapping[str, Any], place: Place) -> Usage:
             raise place.bad("is not JSON") from None
     if not isinstance(metadata, Mapping):
         return []
-    found = ((metadata.get(name), place.at(name)) for name in ("additional_usage_values", "usage_object"))
-    return [(values, where) for values, where in found if isinstance(values, Mapping)]
+    return [
+        (values, place.at(name))
+        for name in ("additional_usage_values", "usage_object")
+        if isinstance(values := metadata.get(name), Mapping)
+    ]
 
 
-def _cached(usage: Usage) -> tuple[int, int]:
-    """Tokens read from the provider's cache and written to it, as LiteLLM's own daily sums take them."""
-    return (
-        _first(usage, "cache_read_input_tokens") or _detail(usage, "prompt_tokens_details", "cached_tokens"),
-        _first(usage, "cache_creation_input_tokens")
-        or _detail(usage, "prompt_tokens_details", "cache_creation_tokens"),
-    )
+def _under(usage: Values, key: str) -> Values:
+    return [(inner, place.at(key)) for values, place in usage if isinstance(inner := values.get(key), Mapping)]
 
 
-def _first(usage: Usage, key: str) -> int:
-    return next((found for values, place in usage if (found := count(values, key, place))), 0)
-
-
-def _detail(usage: Usage, details: str, key: str) -> int:
-    return _first([(v, p.at(details)) for values, p in usage if isinstance(v := values.get(details), Mapping)], key)
+def _first(usage: Values, key: str) -> int:
+    """The first count that is not 0."""
+    for values, place in usage:
+        if found := count(values, key, place):
+            return found
+    return 0
 
 
 FORMAT = Format(

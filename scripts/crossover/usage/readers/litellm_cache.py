@@ -73,7 +73,7 @@ class Conventions:
         if row.read > row.prompt:
             day.proofs.setdefault(BOTH, row.place)
             return row.prompt + row.written, row.read
-        start = row.start if row.width else row.start.replace(minute=0, second=0, microsecond=0)
+        start = row.start.replace(minute=0, second=0, microsecond=0)
         doubt = day.doubts[start, row.width, row.model, row.traffic]
         doubt[0] += row.read
         if row.read + row.written > row.prompt:

@@ -333,6 +333,18 @@ def test_a_gateways_machine_is_free_only_where_nothing_bills(rung: Rung) -> None
     assert len(node([], IN_GATEWAY)) == 1
 
 
+def test_another_type_of_our_plugin_is_refused_before_it_is_made() -> None:
+    """Ten helpers with eight H100 each, by a plugin that a pull request has changed; in a Fleet, too. What rents
+    nothing is not even looked at."""
+    helper = "gpucloud:index:Helper"
+    for chain in ("", IN_FLEET):
+        (text,) = reports("node-outside-fleet", args({}, helper, f"{STACK}{chain}{helper}::a"))
+        assert text.startswith(f"{helper} is no type of this project's plugin")
+    for kind in node_outside_fleet.RENT_NOTHING:
+        assert not rule.looks_at(node_outside_fleet.RULE, kind)
+    assert rule.looks_at(node_outside_fleet.RULE, names.NODE)
+
+
 INSTANCE = "aws:ec2/instance:Instance"
 IN_AWS_NODE = "crossover:index:Fleet$crossover:aws:Node$"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pulumi_policy import PolicyResource, StackValidationArgs
-from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UnknownValueError
+from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_NUMBER_VALUE, UnknownValueError
 
 from cost_guard.catalogue import resources as catalogue_resources
 from cost_guard.catalogue.resources import allowed_types, resource_prices
@@ -157,6 +157,15 @@ def test_an_instance_costs_itself_and_its_disks_and_a_fleets_only_its_disks() ->
     assert cost("p4de.24xlarge", "") == Decimal("27.447050") * 730 + 40
     assert found(made(names.AWS_INSTANCE, {"instanceType": "m7i.large"})) == []
     assert "'aws/ec2/x9.large'" in found(made(names.AWS_INSTANCE, {"instanceType": "x9.large"}))[0]
+
+
+def test_what_the_provider_fills_in_does_not_hide_what_the_program_says() -> None:
+    """A preview shows as unknown what the provider computes: IOPS of a disk whose size is given, disks of the image."""
+    root = {"volumeType": "gp3", "volumeSize": 500, "iops": UNKNOWN_NUMBER_VALUE, "throughput": UNKNOWN_NUMBER_VALUE}
+    props = {"instanceType": "p4de.24xlarge", "rootBlockDevice": root, "ebsBlockDevices": UNKNOWN_ARRAY_VALUE}
+    found = priced_resources_usd_per_month([made(names.AWS_INSTANCE, props, IN_FLEET)])
+    assert found.usd_per_month == 40
+    assert not found.unpriced
 
 
 def test_a_price_of_another_region_says_so() -> None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_guard.catalogue.catalogue import load_catalogue
@@ -160,6 +160,7 @@ def test_the_bootstrap_is_reproducible_by_its_seed(found: list[int], seed: int) 
 
 
 @given(totals)
+@settings(deadline=None)  # two bootstraps of 2,000 draws each, on however busy a machine
 def test_doubling_doubles_the_month_and_leaves_shares_and_peak(found: list[int]) -> None:
     """To the token that rounding may cost."""
     once = month([DayOfTokens(3 * t, t, 2 * t, (6 * t,) + (0,) * 23) for t in found])
@@ -171,6 +172,7 @@ def test_doubling_doubles_the_month_and_leaves_shares_and_peak(found: list[int])
 
 
 @given(totals)
+@settings(deadline=None)  # two bootstraps of 2,000 draws each, on however busy a machine
 def test_the_file_and_the_inputs_say_the_same(found: list[int]) -> None:
     usage = month([day(10 * t) for t in found], peak_to_mean=Decimal(2))
     assert parse_usage(usage.to_inputs()) == usage

@@ -45,7 +45,7 @@ def verdict(usage: Usage, price: float = 5, fleet: int = 2) -> Verdict:
         "fleet": {"nodes": fleet, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
         "uncertainty": {"volume": 0.05},
     }
-    proposal: Proposal = replace(parse_proposal(data, None, usage), bills_money=True)
+    proposal: Proposal = replace(parse_proposal(data, None, usage), bills_money=False)
     return judge(proposal, load_catalogue(), LAST)
 
 

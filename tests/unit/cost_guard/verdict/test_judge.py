@@ -233,6 +233,8 @@ def test_budget_does_not_depend_on_volume(
     [
         ("lambda/gpu_8x_a100_80gb_sxm5", "no price is known for lambda/gpu_8x_a100_80gb_sxm5; did you mean "),
         ("zzz", "no price is known for zzz; known are aws/p4d.24xlarge, "),
+        ("lamda/gpu_8x_a100", "there is no cloud lamda (lamda/gpu_8x_a100); did you mean lambda?"),
+        ("mainframe/z", "there is no cloud mainframe (mainframe/z); known are aws, existing, lambda, "),
     ],
 )
 def test_unknown_prices_block(quotation: Build, catalogue: Catalogue, sku: str, said: str) -> None:

@@ -21,7 +21,7 @@ def test_every_row_is_told_with_its_age() -> None:
     """From 2026-09-20 to 2026-11-23 are 64 days."""
     told = json.loads(run("--json").stdout)
     [row] = [row for row in told["prices"] if row["key"] == "lambda/gpu_8x_a100_80gb_sxm4"]
-    assert (row["ageDays"], row["usdPerHour"], row["usdPerMonthEffective"]) == (64, "22.32", "16293.6")
+    assert (row["ageDays"], row["usdPerHour"], row["usdPerMonthEffective"]) == (64, "22.32", "16293.60")
     assert {row["key"] for row in told["managed"]} >= {"gpt-4o", "gpt-4o-mini"}
     [served] = [row for row in told["throughput"] if row["key"] == f"8x-a100-sxm-80gb@{LLAMA}"]
     assert (served["prefillTokensPerSecond"], served["sigma"]) == ("7201", "0.29")

@@ -16,6 +16,7 @@ from cost_guard.catalogue.catalogue import CatalogueError
 from images.sources import REPOSITORY
 from scripts.crossover.__main__ import app
 from scripts.crossover.review import make
+from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import Run
 from scripts.crossover.stack.config import config_path
 from tests.unit.crossover.review.conftest import TODAY, Project, config
@@ -212,6 +213,83 @@ def test_changes_of_the_gate_itself_are_told(invoke: Invoke, project: Project) -
     project.git("add", "-A")
     document = json.loads(invoke("--base", "HEAD", "--json", engine=Run()).stdout)
     assert document["judgesChanged"] == ["policies/prices.toml"]
+
+
+def test_a_judge_that_is_moved_away_is_told_by_its_old_name_too(invoke: Invoke, project: Project) -> None:
+    """Git would call it renamed, and name what is now a page of the docs alone."""
+    for folder in ("stacks", "docs"):
+        (project.folder / folder).mkdir()
+    (project.folder / "stacks" / "settings.py").write_text("what the gate reads\n" * 9)
+    project.commit(config(2))
+    (project.folder / "stacks" / "settings.py").rename(project.folder / "docs" / "settings.py")
+    project.git("add", "-A")
+    document = json.loads(invoke("--base", "HEAD", "--json", engine=Run()).stdout)
+    assert document["judgesChanged"] == ["stacks/settings.py"]
+
+
+@pytest.mark.parametrize("working", [True, False], ids=["working tree", "commit"])
+@pytest.mark.parametrize(
+    ("matrices", "examples", "left"),
+    [
+        ((["prod"], ["prod"]), "", ["new"]),
+        ((["prod", "new"], ["prod"]), "", ["new"]),  # a preview that nobody comments on
+        ((["prod", "new"], ["prod", "new"]), "", []),
+        ((["prod"], ["prod"]), "new other", []),
+        ((["prod", "new"], "${{ fromJSON(x) }}"), "", ["new", "prod"]),
+        ((), "", ["new", "prod"]),
+    ],
+)
+def test_a_stack_without_a_job_fails_the_check(
+    invoke: Invoke, project: Project, matrices: Any, examples: str, left: list[str], working: bool
+) -> None:
+    """Else it would be judged by nobody, and no comment would say so."""
+    jobs = {f"job{i}": {"strategy": {"matrix": {"stack": listed}}} for i, listed in enumerate(matrices)}
+    (project.folder / WORKFLOW).parent.mkdir(parents=True)
+    (project.folder / WORKFLOW).write_text(json.dumps({"env": {EXAMPLES: examples}, "jobs": {"other": {}, **jobs}}))
+    project.commit(config(2))
+    project.git("checkout", "-q", "-b", "new")
+    (project.folder / config_path("Pulumi")).write_text("config:\n")
+    (project.folder / config_path("Pulumi")).rename((project.folder / config_path("x")).with_name("existing.yaml"))
+    project.commit(config(2), "new")
+    where = () if working else ("--untrusted", "new")
+    done = invoke("--base", "main", *where, "--json", engine=Run())
+    document = json.loads(done.stdout)
+    assert document["stacksWithoutJob"] == left
+    found = {finding["path"]: finding["message"] for finding in document["findings"] if finding["level"] == "BLOCK"}
+    assert set(found) == {config_path(stack) for stack in left}
+    assert all("add it to every matrix.stack of .github/workflows/preview.yml" in told for told in found.values())
+    assert done.exit_code == (2 if left else 0)
+
+
+def test_a_workflow_that_cannot_be_read_cannot_be_evaluated(invoke: Invoke, project: Project) -> None:
+    project.commit(config(2))
+    (project.folder / WORKFLOW).parent.mkdir(parents=True)
+    (project.folder / WORKFLOW).write_text("jobs: {\n")
+    done = invoke("--base", "HEAD", "--json")
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (done.exit_code, finding["path"], finding["line"]) == (3, WORKFLOW, 2)
+    assert finding["message"].startswith(".github/workflows/preview.yml:2: not YAML: ")
+
+
+def test_a_secret_that_is_not_set_is_a_warning_with_what_to_do(invoke: Invoke, project: Project) -> None:
+    """Whether it pays is known without; `up` will refuse."""
+    serving = {
+        "engine": "simulator",
+        "model": "a/b",
+        "servedName": "m",
+        "weights": {"source": "hf", "tokenSecret": "hf"},
+    }
+    project.write(config(2, serving=serving))
+    document = json.loads(invoke("--json", engine=Run()).stdout)
+    (finding,) = (finding for finding in document["findings"] if finding["rule"] == "secrets-set")
+    assert finding["level"] == "WARN"
+    assert finding["message"] == (
+        "apiKeys: hf is missing, which serving.weights.tokenSecret names: pulumi config set --secret --path "
+        "crossover:apiKeys.hf. `up` will refuse."
+    )
+    project.write(config(2, serving=serving, apiKeys={"hf": {"secure": "v1:cipher"}}))
+    found = json.loads(invoke("--json", engine=Run()).stdout)["findings"]
+    assert "secrets-set" not in {finding["rule"] for finding in found}
 
 
 def test_no_planted_secret_is_in_any_file(

@@ -112,14 +112,42 @@ def test_a_ref_that_is_none_says_how_to_have_it(project: Project, ref: str) -> N
         Tree(project.folder, ref).text(config_path("prod"))
 
 
-def test_changed_files_below_a_path(project: Project) -> None:
+def test_changed_files(project: Project) -> None:
     project.commit(config())
     (project.folder / "policies").mkdir()
     (project.folder / "policies" / "prices.toml").write_text("x")
     project.commit(config(nodes=3))
-    assert changed_files(project.folder, "HEAD^1", "HEAD", "policies", "waivers.yaml") == ["policies/prices.toml"]
+    assert changed_files(project.folder, "HEAD^1", "HEAD") == ["policies/prices.toml", config_path("prod")]
     (project.folder / "policies" / "prices.toml").write_text("y")
-    assert changed_files(project.folder, "HEAD", "", "policies") == ["policies/prices.toml"]
+    assert changed_files(project.folder, "HEAD", "") == ["policies/prices.toml"]
+
+
+@pytest.mark.parametrize("namespace", ["crosover", "crossovers", "Crossover", "cross-over"])
+def test_a_misspelt_namespace_is_refused_with_the_nearest(namespace: str) -> None:
+    """Nobody would read its keys: what is missing would be all that is said, or nothing, of a key with a default."""
+    text = f"config:\n  aws:region: us-east-1\n  crossplane:x: 1\n  {namespace}:deadlines: {{}}\n"
+    with pytest.raises(ConfigError) as refused:
+        parse_config(text, PATH)
+    told = f"{PATH}:4: {namespace}:deadlines: unknown namespace {namespace} (did you mean crossover?)"
+    assert refused.value.lines == [told]
+
+
+def test_a_key_without_a_namespace_is_the_programs_as_for_the_engine() -> None:
+    """`pulumi config` of 3.259 shows it as the project's own; beside the whole key, nobody could say which counts."""
+    text = "config:\n  workload: {tokensPerMonth: 1}\n  apiKeys:\n    x: {secure: v1:cipher}\n"
+    found = parse_config(text, PATH)
+    assert found.values["workload"] == {"tokensPerMonth": 1}
+    assert (found.lines.at(("workload", "tokensPerMonth")), found.secrets) == (2, (("crossover:apiKeys", "x"),))
+    with pytest.raises(ConfigError, match=r":2: workload: stands twice, with crossover: and without it; keep one"):
+        parse_config(f"{text}  crossover:workload: {{}}\n", PATH)
+
+
+def test_a_merge_that_nobody_ended_is_told_as_one(project: Project) -> None:
+    """Not as "could not find expected ':'"."""
+    lines = ["config:", "<<<<<<< HEAD", "  crossover:a: 1", "=======", "  crossover:a: 2", ">>>>>>> theirs", ""]
+    project.write("\n".join(lines))
+    (error,) = project.side().errors
+    assert error.startswith(f"{PATH}:2: both sides of a merge stand here; keep one, and take out git's lines <<<<<<<")
 
 
 def test_errors_name_file_line_and_key(project: Project) -> None:

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from images.sources import REPOSITORY
+from scripts.crossover.review.jobs import EXAMPLES, stacks_without_job
+from scripts.crossover.stack.config import Tree
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "preview.yml"
 
@@ -39,9 +41,10 @@ def test_each_job_has_its_permissions_and_no_more(workflow: dict[Any, Any]) -> N
     """OIDC only where the cloud is asked; writing only where nothing of the pull request is run."""
     assert workflow["permissions"] == {}
     assert {name: job["permissions"] for name, job in workflow["jobs"].items()} == {
+        "verdict": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write"},
         "report": {"pull-requests": "write", "security-events": "write", "actions": "read"},
-        "fork": {"contents": "read"},
+        "gate": {},
     }
 
 
@@ -52,18 +55,65 @@ def test_the_job_that_writes_runs_nothing_of_the_pull_request(workflow: dict[Any
         assert ".venv" not in step.get("run", "")
 
 
-def test_a_fork_gets_no_secret_and_is_not_checked_out(workflow: dict[Any, Any]) -> None:
-    text = yaml.safe_dump(workflow["jobs"]["fork"], width=1000)
+def test_the_base_judges_without_a_secret_and_checks_nothing_else_out(workflow: dict[Any, Any]) -> None:
+    """Forks and branches alike: what a pull request changes of the code, of prices and of waivers has no say there."""
+    job = workflow["jobs"]["verdict"]
+    text = yaml.safe_dump(job, width=1000)
+    assert "if" not in job
     assert "secrets." not in text
     assert "id-token" not in text
-    (checkout,) = (step for step in steps(workflow, "fork") if step.get("uses", "").startswith("actions/checkout@"))
+    (checkout,) = (step for step in steps(workflow, "verdict") if step.get("uses", "").startswith("actions/checkout@"))
     assert checkout["with"] == {
         "ref": "${{ github.event.pull_request.base.sha }}",
         "persist-credentials": False,
     }
-    assert "--untrusted refs/fork/head" in text
-    assert workflow["jobs"]["fork"]["if"].endswith("!= github.repository")
+    assert "--untrusted refs/proposed/merge --base HEAD" in text
     assert workflow["jobs"]["preview"]["if"].endswith("== github.repository")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "preview", "fork", "passes"),
+    [
+        ("success", "success", "false", True),
+        ("success", "skipped", "true", True),
+        ("success", "skipped", "false", False),
+        ("success", "failure", "false", False),
+        ("success", "cancelled", "false", False),
+        ("failure", "success", "false", False),
+        ("failure", "skipped", "true", False),
+        ("cancelled", "success", "false", False),
+        ("skipped", "success", "false", False),
+    ],
+)
+def test_the_required_check_asks_the_base_and_the_preview(
+    workflow: dict[Any, Any], verdict: str, preview: str, fork: str, passes: bool
+) -> None:
+    """One name for all stacks, those that a pull request adds too. Only a fork has no preview."""
+    job = workflow["jobs"]["gate"]
+    assert (job["if"], set(job["needs"])) == ("always()", {"verdict", "preview"})
+    (step,) = job["steps"]
+    assert step["env"]["FORK"] == "${{ github.event.pull_request.head.repo.full_name != github.repository }}"
+    given = {**os.environ, "VERDICT": verdict, "PREVIEW": preview, "FORK": fork}
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], env=given, capture_output=True, check=False)
+    assert (done.returncode == 0) is passes
+
+
+def test_every_stack_of_this_repository_has_its_jobs(workflow: dict[Any, Any]) -> None:
+    """And one that is added without them is found; those of the matrices are no examples besides."""
+    assert stacks_without_job(Tree(REPOSITORY)) == ()
+    matrices = [job["strategy"]["matrix"]["stack"] for job in workflow["jobs"].values() if "strategy" in job]
+    assert matrices == [["local"]] * 3
+    assert "local" not in workflow["env"][EXAMPLES].split()
+
+
+def test_secrets_are_in_reach_of_the_steps_that_need_them_alone(workflow: dict[Any, Any]) -> None:
+    """Not of the packages that are installed, nor of others' actions."""
+    told = [name for name, job in workflow["jobs"].items() if "secrets." in str({**job, "steps": ()})]
+    assert told == []
+    near = [
+        step.get("name", "") for job in workflow["jobs"] for step in steps(workflow, job) if "secrets." in str(step)
+    ]
+    assert near == ["A stack of its own, where no backend is set", "Preview"]
 
 
 def test_a_blocked_preview_is_commented_on_too(workflow: dict[Any, Any]) -> None:
@@ -120,11 +170,14 @@ def commented(workflow: dict[Any, Any], tmp_path: Path) -> Callable[..., str]:
     if shutil.which("jq") is None:
         pytest.skip("jq is missing, which GitHub's machines have")
 
-    def run(*pages: list[dict[str, Any]], body: str = "", fails: bool = False) -> str:
+    def run(*pages: list[dict[str, Any]], body: str = "", base: str = "", fails: bool = False) -> str:
         (tmp_path / "pages").write_text("".join(json.dumps(page) for page in pages))
         if body:
             (tmp_path / "preview").mkdir()
             (tmp_path / "preview" / "comment.md").write_text(body)
+        if base:
+            (tmp_path / "verdict").mkdir()
+            (tmp_path / "verdict" / "comment.md").write_text(base)
         environment = {
             "PATH": f"{tools}:{os.environ['PATH']}", "PAGES": str(tmp_path / ("none" if fails else "pages")),
             "WRITTEN": str(tmp_path / "written"), "REPOSITORY": "o/r", "NUMBER": "7", "STACK": "prod", "RUN": "https://run",
@@ -138,6 +191,7 @@ def commented(workflow: dict[Any, Any], tmp_path: Path) -> Callable[..., str]:
 
 
 MARKER = "<!-- crossover:stack=prod -->"
+BASE = "> ⚖️ **The code of the base, whose verdict is required, says:**"
 BOT, PERSON = {"login": "github-actions[bot]"}, {"login": "ada"}
 
 
@@ -149,12 +203,18 @@ def test_the_comment_is_updated_in_place(commented: Callable[..., str]) -> None:
         {"id": 3, "user": BOT, "body": f"see {MARKER}"},
     ]
     second = [{"id": 4, "user": BOT, "body": f"{MARKER} old"}, {"id": 5, "user": BOT, "body": f"{MARKER} older"}]
-    said = commented(first, second, body=f"{MARKER}\nnew")
-    assert said == f"--method PATCH repos/o/r/issues/comments/4\n{MARKER}\nnew"
+    said = commented(first, second, body=f"{MARKER}\n## new\n\nwords\n")
+    assert (
+        said == f"--method PATCH repos/o/r/issues/comments/4\n{MARKER}\n## new\n\n{BASE} it left no report\n\nwords\n"
+    )
 
 
-def test_the_first_comment_is_a_new_one(commented: Callable[..., str]) -> None:
-    assert commented([], body=MARKER) == f"--method POST repos/o/r/issues/7/comments\n{MARKER}"
+def test_the_first_comment_is_a_new_one_and_has_the_verdict_of_the_base(commented: Callable[..., str]) -> None:
+    """What the pull request's own code writes is not all that a reviewer reads."""
+    said = commented([], body=f"{MARKER}\n## ✅ PASS\n\nwords\n", base=f"{MARKER}\n## ⛔ BLOCK: `prod`\n\nmore\n")
+    assert said == (
+        f"--method POST repos/o/r/issues/7/comments\n{MARKER}\n## ✅ PASS\n\n{BASE} ⛔ BLOCK: `prod`\n\nwords\n"
+    )
 
 
 def test_a_preview_without_a_report_is_said_to_have_failed(commented: Callable[..., str]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from images.weights.agent import bring as bringing
 from images.weights.agent.bring import bring
 from images.weights.agent.fetch import part_of
 from images.weights.agent.job import Job
@@ -67,6 +68,25 @@ def test_what_an_engine_reads_comes_and_nothing_else(hub: LocalHub, job: Job) ->
     assert bring(job) == told
     assert there(job) == READ
     assert bring(job) == {**told, "fetched_bytes": 0}
+
+
+def test_who_gives_tells_what_there_is_and_each_file_that_has_come(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is told is in its place; those that are there already are told first."""
+    heard: list[dict[str, Any]] = []
+
+    def said(line: str) -> None:
+        if line.startswith("{"):
+            heard.append(json.loads(line))
+            assert "files" in heard[-1] or (Path(job.folder) / heard[-1]["has"]).read_bytes() == READ[heard[-1]["has"]]
+
+    monkeypatch.setattr(bringing, "say", said)
+    bring(job)
+    assert heard == []  # nobody has asked
+    (Path(job.folder) / "config.json").unlink()
+    bring(replace(job, gives=True))
+    assert heard[0] == {"files": {path: len(data) for path, data in READ.items()}}
+    assert sorted(told["has"] for told in heard[1:]) == sorted(READ)
+    assert heard[-1] == {"has": "config.json"}
 
 
 def test_a_second_run_asks_nobody(hub: LocalHub, job: Job) -> None:

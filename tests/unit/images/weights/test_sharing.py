@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,7 +14,7 @@ from images.remote.errors import DeadlineExceeded
 from images.remote.host import Host
 from images.remote.waiting import Waiting
 from images.weights.holders import Holder, Piece
-from images.weights.sharing import GIVES, LEAST_PIECE_BYTES, PIECES, Group, pieces_of
+from images.weights.sharing import GIVES, LEAST_PIECE_BYTES, PIECES, Group, NobodyGives, pieces_of
 
 AT_ONCE = Waiting(0)
 
@@ -55,7 +55,7 @@ class Node:
 def duration(nodes: int, pieces: int) -> tuple[float, int]:
     """Until all have all, in units; and how many copied at most from one at once."""
     group, all_ = Group(), [(f"{i}",) for i in range(pieces)]
-    group.add(holder("first", None))
+    group.has_all(holder("first", None))
     waiting = [Node(holder(f"n{i}", set()), set(all_)) for i in range(nodes)]
     now, most = 0.0, 0
     while any(node.missing for node in waiting):
@@ -98,10 +98,10 @@ def test_whom_a_copy_broke_off_from_is_asked_where_nobody_else_has_it() -> None:
     """And only if it has all: whoever copies itself, and cannot be reached, would be asked for ever."""
     first, other, piece = holder("first", None), holder("other", {("a",)}), ("a",)
     group = Group()
-    group.add(first)
+    group.has_all(first)
     with group.copy([piece], {first}, AT_ONCE) as (asked, _):
         assert asked is first
-    group.add(other)
+    group.gained(other, piece)
     for avoided, expected in (({first}, other), ({other}, first), ({first, other}, first)):
         with group.copy([piece], avoided, AT_ONCE) as (asked, _):
             assert asked is expected
@@ -114,6 +114,9 @@ def test_who_withdraws_is_asked_no_more_and_waits_for_those_who_copy() -> None:
     with group.copy([piece], (), AT_ONCE):
         with pytest.raises(DeadlineExceeded, match="waiting for those who copy from here"):
             group.withdraw(giving, AT_ONCE)
+        with pytest.raises(NobodyGives), group.copy([piece], (), AT_ONCE):
+            raise AssertionError
+        group.fetching = "another"
         with pytest.raises(DeadlineExceeded, match="a node that has time"), group.copy([piece], (), AT_ONCE):
             raise AssertionError
     group.withdraw(giving, AT_ONCE)
@@ -126,6 +129,33 @@ def test_pieces_are_all_files_once_and_none_is_larger_than_a_share_or_a_file(siz
     share = max(sum(sizes.values()) // PIECES, LEAST_PIECE_BYTES)
     assert all(len(piece) == 1 or sum(sizes[path] for path in piece) <= share for piece in pieces)
     assert len(pieces) <= 1 + 2 * sum(sizes.values()) / share
+
+
+@pytest.mark.parametrize(("early", "asks"), [(True, False), (False, None)])
+def test_a_shared_volume_is_waited_for_until_it_is_full(early: bool, asks: bool | None) -> None:
+    """Elsewhere copying begins with the first piece."""
+    group = Group(fetching="another")
+    group.gained(holder("another", set()), ("a",))
+    if asks is None:
+        with pytest.raises(DeadlineExceeded, match="waiting for the weights of another"), turn(group, early):
+            raise AssertionError
+        return
+    with turn(group, early) as told:
+        assert told is asks
+    assert group.fetching == "another"
+
+
+def turn(group: Group, early: bool) -> AbstractContextManager[bool]:
+    return group.turn("me", early, AT_ONCE, lambda line: None)
+
+
+def test_who_comes_after_a_failure_asks_the_source() -> None:
+    group = Group()
+    with turn(group, early=True) as asks:  # as it is left by an exception, too
+        assert asks
+        assert group.fetching == "me"
+    with turn(group, early=True) as asks:
+        assert asks
 
 
 def test_a_small_model_is_copied_in_one_go() -> None:

@@ -48,6 +48,35 @@ def test_one_that_hangs_is_ended_with_all_its_processes(
     eventually(lambda: not alive(child), "the child of the engine ends")
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "error: no stack named 'prod' found",
+            "The stack prod is not initialised in this backend: scripts/stack-init prod",
+        ),
+        (
+            "error: getting stack configuration: get stack secrets manager: incorrect passphrase",
+            "The passphrase is not",
+        ),
+        (
+            "error: getting stack configuration: get stack secrets manager: passphrase must be set with "
+            "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables",
+            "The stack's secrets need their passphrase: set PULUMI_CONFIG_PASSPHRASE (in GitHub Actions",
+        ),
+        ("error: something else", ""),
+    ],
+)
+def test_an_engine_that_fails_before_it_begins_is_told_with_what_to_do(script: Path, said: str, told: str) -> None:
+    """The words are those of pulumi 3.259, as it was seen to say them."""
+    script.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 1\n')
+    (failure,) = engine.preview("prod", TODAY, Scrubber()).failures
+    first, _, rest = failure.partition("\n")
+    assert first == said
+    assert rest.startswith(told)
+    assert bool(rest) is bool(told)
+
+
 def test_secret_values_are_found_at_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands beside a secret is none, and stays readable."""
     config = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -179,6 +180,23 @@ def test_changes_tell_names_and_keys_and_a_replacement_once() -> None:
         Change("update", node, "c", ("candidates",)),
         Change("replace", node, "d"),
     )
+
+
+def test_one_preview_reads_alike_in_whatever_order_the_engine_tells_it() -> None:
+    """It works on many resources at once: else an updated comment would change where nothing did."""
+    later = "can't run policy 'capacity' during preview: "
+    events = [
+        *(step("create", name) for name in "dbca"),
+        step("update", "e", ["sku", "bundle"]),
+        *(policy(rule, "mandatory", told) for rule in ("capacity", "break-even") for told in ("two", "one")),
+        *(policy("capacity", "advisory", f"{later}{why}") for why in ("x", "y")),
+        *(error(text) for text in ("second", "first")),
+        *FINE,
+    ]
+    told = [understood(*(random.Random(seed).sample(events, len(events)))) for seed in range(20)]
+    assert told == [told[0]] * 20
+    assert [change.name for change in told[0].changes] == ["a", "b", "c", "d", "e"]
+    assert told[0].changes[-1].keys == ("bundle", "sku")
 
 
 def test_the_keys_of_a_component_are_told_although_no_provider_compares_them() -> None:

@@ -346,7 +346,7 @@ def test_the_api_key_is_in_no_message_and_no_representation(lab: Stage) -> None:
         ({"sourceNetworks": ["10.0.0.1/8"]}, r"clouds\.lambda\.sourceNetworks\[0\]: .*host bits set"),
         ({"sourceNetworks": "10.0.0.0/8"}, r"clouds\.lambda\.sourceNetworks: expected a list"),
         ({"fileSystems": [""]}, r"clouds\.lambda\.fileSystems\[0\]: "),
-        ({"imageFamily": 24}, r"clouds\.lambda\.imageFamily: .*valid string"),
+        ({"imageFamily": 24}, r"clouds\.lambda\.imageFamily: must be a text"),
         ({"imageFamily": "lambda-stack-22-04"}, r"clouds\.lambda\.imageFamily: .*older than Ubuntu 24\.04"),
         ({"a": 1, "imageFamily": ""}, r"clouds\.lambda\.imageFamily: .*\nclouds\.lambda\.a: "),
     ],

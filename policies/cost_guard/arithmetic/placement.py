@@ -1,27 +1,8 @@
-"""Can the nodes serve the volume, and can they be kept apart?"""
+"""Can the nodes be kept apart?"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
-
-from cost_guard.units import SECONDS_PER_MONTH
-
-
-def tokens_per_node_month(tokens_per_second: Decimal, utilisation: Decimal, peak_to_mean: Decimal) -> Fraction:
-    """per = C·u·H/ρ: what one node serves in a month."""
-    return Fraction(tokens_per_second) * Fraction(utilisation) * SECONDS_PER_MONTH / Fraction(peak_to_mean)
-
-
-def peak_tokens_per_second(volume: Fraction, peak_to_mean: Decimal) -> Fraction:
-    """V·ρ/H."""
-    return volume * Fraction(peak_to_mean) / SECONDS_PER_MONTH
-
-
-def utilisation(volume: Fraction, nodes: int, tokens_per_second: Decimal) -> Fraction:
-    """V/(nodes·C·H): the mean share of all nodes that is busy."""
-    return volume / (nodes * Fraction(tokens_per_second) * SECONDS_PER_MONTH)
 
 
 def placement(

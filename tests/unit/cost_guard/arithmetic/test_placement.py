@@ -1,27 +1,14 @@
-"""Serving capacity, and nodes that can be kept apart."""
+"""Nodes that can be kept apart."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from fractions import Fraction
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.arithmetic.capacity import peak_tokens_per_second, placement, tokens_per_node_month, utilisation
-
-
-def test_a_month_is_730_hours() -> None:
-    """24.925B tokens a month are 9,484 tokens/s sustained, 4,742 on each of two nodes."""
-    assert round(peak_tokens_per_second(Fraction(24_925_000_000), Decimal(1))) == 9484
-    assert round(utilisation(Fraction(24_925_000_000), 2, Decimal(1))) == 4742
-
-
-def test_capacity_per_node() -> None:
-    """per = C·u·H/ρ, exactly: 4759·0.7·2,628,000/2."""
-    assert tokens_per_node_month(Decimal(4759), Decimal("0.7"), Decimal(2)) == Fraction("4377328200")
+from cost_guard.arithmetic.placement import placement
 
 
 @pytest.mark.parametrize(

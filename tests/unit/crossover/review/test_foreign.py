@@ -1,0 +1,170 @@
+"""The review of a program that is not ours: the Fleets that its preview tells of, against what is up."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE
+from scripts.crossover.__main__ import app
+from scripts.crossover.review import foreign
+from scripts.crossover.review.foreign import UNKNOWN, reviewed
+from scripts.crossover.review.formats.comment import render
+from scripts.crossover.review.preview.events import FleetStep, PolicyViolation, Run
+from scripts.crossover.review.review import Review
+from scripts.crossover.stack.config import SourceError
+from tests.unit.crossover.review.conftest import CERTAIN
+
+TODAY = date(2026, 11, 23)
+NODES = {"nodes": 2, "sku": "aws/p4de.24xlarge"}
+URN = "urn:pulumi:dev::shop::crossover:index:Fleet::"
+P4DE_USD = 27.447050 * 730
+
+
+def inputs(nodes: int = 2, volume: Any = 6e9, usd: Any = 10.0, **more: Any) -> dict[str, Any]:
+    workload = {"tokensPerMonth": volume, "kind": "measured"}
+    managed = {"usdPerMillionTokens": usd}
+    return {
+        "workload": workload,
+        "managed": managed,
+        "fleet": {**NODES, "nodes": nodes},
+        "uncertainty": CERTAIN,
+        **more,
+    }
+
+
+def fleet(after: Any, before: Any = None, name: str = "llm") -> FleetStep:
+    return FleetStep(f"{URN}{name}", before, after)
+
+
+def review(*fleets: FleetStep, folder: Path, **more: Any) -> Review:
+    return reviewed(Run(fleets=fleets, **more), folder, "dev", TODAY)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waivers of who runs this; what would turn a verdict, which takes two hundred of them, is asked once."""
+    monkeypatch.delenv(WAIVERS_VARIABLE, raising=False)
+    monkeypatch.setattr(foreign, "flips", lambda scenario, ask: ())
+
+
+def test_a_fleets_inputs_are_judged_and_compared_with_what_is_up(tmp_path: Path) -> None:
+    """2 × p4de and $4,100; before it was one with another volume."""
+    found = review(fleet(inputs(), inputs(volume=5e9)), folder=tmp_path)
+    assert found.verdict is not None
+    assert float(found.verdict.self_hosted_usd_per_month or 0) == pytest.approx(2 * P4DE_USD + 4100)
+    text = render(found)
+    assert "| **Projected volume, tokens per month** | 5B | 6B | +1B (+20 %) |" in text
+    assert "compared with `what is up`" in text
+
+
+def test_what_would_turn_the_verdict_is_asked_under_the_same_waivers(tmp_path: Path, monkeypatch: Any) -> None:
+    """Of variations of the Fleet's own scenario."""
+    asked: list[Any] = []
+
+    def flips(scenario: Any, ask: Any) -> tuple[()]:
+        asked.append((scenario, ask(scenario)))
+        return ()
+
+    monkeypatch.setattr(foreign, "flips", flips)
+    found = review(fleet(inputs()), folder=tmp_path)
+    assert asked == [(found.head.scenario, found.verdict)]
+
+
+def test_of_several_fleets_the_worst_is_shown(tmp_path: Path) -> None:
+    pays, loses = fleet(inputs(), name="a"), fleet(inputs(volume=1e9), name="b")
+    assert review(pays, loses, folder=tmp_path).outcome == "BLOCK"
+    assert review(pays, folder=tmp_path).outcome != "BLOCK"
+
+
+def test_a_program_without_a_fleet_is_judged_by_the_rules_on_resources_alone(tmp_path: Path) -> None:
+    """It passes, is blocked, or fails; one whose Fleet goes has none either."""
+    assert review(folder=tmp_path).outcome == "PASS"
+    assert "`dev` makes no Fleet" in render(review(folder=tmp_path))
+    stray = PolicyViolation("node-outside-fleet", "cost-guard", "mandatory", "urn::gpu", "this GPU instance is outside")
+    blocked = review(violations=(stray,), folder=tmp_path)
+    assert (blocked.outcome, blocked.exit_code(strict=False)) == ("BLOCK", 2)
+    assert review(failures=("no such stack",), folder=tmp_path).exit_code(strict=False) == 1
+    assert review(fleet(None, inputs()), folder=tmp_path).outcome == "PASS"
+
+
+def test_only_a_baseline_that_is_up_approves(tmp_path: Path) -> None:
+    """A fleet that loses within what was approved is repair; one that approves itself is not."""
+    baseline = {"nodes": 2, "usdPerMonth": 50000, "approvedBy": "a. person", "date": "2026-11-01"}
+    loses = inputs(volume=1e9, baseline=baseline)
+    assert review(fleet(loses, loses), folder=tmp_path).outcome == "WARN"
+    own = review(fleet(loses, inputs(volume=1e9)), folder=tmp_path)
+    assert own.outcome == "BLOCK"
+    assert "own-baseline" in {finding.rule for finding in own.findings}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"workload": {"tokensPerMonth": UNKNOWN}}, "llm: crossover:workload: has what only `up` knows"),
+        ({"workload": {"tokenPerMonth": 1}}, "llm: crossover:workload.tokenPerMonth: unknown key"),
+        ({"sshKey": "x"}, "llm: crossover:sshKey: unknown key"),
+    ],
+)
+def test_what_cannot_be_judged_says_of_which_fleet(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    found = review(fleet({**inputs(), **change}), folder=tmp_path)
+    assert found.exit_code(strict=False) == 3
+    assert found.head.errors[0].startswith(words)
+
+
+def test_waivers_are_the_programs_own_and_cover_its_fleets_by_name(tmp_path: Path) -> None:
+    entry = {
+        "policy": "break-even", "stack": "dev", "owner": "a", "approver": "b", "reason": "r", "ticket": "T-1",
+        "created": "2026-11-01", "expires": "2026-12-01", "urn": "*::llm",
+    }  # fmt: skip
+    (tmp_path / "waivers.yaml").write_text(yaml.safe_dump([entry, {**entry, "policy": "probability"}]))
+    assert review(fleet(inputs(volume=1e9)), folder=tmp_path).outcome == "WARN"
+    assert review(fleet(inputs(volume=1e9), name="other"), folder=tmp_path).outcome == "BLOCK"
+    (tmp_path / "waivers.yaml").write_text("- 3")
+    assert review(fleet(inputs()), folder=tmp_path).exit_code(strict=False) == 3
+
+
+def test_the_engine_is_theirs_and_no_waiver_of_this_repository_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceError, match=r"there is no Pulumi\.yaml"):
+        foreign._program(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    engine = tmp_path / "bin" / "pulumi"
+    engine.parent.mkdir()
+    given = {
+        "shop:token": {"value": "hunter22", "secret": True},
+        "shop:size": {"value": "large", "secret": False},
+        "shop:db": {"value": "{}", "secret": True, "objectValue": {"password": ["line one\nline two"]}},
+    }
+    engine.write_text(f"#!/bin/sh\nprintf '%s' '{json.dumps(given)}'\n")
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{engine.parent}:/usr/bin:/bin")
+    program = foreign._program(tmp_path)
+    assert (program.engine, program.variables[WAIVERS_VARIABLE]) == (str(engine), "/dev/null")
+    (tmp_path / "waivers.yaml").write_text("")
+    assert foreign._program(tmp_path).variables[WAIVERS_VARIABLE] == str(tmp_path / "waivers.yaml")
+    hidden = foreign._secrets(program, "dev")
+    assert {"hunter22", "line one", "line two"} <= {*hidden}
+    assert "large" not in hidden
+
+
+def test_the_command_writes_all_files_and_takes_no_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exit code of the outcome; a base would have to be run."""
+    (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")
+    monkeypatch.setattr(foreign, "preview", lambda *_: Run(fleets=(fleet(inputs(volume=1e9)),)))
+    command = ["preview", "--project", str(tmp_path), "--stack", "dev", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*command, "--json", "--today", TODAY.isoformat()])
+    assert done.exit_code == 2
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "BLOCK"
+    for option in ("--base", "--untrusted"):
+        refused = CliRunner().invoke(app, [*command, option, "main"])
+        assert refused.exit_code != 0
+        assert "it is compared with what is up" in " ".join(refused.output.replace("│", " ").split())
