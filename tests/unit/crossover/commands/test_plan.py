@@ -293,7 +293,7 @@ def test_a_bar_spans_its_ends(ends: tuple[int, int], shown: str) -> None:
 def test_nothing_is_cut_off_or_wider_than_80_columns(volume: int, price: str, nodes: int, rho: str) -> None:
     """However large or small the figures are."""
     data: dict[str, Any] = {
-        "workload": {"tokensPerMonth": f"1.23456789e{volume}", "kind": "asserted", "peakToMean": rho},
+        "workload": {"tokensPerMonth": f"1.23456789e{volume}", "kind": "measured", "peakToMean": rho},
         "managed": {"usdPerMillionTokens": price, "source": "x", "date": "2026-11-01"},
         "fleet": {"nodes": nodes, "usdPerNodeMonth": "7920.55", "tokensPerSecond": "4759.25"},
         "uncertainty": {"draws": 100},
