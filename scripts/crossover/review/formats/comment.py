@@ -34,7 +34,8 @@ TERMS = {
     "P10, P50, P90": "the same break-even with throughput, managed price and overhead drawn at random around what is "
     "given, thousands of times.",
     "Probability that it pays for good": "the share of those draws in which the volume, drawn as well, reaches the "
-    f"break-even of the draw. `probability` blocks below {100 * EVEN_ODDS:g} % and warns below {100 * LIKELY:g} %.",
+    f"break-even of the draw. `probability` warns below {100 * LIKELY:g} %, and blocks where it pays at all in fewer "
+    f"than {100 * EVEN_ODDS:g} %.",
     "⛔ ⚠️ 🎫 ℹ️": "blocks; warns; would block, but a waiver lets it through; to know.",
 }
 UNTRUSTED = (
