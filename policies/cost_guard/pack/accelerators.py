@@ -67,7 +67,9 @@ NAMERS = (
         asked=re.compile(r"(nvidia|amd)\.com/(gpu|mig-).*|aws\.amazon\.com/neuron.*|google\.com/tpu|habana\.ai/gaudi"),
     ),
     Namer(
-        ("command:*", "*:dynamic*", "aws:cloudformation/*", "aws:ssm/*", "terraform:*", "docker:*"), TEXT, rents=False
+        ("command:*", "*:dynamic*", "aws:cloudformation/*", "aws:ssm/document:*", "terraform:*", "docker:*"),
+        TEXT,
+        rents=False,
     ),
 )
 TYPES = tuple(dict.fromkeys(glob for namer in NAMERS for glob in namer.types))

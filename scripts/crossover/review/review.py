@@ -141,7 +141,7 @@ class Review:
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
         """Those for this stack, in the file's order, used or not."""
-        stack, dearest = self.stack.rpartition("/")[2], self.verdict.dearest_usd_per_month if self.verdict else None
+        stack, dearest = self.stack.rpartition("/")[2], self.verdict.billed_usd_per_month if self.verdict else None
         waived = {finding.rule for finding in self.findings if finding.level == "WAIVED"}
 
         def shown(waiver: Waiver) -> ShownWaiver:

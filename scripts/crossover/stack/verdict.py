@@ -28,10 +28,10 @@ from strict.problems import Problems
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What both sides of one review are judged by."""
+    """What a side of a review is judged by."""
 
     catalogue: Catalogue
-    """Of the head, for both sides: a difference is then the configuration's."""
+    """Of that side: what was is told as it was."""
     today: date
     stack: str
     """Its name alone, as waivers know it."""

@@ -35,7 +35,8 @@ TERMS = {
     "P10, P50, P90": "the same break-even with throughput, managed price and overhead drawn at random around what is "
     "given, thousands of times.",
     "Probability that it pays for good": "the share of those draws in which the volume, drawn as well, reaches the "
-    f"break-even of the draw. `probability` blocks below {100 * EVEN_ODDS:g} % and warns below {100 * LIKELY:g} %.",
+    f"break-even of the draw. `probability` warns below {100 * LIKELY:g} %, and blocks where it pays at all in fewer "
+    f"than {100 * EVEN_ODDS:g} %.",
     "⛔ ⚠️ 🎫 ℹ️": "blocks; warns; would block, but a waiver lets it through; to know.",
 }
 UNTRUSTED = (
@@ -239,6 +240,6 @@ def _reading(review: Review) -> str:
     told = dict(TERMS)
     if review.base is not None and review.base.verdict is not None:
         told["previous"] = (
-            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the same prices."
+            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the prices there."
         )
     return markdown.details("How to read this", "\n".join(f"- **{term}**: {meaning}" for term, meaning in told.items()))

@@ -59,8 +59,8 @@ def _blocked(review: Review) -> str:
     if money and "break-even" in codes:
         said.append(money)
     elif likely and "probability" in codes:
-        said.append(f"is only {likely} likely to pay for good")
-    broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "probability")]
+        said.append(f"is only {likely} likely to pay")
+    broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "horizon", "probability")]
     said += ["breaks " + ", ".join(broken)] if broken else []
     return f"{_name(review)} {' and '.join(said)}"
 
@@ -87,7 +87,7 @@ def _money(review: Review) -> str:
 
 
 def _likely(review: Review) -> str:
-    share = review.verdict.break_even.probability if review.verdict else None
+    share = review.verdict.break_even.probability_pays if review.verdict else None
     return "" if share is None else wording.percent(Decimal(str(share)))
 
 

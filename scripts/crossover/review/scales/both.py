@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import ScenarioError
-from cost_guard.scenario.waivers import FILE, Waivers
+from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.scales.base import DATA, catalogue_at, changed_rows, waivers_at
 from scripts.crossover.review.scales.bought import bought
@@ -45,37 +44,38 @@ def weigh(head: Side, base: Side, own: Yardstick, tree: Tree, judges: tuple[str,
     if head.verdict is None or not head.proposals:
         return None
     try:
-        catalogue, waivers = _files(own, tree, judges)
+        there = yardstick_at(own, tree, judges)
     except Problems as error:
         told = tuple(f"the base's files that weigh cannot be read: {line}" for line in error.lines)
         return Scales(errors=told)
     before = pairs(head.proposals, base.proposals)
-    changed = _changed(head.proposals, before, own, catalogue, waivers)
-    if not changed and (catalogue, waivers) == (own.catalogue, own.waivers):
+    changed = _changed(head.proposals, before, own, there)
+    if not changed and there == own:
         return None
     mixed = {name: weighed(one, before[name]) if name in before else one for name, one in head.proposals.items()}
-    yardstick = replace(own, catalogue=catalogue, waivers=waivers)
     try:
-        return Scales(changed, bought(mixed, before, catalogue), yardstick.judge(mixed))
+        return Scales(changed, bought(mixed, before, there.catalogue), there.judge(mixed))
     except ScenarioError as error:
         return Scales(changed, ("more than the base's scales can weigh",), errors=tuple(error.lines))
 
 
-def _files(own: Yardstick, tree: Tree, judges: tuple[str, ...]) -> tuple[Catalogue, Waivers]:
-    """The base's catalogue and waivers; those here where the pull request leaves them. Raises Problems, SourceError."""
+def yardstick_at(own: Yardstick, tree: Tree, judges: tuple[str, ...]) -> Yardstick:
+    """That of the base: its catalogue and waivers where the pull request changes them. Raises Problems, SourceError."""
     priced = any(path.startswith(f"{DATA}/") for path in judges)
     catalogue = catalogue_at(tree) if priced else None
-    return catalogue or own.catalogue, waivers_at(tree) if FILE in judges else own.waivers
+    waivers = waivers_at(tree) if FILE in judges else own.waivers
+    return replace(own, catalogue=catalogue or own.catalogue, waivers=waivers)
 
 
 def _changed(
-    head: Mapping[str, Proposal], before: Mapping[str, Proposal], own: Yardstick, catalogue: Catalogue, waivers: Waivers
+    head: Mapping[str, Proposal], before: Mapping[str, Proposal], own: Yardstick, there: Yardstick
 ) -> tuple[ChangedFigure, ...]:
     found: list[ChangedFigure] = []
     for name, proposal in head.items():
         figures = changed_figures(proposal, before[name]) if name in before else kinder_than_default(proposal)
         found += [replace(one, key=f"{name}: {one.key}") for one in figures] if len(head) > 1 else figures
-    found += changed_rows(own.catalogue, catalogue)
-    if waivers != own.waivers:
-        found.append(ChangedFigure(FILE, f"{len(waivers.entries)} waivers", f"{len(own.waivers.entries)} waivers"))
+    found += changed_rows(own.catalogue, there.catalogue)
+    if there.waivers != own.waivers:
+        counts = (f"{len(one.waivers.entries)} waivers" for one in (there, own))
+        found.append(ChangedFigure(FILE, *counts))
     return tuple(dict.fromkeys(found))

@@ -136,6 +136,10 @@ def test_the_engine_is_theirs_and_no_waiver_of_this_repository_counts(
     with pytest.raises(SourceError, match=r"there is no Pulumi\.yaml"):
         foreign._program(tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    with monkeypatch.context() as without:
+        without.setattr("shutil.which", lambda *_, **__: None)
+        with pytest.raises(SourceError, match="there is no pulumi on PATH"):
+            foreign._program(tmp_path)
     engine = tmp_path / "bin" / "pulumi"
     engine.parent.mkdir()
     given = {
