@@ -99,7 +99,7 @@ def test_json_has_the_documented_shape(quotation: Build, catalogue: Catalogue, t
                 ("same-weights", None, None, False, "nobody is known to serve these weights"),
                 ("self-hosted", 27860, 24 * 27860, True, ""),
                 ("self-hosted-from", 27860, 24 * 27860, True, "at once"),
-                ("self-hosted-until", 27860, 24 * 27860, True, "self-hosted for 24 months, then managed"),
+                ("self-hosted-until", 27860, 24 * 27860, True, "to the end"),
                 ("self-hosted-part", 27860, 24 * 27860, True, "all of it is best"),
             )
         ],
