@@ -24,7 +24,7 @@ PACK = ("--policy-pack", "policies")
 
 def test_what_goes_through_says_what_it_costs_and_how_far_live_prices_are(empty: Checkout) -> None:
     preview = empty.pulumi("preview", "-s", "local", *PACK)
-    assert "6B tokens/month cost $19,940/month self-hosted (2 nodes) against $30,000/month managed" in preview
+    assert "6B tokens/month cost $19,940/month self-hosted (2 nodes) against $26,250/month managed" in preview
     assert "table quotation $7,920/month (2026-03-26); live price seen 2026-09-20 is $22.32/h" in preview
     assert "+105.7 %" in preview
 
@@ -35,7 +35,7 @@ def test_too_little_volume_is_refused_everywhere_and_creates_nothing(empty: Chec
     # Preview shows the whole plan, the program's refusal and the pack's.
     assert "gpucloud:index:Install" in preview
     assert preview.count("BLOCK break-even") >= 2
-    for part in ("500M tokens/month", "3.988B", "$2,500"):
+    for part in ("500M tokens/month", "4.558B", "$2,187.50"):
         assert part in preview, preview
     for arguments in (PACK, ()):
         refused = empty.up(*arguments, fails=True)

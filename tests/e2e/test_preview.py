@@ -51,7 +51,7 @@ def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: 
     assert "- 3 nodes instead of 4" in comment
     assert "| ➕ create | `d` | `gpucloud:index:Node` |" in comment
     mandatory = {violation["rule"] for violation in document["violations"] if violation["level"] == "mandatory"}
-    assert mandatory == {"break-even", "probability"}
+    assert mandatory == {"break-even", "horizon", "probability"}
     assert document["failures"] == document["notInForce"] == []
     assert len(document["changes"]) == 14
     sarif = json.loads((pull_request.out / "sarif.json").read_text())
@@ -60,9 +60,10 @@ def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: 
 
 
 def test_a_block_by_a_rule_of_the_pack_alone_is_no_failure(pull_request: PullRequest) -> None:
-    """2.5 × 6e9 tokens in 730 hours are 5,708 tokens/s; one of the two nodes serves 4,759. The verdict only warns, so
+    """3.5 × 6e9 tokens in 730 hours are 7,991 tokens/s; one of the two nodes serves 6,704. The verdict only warns, so
     the program comes to its end, and the engine says that the preview failed."""
-    change = {"gateway.fallback": None, "workload.peakToMean": 2.5, "managed.usdPerMillionTokens": 10.0}
+    price = {"managed.routes": None, "managed.usdPerMillionTokens": 10.0}
+    change = {"gateway.fallback": None, "workload.peakToMean": 3.5, **price}
     pull_request.clone.configure(change)
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"], document["head"]["verdict"]["verdict"]) == (2, "BLOCK", "WARN")
@@ -92,7 +93,7 @@ def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
     """Asserted volume: a warning, which --strict makes exit 4."""
     code, document, comment = pull_request.preview("--strict")
     assert (code, document["verdict"]) == (4, "WARN")
-    assert "`local` saves $10,060 a month against the managed API, with" in comment
+    assert "`local` saves $6,310 a month against the managed API, with" in comment
     assert document["failures"] == document["notInForce"] == []
     assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
 
