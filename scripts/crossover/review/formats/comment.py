@@ -11,6 +11,7 @@ from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from scripts.crossover.review.comparison import rows
 from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
+from scripts.crossover.review.formats.top import top
 from scripts.crossover.review.formats.weighed import changed, meaning, weighed
 from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
 from scripts.crossover.stack import approval
@@ -78,7 +79,11 @@ def _joined(texts: list[str]) -> str:
 
 
 def _sections(review: Review) -> Iterator[Part]:
-    yield Part(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
+    yield Part(
+        0,
+        "the verdict",
+        "\n\n".join(filter(None, (f"{review.marker}\n## {headline(review)}", lead(review), top(review)))),
+    )
     if review.untrusted:
         yield Part(0, "the notice", UNTRUSTED)
     yield Part(1, "what judges it", _judges(review))
