@@ -161,7 +161,7 @@ def test_an_expired_one_does_not(pull_request: PullRequest) -> None:
 
 @pytest.mark.parametrize(
     ("tokens_per_hour", "expected", "exit_code", "codes"),
-    [(8_000_000, "PASS", 0, []), (400_000, "BLOCK", 2, ["break-even", "probability"])],
+    [(8_000_000, "PASS", 0, []), (400_000, "BLOCK", 2, ["break-even", "horizon", "probability"])],
 )
 def test_an_imported_export_gives_program_pack_and_plan_one_verdict(
     pull_request: PullRequest, tokens_per_hour: int, expected: str, exit_code: int, codes: list[str]

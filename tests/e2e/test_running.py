@@ -125,7 +125,7 @@ def test_a_pull_request_of_one_setting_shows_its_difference_and_no_other_change(
     pull_request: PullRequest, change: dict[str, Any], exit_code: int, verdict: str, headline: str, managed: str,
     changes: list[tuple[str, str, list[str]]],
 ) -> None:  # fmt: skip
-    """A ceiling changes no figure. 6B tokens at $3 instead of $4.375 are $18,000, less than the fleet's $19,940; and the
+    """A ceiling changes no figure. 6B tokens at $3 instead of $4.375 are $18,000, less than $19,940; and the
     gateway's machine, which carries the monitoring, gets the new break-even."""
     pull_request.clone.configure(change)
     code, document, comment = pull_request.preview()
