@@ -153,7 +153,9 @@ def test_a_cloud_is_judged_configured_and_asked(added: Added) -> None:
         key: {"cloud": "toycloud", "region": region, "sku": "box"} for key, region in (("a", "attic"), ("b", "barn"))
     }
     nodes = {key: {"candidates": [rung]} for key, rung in rungs.items()}
-    clone.configure({"fleet.nodes": nodes, "clouds.toycloud": {"color": "red"}})
+    why = {"reason": "rate limits below the peak", "approvedBy": "a. person", "date": str(TODAY)}  # this cloud bills
+    change = {"fleet.nodes": nodes, "managed.notSameWeights": why}
+    clone.configure({**change, "clouds.toycloud": {"color": "red"}})
     shown = preview(clone, fails=True)
     assert "clouds.toycloud.color: unknown key (known are colour)" in shown
     clone.configure({"clouds.toycloud": {"colour": "red"}})
