@@ -20,7 +20,7 @@ from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.scales.base import DATA as PLACE
 from scripts.crossover.stack.config import config_path
-from tests.unit.crossover.review.conftest import TODAY, Project, config
+from tests.unit.crossover.review.conftest import CATALOGUE, TODAY, Project, config
 
 FILES = {"comment.md", "report.json", "junit.xml", "sarif.json"}
 Invoke = Callable[..., Any]
@@ -31,6 +31,7 @@ def invoke(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Runs the command on the project, with an engine that says what it is told to."""
     shutil.copy(REPOSITORY / "Pulumi.yaml", project.folder)
     monkeypatch.setattr(make, "REPOSITORY", project.folder)
+    monkeypatch.setattr(make, "load_catalogue", lambda: CATALOGUE)
     monkeypatch.setenv("CROSSOVER_TODAY", TODAY.isoformat())
     monkeypatch.delenv("CROSSOVER_WAIVERS", raising=False)
     engines: list[str] = []
