@@ -8,7 +8,7 @@ from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import load_waivers
 from cost_guard.scenario.waivers import fleet_urn
-from cost_guard.verdict.judge import judge
+from cost_guard.verdict.judge import judge_stack
 from cost_guard.verdict.verdict import explain
 from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
@@ -27,18 +27,16 @@ from strict.problems import Problems
 try:
     settings, catalogue, day, waivers = from_pulumi(), load_catalogue(), today(), load_waivers(REPOSITORY, codes)
     stack, project = pulumi.get_stack(), pulumi.get_project()
-    verdicts = [
-        judge(model.proposal.under(waivers, fleet_urn(stack, project, model.name)), catalogue, day)
-        for model in settings.models
-    ]
+    asked = {name: one.under(waivers, fleet_urn(stack, project, name)) for name, one in settings.proposals.items()}
+    verdict = judge_stack(asked, catalogue, day)
 except Problems as e:
     raise pulumi.RunError(str(e)) from None
 
-blocked, told = any(verdict.blocked for verdict in verdicts), "\n".join(explain(verdict) for verdict in verdicts)
+blocked, told = verdict.blocked, explain(verdict)
 if blocked and not pulumi.runtime.is_dry_run():
     raise pulumi.RunError(told)  # before anything is registered: nothing is created, nothing bills
 if not blocked:
-    (pulumi.log.warn if any(verdict.reasons for verdict in verdicts) else pulumi.log.info)(told)
+    (pulumi.log.warn if verdict.reasons else pulumi.log.info)(told)
 
 tell_secrets(settings)
 check_weights(settings)
@@ -48,7 +46,7 @@ credentials = Credentials("credentials", nodes=certificate_names(settings), gene
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
 fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, verdicts, nodes)
+along = monitoring(settings, verdict.models or (verdict,), nodes)
 gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
 
 pulumi.export("endpoint", gateway.endpoint)

@@ -1,4 +1,5 @@
-"""Fields of `serving` that an engine is told as they stand: their form, and that the engine takes them."""
+"""Sections of the configuration that are told as they stand: what an engine takes, how long a step may be, which
+machine."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from cost_guard.catalogue.models import Shape, shape_of
 from images.bundle import Source
@@ -17,7 +18,7 @@ from images.engines.common.arguments import Vocabulary, argument_problem, known,
 from images.engines.common.base import Engine
 from images.engines.common.flags import Argument
 from images.sources import repository_source
-from strict.fields import form
+from strict.fields import Section, form
 from strict.numbers import Number, Whole, refuse, shown
 from strict.problems import Problems, about, did_you_mean
 
@@ -156,3 +157,20 @@ def _text_of(path: str, root: Path, key: str) -> tuple[Path, str]:
         raise
     except (OSError, ValueError) as error:
         raise Problems(f"{key}: {path!r} cannot be read as text: {error}") from None
+
+
+class GatewayNode(Section):
+    """The machine that carries the gateway (placement `own`)."""
+
+    cloud: str
+    region: str
+    sku: str
+
+
+class Deadlines(Section):
+    """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
+
+    rent_s: int = Field(1800, ge=5, le=7200)
+    """From the launch to first contact."""
+    install_s: int = Field(1800, ge=5, le=7200)
+    """From first contact to a node that answers a completion."""

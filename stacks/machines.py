@@ -16,8 +16,9 @@ from providers.base import Candidate, Capability
 from providers.errors import InvalidRequest
 from providers.resources import Credentials, Node
 from stacks import runtime
+from stacks.arguments import GatewayNode
 from stacks.served import ServedModel
-from stacks.settings import GatewayNode, Settings
+from stacks.settings import Settings
 from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 if TYPE_CHECKING:  # a tenth of a second, which only a preview with machines at AWS should pay

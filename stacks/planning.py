@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cost_guard.arithmetic.memory import GIB, UTILISATION, Footing, MachineGpus, ServingSizes, divides, footing
-from cost_guard.catalogue.models import KnownModel, Shape, load_gpus, load_models
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.catalogue.machines import GpuMachine
+from cost_guard.catalogue.models import KnownModel, Shape, load_models
 from cost_guard.scenario.fleet import LadderCandidate
 from images.bundle import PromisedGpus, RuntimeKind
 from images.engines.common.base import GPUS
@@ -62,7 +64,7 @@ def fit(model: ServedModel) -> Fit:
         )
     for sku, machine in _machines(model).items():
         if machine is None:
-            notes.append(f"memory is not checked at {sku}: its GPUs are not in the table (catalogue/data/gpus.toml)")
+            notes.append(f"memory is not checked at {sku}: no row of catalogue/data/prices.toml names its machine")
         elif why := _size_problem(serving, shape, machine, sku, reckon=not past):
             refusals.append(why)
         elif not past:
@@ -108,7 +110,7 @@ def promised(model: ServedModel, kind: RuntimeKind) -> tuple[PromisedGpus, ...]:
     is held against a guess."""
     nodes = ((key, candidate) for key, node in model.fleet.nodes.items() for candidate in node.candidates)
     skus = {f"{rung.cloud}/{rung.sku}" for key, rung in nodes if model.runtimes(key)[rung.cloud] == kind}
-    rows = [load_gpus().get(sku) for sku in sorted(skus)]
+    rows = [_sold(sku) for sku in sorted(skus)]
     if None in rows:
         return ()
     # The table's "A100 80 GB" is nvidia-smi's "A100" and "80GB".
@@ -116,8 +118,13 @@ def promised(model: ServedModel, kind: RuntimeKind) -> tuple[PromisedGpus, ...]:
     return tuple(dict.fromkeys(sold))
 
 
+def _sold(sku: str) -> GpuMachine | None:
+    catalogue = load_catalogue()
+    return catalogue.machines.get(catalogue.machine_of(sku) or "")
+
+
 def _listed(sku: str) -> MachineGpus | None:
-    row = load_gpus().get(sku)
+    row = _sold(sku)
     return None if row is None else MachineGpus(row.gpus, row.gpu, row.memory_gib)
 
 

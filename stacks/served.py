@@ -7,6 +7,7 @@ from the same models.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,13 +16,15 @@ from pydantic import Field, InstanceOf, field_validator, model_validator
 from cost_guard.catalogue.models import Shape
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
-from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, parse_proposal
-from cost_guard.scenario.scenario import Scenario
+from cost_guard.scenario.models import OWN
+from cost_guard.scenario.proposal import BASELINE, STACK_PREFIX, Proposal, parse_proposal
+from cost_guard.scenario.scenario import Scenario, ScenarioError
+from cost_guard.scenario.sections.beside import NO_SPEND, GatewaySpend, ServedAs
 from images.bundle import KNOWN_ANSWER, KNOWN_PROMPT, RuntimeKind, Source, Weights
 from images.engines.common.base import GPUS, WEIGHTS, Engine
 from images.engines.common.registry import DEFAULT, EngineName, engine
 from images.gpu import matrix
-from images.roles.gateway.settings import RESERVED_SERVER
+from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings
 from images.weights.settings import WeightsSettings, weights_of
 from providers import registry
 from providers.base import Capability
@@ -49,7 +52,6 @@ from strict.problems import Problems, about, parse
 
 GATEWAY = "gateway"
 """The key of the gateway's own machine."""
-BASELINE = "baseline"
 _IMAGE = "an image with an exact tag or a digest, such as org/name:v1.2 or org/name@sha256: and 64 hexadecimal digits"
 SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
@@ -213,34 +215,23 @@ class ServedModel(ModelKeys):
     @property
     def inputs(self) -> dict[str, Any]:
         """The proposal as plain values in the schema's own words: what the policy pack judges."""
-        plain = self.proposal.scenario.to_inputs()
-        for node in plain["fleet"]["nodes"].values():
-            for candidate in node["candidates"]:
-                # The gate reckons with prices, not ceilings; a changed ceiling is then one change, the node's.
-                candidate.pop("maxUsdPerHour", None)
-        if self.proposal.baseline is not None:
-            plain[BASELINE] = self.proposal.baseline.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if self.proposal.usage is not None:
-            plain["usage"] = self.proposal.usage.to_inputs()
-        return plain
+        return self.proposal.to_inputs()
 
 
 MODEL_KEYS = (*SCENARIO_KEYS, BASELINE, *ModelKeys.model_fields)
-"""All of them."""
+OWN_KEYS = (*OWN, *ModelKeys.model_fields)
+"""Those that each of several models has for itself; the others are the stack's."""
 
 
-def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedModel:
-    """Of its keys among `values`. A usage file that they name is read, relative to `root`. Raises Problems, with the
-    lines of all."""
+def served_model(name: str, values: Mapping[str, Any], root: Path, prefix: str = STACK_PREFIX) -> ServedModel:
+    """Of its keys among `values`, which are called by `prefix`; a usage file that they name is relative to `root`.
+    Raises Problems, with the lines of all."""
     keys = {key: value for key, value in values.items() if key in ModelKeys.model_fields}
     lines: list[str] = []
     files: dict[str, Source | Shape | None] = {}
+    own = None
     try:
-        proposal = proposal_of(values, root)
-    except Problems as error:
-        lines += error.lines
-    try:
-        own = parse(ModelKeys, keys, STACK_PREFIX)
+        own = parse(ModelKeys, keys, prefix)
     except Problems as error:
         lines += error.lines
     else:
@@ -249,17 +240,61 @@ def served_model(name: str, values: Mapping[str, Any], root: Path) -> ServedMode
             ("modelConfig", model_shape, own.serving.model_config_file),
         ):
             try:
-                files[key] = read(path, root, f"{STACK_PREFIX}serving.{key}")
+                files[key] = read(path, root, f"{prefix}serving.{key}")
             except Problems as error:
                 lines += error.lines
-    if lines:
+    try:
+        proposal = proposal_of(values, root, prefix)
+    except Problems as error:
+        lines = [*error.lines, *lines]
+    if own is None or lines:
         raise Problems(lines)
-    given = {"name": name, "proposal": proposal, "serving": own.serving}
-    given |= {"chatTemplate": files["chatTemplate"], "shape": files["modelConfig"]}
-    return parse(ServedModel, given, STACK_PREFIX)
+    shape = files["modelConfig"]
+    served = served_as(own.serving, shape if isinstance(shape, Shape) else None)
+    given = {"name": name, "proposal": replace(proposal, served=served), "serving": own.serving}
+    given |= {"chatTemplate": files["chatTemplate"], "shape": shape}
+    return parse(ServedModel, given, prefix)
 
 
-def proposal_of(values: Mapping[str, Any], root: Path) -> Proposal:
-    """What the gate judges, whatever the other keys say. Raises ScenarioError."""
+def served_as(serving: Serving, shape: Shape | None = None) -> ServedAs:
+    """What of it decides whether the model fits a machine's GPUs; `shape` is that of its own config.json."""
+    full = serving.dtype in ("float", "float32")
+    cache = str(serving.engine_args.get("kv-cache-dtype", "auto"))
+    return ServedAs(
+        tensor_parallel_size=serving.tensor_parallel_size,
+        max_model_len=serving.max_model_len,
+        quantization=serving.quantization,
+        weight_type_bytes=4 if full else 2,
+        kv_type_bytes=1 if cache.startswith("fp8") else 4 if full and cache == "auto" else 2,
+        shape=None if shape is None else {k: v for k, v in asdict(shape).items() if v is not None},
+    )
+
+
+def proposal_of(values: Mapping[str, Any], root: Path, prefix: str = STACK_PREFIX) -> Proposal:
+    """What the gate judges, whatever the other keys say but serving.model, which is what the nodes serve. Raises
+    ScenarioError."""
     scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
-    return parse_proposal(scenario, values.get(BASELINE), read_usage(values, root, STACK_PREFIX), STACK_PREFIX)
+    spend = _gateway_spend(values.get(GATEWAY, {}))
+    usage = read_usage(values, root, prefix)
+    return parse_proposal(_with_model(scenario, values, prefix), values.get(BASELINE), usage, prefix, gateway=spend)
+
+
+def _with_model(scenario: dict[str, Any], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The scenario, and in its workload the model that is served. Raises ScenarioError where it names another."""
+    serving, workload = values.get("serving"), scenario.get("workload")
+    model = serving.get("model") if isinstance(serving, Mapping) else None
+    if not isinstance(workload, Mapping) or not isinstance(model, str):
+        return scenario
+    if (own := workload.get("model", model)) != model:
+        raise ScenarioError(f"{prefix}workload.model: {own!r}, and serving.model is {model!r}; take it away here")
+    return {**scenario, "workload": {**workload, "model": model}}
+
+
+def _gateway_spend(section: object) -> GatewaySpend:
+    """Nothing where the section cannot be read: who reads it whole says why."""
+    try:
+        gateway = parse(GatewaySettings, section)
+    except Problems:
+        return NO_SPEND
+    budget = gateway.managed_budget_usd_per_month
+    return GatewaySpend(managed_budget_usd_per_month=budget, paid_fallback=gateway.paid_fallback)

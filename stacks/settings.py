@@ -1,11 +1,12 @@
 """What a stack is told, parsed once. The sole reader of `pulumi.Config`; typos are refused before anything is made.
 
-A stack serves models (`stacks/served.py`): today one, whose keys stand at the top level beside those of the stack.
+A stack serves models (`stacks/served.py`): one, whose keys stand at the top level beside those of the stack, or several
+below `models`, which are judged and cannot be deployed yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ import pulumi
 from pydantic import Field, SecretStr, model_validator
 
 from cost_guard.scenario.fleet import LadderNode
-from cost_guard.scenario.proposal import STACK_PREFIX, misspelt_namespace
+from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
+from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
@@ -21,9 +23,10 @@ from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
-from stacks.served import GATEWAY, MODEL_KEYS, ServedModel, served_model
+from stacks.arguments import Deadlines, GatewayNode
+from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
 from strict import problems
-from strict.fields import SecretName, Section
+from strict.fields import SecretName, Section, named_secrets
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
@@ -39,8 +42,12 @@ GATEWAY_SECRETS = {
 """Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
-FLEET = "fleet"
-"""The name of the served model whose keys stand at the top level."""
+
+
+NOT_YET = (
+    f"{STACK_PREFIX}{MODELS}: more than one model cannot be deployed yet, only judged (crossover plan, crossover "
+    "preview); give each a stack of its own"
+)
 
 
 class SettingsError(Problems):
@@ -48,23 +55,6 @@ class SettingsError(Problems):
 
     def __str__(self) -> str:
         return "\n".join(("the stack's configuration cannot be used:", *(f"  {line}" for line in self.lines)))
-
-
-class GatewayNode(Section):
-    """The machine that carries the gateway (placement `own`)."""
-
-    cloud: str
-    region: str
-    sku: str
-
-
-class Deadlines(Section):
-    """How long a step may take before it counts as failed; the machine is kept, and the next `up` resumes."""
-
-    rent_s: int = Field(1800, ge=5, le=7200)
-    """From the launch to first contact."""
-    install_s: int = Field(1800, ge=5, le=7200)
-    """From first contact to a node that answers a completion."""
 
 
 class StackKeys(Section):
@@ -95,6 +85,7 @@ class Settings(StackKeys):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
+        self._check_keys()
         if strange := sorted(set(self.generations) - {*self.nodes, GATEWAY}):
             raise ValueError(f"generations: the fleet has no node {', '.join(strange)}")
         if low := sorted(key for key, generation in self.generations.items() if generation < 1):
@@ -108,6 +99,14 @@ class Settings(StackKeys):
         self._check_queue()
         self._check_secrets()
         return self
+
+    def _check_keys(self) -> None:
+        """Raises ValueError where two models have a node of one key: it is a part of the machine's name."""
+        keys = [key for model in self.models for key in model.fleet.nodes]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(
+                f"models: two of them have a node {', '.join(twice)}; give each node of the stack its own key"
+            )
 
     def _check_images(self) -> None:
         """Raises ValueError where two keys say what a cloud's containers are made of."""
@@ -169,11 +168,6 @@ class Settings(StackKeys):
     @property
     def named_secrets(self) -> Mapping[str, str]:
         """What must be in `api_keys`: each name with what is to be said where it is missing."""
-
-        def missing(name: str, why: str) -> str:
-            how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys.{name}"
-            return f"apiKeys: {name} is missing, which {why}: {how}"
-
         found: dict[str, str] = {}
         webhook, played = self.monitoring.webhook, {model.name for model in self.gateway.stood_in}
         if webhook is not None and webhook.bearer_secret:
@@ -186,13 +180,19 @@ class Settings(StackKeys):
         for model in self.gateway.managed:
             if model.name not in played:
                 found.setdefault(model.api_key_secret, f"the managed model {model.name} needs")
-        return {name: missing(name, why) for name, why in found.items()}
+        how = f"pulumi config set --secret --path {STACK_PREFIX}apiKeys"
+        return {name: f"apiKeys: {name} is missing, which {why}: {how}.{name}" for name, why in found.items()}
 
     @property
     def not_set(self) -> tuple[str, ...]:
         """Of the secrets for which `with_stand_ins` put something: what `up` would say."""
         given = {name: secret.get_secret_value() for name, secret in self.api_keys.items()}
         return tuple(why for name, why in self.named_secrets.items() if given[name] == NOT_SET)
+
+    @property
+    def proposals(self) -> dict[str, Proposal]:
+        """What the gate judges, by the names of the served models."""
+        return {model.name: model.proposal for model in self.models}
 
     @property
     def nodes(self) -> Mapping[str, LadderNode]:
@@ -235,7 +235,10 @@ def from_pulumi() -> Settings:
         raise SettingsError(strange)
     keys = [key.removeprefix(STACK_PREFIX) for key in given if key.startswith(STACK_PREFIX)]
     values = {key: configured(config.require(key)) for key in keys}
-    return parse(with_stand_ins(values) if pulumi.runtime.is_dry_run() else values)
+    settings = parse(with_stand_ins(values) if pulumi.runtime.is_dry_run() else values)
+    if len(settings.models) > 1:
+        raise SettingsError([NOT_YET])
+    return settings
 
 
 def with_stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,36 +247,24 @@ def with_stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(keys, Mapping):
         return dict(values)
     unnamed = GatewayModel.model_fields["api_key_secret"].default
-    return {**values, "apiKeys": {**dict.fromkeys([unnamed, *_named(values)], NOT_SET), **keys}}
-
-
-def _named(value: Any, key: str = "") -> Iterator[str]:
-    """What keys such as `tokenSecret` and `apiKeySecret` name."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _named(item, str(name))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _named(item, key)
-    elif isinstance(value, str) and key.endswith("Secret"):
-        yield value
+    return {**values, "apiKeys": {**dict.fromkeys([unnamed, *named_secrets(values)], NOT_SET), **keys}}
 
 
 def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
     """Settings from configuration values by key, without their namespace. Raises SettingsError.
 
-    A usage file that they name is read, relative to `root`.
+    Usage files that they name are read, relative to `root`.
     """
-    known = sorted((*MODEL_KEYS, *STACK_KEYS))
+    known = sorted((*MODEL_KEYS, *STACK_KEYS, MODELS))
     lines = [f"{STACK_PREFIX}{key}: {unknown(key, known)}" for key in values if key not in known]
     keys = {key: value for key, value in values.items() if key in STACK_KEYS}
     try:
-        model = served_model(FLEET, values, root)
+        keys["models"] = _models(values, root)
     except Problems as error:
         lines += error.lines
         whole: type[StackKeys] = StackKeys  # what is wrong there is said too
     else:
-        whole, keys["models"] = Settings, (model,)
+        whole = Settings
     try:
         settings = problems.parse(whole, keys, STACK_PREFIX, values=False)
     except Problems as error:
@@ -282,3 +273,26 @@ def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
         raise SettingsError(lines)
     assert isinstance(settings, Settings)
     return settings
+
+
+def proposals_of(values: Mapping[str, Any], root: Path = REPOSITORY) -> dict[str, Proposal]:
+    """What the gate judges, whatever the other keys say, by the names of the served models. Raises ScenarioError."""
+    several = MODELS in values
+    return {
+        name: proposal_of(own, root, prefix_of(name, several, STACK_PREFIX))
+        for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items()
+    }
+
+
+def _models(values: Mapping[str, Any], root: Path) -> tuple[ServedModel, ...]:
+    """Those below `models`, or the one whose keys stand at the top. Raises Problems, with the lines of all."""
+    found, lines = [], list[str]()
+    several = MODELS in values
+    for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items():
+        try:
+            found.append(served_model(name, own, root, prefix_of(name, several, STACK_PREFIX)))
+        except Problems as error:
+            lines += shared_as_such(error.lines, name, STACK_PREFIX, OWN_KEYS) if several else error.lines
+    if lines:
+        raise Problems(dict.fromkeys(lines))
+    return tuple(found)

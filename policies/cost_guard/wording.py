@@ -6,6 +6,7 @@ Bounds round to the side on which the statement stays true.
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
 
 _UNITS = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
 
@@ -59,6 +60,14 @@ def trimmed(value: Decimal) -> str:
     """ "6,000,000,000", "0.25": no zeros at the end."""
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_PRECISION = Context(prec=40)
+
+
+def to_decimal(value: Fraction) -> Decimal:
+    """The decimal of a rational, exact where it terminates within 40 digits."""
+    return _PRECISION.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
 def to_json_number(value: Decimal | float | None) -> int | float | None:

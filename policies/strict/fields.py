@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -117,3 +117,15 @@ def without_null(data: object, key: str) -> object:
     if not isinstance(data, Mapping):
         return data
     return {name: value for name, value in data.items() if name != key or value is not None}
+
+
+def named_secrets(value: object, key: str = "") -> Iterator[str]:
+    """The names that keys such as `tokenSecret` and `apiKeySecret` give, anywhere in plain data."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from named_secrets(item, str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from named_secrets(item, key)
+    elif isinstance(value, str) and key.endswith("Secret"):
+        yield value

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from cost_guard.arithmetic import montecarlo
+from cost_guard.arithmetic.draws import bands, simulate
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.scenario import Scenario
@@ -25,10 +25,8 @@ REPEATS = 7
 
 def main() -> None:
     """Measures and prints."""
-    usual, many = verdict(scenario()), verdict(scenario(draws=100_000))
-    assert usual.case is not None
-    assert many.case is not None
-    draws = many.case
+    one = verdict(scenario(draws=100_000)).shown
+    assert one is not None
     rows = [
         ("`import cost_guard.verdict.judge`", best(lambda: python("import cost_guard.verdict.judge"))),
         ("the same and numpy", best(lambda: python("import cost_guard.verdict.judge, numpy"))),
@@ -36,7 +34,12 @@ def main() -> None:
         ("a verdict, 100,000 draws", best(lambda: verdict(scenario(draws=100_000)))),
         (
             "100,000 draws over 24 months: quantiles, probability, monthly bands",
-            best(lambda: (montecarlo.simulate(draws), montecarlo.bands(draws))),
+            best(
+                lambda: (
+                    simulate(one.beside, one.horizon, one.sigmas),
+                    bands(one.reading, one.beside, one.horizon, one.sigmas),
+                )
+            ),
         ),
         ("a verdict, 10,000,000 draws", best(lambda: verdict(scenario(draws=10_000_000)), repeats=1)),
     ]

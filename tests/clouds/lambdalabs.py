@@ -39,6 +39,9 @@ TYPES = {
     "gpu_8x_a100_80gb_sxm4": ("8x A100 (80 GB SXM4)", "A100 (80 GB SXM4)", 2232, (240, 1800, 19456, 8)),
     "gpu_8x_a100": ("8x A100 (40 GB SXM4)", "A100 (40 GB SXM4)", 1592, (124, 1800, 6144, 8)),
     "gpu_8x_h100_sxm5": ("8x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 3192, (208, 1800, 22528, 8)),
+    "gpu_4x_h100_sxm5": ("4x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 1636, (104, 900, 11264, 4)),
+    "gpu_2x_h100_sxm5": ("2x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 838, (52, 450, 5632, 2)),
+    "gpu_1x_h100_sxm5": ("1x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 429, (26, 225, 2816, 1)),
     "gpu_1x_a10": ("1x A10 (24 GB PCIe)", "A10 (24 GB PCIe)", 129, (30, 200, 1434, 1)),
 }
 """Name → (description, of the GPU, US cents an hour, (vCPUs, GiB of memory, GiB of storage, GPUs))."""

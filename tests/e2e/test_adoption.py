@@ -109,8 +109,8 @@ def blocking(document: dict[str, Any]) -> set[str]:
 
 def test_from_a_pull_request_with_gpus_to_a_fleet_that_pays(foreign: Foreign) -> None:
     """Two p4de need a Fleet, and nothing else blocks. In one that pays (27.44705 × 730 × 2 + 4,100 = $44,172.69 against
-    $60,000 managed) they come up. Two more, which the tokens do not need, are blocked, beside what is up: $40,072.69
-    more."""
+    $60,000 managed) they come up: no API serves its own weights for less. Two more, which the tokens do not need, are
+    blocked, beside what is up: $40,072.69 more."""
     foreign.program()
     code, document, comment = foreign.preview()
     assert (code, document["verdict"], blocking(document)) == (2, "BLOCK", {"node-outside-fleet"})

@@ -24,7 +24,7 @@ PACK = ("--policy-pack", "policies")
 
 def test_what_goes_through_says_what_it_costs_and_how_far_live_prices_are(empty: Checkout) -> None:
     preview = empty.pulumi("preview", "-s", "local", *PACK)
-    assert "6B tokens/month cost $19,940/month self-hosted (2 nodes) against $30,000/month managed" in preview
+    assert "6B tokens/month cost $19,940/month self-hosted (2 nodes) against $26,250/month managed" in preview
     assert "table quotation $7,920/month (2026-03-26); live price seen 2026-09-20 is $22.32/h" in preview
     assert "+105.7 %" in preview
 
@@ -35,7 +35,7 @@ def test_too_little_volume_is_refused_everywhere_and_creates_nothing(empty: Chec
     # Preview shows the whole plan, the program's refusal and the pack's.
     assert "gpucloud:index:Install" in preview
     assert preview.count("BLOCK break-even") >= 2
-    for part in ("500M tokens/month", "3.988B", "$2,500"):
+    for part in ("500M tokens/month", "4.558B", "$2,187.50"):
         assert part in preview, preview
     for arguments in (PACK, ()):
         refused = empty.up(*arguments, fails=True)
@@ -104,17 +104,17 @@ def test_a_waived_stack_goes_up_and_shows_it_and_an_expired_waiver_blocks(clone:
     """In the program and in the pack alike; the cap and a file with a mistake count too."""
     clone.configure(TOO_LITTLE)
     clone.variables |= DAY
-    waive(clone, "break-even", "probability", costCapUsdPerMonth=19939)
+    waive(clone, "break-even", "horizon", "probability", costCapUsdPerMonth=19939)
     void = clone.pulumi("preview", "-s", "local", *PACK, fails=True)
     assert void.count("is void: nodes and overhead cost $19,940/month, its cap is $19,939/month.") >= 4
-    waive(clone, "break-even", "probability", expires="2026-11-21")
+    waive(clone, "break-even", "horizon", "probability", expires="2026-11-21")
     for refused in (clone.pulumi("preview", "-s", "local", *PACK, fails=True), clone.up(fails=True)):
         assert "BLOCK break-even" in refused
         assert "The waiver OPS-1 of ml-platform expired on 2026-11-21." in refused
-    waive(clone, "break-even", "probability", approver="ml-platform")
+    waive(clone, "break-even", "horizon", "probability", approver="ml-platform")
     assert "waivers.yaml:1: approver: must not be the owner" in clone.up(fails=True)
     assert clone.machines == {}
-    waive(clone, "break-even", "probability")
+    waive(clone, "break-even", "horizon", "probability")
     for shown in (clone.pulumi("preview", "-s", "local", *PACK), clone.up(*PACK)):
         assert "WAIVED break-even" in shown
         assert "Waived until 2026-12-01 by finance, ml-platform mends it: launch in week 3 (OPS-1)." in shown

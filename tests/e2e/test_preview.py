@@ -41,17 +41,17 @@ def pull_request(repository: PullRequest) -> Iterator[PullRequest]:
 
 
 def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: PullRequest) -> None:
-    """2 → 4 nodes: 4 × 7,920 + 4,100 = 35,780 for tokens that cost 30,000 managed. The pack reports the same."""
+    """2 → 4 nodes: 4 × 7,920 + 4,100 = 35,780 for tokens that cost 26,250 managed. The pack reports the same."""
     pull_request.clone.configure(DOUBLED)
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"]) == (2, "BLOCK")
-    headline = "## ⛔ BLOCK: `local` costs $5,780 a month more than the managed API\n"
+    headline = "## ⛔ BLOCK: `local` costs $9,530 a month more than the managed API\n"
     assert comment.startswith(f"<!-- crossover:stack=local -->\n{headline}")
     assert "| **Self-hosted, USD per month** | $19,940 | $35,780 | +$15,840 (+79.4 %) |" in comment
-    assert "- 3 nodes instead of 4" in comment
+    assert "- 2 nodes instead of 4" in comment
     assert "| ➕ create | `d` | `gpucloud:index:Node` |" in comment
     mandatory = {violation["rule"] for violation in document["violations"] if violation["level"] == "mandatory"}
-    assert mandatory == {"break-even", "probability"}
+    assert mandatory == {"break-even", "horizon", "probability"}
     assert document["failures"] == document["notInForce"] == []
     assert len(document["changes"]) == 14
     sarif = json.loads((pull_request.out / "sarif.json").read_text())
@@ -60,9 +60,10 @@ def test_a_fleet_doubled_below_break_even_is_blocked_and_says_why(pull_request: 
 
 
 def test_a_block_by_a_rule_of_the_pack_alone_is_no_failure(pull_request: PullRequest) -> None:
-    """2.5 × 6e9 tokens in 730 hours are 5,708 tokens/s; one of the two nodes serves 4,759. The verdict only warns, so
+    """3.5 × 6e9 tokens in 730 hours are 7,991 tokens/s; one of the two nodes serves 6,704. The verdict only warns, so
     the program comes to its end, and the engine says that the preview failed."""
-    change = {"gateway.fallback": None, "workload.peakToMean": 2.5, "managed.usdPerMillionTokens": 10.0}
+    price = {"managed.routes": None, "managed.usdPerMillionTokens": 10.0}
+    change = {"gateway.fallback": None, "workload.peakToMean": 3.5, **price}
     pull_request.clone.configure(change)
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"], document["head"]["verdict"]["verdict"]) == (2, "BLOCK", "WARN")
@@ -92,7 +93,7 @@ def test_one_that_pays_goes_through(pull_request: PullRequest) -> None:
     """Asserted volume: a warning, which --strict makes exit 4."""
     code, document, comment = pull_request.preview("--strict")
     assert (code, document["verdict"]) == (4, "WARN")
-    assert "`local` saves $10,060 a month against the managed API, with" in comment
+    assert "`local` saves $6,310 a month against the managed API, with" in comment
     assert document["failures"] == document["notInForce"] == []
     assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
 
@@ -118,23 +119,36 @@ def waivers(expires: date) -> str:
                 "policy": policy, "stack": "local", "owner": "ada", "approver": "grace", "ticket": "FIN-1",
                 "reason": "the migration needs both", "created": created.isoformat(), "expires": expires.isoformat(),
             }
-            for policy in ("break-even", "probability")
+            for policy in ("break-even", "horizon", "probability")
         ]
     )  # fmt: skip
 
 
-def test_a_valid_waiver_lets_it_through_and_is_shown(pull_request: PullRequest) -> None:
-    """And the reviewer is told that this pull request brings the waiver along."""
+def test_a_valid_waiver_of_the_base_lets_it_through_and_is_shown(pull_request: PullRequest) -> None:
+    pull_request.write("waivers.yaml", waivers(TODAY + timedelta(days=10)))
+    pull_request.git("add", "waivers.yaml")
+    pull_request.git("commit", "-q", "-m", "what finance agreed to")
+    try:
+        pull_request.clone.configure(DOUBLED)
+        code, document, comment = pull_request.preview()
+        assert (code, document["verdict"], document["scales"]) == (0, "WARN", None)
+        assert "| break-even | used | the migration needs both (FIN-1); ada mends it, grace allows it until" in comment
+        sarif = json.loads((pull_request.out / "sarif.json").read_text())
+        assert all("suppressions" in r for r in sarif["runs"][0]["results"] if r["level"] == "error")
+    finally:
+        pull_request.git("reset", "-q", "--hard", "HEAD^1")
+
+
+def test_one_of_the_same_pull_request_does_not(pull_request: PullRequest) -> None:
+    """It counts from the next change on; program and pack, which know no base, let it through."""
     pull_request.clone.configure(DOUBLED)
     pull_request.write("waivers.yaml", waivers(TODAY + timedelta(days=10)))
     pull_request.git("add", "waivers.yaml")
     code, document, comment = pull_request.preview()
-    assert (code, document["verdict"]) == (0, "WARN")
-    assert "with break-even, probability waived" in comment
-    assert "| break-even | used | the migration needs both (FIN-1); ada mends it, grace allows it until" in comment
+    assert (code, document["verdict"], document["head"]["verdict"]["verdict"]) == (2, "BLOCK", "WARN")
+    assert not [violation for violation in document["violations"] if violation["level"] == "mandatory"]
     assert "**It changes what judges it:** `waivers.yaml`." in comment
-    sarif = json.loads((pull_request.out / "sarif.json").read_text())
-    assert all("suppressions" in r for r in sarif["runs"][0]["results"] if r["level"] == "error")
+    assert "| `waivers.yaml` | 0 waivers | 3 waivers |" in comment
 
 
 def test_an_expired_one_does_not(pull_request: PullRequest) -> None:
@@ -147,12 +161,13 @@ def test_an_expired_one_does_not(pull_request: PullRequest) -> None:
 
 @pytest.mark.parametrize(
     ("tokens_per_hour", "expected", "exit_code", "codes"),
-    [(8_000_000, "PASS", 0, []), (400_000, "BLOCK", 2, ["break-even", "probability"])],
+    [(8_000_000, "WARN", 0, []), (400_000, "BLOCK", 2, ["break-even", "horizon", "probability"])],
 )
 def test_an_imported_export_gives_program_pack_and_plan_one_verdict(
     pull_request: PullRequest, tokens_per_hour: int, expected: str, exit_code: int, codes: list[str]
 ) -> None:
-    """730 hours a month: 5.84B × $5 = $29,200 against $19,940, which pays, and 292M × $5 = $1,460, which does not."""
+    """730 hours a month at $4.375: 5.84B cost $25,550 managed against $19,940, which pays, and 292M $1,277.50, which
+    does not. An API with the same weights only warns, because `local` bills nothing."""
     clone, back = pull_request.clone, (traffic.TODAY - TODAY).days
     hours = traffic.hourly(range(back + 30, back, -1), lambda *_: (tokens_per_hour // 4 * 3, 0, tokens_per_hour // 4))
     pull_request.write("export.json", traffic.openai(hours))
@@ -248,6 +263,8 @@ def test_a_stack_that_the_backend_does_not_know_is_a_failure_with_the_engines_wo
     config = Path("stacks") / "config"
     folder = pull_request.clone.folder
     (folder / config / "Pulumi.other.yaml").write_text((folder / config / "Pulumi.local.yaml").read_text())
+    workflow = folder / ".github" / "workflows" / "preview.yml"
+    workflow.write_text(workflow.read_text().replace("  EXAMPLES: ", "  EXAMPLES: other "))  # no job needs to judge it
     code, document, comment = pull_request.preview("--stack", "other")
     assert (code, document["verdict"]) == (1, "FAILED")
     assert "no stack named" in comment

@@ -102,7 +102,7 @@ def pull_request(running: Checkout) -> Iterator[PullRequest]:
 
 
 CEILING = {"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 25.0}]}
-CHEAPER = {"managed.usdPerMillionTokens": 3}
+CHEAPER = {"managed.routes": None, "managed.usdPerMillionTokens": 3}
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ CHEAPER = {"managed.usdPerMillionTokens": 3}
     [
         (
             CEILING, 0, "WARN",
-            "⚠️ WARN: `local` saves $10,060 a month against the managed API, with 1 warning", "$30,000 | 0",
+            "⚠️ WARN: `local` saves $6,310 a month against the managed API, with 1 warning", "$26,250 | 0",
             [("update", "a", ["candidates"])],
         ),
         (
             CHEAPER, 2, "BLOCK",
-            "⛔ BLOCK: `local` costs $1,940 a month more than the managed API", "$18,000 | -$12,000 (-40 %)",
+            "⛔ BLOCK: `local` costs $1,940 a month more than the managed API", "$18,000 | -$8,250 (-31.4 %)",
             [("update", "fleet", ["managed"]), ("update", "gateway-router", ["bundle"])],
         ),
     ],
@@ -125,13 +125,13 @@ def test_a_pull_request_of_one_setting_shows_its_difference_and_no_other_change(
     pull_request: PullRequest, change: dict[str, Any], exit_code: int, verdict: str, headline: str, managed: str,
     changes: list[tuple[str, str, list[str]]],
 ) -> None:  # fmt: skip
-    """A ceiling changes no figure. 6B tokens at $3 instead of $5 are $18,000, less than the fleet's $19,940; and the
+    """A ceiling changes no figure. 6B tokens at $3 instead of $4.375 are $18,000, less than $19,940; and the
     gateway's machine, which carries the monitoring, gets the new break-even."""
     pull_request.clone.configure(change)
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"]) == (exit_code, verdict)
     assert comment.startswith(f"<!-- crossover:stack=local -->\n## {headline}\n")
-    assert f"| Managed for the same tokens, USD per month | $30,000 | {managed} |" in comment
+    assert f"| Managed for the same tokens, USD per month | $26,250 | {managed} |" in comment
     assert "| **Self-hosted, USD per month** | $19,940 | $19,940 | 0 |" in comment
     assert [(change["op"], change["name"], change["keys"]) for change in document["changes"]] == changes
     assert f"<summary>Resource changes: {len(changes)} to update</summary>" in comment

@@ -18,8 +18,8 @@ PROGRAM = """
     rung = {{"cloud": "local", "region": "bay-1", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}}
     ladders = {{"a": [rung], "b": [{{**rung, "region": "bay-2"}}]}}
     scenario = {{
-        "workload": {{"tokensPerMonth": {volume}, "peakToMean": 1.3}},
-        "managed": {{"usdPerMillionTokens": 5.0}},
+        "workload": {{"model": "meta-llama/Llama-3.3-70B-Instruct", "tokensPerMonth": {volume}, "peakToMean": 1.3}},
+        "managed": {{"usdPerMillionTokens": 5.0, "model": "gpt-4o", "source": "invoice 2026-10", "date": "2026-10-31"}},
         "fleet": {{"nodes": {{key: {{"candidates": rungs}} for key, rungs in ladders.items()}}}},
     }}
     fleet = pulumi.ComponentResource("crossover:index:Fleet", "fleet", scenario)
@@ -134,18 +134,20 @@ def test_copied_into_an_empty_folder_it_makes_its_environment_and_judges(project
         import pulumi
 
         fleet = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
-        scenario = {"workload": {"tokensPerMonth": 500e6}, "managed": {"usdPerMillionTokens": 5.0}}
+        workload = {"model": "meta-llama/Llama-3.3-70B-Instruct", "tokensPerMonth": 500e6}
+        managed = {"usdPerMillionTokens": 5.0, "model": "gpt-4o", "source": "invoice 2026-10", "date": "2026-10-31"}
+        scenario = {"workload": workload, "managed": managed}
         pulumi.ComponentResource("crossover:index:Fleet", "own-price", {**scenario, "fleet": fleet})
         priced = {"nodes": 2, "sku": "lambda/gpu_8x_a100_80gb_sxm4"}
         pulumi.ComponentResource("crossover:index:Fleet", "priced", {**scenario, "fleet": priced})
         sku = {"cloud": "local", "sku": "sim-8x-a100", "standsFor": "quoted/lambda-8x-a100-80gb"}
         nodes = {key: {"candidates": [{**sku, "region": f"bay-{key}"}]} for key in "ab"}
         pulumi.ComponentResource("crossover:index:Fleet", "local", {**scenario, "fleet": {"nodes": nodes}})
-        pays = {**scenario, "workload": {"tokensPerMonth": 6e9}, "fleet": {"nodes": nodes}}
+        pays = {**scenario, "workload": {**workload, "tokensPerMonth": 6e9}, "fleet": {"nodes": nodes}}
         pulumi.ComponentResource("crossover:index:Fleet", "pays", pays)
     """)
     output = project.run("preview", "--policy-pack", str(alone), fails=True)
-    assert 'add a row of kind "contract"' in output
+    assert "add a row of kind contract" in output
     assert "BLOCK break-even: 500M tokens/month cost $36,687.20/month self-hosted" in output
     assert "BLOCK break-even: 500M tokens/month cost $19,940/month self-hosted" in output
     assert output.count("BLOCK break-even: ") == 2

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from strict.fields import ModelName, SecretName, Section, Url, model_name
+from strict.fields import ModelName, SecretName, Section, Url, Usd, model_name
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*")
 _KEY = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -55,6 +55,8 @@ class GatewaySettings(Section):
     managed: tuple[GatewayModel, ...] = ()
     fallback: str | None = None
     """Name of the managed model that answers when no node can; None means a 503 that says so."""
+    managed_budget_usd_per_month: Usd | None = None
+    """The most that managed models may cost a month: part of what the gate calls the worst case, and of its budget."""
     stand_in: bool = False
     """Runs the vLLM simulator on the gateway as the managed API: for machines without an account anywhere."""
     cache_ttl_seconds: int = Field(600, ge=0, le=30 * 86400)
@@ -109,6 +111,11 @@ class GatewaySettings(Section):
     def stood_in(self) -> tuple[GatewayModel, ...]:
         """The managed models that the stand-in plays."""
         return tuple(m for m in self.managed if m.api_base is None) if self.stand_in else ()
+
+    @property
+    def paid_fallback(self) -> bool:
+        """Whether a managed model that bills money answers when no node can."""
+        return self.fallback is not None and self.fallback not in {model.name for model in self.stood_in}
 
     def check_served(self, served_names: tuple[str, ...]) -> None:
         """Raises ValueError unless `served_names`, what the nodes serve, are names and none is a managed one."""

@@ -26,6 +26,8 @@ class CloudFacts(Section):
     """Its candidates may name in `standsFor` the SKU whose price and throughput count for them."""
     declared: Flag = False
     """Its machines are the program's own resources, not Nodes."""
+    market: Flag = False
+    """Its price is each host's own and of the day, so that only a ceiling says what a node may cost."""
     admits: tuple[str, ...] = ()
     """Keys of its section whose ranges may connect to its machines."""
 

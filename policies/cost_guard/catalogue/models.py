@@ -1,10 +1,9 @@
-"""The models that are known, and the machines that carry them: what the memory arithmetic reckons with."""
+"""The models that are known: what the memory arithmetic reckons with, and by which row their throughput is found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +11,11 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from strict.fields import Flag, Name
-from strict.numbers import Number, Whole
+from strict.numbers import Whole
 from strict.toml import Row, read_rows
 
 DATA = Path(__file__).parent / "data"
-MODELS, GPUS = DATA / "models.toml", DATA / "gpus.toml"
+MODELS = DATA / "models.toml"
 
 Count = Annotated[int, Whole(at_least="1", at_most="1e9")]
 Many = Annotated[int, Whole(at_least="1", at_most="1e15")]
@@ -64,6 +63,12 @@ class KnownModel(Row):
 
     also: tuple[str, ...] = ()
     """Repositories of the same shape and types."""
+    serves_as: Name | None = None
+    """The model of the same shape and types by whose rows of throughput.toml it is judged; None is its own."""
+    quantizes: Name | None = None
+    """The model whose weights these are, with fewer bits: who sells those, sells these."""
+    managed: tuple[str, ...] = ()
+    """Who sells its weights as an API: names in LiteLLM's table, each a row of managed.toml."""
     parameters: Many
     active_parameters: Many | None = None
     """Those that one token uses, where it does not use all."""
@@ -98,17 +103,6 @@ class KnownModel(Row):
         return Shape(**own, full_layers=self.layers if self.kv_layers is None else self.kv_layers)
 
 
-class GpuMachine(Row):
-    """A row of gpus.toml: a kind of machine."""
-
-    gpus: Count
-    gpu: Name
-    memory_gib: Annotated[Decimal, Number(above="0", at_most="1024")]
-    """What CUDA reports in all of one GPU."""
-    skus: tuple[str, ...]
-    """`cloud/sku`."""
-
-
 @lru_cache(maxsize=1)
 def load_models(path: Path = MODELS) -> Mapping[str, KnownModel]:
     """The committed table by each name that a model has. Raises CatalogueError."""
@@ -116,10 +110,9 @@ def load_models(path: Path = MODELS) -> Mapping[str, KnownModel]:
     return {name: row for row in rows for name in (row.key, *row.also)}
 
 
-@lru_cache(maxsize=1)
-def load_gpus(path: Path = GPUS) -> Mapping[str, GpuMachine]:
-    """The committed table by `cloud/sku`. Raises CatalogueError."""
-    return {sku: row for row in read_rows(path, GpuMachine).values() for sku in row.skus}
+def shape_from(fields: Mapping[str, Any]) -> Shape:
+    """Of its fields as plain data. Raises ValueError."""
+    return Shape(**{"parameters": None, **fields})
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

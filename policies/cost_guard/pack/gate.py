@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import date
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -21,10 +22,10 @@ from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catal
 from cost_guard.pack.rule import CannotJudge, Failure, unwrapped
 from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
-from cost_guard.scenario.proposal import BESIDE, parse_proposal, parse_scenario
+from cost_guard.scenario.proposal import BESIDE, Proposal, parse_scenario, proposal_of_inputs
 from cost_guard.scenario.scenario import ScenarioError
-from cost_guard.scenario.usage import parse_usage
 from cost_guard.scenario.waiver_file import WaiverError
+from cost_guard.verdict.facts.rungs import served_tokens_per_second
 from cost_guard.verdict.judge import judge
 from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
@@ -69,11 +70,11 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
     if isinstance(waivers, WaiverError):
         return Failure(tuple(waivers.lines))
     data: dict[str, Any] = json.loads(inputs)
-    approved, measured = (data.pop(key, None) for key in BESIDE)
     try:
-        given = parse_proposal(data, approved, None if measured is None else parse_usage(measured))
-        fleet, catalogue = given.scenario.fleet, load_catalogue()
-        if isinstance(fleet, QuotationFleet) and (refused := not_contracted(fleet, catalogue, day)):
+        given = proposal_of_inputs(data)
+        catalogue = load_catalogue()
+        quoted = isinstance(given.scenario.fleet, QuotationFleet)
+        if quoted and (refused := not_contracted(given, catalogue, day)):
             return Failure((refused,))
         return judge(given.under(waivers, urn), catalogue, day)
     except (ScenarioError, CatalogueError) as error:
@@ -83,21 +84,34 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
 
 
 NO_CONTRACT = (
-    "crossover:fleet: usdPerNodeMonth and tokensPerSecond are its own, and no contract in the catalogue says the same; "
-    'name the SKU, or add a row of kind "contract", with its reference, to the pack\'s data/prices.toml'
+    "crossover:fleet: usdPerNodeMonth and tokensPerSecond are its own, and no contract in the catalogue says as much "
+    "for workload.model; name the SKU, or add a row of kind contract, with its reference, to the pack's prices.toml"
 )
 
 
-def not_contracted(fleet: QuotationFleet, catalogue: Catalogue, today: date) -> str:
-    """Why no catalogue row of kind `contract` stands for the price and the throughput that the fleet gives; empty where
-    one does. Reserved and spot do not: what they add to a price, only a fleet that names the row reckons with."""
+def _as_fast(given: Proposal, key: str, catalogue: Catalogue) -> bool:
+    """Whether that machine serves the model at least as fast as the fleet says."""
+    fleet, model = given.scenario.fleet, given.scenario.workload.model
+    served = None if model is None else catalogue.throughput(model, key)
+    return (
+        isinstance(fleet, QuotationFleet)
+        and served is not None
+        and served_tokens_per_second(given.scenario, served) >= Fraction(fleet.tokens_per_second)
+    )
+
+
+def not_contracted(given: Proposal, catalogue: Catalogue, today: date) -> str:
+    """Why no catalogue row of kind `contract` stands for the price that the fleet gives, and no row of throughputs for
+    its speed; empty where they do. Reserved and spot do not: what they add to a price, only a fleet that names the row
+    reckons with."""
+    fleet = given.scenario.fleet
+    assert isinstance(fleet, QuotationFleet)
     said = [
         price
         for key, price in catalogue.prices.items()
         if (price.kind, price.terms) == ("contract", "on-demand")
         and price.usd_per_month == fleet.usd_per_node_month
-        and key in catalogue.throughputs
-        and catalogue.throughputs[key].tokens_per_second == fleet.tokens_per_second
+        and _as_fast(given, key, catalogue)
     ]
     if not said:
         return NO_CONTRACT

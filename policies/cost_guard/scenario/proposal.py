@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
-from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
-from cost_guard.scenario.usage import Usage, with_usage
+from cost_guard.scenario.documents import read_usage
+from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
+from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError, plain
+from cost_guard.scenario.sections.beside import NO_SPEND, GatewaySpend, ServedAs
+from cost_guard.scenario.usage import Usage, parse_usage, with_usage
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
 from strict.problems import parse
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
-BESIDE = ("baseline", "usage")
-"""Keys of a Fleet's inputs that are no part of the scenario."""
+BASELINE, USAGE, SERVED, GATEWAY = "baseline", "usage", "served", "gateway"
+"""Keys of a Fleet's inputs beside those of the scenario."""
+BESIDE = (BASELINE, USAGE, SERVED, GATEWAY)
 _ALIKE = 0.8
 """From which likeness on another namespace is a misspelling of ours: "crosover" is 0.94, "crossplane" 0.74."""
 
@@ -32,7 +40,34 @@ class Proposal:
     urn: str = ""
     """The Fleet's (`waivers.fleet_urn`): what waivers may cover."""
     bills_money: bool | None = None
-    """False makes price-fresh and volume-measured advisory; None reads it from the candidates' clouds."""
+    """False makes the rules that only bills are refused for advisory; None reads it from the candidates' clouds."""
+    served: ServedAs | None = None
+    """How the nodes serve their model; None in a plan."""
+    gateway: GatewaySpend = NO_SPEND
+    overhead_share: Fraction = Fraction(1)
+    """Of several models, the part of what they share (overhead, what is paid up front and left in the end) that this
+    one bears."""
+
+    @property
+    def volume_kind(self) -> str:
+        """How the volume is known: measured only with a usage file."""
+        kind = self.scenario.workload.kind
+        return "asserted" if kind == "measured" and self.usage is None else kind
+
+    def to_inputs(self) -> dict[str, Any]:
+        """As plain values in the schema's own words: a Fleet's inputs. `proposal_of_inputs` is the way back."""
+        found = self.scenario.to_inputs()
+        beside = {
+            BASELINE: self.baseline,
+            SERVED: self.served,
+            GATEWAY: None if self.gateway == NO_SPEND else self.gateway,
+        }
+        for key, section in beside.items():
+            if section is not None:
+                found[key] = plain(section.model_dump(by_alias=True, exclude_none=True))
+        if self.usage is not None:
+            found[USAGE] = self.usage.to_inputs()
+        return found
 
     def under(self, waivers: Waivers, urn: str) -> Proposal:
         """The same under these waivers, as that Fleet."""
@@ -50,7 +85,13 @@ def misspelt_namespace(key: str) -> str:
 
 
 def parse_proposal(
-    scenario: object, baseline: object = None, usage: Usage | None = None, prefix: str = STACK_PREFIX
+    scenario: object,
+    baseline: object = None,
+    usage: Usage | None = None,
+    prefix: str = STACK_PREFIX,
+    *,
+    served: ServedAs | None = None,
+    gateway: GatewaySpend = NO_SPEND,
 ) -> Proposal:
     """Of the scenario's and the baseline's plain data, and the content of the usage file that the scenario names.
 
@@ -68,7 +109,39 @@ def parse_proposal(
         lines += error.lines
     if given is None or lines:
         raise ScenarioError(lines)
-    return Proposal(given if usage is None else with_usage(given, usage), approved, usage)
+    whole = given if usage is None else with_usage(given, usage)
+    return Proposal(whole, approved, usage, served=served, gateway=gateway)
+
+
+def parse_proposals(data: object, folder: Path, prefix: str = "") -> dict[str, Proposal]:
+    """Of a plan's document, by the names of its models: of one, or of several below `models`. The usage files that they
+    name are read, relative to `folder`. Raises ScenarioError."""
+    documents: Mapping[str, Any] = by_model(data, prefix) if isinstance(data, Mapping) else {"": data}
+    several = isinstance(data, Mapping) and MODELS in data
+    found, lines = {}, list[str]()
+    for name, document in documents.items():
+        own = prefix_of(name, several, prefix)
+        try:
+            found[name] = parse_proposal(document, None, read_usage(document, folder, own), own)
+        except ScenarioError as error:
+            lines += shared_as_such(error.lines, name, prefix) if several else error.lines
+    if lines:
+        raise ScenarioError(dict.fromkeys(lines))
+    return found
+
+
+def proposal_of_inputs(inputs: Mapping[str, Any], prefix: str = STACK_PREFIX) -> Proposal:
+    """Of a Fleet's inputs. Raises ScenarioError."""
+    scenario = {key: value for key, value in inputs.items() if key not in BESIDE}
+    usage, served, gateway = (inputs.get(key) for key in (USAGE, SERVED, GATEWAY))
+    return parse_proposal(
+        scenario,
+        inputs.get(BASELINE),
+        None if usage is None else parse_usage(usage),
+        prefix,
+        served=None if served is None else parse(ServedAs, served, f"{prefix}{SERVED}.", ScenarioError),
+        gateway=NO_SPEND if gateway is None else parse(GatewaySpend, gateway, f"{prefix}{GATEWAY}.", ScenarioError),
+    )
 
 
 def parse_scenario(data: object, prefix: str = STACK_PREFIX) -> Scenario:

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cost_guard.scenario.scenario import PeakToMean, Scenario, ScenarioError, Sigma, TokensPerMonth, plain
+from cost_guard.scenario.scenario import Scenario, ScenarioError, Sigma, plain
+from cost_guard.scenario.sections.workload import PeakToMean, TokensPerMonth
 from cost_guard.units import HOURS_PER_MONTH
 from strict.fields import Day, Name, Section, Share
 from strict.numbers import NORMAL_P90, Number, Whole, refuse

@@ -1,68 +1,63 @@
-"""The gate: a proposal and the catalogue in, a verdict out. Pure: no clock, no file, no Pulumi."""
+"""The gate: proposals and the catalogue in, a verdict out. Pure: no clock, no file, no Pulumi."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import date
 from fractions import Fraction
 
-from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.costing import Case, Rung, case_of, rungs
-from cost_guard.arithmetic.managed import managed_price
+from cost_guard.arithmetic.reading import Reading
+from cost_guard.arithmetic.tco import tco
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.codes import Level, worst
+from cost_guard.scenario.models import SINGLE
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, ScenarioError
-from cost_guard.verdict import figures
-from cost_guard.verdict.bending import bent, waived
-from cost_guard.verdict.hours import told_of_hours
-from cost_guard.verdict.inputs import inputs
-from cost_guard.verdict.notes import notes
-from cost_guard.verdict.recommendation import recommend
-from cost_guard.verdict.rule import CaseQuestion, Question, RungQuestion
+from cost_guard.verdict.bending import bent
+from cost_guard.verdict.drawing import chances_of, sigmas_of
+from cost_guard.verdict.facts.facts import Facts, facts_of, horizon_of
+from cost_guard.verdict.making import verdict_of
+from cost_guard.verdict.rule import Judged, Question, ReadingQuestion, StackTotals
 from cost_guard.verdict.rules import RULES
-from cost_guard.verdict.verdict import NO_BREAK_EVEN, BreakEven, Reason, Verdict
-from cost_guard.verdict.words import money
+from cost_guard.verdict.stack import summed
+from cost_guard.verdict.telling.hours import told_of_hours
+from cost_guard.verdict.verdict import Reason, Verdict
+from cost_guard.verdict.words import money, reading_words
 
 UNIT_SLIP = 100
 """How far a volume in millions may be from the fleet's own size, as a factor either way."""
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """One rung's outcome; `case` is None where a price or throughput is unknown."""
-
-    rung: Rung
-    case: Case | None
-    break_even: BreakEven
-    reasons: tuple[Reason, ...]
-
-    @property
-    def badness(self) -> tuple[int, int, Fraction]:
-        """Orders rungs: verdict, number of blocks, cost per month at V."""
-        blocks = sum(reason.level is Level.BLOCK for reason in self.reasons)
-        cost = self.case.stairs.cost(self.case.volume) if self.case else Fraction(0)
-        return (worst(reason.level for reason in self.reasons).rank, blocks, cost)
-
-    @property
-    def fixed(self) -> Fraction:
-        """What nodes and overhead cost, USD per month; 0 where that is unknown."""
-        return self.case.stairs.fixed if self.case else Fraction(0)
-
-
 def judge(proposal: Proposal, catalogue: Catalogue, day: date) -> Verdict:
-    """The verdict on a proposal as of a day, under its waivers.
+    """The verdict on one model's proposal as of a day, under its waivers.
 
     Raises ScenarioError where the numbers of a usage file are not in the scenario that names it, for an approval in the
     future, for a candidate that may not stand for another, and for a volume given in millions.
     """
-    _refuse(proposal, catalogue, day)
-    asked = Question(proposal, catalogue, managed_price(proposal.scenario, catalogue), day)
-    once = _reasons(asked)
-    judged = [_of_rung(asked, rung, once) for rung in rungs(proposal.scenario, catalogue)]
-    verdict = waived(_verdict(asked, judged), asked)
-    return told_of_hours(verdict, proposal, lambda given: judge(given, catalogue, day))
+    return judge_stack({SINGLE: proposal}, catalogue, day)
+
+
+def judge_stack(proposals: Mapping[str, Proposal], catalogue: Catalogue, day: date) -> Verdict:
+    """The verdict on all models of a stack, by their names: of one, its own; of several, the worst and the sum.
+
+    What they share is split by their nodes' cost, each node at its first rung. Raises ScenarioError, as `judge`.
+    """
+    for proposal in proposals.values():
+        _refuse(proposal, catalogue, day)
+    known = {name: (proposal, facts_of(proposal, catalogue)) for name, proposal in proposals.items()}
+    if len(known) > 1:
+        known = {name: _bearing(known[name][0], share, catalogue) for name, share in _shares(known).items()}
+    found = [facts for _, facts in known.values()]
+    stack = StackTotals(
+        nodes=sum(facts.nodes for facts in found),
+        fixed_usd_per_month=_total([facts.fixed_usd_per_month for facts in found]),
+        billed_usd_per_month=_total([facts.billed_usd_per_month for facts in found]),
+    )
+    verdicts = [
+        _judge(Question(proposal, catalogue, day, facts, stack), name) for name, (proposal, facts) in known.items()
+    ]
+    return verdicts[0] if len(verdicts) == 1 else summed(verdicts, stack)
 
 
 def refuse_future(baseline: Baseline | None, today: date) -> None:
@@ -87,20 +82,54 @@ def _refuse(proposal: Proposal, catalogue: Catalogue, day: date) -> None:
                 )
 
 
-def _of_rung(asked: Question, rung: Rung, once: Sequence[Reason]) -> _Judged:
-    """What the rules say of one rung, with what they say once. Raises ScenarioError for a volume given in millions."""
-    given, managed, day = asked.proposal, asked.managed, asked.today
-    case = case_of(given.scenario, rung, managed, given.baseline, day)
-    of_rung = RungQuestion(given, asked.catalogue, managed, day, rung)
-    found = [*once, *_reasons(of_rung)]
-    if case is None:
-        return _Judged(rung, None, NO_BREAK_EVEN, tuple(bent(reason, asked, None) for reason in found))
-    if given.baseline is None and given.scenario.workload.kind != "measured":
-        _refuse_millions(case)
-    volumes = figures.break_even(case)
-    of_case = CaseQuestion(given, asked.catalogue, managed, day, rung, case, volumes)
-    found += _reasons(of_case)
-    return _Judged(rung, case, volumes, tuple(bent(reason, asked, case) for reason in found))
+def _shares(known: Mapping[str, tuple[Proposal, Facts]]) -> dict[str, Fraction]:
+    """What each model bears of what they share; by their nodes' number where a price is not known."""
+    costs = {name: facts.first_usd_per_month for name, (_, facts) in known.items()}
+    weights = {
+        name: Fraction(known[name][1].nodes)
+        if None in costs.values() or not any(costs.values())
+        else Fraction(cost or 0)
+        for name, cost in costs.items()
+    }
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
+def _bearing(proposal: Proposal, share: Fraction, catalogue: Catalogue) -> tuple[Proposal, Facts]:
+    given = replace(proposal, overhead_share=share)
+    return given, facts_of(given, catalogue)
+
+
+def _total(found: Sequence[Fraction | None]) -> Fraction | None:
+    known = [one for one in found if one is not None]
+    return sum(known, Fraction(0)) if len(known) == len(found) else None
+
+
+def _judge(asked: Question, name: str) -> Verdict:
+    """Raises ScenarioError for a volume given in millions."""
+    once = [bent(reason, asked) for reason in _reasons(asked)]
+    judged = _judged(asked)
+    if judged and asked.proposal.baseline is None and asked.proposal.usage is None:
+        _refuse_millions(asked, judged[0].reading)
+    of_readings = [(one, [bent(reason, asked) for reason in _reasons(_about(asked, one))]) for one in judged]
+    verdict = verdict_of(asked, name, of_readings, _merged(asked, once, of_readings))
+    return told_of_hours(verdict, asked.proposal, lambda given: judge(given, asked.catalogue, asked.today))
+
+
+def _judged(asked: Question) -> list[Judged]:
+    """Every reading with what it comes to; all of them see the same draws."""
+    readings = asked.facts.readings
+    horizons = [horizon_of(asked.proposal, asked.facts, reading, asked.today) for reading in readings]
+    sigmas, outlook = sigmas_of(asked.proposal, asked.facts), asked.proposal.scenario.uncertainty.outlook
+    odds = chances_of(readings, horizons, sigmas)
+    return [
+        Judged(reading, horizon, tco(reading, horizon), drawn, readings, sigmas, outlook)
+        for reading, horizon, drawn in zip(readings, horizons, odds, strict=True)
+    ]
+
+
+def _about(asked: Question, judged: Judged) -> ReadingQuestion:
+    given = {field.name: getattr(asked, field.name) for field in fields(Question)}
+    return ReadingQuestion(**given, judged=judged)
 
 
 def _reasons(asked: Question) -> list[Reason]:
@@ -109,57 +138,34 @@ def _reasons(asked: Question) -> list[Reason]:
     return [Reason(rule.code, said.level, said.message) for rule, said in found if said is not None]
 
 
-def _refuse_millions(case: Case) -> None:
+def _refuse_millions(asked: Question, reading: Reading) -> None:
     """A volume that no fleet is worth, and a million times as large is of the fleet's own size, is in another unit.
 
     Not asked of a measured volume, nor where a baseline is: a repair goes through at any volume.
     """
-    stairs, volume = case.stairs, case.volume
-    if stairs.fixed / UNIT_SLIP <= stairs.managed(volume * 10**6) <= stairs.fixed * UNIT_SLIP:
-        given, cost = f"{case.scenario.workload.tokens_per_month:f}", money(stairs.managed(volume))
+    if reading.fixed / UNIT_SLIP <= reading.managed(reading.volume * 10**6) <= reading.fixed * UNIT_SLIP:
+        given = f"{asked.proposal.scenario.workload.tokens_per_month:f}"
         raise ScenarioError(
-            f"workload.tokensPerMonth: {given} tokens a month cost {cost} managed, and the fleet "
-            f"{money(stairs.fixed)}; did you give millions? Then write {given}e6"
+            f"workload.tokensPerMonth: {given} tokens a month cost {money(reading.managed(reading.volume))} managed, "
+            f"and the fleet {money(reading.fixed)}; did you give millions? Then write {given}e6"
         )
 
 
-def _merged(judged: Sequence[_Judged]) -> tuple[Reason, ...]:
-    """Each code once, at its worst over the rungs, told of the worst rung that has it so."""
-    found: dict[str, Reason] = {}
-    for one in sorted(judged, key=lambda one: one.badness, reverse=True):
-        for reason in one.reasons:
+def _merged(
+    asked: Question, once: Sequence[Reason], of_readings: Sequence[tuple[Judged, Sequence[Reason]]]
+) -> tuple[Reason, ...]:
+    """Each code once, at its worst over the readings, told of the worst reading that has it so."""
+    found = {reason.code: reason for reason in once}
+
+    def badness(one: tuple[Judged, Sequence[Reason]]) -> tuple[int, int, Fraction]:
+        judged, reasons = one
+        blocks = sum(reason.level is Level.BLOCK for reason in reasons)
+        return worst(r.level for r in reasons).rank, blocks, judged.reading.cost(judged.reading.volume)
+
+    for judged, reasons in sorted(of_readings, key=badness, reverse=True):
+        for reason in reasons:
             known = found.get(reason.code)
             if known is None or reason.level.rank > known.level.rank:
-                of_one = len(judged) > 1 and RULES[reason.code].of_one_rung
-                message = f"with every node on {one.rung.name}: {reason.message}" if of_one else reason.message
-                found[reason.code] = replace(reason, message=message)
+                named = reading_words(judged.reading, asked.facts.readings)
+                found[reason.code] = replace(reason, message=f"{named}{reason.message}")
     return tuple(found[code] for code in RULES if code in found)
-
-
-def _verdict(asked: Question, judged: Sequence[_Judged]) -> Verdict:
-    """The figures of the rung with the worst verdict, the reasons of all."""
-    given, managed = asked.proposal, asked.managed
-    priced = [one for one in judged if one.case is not None]
-    main = max(priced, key=lambda one: one.badness) if priced else judged[0]
-    dearest = max(priced, key=lambda one: one.fixed, default=main)
-    scenario, case, price = given.scenario, main.case, managed.usd_per_million
-    spend = None if price is None else scenario.workload.displaced_tokens_per_month * price / 10**6
-    reasons = _merged(judged)
-    level = worst(reason.level for reason in reasons)
-    return Verdict(
-        level=level,
-        headline=figures.headline(scenario, case, spend),
-        reasons=reasons,
-        notes=notes(scenario, asked.catalogue, [(one.rung, one.case) for one in judged], case, dearest.case),
-        fixed_usd_per_month=to_decimal(case.stairs.fixed) if case else None,
-        dearest_usd_per_month=to_decimal(dearest.fixed) if dearest.case else None,
-        self_hosted_usd_per_month=to_decimal(case.stairs.cost(case.volume)) if case else None,
-        managed_usd_per_month=spend,
-        managed_usd_per_million=price,
-        break_even=main.break_even,
-        capacity=figures.capacity(case, main.rung),
-        tco=figures.tco(scenario, case),
-        recommendation=recommend(scenario, spend, level),
-        inputs=inputs(scenario, main.rung, managed, asked.today, given.baseline, given.usage),
-        case=case,
-    )

@@ -14,12 +14,16 @@ from cost_guard.codes import Level, Rule
 
 if TYPE_CHECKING:  # to start faster
     from datetime import date
+    from decimal import Decimal
+    from fractions import Fraction
 
-    from cost_guard.arithmetic.costing import Case, Rung
-    from cost_guard.arithmetic.managed import ManagedPrice
+    from cost_guard.arithmetic.draws import Chances
+    from cost_guard.arithmetic.reading import Reading
+    from cost_guard.arithmetic.tco import HorizonTerms, Tco
+    from cost_guard.arithmetic.uncertainty.sigmas import Sigmas
     from cost_guard.catalogue.catalogue import Catalogue
     from cost_guard.scenario.proposal import Proposal
-    from cost_guard.verdict.verdict import BreakEven
+    from cost_guard.verdict.facts.facts import Facts
 
 FRESH_DAYS, STALE_DAYS = 90, 180
 """How old a price or a volume is that is warned of, and that blocks."""
@@ -34,28 +38,47 @@ class Objection:
 
 
 @dataclass(frozen=True)
+class StackTotals:
+    """What all models of a stack come to: a baseline and a budget are the stack's."""
+
+    nodes: int
+    fixed_usd_per_month: Fraction | None
+    """Nodes and overhead at the catalogue's prices, each node at its dearest rung."""
+    billed_usd_per_month: Fraction | None
+    """The same with the ceilings of markets."""
+
+
+@dataclass(frozen=True)
 class Question:
-    """What is asked once: it is the same for every rung."""
+    """What is asked once: it is the same for every reading."""
 
     proposal: Proposal
     catalogue: Catalogue
-    managed: ManagedPrice
     today: date
+    facts: Facts
+    stack: StackTotals
 
 
 @dataclass(frozen=True)
-class RungQuestion(Question):
-    """What is asked of each rung."""
+class Judged:
+    """One reading, and what it comes to."""
 
-    rung: Rung
+    reading: Reading
+    horizon: HorizonTerms
+    tco: Tco
+    odds: Chances
+    beside: tuple[Reading, ...]
+    """All readings that share its draws, itself included."""
+    sigmas: Sigmas
+    outlook: Decimal
+    """Sigma of the volume after a year."""
 
 
 @dataclass(frozen=True)
-class CaseQuestion(RungQuestion):
-    """What is asked of each rung whose price and throughput are known."""
+class ReadingQuestion(Question):
+    """What is asked of each reading."""
 
-    case: Case
-    break_even: BreakEven
+    judged: Judged
 
 
 Q = TypeVar("Q", bound=Question)
@@ -72,8 +95,6 @@ class VerdictRule(Rule, Generic[Q]):
     """A baseline that is not exceeded turns its BLOCK into WARN."""
     only_for_bills: bool = False
     """Its BLOCK is a WARN where nothing is billed."""
-    of_one_rung: bool = True
-    """Its words hold for the rung that was judged, which is named before them; else for all, or they name it."""
 
 
 AnyVerdictRule = VerdictRule[Any]

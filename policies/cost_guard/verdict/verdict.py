@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Context, Decimal
@@ -9,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from cost_guard import wording
 from cost_guard.codes import Level
+from cost_guard.verdict.figures import (
+    BreakEven,
+    Capacity,
+    Option,
+    ReadingFigures,
+    RungFigures,
+    SameWeights,
+    TcoFigures,
+)  # fmt: skip
 from cost_guard.wording import to_json_number
 
 if TYPE_CHECKING:  # to start faster: see `rule`
-    from cost_guard.arithmetic.costing import Case
+    from cost_guard.verdict.rule import Judged
 
 
 @dataclass(frozen=True)
@@ -27,45 +37,9 @@ class Reason:
         """The one line that every place shows."""
         return f"{self.level} {self.code}: {self.message}"
 
-
-@dataclass(frozen=True)
-class BreakEven:
-    """Volumes in tokens per month; None where there is none."""
-
-    simple: Decimal | None
-    first: Decimal | None
-    stable: Decimal | None
-    p10: float | None = None
-    """Quantiles of `stable` over the draws; None also where "none exists" is that quantile."""
-    p50: float | None = None
-    p90: float | None = None
-    probability: float | None = None
-    """The share of draws in which the volume reaches `stable`."""
-
-
-NO_BREAK_EVEN = BreakEven(None, None, None)
-"""Where a price or a throughput is not known."""
-
-
-@dataclass(frozen=True)
-class Tco:
-    """What both sides cost over the horizon, net present value in USD."""
-
-    months: int
-    self_hosted_usd: Decimal | None
-    managed_usd: Decimal | None
-    crossover_month: Decimal | None
-    """Where the undiscounted sums meet; None where they do not within the months."""
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """None where the throughput is not known."""
-
-    tokens_per_second_per_node: Decimal | None
-    nodes_needed: int | None
-    survives_one_loss: bool | None
-    utilisation: Decimal | None
+    def to_json_dict(self) -> dict[str, str]:
+        """Its part of the document."""
+        return {"code": self.code, "level": str(self.level), "message": self.message}
 
 
 UNKNOWN = "unknown"
@@ -94,10 +68,18 @@ class Input:
             return ", ".join(self.value)
         return self.value if isinstance(self.value, str) else wording.trimmed(_TEN_DIGITS.plus(Decimal(self.value)))
 
+    def to_json_dict(self) -> dict[str, Any]:
+        """Its part of the document."""
+        value = to_json_number(self.value) if isinstance(self.value, Decimal) else self.value
+        return {"value": value, "source": self.source, "date": self.date.isoformat() if self.date else None}
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says. Money is USD per month; None where a price or throughput is not known."""
+    """What the gate says. Money is USD per month; None where a price or throughput is not known.
+
+    Of several models, the figures that have a sum are it, the others are None, and `models` has each one's verdict.
+    """
 
     level: Level
     headline: str
@@ -105,18 +87,36 @@ class Verdict:
     notes: tuple[str, ...]
     """What a reader must know about the figures: how far a quotation is from live prices, what is illustrative."""
     fixed_usd_per_month: Decimal | None
+    """Nodes and overhead as they are, at any volume, in the reading that is shown."""
     dearest_usd_per_month: Decimal | None
-    """`fixed_usd_per_month` with every node on the rung that costs most: what may be billed."""
+    """Nodes and overhead at the catalogue's prices, each node at its dearest rung: what a baseline must hold."""
+    billed_usd_per_month: Decimal | None
+    """The same with the ceilings of markets: what may be billed, and what a waiver's cap must hold."""
     self_hosted_usd_per_month: Decimal | None
+    worst_case_usd_per_month: Decimal | None
+    """`self_hosted_usd_per_month`, and what the gateway may spend at managed APIs."""
     managed_usd_per_month: Decimal | None
     managed_usd_per_million: Decimal | None
+    displaced_tokens_per_month: Decimal | None
+    """V: what is judged; None of several models."""
     break_even: BreakEven
     capacity: Capacity
-    tco: Tco
-    recommendation: str
-    inputs: dict[str, Input]
-    case: Case | None = field(default=None, repr=False)
-    """The rung whose figures these are: what `horizon.project`, `montecarlo.bands` and the charts begin with."""
+    tco: TcoFigures
+    options: tuple[Option, ...]
+    recommendation: str | None
+    """The id of the cheapest option that is allowed, over the horizon."""
+    sources_say: str
+    """What the articles' rules of thumb would say; no input."""
+    same_weights: SameWeights | None
+    rungs: Mapping[str, RungFigures]
+    readings: tuple[ReadingFigures, ...]
+    inputs: Mapping[str, Input]
+    name: str = "fleet"
+    """Of the served model; empty for the sum of several."""
+    models: tuple[Verdict, ...] = ()
+    """Of several models, each one's."""
+    shown: Judged | None = field(default=None, repr=False, compare=False)
+    """The reading whose figures these are: what the charts begin with."""
 
     @property
     def blocked(self) -> bool:
@@ -126,7 +126,8 @@ class Verdict:
     @property
     def summary(self) -> str:
         """The headline, unless the reason `break-even` already tells all that it says."""
-        return "" if any(reason.code == "break-even" for reason in self.reasons) else self.headline
+        told = any(reason.code == "break-even" for reason in self.reasons) and not self.models
+        return "" if told else self.headline
 
     def exit_code(self, strict: bool = False) -> int:
         """0 PASS or WARN, 4 WARN with strict, 2 BLOCK."""
@@ -136,39 +137,28 @@ class Verdict:
 
     def to_json_dict(self) -> dict[str, Any]:
         """The document of `crossover plan --json`: numbers unrounded, null where there is none."""
-        volumes, tco = self.break_even, self.tco
+        each = self.models or (self,)
+        return {**self._own(), "models": [{"name": one.name, **one._own()} for one in each]}
+
+    def _own(self) -> dict[str, Any]:
         return {
             "verdict": str(self.level),
-            "reasons": [{"code": r.code, "level": str(r.level), "message": r.message} for r in self.reasons],
+            "reasons": [reason.to_json_dict() for reason in self.reasons],
             "fixedUsdPerMonth": to_json_number(self.fixed_usd_per_month),
             "selfHostedUsdPerMonth": to_json_number(self.self_hosted_usd_per_month),
+            "worstCaseUsdPerMonth": to_json_number(self.worst_case_usd_per_month),
             "managedUsdPerMonth": to_json_number(self.managed_usd_per_month),
             "managedUsdPerMillion": to_json_number(self.managed_usd_per_million),
-            "breakEven": {
-                name: to_json_number(getattr(volumes, name))
-                for name in ("simple", "first", "stable", "p10", "p50", "p90", "probability")
-            },
-            "capacity": {
-                "tokensPerSecondPerNode": to_json_number(self.capacity.tokens_per_second_per_node),
-                "nodesNeeded": self.capacity.nodes_needed,
-                "survivesOneLoss": self.capacity.survives_one_loss,
-                "utilisation": to_json_number(self.capacity.utilisation),
-            },
-            "tco": {
-                "months": tco.months,
-                "selfHostedUsd": to_json_number(tco.self_hosted_usd),
-                "managedUsd": to_json_number(tco.managed_usd),
-                "crossoverMonth": to_json_number(tco.crossover_month),
-            },
+            "breakEven": self.break_even.to_json_dict(),
+            "capacity": self.capacity.to_json_dict(),
+            "tco": self.tco.to_json_dict(),
+            "options": [option.to_json_dict() for option in self.options],
             "recommendation": self.recommendation,
-            "inputs": {
-                name: {
-                    "value": to_json_number(given.value) if isinstance(given.value, Decimal) else given.value,
-                    "source": given.source,
-                    "date": given.date.isoformat() if given.date else None,
-                }
-                for name, given in self.inputs.items()
-            },
+            "sourcesSay": self.sources_say,
+            "sameWeights": None if self.same_weights is None else self.same_weights.to_json_dict(),
+            "rungs": {key: rung.to_json_dict() for key, rung in self.rungs.items()},
+            "readings": [reading.to_json_dict() for reading in self.readings],
+            "inputs": {name: given.to_json_dict() for name, given in self.inputs.items()},
         }
 
 

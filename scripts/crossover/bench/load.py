@@ -75,6 +75,10 @@ class Measured:
         """Input and output, as the catalogue counts."""
         return self.input_tokens_per_s + self.output_tokens_per_s
 
+    def milliseconds_per_output_token(self, load: Load) -> float:
+        """The longest that a stream can have had between two tokens on average: all of a request's time."""
+        return 1000 * self.mean_latency_s / load.output_tokens
+
     @property
     def simulated(self) -> bool:
         return SIMULATOR in self.version

@@ -19,10 +19,10 @@ from rich.console import Console
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level, worst
-from cost_guard.scenario.documents import read_document, read_usage
-from cost_guard.scenario.proposal import parse_baseline, parse_proposal
+from cost_guard.scenario.documents import read_document
+from cost_guard.scenario.proposal import parse_baseline, parse_proposals
 from cost_guard.scenario.scenario import Baseline
-from cost_guard.verdict.judge import judge
+from cost_guard.verdict.judge import judge_stack
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.report import text as report
@@ -61,7 +61,7 @@ Charts = Annotated[
     Path | None,
     typer.Option(
         "--charts", metavar="DIR", file_okay=True,
-        help="Writes four charts there, each as SVG and PNG, light and dark.",
+        help="Writes four charts there, each as SVG and PNG, light and dark; of several models, a folder for each.",
     ),
 ]  # fmt: skip
 
@@ -108,16 +108,18 @@ def softened(verdict: Verdict) -> Verdict:
         return replace(reason, level=Level.WARN, message=words)
 
     reasons = tuple(told(reason) for reason in verdict.reasons)
-    return replace(verdict, reasons=reasons, level=worst(reason.level for reason in reasons))
+    models = tuple(softened(one) for one in verdict.models)
+    return replace(verdict, reasons=reasons, models=models, level=worst(reason.level for reason in reasons))
 
 
 def _judge(file: Path, baseline: Path | None, today: date) -> Verdict:
     """The gate on a scenario file, where nothing is billed. Raises ScenarioError, CatalogueError."""
     data, lines = read_document(file)
     with within(lines):
-        given = parse_proposal(data, None, read_usage(data, file.parent), prefix="")
-        given = replace(given, baseline=_approved(baseline), bills_money=False)
-        return judge(given, load_catalogue(), today)
+        approved = _approved(baseline)
+        given = parse_proposals(data, file.parent)
+        plans = {name: replace(one, baseline=approved, bills_money=False) for name, one in given.items()}
+        return judge_stack(plans, load_catalogue(), today)
 
 
 def _approved(file: Path | None) -> Baseline | None:
@@ -131,14 +133,15 @@ def _approved(file: Path | None) -> Baseline | None:
 
 def _draw(verdict: Verdict, folder: Path) -> list[Path]:
     """The files that were written; none, and a line on standard error, where there is nothing to draw."""
-    if verdict.case is None:
+    drawn = {folder / one.name if verdict.models else folder: one for one in verdict.models or (verdict,)}
+    if any(one.shown is None for one in drawn.values()):
         print("crossover: no charts: a price or a throughput is not known", file=sys.stderr)
         return []
     from scripts.crossover.report import charts  # here, because matplotlib takes half a second, and few draw
 
     try:
         with _working("drawing"):
-            return charts.write(verdict, folder)
+            return [path for place, one in drawn.items() for path in charts.write(one, place)]
     except OSError as error:
         fail(f"--charts: {folder} cannot be written: {error.strerror or error}")
 
@@ -148,7 +151,8 @@ def _tell(written: Sequence[Path]) -> None:
         return
     names = ", ".join(dict.fromkeys(path.stem.removesuffix("-dark") for path in written))
     # By print: a path stays on one line, to be pasted.
-    print(f"\nCharts in {written[0].parent}, SVG and PNG, light and dark:\n  {names}")
+    for folder in dict.fromkeys(path.parent for path in written):
+        print(f"\nCharts in {folder}, SVG and PNG, light and dark:\n  {names}")
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from cost_guard.catalogue.machines import load_machines
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import AwsConfig
 from providers.errors import Unauthorized, Unavailable
@@ -17,13 +19,11 @@ PRICE_LIST_REGION = "us-east-1"
 """The Price List API is served from a few regions only, and answers for all."""
 DEFAULT_REGION = "us-east-1"
 MONTHS = {"1yr": 12, "3yr": 36}
-GPUS = 8
-"""Of every row's instance type: P4 and P5."""
 
 
-def quotes(skus: Mapping[str, str | None], today: date) -> list[RowQuote]:
-    """Live prices of instance types, by SKU (an instance type, with -spot or -reserved-12m after it). One without a
-    region has that of another SKU of its type. Raises CloudError."""
+def quotes(skus: Mapping[str, str | None], machines: Mapping[str, str], today: date) -> list[RowQuote]:
+    """Live prices of instance types, by SKU (an instance type, with -spot or -reserved-12m after it), given their
+    regions and machines. One without either has that of another SKU of its type. Raises CloudError."""
     regions = {instance_type(sku): region for sku, region in skus.items() if region}
     rows = {sku: region or regions.get(instance_type(sku)) or DEFAULT_REGION for sku, region in skus.items()}
     client = AwsClient(AwsConfig.from_environment())
@@ -39,7 +39,17 @@ def quotes(skus: Mapping[str, str | None], today: date) -> list[RowQuote]:
                 found |= {quote.key: quote for quote in _spot(client, kind, region, today)}
     except (LookupError, ValueError, TypeError, AttributeError, InvalidOperation) as e:
         raise Unavailable(f"AWS did not answer as documented: {type(e).__name__}: {e}") from None
-    return list(found.values())
+    kinds = {instance_type(sku): machine for sku, machine in machines.items()}
+    return [
+        _of_machine(quote, kinds.get(instance_type(quote.key.removeprefix("aws/")), "")) for quote in found.values()
+    ]
+
+
+def _of_machine(quote: RowQuote, machine: str) -> RowQuote:
+    """With what is rented by that name, as a row of the same instance type says: the price list does not."""
+    if not machine:
+        return replace(quote, trouble=quote.trouble or "no row says which machine of gpus.toml it is: add it by hand")
+    return replace(quote, gpus=load_machines()[machine].gpus, fields={"machine": machine, **quote.fields})
 
 
 def instance_type(sku: str) -> str:
@@ -96,7 +106,7 @@ def _spot(client: AwsClient, kind: str, region: str, today: date) -> list[RowQuo
             StartTime=datetime.now(UTC),
         )  # fmt: skip
     except Unauthorized as e:
-        return [RowQuote(key, {}, {}, GPUS, str(e))]
+        return [RowQuote(key, {}, {}, trouble=str(e))]
     told = [Decimal(entry["SpotPrice"]) for entry in answer["SpotPriceHistory"]]
     source = "AWS EC2 API, DescribeSpotPriceHistory, Linux, the dearest zone"
     fields = {"kind": "live-seen", "terms": "spot"}
@@ -109,10 +119,9 @@ def _quote(
     says = {**fields, "region": region, "source": source, "date": today}
     foreign = sorted({currency for price in told for currency in price if "USD" not in price})
     if foreign:
-        return RowQuote(key, {}, says, GPUS, f"AWS tells its price in {', '.join(foreign)} and not in USD")
+        return RowQuote(key, {}, says, trouble=f"AWS tells its price in {', '.join(foreign)} and not in USD")
     found = {Decimal(price["USD"]) for price in told}
     if len(found) > 1:
-        return RowQuote(
-            key, {}, says, GPUS, f"AWS names {len(found)} prices: {', '.join(f'{p:f}' for p in sorted(found))}"
-        )
-    return RowQuote(key, {"usdPerHour": found.pop().normalize()}, says, GPUS)
+        told_prices = ", ".join(f"{price:f}" for price in sorted(found))
+        return RowQuote(key, {}, says, trouble=f"AWS names {len(found)} prices: {told_prices}")
+    return RowQuote(key, {"usdPerHour": found.pop().normalize()}, says)

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from cost_guard.catalogue.catalogue import MANAGED, PRICES, ManagedRates, Price, load_catalogue
+from cost_guard.catalogue.models import load_models
 from scripts.crossover.prices import files, litellm, live
 from scripts.crossover.prices.diff import Figures, RowChange, compare
 
@@ -54,7 +55,11 @@ class Renewal:
             self.trouble["litellm"] = str(error)
             self.demanded = True
             return
-        changes = compare(rows, litellm.quotes(found, self.today), self.accepted)
+        weights = {name: model.key for model in load_models().values() for name in model.managed}
+        quotes = litellm.quotes(found, weights, self.today)
+        if lacking := sorted(weights.keys() - rows.keys() - {quote.key for quote in quotes}):
+            self.trouble["models.toml"] = f"`managed` names what the table does not sell: {', '.join(lacking)}"
+        changes = compare(rows, quotes, self.accepted | weights.keys() - rows.keys())
         self._settle(MANAGED, ManagedRates, changes, litellm.header(found))
 
     def check_accepted(self) -> None:

@@ -6,9 +6,16 @@ from decimal import Context, Decimal
 from fractions import Fraction
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
+from cost_guard.wording import to_decimal
 
-NAMES = {"volume": "volume", "throughput": "throughput", "apiPrice": "API price", "overhead": "overhead"}
+NAMES = {
+    "volume": "volume",
+    "growthPerMonth": "growth",
+    "throughput": "throughput",
+    "nodePrice": "node price",
+    "apiPrice": "API price",
+    "overhead": "overhead",
+}
 """The keys of `uncertainty`, as people say them."""
 
 _THREE_DIGITS = Context(prec=3)
@@ -27,8 +34,16 @@ def compact_tokens(volume: Fraction) -> str:
     return wording.tokens(to_decimal(volume))
 
 
-def crossover_words(month: Decimal | None) -> str:
-    """Where the undiscounted sums meet."""
-    if month is None:
-        return "the sums do not meet"
-    return "cheaper from the first day" if month == 0 else f"the sums meet in month {month:.2f}"
+def dollars(amount: Decimal) -> str:
+    """Whole dollars: the cents of two years are noise."""
+    return wording.usd(amount.quantize(Decimal(1)))
+
+
+def month_usd(amount: Decimal | None) -> str:
+    """ "$19,940/month"."""
+    return "unknown" if amount is None else f"{wording.usd(amount)}/month"
+
+
+def volume(tokens: Decimal | None) -> str:
+    """ "3.988B"; none where there is none."""
+    return "none" if tokens is None else wording.tokens(tokens)

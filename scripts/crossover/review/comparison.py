@@ -51,7 +51,7 @@ def self_hosted_usd_per_million(side: Side) -> Decimal | None:
     """What a million tokens cost at the projected volume."""
     if side.verdict is None or side.scenario is None or side.verdict.self_hosted_usd_per_month is None:
         return None
-    return side.verdict.self_hosted_usd_per_month / side.scenario.workload.displaced_tokens_per_month * 10**6
+    return side.verdict.self_hosted_usd_per_month / side.scenario.displaced_tokens_per_month * 10**6
 
 
 def break_even(side: Side) -> dict[str, Any]:
@@ -74,8 +74,8 @@ def _figures(side: Side) -> Iterator[tuple[str, tuple[Decimal | None, Words, str
     yield "Self-hosted, USD per M tokens", (self_hosted_usd_per_million(side), wording.usd, UNKNOWN)
     yield "Managed, USD per M tokens", (verdict.managed_usd_per_million, wording.usd, UNKNOWN)
     yield VOLUME, (work.tokens_per_month, wording.tokens, UNKNOWN)
-    if work.displaced_tokens_per_month != work.tokens_per_month:
-        yield "… of which self-hosting serves", (work.displaced_tokens_per_month, wording.tokens, UNKNOWN)
+    if scenario.displaced_tokens_per_month != work.tokens_per_month:
+        yield "… of which self-hosting serves", (scenario.displaced_tokens_per_month, wording.tokens, UNKNOWN)
     exists = NONE_EXISTS if verdict.self_hosted_usd_per_month is not None else UNKNOWN
     yield BREAK_EVEN, (verdict.break_even.stable, wording.tokens, exists)
     volumes = break_even(side)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
@@ -13,11 +14,11 @@ from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.scenario import Scenario
 from cost_guard.verdict.verdict import Verdict
 
-STEP = Decimal("1.02")
-STEPS = 240
-"""1.02^240 is 116: beyond a hundredfold nobody is helped."""
+STEP = Decimal("1.04")
+STEPS = 120
+"""1.04^120 is 111: beyond a hundredfold nobody is helped."""
 HALVINGS = 24
-"""Of a step of 2 %: an edge to one part in 10^8, finer than any figure that is shown."""
+"""Of a step of 4 %: an edge to one part in 10^8, finer than any figure that is shown."""
 MOST_NODES = 64
 
 Judge = Callable[[Scenario], Verdict | None]
@@ -54,8 +55,13 @@ class Flip:
         if not self.rules:
             return ""
         blocks = "block" if len(self.rules) > 1 else "blocks"
-        named = " and ".join(self.rules)
+        named = _listed(self.rules)
         return f"there {named} {blocks}" if self.level is Level.BLOCK else f"before that, {named} still {blocks}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:
@@ -70,7 +76,7 @@ def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:
     volume, price = scenario.workload.tokens_per_month, now.managed_usd_per_million
     found = [
         _nearest("volume", volume, now.blocked, ask(_with_volume), _digits) if volume else None,
-        _nearest("managed price", price, now.blocked, ask(_with_price), _cents) if price else None,
+        _nearest("managed price", price, now.blocked, ask(_with_price(_day_of(now))), _cents) if price else None,
         _nodes(scenario, now.blocked, judge),
     ]
     return tuple(flip for flip in found if flip is not None)
@@ -142,10 +148,23 @@ def _with_volume(scenario: Scenario, tokens_per_month: Decimal) -> Scenario:
     return scenario.model_copy(update={"workload": workload})
 
 
-def _with_price(scenario: Scenario, usd_per_million: Decimal) -> Scenario:
-    # One price, also in place of several routes.
-    managed = type(scenario.managed).model_validate({"usdPerMillionTokens": str(usd_per_million)})
-    return scenario.model_copy(update={"managed": managed})
+def _day_of(verdict: Verdict) -> date:
+    """As of which it is."""
+    return date.fromisoformat(str(verdict.inputs["today"].value))
+
+
+def _with_price(today: date) -> Callable[[Scenario, Decimal], Scenario]:
+    """One price, also in place of several routes, of the tokens that they displace. It has a source where they had."""
+
+    def changed(scenario: Scenario, usd_per_million: Decimal) -> Scenario:
+        given = scenario.managed
+        update: dict[str, Any] = {"usd_per_million_tokens": usd_per_million, "routes": None}
+        if given.routes is not None:
+            update |= {"source": "what if", "date": today}
+        workload = scenario.workload.model_copy(update={"tokens_per_month": scenario.displaced_tokens_per_month})
+        return scenario.model_copy(update={"managed": given.model_copy(update=update), "workload": workload})
+
+    return changed
 
 
 def _nodes(scenario: Scenario, blocked: bool, judge: Judge) -> Flip | None:

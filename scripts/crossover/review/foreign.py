@@ -18,9 +18,8 @@ from typing import Any
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.pack.registry import codes
-from cost_guard.scenario.proposal import BESIDE, Proposal, parse_proposal
+from cost_guard.scenario.proposal import Proposal, proposal_of_inputs
 from cost_guard.scenario.scenario import Scenario, ScenarioError
-from cost_guard.scenario.usage import parse_usage
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, load_waivers
 from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.judge import judge, refuse_future
@@ -132,7 +131,7 @@ def _side(yardstick: Yardstick, urn: str, inputs: Mapping[str, Any], name: str, 
             found = replace(found, baseline=approved.counted(own))
         found = found.under(yardstick.waivers, urn)
         verdict = judge(found, yardstick.catalogue, yardstick.today)
-        return Side(name, proposal=found, verdict=verdict, own_baseline=own)
+        return Side(name, proposals={names.name_of(urn): found}, verdict=verdict, own_baseline=own)
     except Problems as error:
         return Side(name, errors=tuple(f"{names.name_of(urn)}: {line}" for line in error.lines))
 
@@ -142,8 +141,7 @@ def _proposal(inputs: Mapping[str, Any]) -> Proposal:
     data = {key: value for key, value in inputs.items() if not key.startswith("__")}
     if later := [key for key, value in data.items() if UNKNOWN in _texts(value)]:
         raise Problems(f"crossover:{later[0]}: has what only `up` knows; the gate needs it known at preview")
-    approved, measured = (data.pop(key, None) for key in BESIDE)
-    return parse_proposal(data, approved, None if measured is None else parse_usage(measured))
+    return proposal_of_inputs(data)
 
 
 def _varied(yardstick: Yardstick, proposal: Proposal) -> Callable[[Scenario], Verdict | None]:

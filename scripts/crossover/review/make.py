@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,10 +18,12 @@ from scripts.crossover.review.judges import judges_changed
 from scripts.crossover.review.preview.engine import preview, secret_values
 from scripts.crossover.review.preview.scrub import Scrubber, from_environment
 from scripts.crossover.review.review import Review
+from scripts.crossover.review.scales.both import weigh, yardstick_at
 from scripts.crossover.stack.approval import approved_at
 from scripts.crossover.stack.config import ConfigError, Tree, config_path
 from scripts.crossover.stack.engine import project
 from scripts.crossover.stack.verdict import Side, Yardstick, evaluate_side
+from strict.problems import Problems
 
 REMOVED = (
     "the file is removed, which ends no machine: take the stack down first (make down STACK={stack}), then take it out "
@@ -32,6 +35,7 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
     """What can be known without the engine. Raises SourceError."""
     path, tree = config_path(stack), Tree(REPOSITORY, untrusted or "")
     yardstick, unpriced, broken = _yardstick(stack, today)
+    judges = judges_changed(tree, base) if base else ()
     # A fork is compared with what stands here, as it is judged by the waivers here.
     approved = approved_at(Tree(REPOSITORY, base or ""), path) if base or untrusted is not None else None
     head = evaluate_side(yardstick, tree, path, whole=True, before=approved)
@@ -42,10 +46,10 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
     except ConfigError as error:
         broken += tuple(error.lines)
     if unpriced or broken:
-        head = replace(head, verdict=None, proposal=None, errors=(*head.errors, *unpriced, *broken))
+        head = replace(head, verdict=None, proposals={}, errors=(*head.errors, *unpriced, *broken))
     before = Side(base, errors=unpriced) if base else None
     if base and not unpriced:
-        before = evaluate_side(yardstick, Tree(REPOSITORY, base), path, whole=False)
+        before = _before(yardstick, Tree(REPOSITORY, base), path, judges)
     removed = missing and before is not None and before.config is not None
     if missing:
         why = REMOVED if removed else "there is no such file; has stack {stack} another name?"
@@ -60,10 +64,18 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> 
         untrusted=untrusted is not None,
         waivers=yardstick.waivers,
         flips=flips(head.proposal.scenario, yardstick.vary(head.proposal)) if head.proposal else (),
-        judges_changed=judges_changed(tree, base) if base else (),
+        judges_changed=judges,
+        scales=weigh(head, before, yardstick, Tree(REPOSITORY, base), judges) if before and base else None,
         without_job=without_job,
         removed=removed,
     )
+
+
+def _before(yardstick: Yardstick, base: Tree, path: str, judges: tuple[str, ...]) -> Side:
+    """The base with its own prices, so that what was is told as it was; with those here where nobody can read them."""
+    with suppress(Problems):
+        yardstick = yardstick_at(yardstick, base, judges)
+    return evaluate_side(yardstick, base, path, whole=False)
 
 
 def _yardstick(stack: str, today: date) -> tuple[Yardstick, tuple[str, ...], tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -21,6 +21,7 @@ from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip
 from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
+from scripts.crossover.review.scales.both import Scales
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
@@ -40,12 +41,14 @@ OWN_BASELINE = "own-baseline"
 PROGRAM = "program"
 STACK_WITHOUT_JOB = "stack-without-job"
 SECRETS_SET = "secrets-set"
+BASE_SCALES = "base-scales"
 OWN_RULES: Mapping[str, str] = {
     IN_FORCE: "Every mandatory rule of the pack must be in force.",
     CONFIGURATION: "The stack's configuration must be usable.",
     OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
     PROGRAM: "The preview must run to its end.",
     STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
+    BASE_SCALES: "What is bought is judged by the figures that stood before it, too.",
     SECRETS_SET: "Every secret that the configuration names is set.",
     BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
 }
@@ -113,6 +116,8 @@ class Review:
     """Files that have a say in verdicts (`judges.is_judge`) and differ from the base."""
     without_job: tuple[str, ...] = ()
     """Stacks that no job of the workflow judges."""
+    scales: Scales | None = None
+    """By the base's, where it changes what it is weighed by."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
     foreign: bool = False
@@ -136,7 +141,7 @@ class Review:
     @property
     def shown_waivers(self) -> tuple[ShownWaiver, ...]:
         """Those for this stack, in the file's order, used or not."""
-        stack, dearest = self.stack.rpartition("/")[2], self.verdict.dearest_usd_per_month if self.verdict else None
+        stack, dearest = self.stack.rpartition("/")[2], self.verdict.billed_usd_per_month if self.verdict else None
         waived = {finding.rule for finding in self.findings if finding.level == "WAIVED"}
 
         def shown(waiver: Waiver) -> ShownWaiver:
@@ -156,6 +161,7 @@ class Review:
         """All of them, the worst first."""
         found = [ReviewFinding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
+        found += self._by_the_base()
         own = self.head.own_baseline
         if own is not None and self.approved is not None and self.approved.raised_by(own):
             found.append(
@@ -199,6 +205,16 @@ class Review:
         if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
             place = ("managed", "routes")
         return ReviewFinding(reason.code, str(reason.level), reason.message, self._line(place))
+
+    def _by_the_base(self) -> Iterator[ReviewFinding]:
+        """Where the base's scales say worse, or cannot say anything."""
+        if self.scales is None or self.verdict is None:
+            return
+        for reason in self.scales.worse_than(self.verdict):
+            yield self._of_reason(replace(reason, message=f"by the base's scales: {reason.message}"))
+        for line in self.scales.errors:
+            level = "BLOCK" if self.scales.buys else "WARN"
+            yield ReviewFinding(BASE_SCALES, level, f"{line}. What the base's own code says of it counts.")
 
     def _of_violation(self, violation: PolicyViolation) -> ReviewFinding:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 from cost_guard.pack import registry
 from cost_guard.verdict.rules import RULES
-from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, OWN_RULES, SECRETS_SET, STACK_WITHOUT_JOB
+from scripts.crossover.review.review import (
+    BASE_SCALES,
+    CONFIGURATION,
+    OWN_BASELINE,
+    OWN_RULES,
+    SECRETS_SET,
+    STACK_WITHOUT_JOB,
+)
 
 HOW_TO = "docs/howto/pull-requests.md"
-OF_THE_VERDICT = frozenset({*RULES, CONFIGURATION, OWN_BASELINE, SECRETS_SET, STACK_WITHOUT_JOB})
+OF_THE_VERDICT = frozenset({*RULES, BASE_SCALES, CONFIGURATION, OWN_BASELINE, SECRETS_SET, STACK_WITHOUT_JOB})
 """Those that need no program to be run."""
 
 

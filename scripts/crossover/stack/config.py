@@ -41,15 +41,16 @@ class Tree:
         return self._committed(path) if self.ref else self._working(path)
 
     @contextmanager
-    def folder_with(self, path: str | None) -> Iterator[Path]:
-        """A folder that has this file, if there is one, where this tree has it. Raises ConfigError, SourceError."""
+    def folder_with(self, *paths: str) -> Iterator[Path]:
+        """A folder that has those of these files which this tree has. Raises ConfigError, SourceError."""
         if not self.ref:
             yield self.folder
             return
         with TemporaryDirectory() as name:
-            if path is not None and (text := self.text(path)) is not None:
-                (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
-                (Path(name) / path).write_text(text, encoding="utf-8")
+            for path in paths:
+                if (text := self.text(path)) is not None:
+                    (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+                    (Path(name) / path).write_text(text, encoding="utf-8")
             yield Path(name)
 
     def names(self, folder: str) -> list[str]:

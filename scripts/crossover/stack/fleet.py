@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cost_guard.scenario.fleet import LadderFleet
-from cost_guard.scenario.proposal import STACK_PREFIX, parse_scenario
+from cost_guard.scenario.proposal import STACK_PREFIX
 from cost_guard.scenario.scenario import ScenarioError
 from images.sources import REPOSITORY
 from scripts.crossover.stack.config import ConfigError, Tree, config_path, read_config
 from scripts.crossover.stack.engine import StackError
-from stacks.served import SCENARIO_KEYS
+from stacks.settings import proposals_of
 
 
 def configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
@@ -24,9 +24,12 @@ def configured(stack: str) -> tuple[Mapping[str, Any], LadderFleet]:
     if config is None:
         raise StackError(f"there is no {path}")
     try:
-        scenario = parse_scenario({k: v for k, v in config.values.items() if k in SCENARIO_KEYS}, STACK_PREFIX)
+        found = proposals_of(config.values)
     except ScenarioError as e:
         raise StackError("; ".join(config.lines.located(e.lines))) from None
-    if not isinstance(scenario.fleet, LadderFleet):
+    fleets = [proposal.scenario.fleet for proposal in found.values()]
+    if len(fleets) > 1:
+        raise StackError(f"{STACK_PREFIX}models: {len(fleets)} models are judged, and not yet deployed")
+    if not isinstance(fleets[0], LadderFleet):
         raise StackError(f"{STACK_PREFIX}fleet: a stack needs `nodes` as a map of key to candidates")
-    return config.values, scenario.fleet
+    return config.values, fleets[0]

@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import PurePosixPath
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.documents import is_path, usage_path
+from cost_guard.scenario.models import MODELS, SINGLE
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
 from cost_guard.scenario.waiver_file import load_waivers
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
-from cost_guard.verdict.judge import judge, refuse_future
+from cost_guard.verdict.judge import judge_stack, refuse_future
 from cost_guard.verdict.verdict import Verdict
 from images.sources import REPOSITORY
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import StackError, project
-from stacks.served import proposal_of
-from stacks.settings import parse, with_stand_ins
+from stacks.settings import parse, proposals_of, with_stand_ins
 from strict.day import today
 from strict.problems import Problems
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What both sides of one review are judged by."""
+    """What a side of a review is judged by."""
 
     catalogue: Catalogue
-    """Of the head, for both sides: a difference is then the configuration's."""
+    """Of that side: what was is told as it was."""
     today: date
     stack: str
     """Its name alone, as waivers know it."""
     waivers: Waivers = NO_WAIVERS
     project: str = "crossover"
 
-    def judge(self, proposal: Proposal) -> Verdict:
+    def judge(self, proposals: Mapping[str, Proposal]) -> Verdict:
         """The verdict as in the program. Raises ScenarioError."""
-        urn = fleet_urn(self.stack, self.project)
-        return judge(proposal.under(self.waivers, urn), self.catalogue, self.today)
+        under = {
+            name: proposal.under(self.waivers, fleet_urn(self.stack, self.project, name))
+            for name, proposal in proposals.items()
+        }
+        return judge_stack(under, self.catalogue, self.today)
 
     def vary(self, proposal: Proposal) -> Callable[[Scenario], Verdict | None]:
         """The verdict on variations of a proposal's scenario; None on one that makes no sense."""
 
         def varied(scenario: Scenario) -> Verdict | None:
             try:
-                return self.judge(replace(proposal, scenario=scenario))
+                return self.judge({SINGLE: replace(proposal, scenario=scenario)})
             except ScenarioError:
                 return None
 
@@ -63,8 +66,8 @@ class Side:
     """The ref as the user gave it; empty for the working tree."""
     config: StackConfig | None = None
     """None where the stack is new, or its file cannot be read."""
-    proposal: Proposal | None = None
-    """As it was judged: with the baseline that counts."""
+    proposals: Mapping[str, Proposal] = field(default_factory=dict)
+    """As they were judged, by the names of the served models: with the baseline that counts."""
     verdict: Verdict | None = None
     errors: tuple[str, ...] = ()
     """Why there is no verdict; empty where the stack does not exist on this side."""
@@ -74,14 +77,19 @@ class Side:
     """What `up` would say of secrets that the configuration names and does not have."""
 
     @property
+    def proposal(self) -> Proposal | None:
+        """That of a single model; None where there are several, or none."""
+        return next(iter(self.proposals.values())) if len(self.proposals) == 1 else None
+
+    @property
     def scenario(self) -> Scenario | None:
         """That of the proposal."""
         return self.proposal.scenario if self.proposal else None
 
     @property
     def baseline(self) -> Baseline | None:
-        """The one that counts."""
-        return self.proposal.baseline if self.proposal else None
+        """The one that counts: all models have the stack's."""
+        return next((proposal.baseline for proposal in self.proposals.values()), None)
 
 
 def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, before: Approved | None = None) -> Side:
@@ -94,14 +102,15 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
     if config is None:
         return Side(tree.ref)
     try:
-        with tree.folder_with(_usage_file(config)) as folder:
+        with tree.folder_with(*_usage_files(config)) as folder:
             given = config.values
             settings = parse(with_stand_ins(given), folder) if whole else None
-            found = settings.models[0].proposal if settings else proposal_of(given, folder)
-        own = found.baseline
+            found = proposals_of(given, folder) if settings is None else settings.proposals
+        own = next(iter(found.values())).baseline
         if before is not None:
             refuse_future(own, yardstick.today)  # as the program does, which knows no other baseline
-            found = replace(found, baseline=before.counted(own))
+            counted = before.counted(own)
+            found = {name: replace(proposal, baseline=counted) for name, proposal in found.items()}
         verdict = (yardstick if whole else replace(yardstick, waivers=NO_WAIVERS)).judge(found)
         not_set = settings.not_set if settings else ()
         return Side(tree.ref, config, found, verdict, own_baseline=own, not_set=not_set)
@@ -136,9 +145,9 @@ def judged(stack: str, day: date) -> Verdict:
     return side.verdict
 
 
-def _usage_file(config: StackConfig) -> str | None:
-    """The usage file that a configuration names, if it is within the project."""
-    named = usage_path(config.values)
-    if named is None or not is_path(named) or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts:
-        return None
-    return named
+def _usage_files(config: StackConfig) -> list[str]:
+    """The usage files that a configuration names, those within the project."""
+    models = config.values.get(MODELS)
+    documents = [config.values, *(models.values() if isinstance(models, Mapping) else ())]
+    named = [path for document in documents if (path := usage_path(document)) is not None and is_path(path)]
+    return [path for path in named if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts]

@@ -26,11 +26,14 @@ FILES = {
 }
 DATA = "policies/cost_guard/catalogue/data"
 DATED = f'date = {TODAY}\nsource = "a test"\n'
+MACHINE = 'machine = "8x-a100-sxm-80gb"\n'
 ROWS = {
     "providers/registry.py": ('    "vastai": ', '    "toycloud": _row("toycloud.cloud", "ToyCloud"),\n'),
     f"{DATA}/clouds.toml": ("", "\n[toycloud]\n"),
-    f"{DATA}/prices.toml": ("", f'\n["toycloud/box"]\nusdPerHour = 11\nkind = "list"\n{DATED}'),
-    f"{DATA}/throughput.toml": ("", f'\n["toycloud/box"]\ntokensPerSecond = 4759\nkind = "illustrative"\n{DATED}'),
+    f"{DATA}/prices.toml": (
+        "",
+        f'\n["toycloud/box"]\nmachine = "8x-a100-sxm-80gb"\nusdPerHour = 11\nkind = "list"\n{DATED}',
+    ),
 }
 """File → before which line (at the end where there is none), and what a cloud adds there."""
 
@@ -150,7 +153,9 @@ def test_a_cloud_is_judged_configured_and_asked(added: Added) -> None:
         key: {"cloud": "toycloud", "region": region, "sku": "box"} for key, region in (("a", "attic"), ("b", "barn"))
     }
     nodes = {key: {"candidates": [rung]} for key, rung in rungs.items()}
-    clone.configure({"fleet.nodes": nodes, "clouds.toycloud": {"color": "red"}})
+    why = {"reason": "rate limits below the peak", "approvedBy": "a. person", "date": str(TODAY)}  # this cloud bills
+    change = {"fleet.nodes": nodes, "managed.notSameWeights": why}
+    clone.configure({**change, "clouds.toycloud": {"color": "red"}})
     shown = preview(clone, fails=True)
     assert "clouds.toycloud.color: unknown key (known are colour)" in shown
     clone.configure({"clouds.toycloud": {"colour": "red"}})

@@ -19,6 +19,8 @@ from strict.day import VARIABLE
 
 Build = Callable[..., Scenario]
 QUOTED = "quoted/lambda-8x-a100-80gb"
+MODEL = "meta-llama/Llama-3.1-70B-Instruct"
+INVOICED = date(2026, 10, 12)
 
 
 @pytest.fixture
@@ -29,8 +31,8 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture
 def today() -> date:
-    """A day on which the quotation (2026-03-26) is 66 days old, so fresh, and nothing is dated in the future."""
-    return date(2026, 5, 31)
+    """A day on which an invoice of INVOICED is 41 days old, so fresh."""
+    return date(2026, 11, 22)
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ def plain() -> Callable[..., dict[str, Any]]:
     def build(volume: Any = "6e9", rho: Any = 1.3, price: Any = 5, **sections: Any) -> dict[str, Any]:
         fleet = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759, **sections.pop("fleet", {})}
         workload = {"tokensPerMonth": volume, "peakToMean": rho, **sections.pop("workload", {})}
-        return {"workload": workload, "managed": {"usdPerMillionTokens": price}, "fleet": fleet, **sections}
+        managed = sections.pop("managed", None) or invoiced(price)
+        return {"workload": workload, "managed": managed, "fleet": fleet, **sections}
 
     return build
 
@@ -54,6 +57,13 @@ def quotation(plain: Callable[..., dict[str, Any]]) -> Build:
         return parse_scenario(plain(*args, **sections))
 
     return build
+
+
+def invoiced(price: Any = 5) -> dict[str, Any]:
+    """A managed price that says where it comes from; a model whose price at 3:1 is $10."""
+    return {
+        "usdPerMillionTokens": price, "model": "claude-opus-4-8", "source": "invoice", "date": INVOICED.isoformat(),
+    }  # fmt: skip
 
 
 def candidate(cloud: str = "local", region: str = "bay-1", **more: Any) -> dict[str, Any]:
@@ -77,6 +87,7 @@ def ladder(plain: Callable[..., dict[str, Any]]) -> Build:
         if isinstance(nodes, int):
             nodes = {"abcdef"[i]: [candidate(region=f"bay-{i + 1}")] for i in range(nodes)}
         fleet = {"nodes": {key: {"candidates": rungs} for key, rungs in nodes.items()}, **sections.pop("fleet", {})}
+        sections["workload"] = {"model": MODEL, **sections.get("workload", {})}
         return parse_scenario({**plain(volume, **sections), "fleet": fleet})
 
     return build

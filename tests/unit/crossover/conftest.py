@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
+from cost_guard.scenario.proposal import parse_scenario
+from cost_guard.scenario.scenario import ScenarioError
 from scripts.crossover.__main__ import app
+from tests.support.gate import measured
 
 FLEET = {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
 
@@ -22,17 +26,32 @@ def scenario_file(tmp_path: Path) -> Callable[..., str]:
     """Writes a scenario; scenario_file("6e9", fleet={…}) returns its path."""
 
     def write(volume: Any = "6e9", **sections: Any) -> str:
-        data = {
+        data: dict[str, Any] = {
             "workload": {"tokensPerMonth": volume, "kind": "measured", **sections.pop("workload", {})},
-            "managed": {"usdPerMillionTokens": 5},
+            "managed": {
+                "usdPerMillionTokens": 5, "model": "claude-opus-4-8", "source": "invoice", "date": "2026-11-01",
+            },
             "fleet": FLEET,
             **sections,
-        }
+        }  # fmt: skip
         path = tmp_path / "scenario.yaml"
+        if data["workload"]["kind"] == "measured" and (usage := _usage(data)) is not None:
+            (tmp_path / "usage.yaml").write_text(yaml.safe_dump(usage), encoding="utf-8")
+            said = ("tokensPerMonth", "kind", "inputShare", "cachedShare", "peakToMean")
+            kept = {key: value for key, value in data["workload"].items() if key not in said}
+            data["workload"] = {**kept, "usage": "usage.yaml"}
         path.write_text(yaml.safe_dump(data), encoding="utf-8")
         return str(path)
 
     return write
+
+
+def _usage(data: dict[str, Any]) -> dict[str, Any] | None:
+    """The usage file of a month as the scenario says it; None of a scenario that is refused."""
+    try:
+        return measured(parse_scenario(data), date(2026, 11, 21)).to_inputs()
+    except ScenarioError:
+        return None
 
 
 @pytest.fixture

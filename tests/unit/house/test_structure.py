@@ -9,9 +9,8 @@ import ast
 import graphlib
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import groupby
 
 import pytest
 
@@ -56,11 +55,8 @@ def test_no_function_is_longer_than_a_screen() -> None:
 
 def test_no_folder_has_more_modules_than_a_person_keeps_in_mind() -> None:
     """`__init__` and `__main__` are not counted, and lists of things alike are as long as there are things."""
-    in_order = sorted(path for path in files() if path.suffix == ".py" and not path.stem.startswith("__"))
-    counts = {
-        str(folder.relative_to(CHECKOUT)): len(list(found))
-        for folder, found in groupby(in_order, lambda path: path.parent)
-    }
+    counted = (path for path in files() if path.suffix == ".py" and not path.stem.startswith("__"))
+    counts = Counter(str(path.parent.relative_to(CHECKOUT)) for path in counted)
     assert {name: n for name, n in counts.items() if n > MODULES_OF_A_FOLDER and name not in LISTS} == {}
 
 

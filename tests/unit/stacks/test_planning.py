@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pulumi
 import pytest
 import yaml
 
-from cost_guard.catalogue.models import GpuMachine
+from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.catalogue.machines import GpuMachine
 from images.bundle import PromisedGpus
 from stacks import planning
 from stacks.checks import check_memory
@@ -23,7 +25,7 @@ from tests.unit.stacks.test_settings import EXAMPLES, change
 
 CONFIG = Path(__file__).resolve().parents[3] / "stacks" / "config"
 SMALL = GpuMachine(
-    key="2x-24gb", gpus=2, gpu="L4", memory_gib="21.9", skus=("lambda/small",), date="2026-11-29", source="a test's own"
+    key="2x-24gb", gpus=2, gpu="L4", memory_gib=Decimal("21.9"), tflops=Decimal(121), gigabytes_per_second=Decimal(300)
 )
 OWNED = {
     "id": "dgx-1",
@@ -102,7 +104,8 @@ def test_what_is_proposed_is_taken() -> None:
 
 
 def test_a_machine_that_holds_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "load_gpus", lambda: {"lambda/gpu_8x_a100_80gb_sxm4": SMALL})
+    small = replace(load_catalogue(), machines={"8x-a100-sxm-80gb": SMALL})
+    monkeypatch.setattr(planning, "load_catalogue", lambda: small)
     (line,) = told({"model": "openai/gpt-oss-120b", "tensorParallelSize": 2}).refusals
     assert "does not fit lambda/gpu_8x_a100_80gb_sxm4 at any size" in line
     assert line.endswith("take a machine with more memory")
@@ -147,7 +150,10 @@ def test_a_machine_of_which_nothing_is_known_is_told() -> None:
     values = example("lambda")
     values["fleet"]["nodes"]["a"]["candidates"][0]["sku"] = "gpu_16x_new"
     notes = fit(parse(values).models[0]).notes
-    assert any("memory is not checked at lambda/gpu_16x_new: its GPUs are not in the table" in note for note in notes)
+    assert any(
+        "memory is not checked at lambda/gpu_16x_new: no row of catalogue/data/prices.toml names its machine" in note
+        for note in notes
+    )
 
 
 def test_machines_of_ones_own_have_what_their_list_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

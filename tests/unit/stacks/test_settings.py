@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cost_guard.scenario.measuring import DayOfTokens, measure
+from cost_guard.scenario.proposal import proposal_of_inputs
 from cost_guard.scenario.usage import VolumeSource
 from providers import registry
 from stacks.settings import SettingsError, parse, with_stand_ins
@@ -155,10 +156,38 @@ def test_a_missing_section_is_named(values: dict[str, Any]) -> None:
         parse(values)
 
 
-def test_a_price_ceiling_is_no_matter_for_the_gate(values: dict[str, Any]) -> None:
-    before = parse(values).models[0].inputs
+def test_the_gate_is_told_what_a_node_may_cost_and_how_it_serves(values: dict[str, Any]) -> None:
+    """The Fleet's inputs are the whole proposal: ceilings, the model, and what decides whether it fits."""
     values["fleet"]["nodes"]["a"]["candidates"][0]["maxUsdPerHour"] = 25.0
-    assert parse(values).models[0].inputs == before
+    values["gateway"] = {**values.get("gateway", {}), "managedBudgetUsdPerMonth": 100}
+    inputs = parse(values).models[0].inputs
+    assert inputs["fleet"]["nodes"]["a"]["candidates"][0]["maxUsdPerHour"] == 25
+    assert inputs["workload"]["model"] == values["serving"]["model"]
+    assert inputs["served"]["tensorParallelSize"] == 8
+    assert inputs["gateway"]["managedBudgetUsdPerMonth"] == 100
+    assert proposal_of_inputs(inputs) == parse(values).models[0].proposal
+
+
+def test_a_workload_that_names_another_model_than_is_served_is_refused(values: dict[str, Any]) -> None:
+    values["workload"] = {**values["workload"], "model": "org/other"}
+    with pytest.raises(SettingsError, match=r"crossover:workload\.model: 'org/other', and serving\.model is '"):
+        parse(values)
+
+
+def test_several_models_are_parsed_and_told_apart_by_their_keys(values: dict[str, Any]) -> None:
+    """Each has its own serving, workload, managed and fleet; a node's key is the stack's; shared keys are told once."""
+    own = {key: values.pop(key) for key in ("serving", "workload", "managed", "fleet")}
+    nodes = {f"x{key}": node for key, node in own["fleet"]["nodes"].items()}
+    other = {**own, "serving": {**own["serving"], "servedName": "coder"}, "fleet": {**own["fleet"], "nodes": nodes}}
+    found = parse({**values, "models": {"llama": own, "coder": other}})
+    assert list(found.proposals) == ["llama", "coder"]
+    assert set(found.nodes) == {"a", "b", "xa", "xb"}
+    with pytest.raises(SettingsError, match="two of them have a node a, b; give each node of the stack its own key"):
+        parse({**values, "models": {"llama": own, "coder": {**other, "fleet": own["fleet"]}}})
+    with pytest.raises(SettingsError) as caught:
+        parse({**values, "models": {"llama": own, "coder": {**other, "managed": {}}}, "overhead": {"x": 1}})
+    keys = [line.split(": ")[0] for line in caught.value.lines]
+    assert sorted(keys) == ["crossover:models.coder.managed", "crossover:overhead.x"]
 
 
 def test_api_keys_do_not_show_in_a_representation(values: dict[str, Any]) -> None:
@@ -172,7 +201,7 @@ def test_a_usage_file_is_read_from_the_project_s_root(values: dict[str, Any], tm
     source = VolumeSource(name="page.json", format="openai", sha256="0" * 64, records=30)
     usage = measure(days, sources=[source], imported_at=date(2026, 11, 22))
     (tmp_path / "usage.yaml").write_text(yaml.safe_dump(usage.to_inputs()))
-    values["workload"] = {"usage": "usage.yaml", "displacedShare": 0.5}
+    values["workload"] = {"usage": "usage.yaml"}
     (model,) = parse(values, tmp_path).models
     assert model.proposal.usage == usage
     assert model.proposal.scenario.workload.tokens_per_month == usage.tokens_per_month

@@ -5,47 +5,71 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import CaseQuestion, Objection, VerdictRule
-from cost_guard.verdict.words import break_even_words, displaced_words, money, none_stable, subject, volume_words
-from cost_guard.wording import DOWN, UP, per_million, usd
+from cost_guard.verdict.rule import Objection, ReadingQuestion, VerdictRule
+from cost_guard.verdict.words import (
+    break_even_words,
+    displaced_words,
+    money,
+    none_stable,
+    price_words,
+    subject,
+    volume_words,
+)  # fmt: skip
+from cost_guard.wording import DOWN, UP, to_decimal, usd
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
-    from cost_guard.arithmetic.costing import Case
+    from fractions import Fraction
+
+    from cost_guard.arithmetic.reading import Reading
 
 
-def find(asked: CaseQuestion) -> Objection | None:
+def find(asked: ReadingQuestion) -> Objection | None:
     """BLOCK where it does not pay at V; WARN where it pays at V but not at every larger volume."""
-    case, stairs, volume = asked.case, asked.case.stairs, asked.case.volume
-    if not stairs.pays(volume):
-        gap = money(stairs.cost(volume) - stairs.managed(volume))
-        words = f"{subject(case)}, {gap}/month too much. {break_even_words(case)} {_flips(case)}"
-        return Objection(Level.BLOCK, words)
-    band = stairs.losing_after(volume)
+    reading, scenario = asked.judged.reading, asked.proposal.scenario
+    volume = reading.volume
+    if not reading.pays(volume):
+        gap = money(reading.cost(volume) - reading.managed(volume))
+        words = f"{subject(scenario, reading)}, {gap}/month too much. {break_even_words(reading)} {_flips(reading)}"
+        return Objection(Level.BLOCK, f"{words}{_later(asked)}")
+    band = reading.losing_after(volume)
     if band is None:
         return None
-    lo, nodes = volume_words(band.lo, DOWN), wording.count(stairs.nodes_at(band.lo) + 1, "node")
-    pays = f"it pays at {displaced_words(case.scenario)}, but"
-    if band.hi is None or stairs.stable is None:
-        words = f"{pays} just above {lo} ({nodes}) it would not, and never for good: {none_stable(stairs)}."
+    lo, nodes = volume_words(band.lo, DOWN), wording.count(_nodes_above(reading, band.lo), "node")
+    pays = f"it pays at {displaced_words(scenario)}, but"
+    if band.hi is None or reading.stable is None:
+        words = f"{pays} just above {lo} ({nodes}) it would not, and never for good: {none_stable(reading)}."
         return Objection(Level.WARN, words)
     words = f"{pays} between {lo} and {volume_words(band.hi, UP)} tokens/month ({nodes}) it would not"
-    return Objection(Level.WARN, f"{words}; it pays for good from {volume_words(stairs.stable, UP)}.")
+    return Objection(Level.WARN, f"{words}; it pays for good from {volume_words(reading.stable, UP)}.")
 
 
-def _flips(case: Case) -> str:
+def _nodes_above(reading: Reading, volume: Fraction) -> int:
+    """Just above an edge of the staircase."""
+    return len(reading.nodes) + reading.added_at(volume + 1)
+
+
+def _flips(reading: Reading) -> str:
     """What would turn the BLOCK: volume, managed price, node price. Bounds are rounded to the safe side."""
-    stairs, volume = case.stairs, case.volume
-    more = stairs.next_paying(volume)
+    volume, nodes = reading.volume, reading.nodes_needed
+    more = reading.next_paying(volume)
     by_volume = f"at ≥ {volume_words(more, UP)} tokens/month" if more is not None else "at no larger volume"
-    price = to_decimal(stairs.cost(volume) / volume * 10**6)
-    room = (stairs.managed(volume) - stairs.overhead) / stairs.nodes_at(volume)
+    price = reading.cost(volume) / volume * 10**6
+    besides = reading.overhead_usd_per_month + reading.usd_per_node_month * nodes
+    room = (reading.managed(volume) - besides) / nodes
     if room > 0:
-        by_node = f"or with a node at ≤ {usd(to_decimal(room), DOWN)}/month"
+        alike = len(set(reading.nodes)) == 1
+        each = f"{usd(to_decimal(room), DOWN)}/month"
+        by_node = f"or with a node at ≤ {each}" if alike else f"or with nodes at ≤ {each} on average"
     else:
-        by_node = f"but at no price of a node: the overhead alone is {money(stairs.overhead)}/month"
-    return f"It would pay {by_volume}, at a managed price of ≥ {per_million(price, UP)}, {by_node}."
+        by_node = f"but at no price of a node: the overhead alone is {money(besides)}/month"
+    return f"It would pay {by_volume}, at a managed price of ≥ {price_words(price, UP)}, {by_node}."
+
+
+def _later(asked: ReadingQuestion) -> str:
+    """In which month growth makes it pay."""
+    month = asked.judged.tco.switch_month
+    return "" if month is None else f" As the volume grows, it pays in every month from month {month} on."
 
 
 RULE = VerdictRule(
@@ -55,7 +79,7 @@ RULE = VerdictRule(
     demand="A fleet must pay for itself at its projected volume.",
     remedy="Displace more volume, rent fewer or cheaper nodes, or stay managed: the violation says what flips it.",
     key=("workload", "tokensPerMonth"),
-    asks=CaseQuestion,
+    asks=ReadingQuestion,
     find=find,
     repair_goes_through=True,
 )

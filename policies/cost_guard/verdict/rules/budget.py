@@ -1,43 +1,50 @@
-"""Rule budget: nodes and overhead stay within the budget."""
+"""Rule budget: nodes, overhead and what the gateway may spend stay within the budget."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import CaseQuestion, Objection, VerdictRule
+from cost_guard.verdict.rule import Objection, Question, VerdictRule
 from cost_guard.verdict.words import money
-from cost_guard.wording import usd
+from cost_guard.wording import to_decimal, usd
 
 WARNING = Fraction(9, 10)
 """Of the budget: above it, it warns."""
 
 
-def find(asked: CaseQuestion) -> Objection | None:
-    """By what the fleet bills whatever the volume: nodes and overhead, against constraints.budgetUsdPerMonth."""
-    limit = asked.proposal.scenario.constraints.budget_usd_per_month
-    if limit is None:
-        return None
-    fixed = asked.case.stairs.fixed
-    text = f"nodes and overhead cost {money(fixed)}/month, the budget is {usd(limit)}/month"
-    if fixed > Fraction(limit):
-        over = money(fixed - Fraction(limit))
-        return Objection(Level.BLOCK, f"{text}: {over} over it. Fewer or cheaper nodes, or a larger budget.")
-    if fixed > WARNING * Fraction(limit):
-        used = wording.percent(to_decimal(fixed / Fraction(limit)))
-        return Objection(Level.WARN, f"{text}: {used} of it is used.")
-    return None
+def find(asked: Question) -> Objection | None:
+    """By what bills whatever the volume, all models of the stack together: nodes at their dearest, overhead, and
+    gateway.managedBudgetUsdPerMonth, against constraints.budgetUsdPerMonth."""
+    gateway = asked.proposal.gateway
+    open_end = (
+        "gateway.fallback bills money, and nothing says how much it may: set gateway.managedBudgetUsdPerMonth."
+        if gateway.paid_fallback and gateway.managed_budget_usd_per_month is None
+        else ""
+    )
+    limit, fixed = asked.proposal.scenario.constraints.budget_usd_per_month, asked.stack.billed_usd_per_month
+    if limit is None or fixed is None:
+        return Objection(Level.WARN, open_end) if open_end else None
+    bill = fixed + Fraction(gateway.managed_budget_usd_per_month or 0)
+    what = "nodes, overhead and the gateway's managed budget" if bill != fixed else "nodes and overhead"
+    text = f"{what} cost {money(bill)}/month, the budget is {usd(limit)}/month"
+    if bill > Fraction(limit):
+        over = f"{text}: {money(bill - Fraction(limit))} over it. Fewer or cheaper nodes, or a larger budget."
+        return Objection(Level.BLOCK, f"{over} {open_end}".rstrip())
+    if bill > WARNING * Fraction(limit):
+        used = wording.percent(to_decimal(bill / Fraction(limit)))
+        return Objection(Level.WARN, f"{text}: {used} of it is used. {open_end}".rstrip())
+    return Objection(Level.WARN, open_end) if open_end else None
 
 
 RULE = VerdictRule(
     code="budget",
     position=80,
     severity=Severity.HIGH,
-    demand="Nodes and overhead must stay within the budget.",
+    demand="Nodes, overhead and what the gateway may spend must stay within the budget.",
     remedy="Rent fewer or cheaper nodes, or have constraints.budgetUsdPerMonth raised by whom it belongs to.",
     key=("constraints", "budgetUsdPerMonth"),
-    asks=CaseQuestion,
+    asks=Question,
     find=find,
 )

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.capacity import peak_tokens_per_second
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import CaseQuestion, Objection, VerdictRule
+from cost_guard.verdict.rule import Objection, ReadingQuestion, VerdictRule
 from cost_guard.verdict.words import volume_words
-from cost_guard.wording import DOWN, UP
+from cost_guard.wording import DOWN, UP, to_decimal
 
 
-def find(asked: CaseQuestion) -> Objection | None:
+def find(asked: ReadingQuestion) -> Objection | None:
     """BLOCK where the peak exceeds all nodes; WARN where it exceeds all but one, or the plan asks for more nodes."""
-    case = asked.case
-    stairs, volume, rate = case.stairs, case.volume, Fraction(case.tokens_per_second)
-    work, fleet = case.scenario.workload, case.scenario.fleet
-    peak = peak_tokens_per_second(volume, work.peak_to_mean)
-    needed = stairs.nodes_at(volume)
-    peak_words = f"the peak of {wording.rate(to_decimal(peak), UP)} ({work.peak_to_mean:f} × the mean)"
-    have = wording.count(stairs.nodes, "node")
-    utilised = f"{wording.percent(fleet.target_utilisation)} utilisation"
-    if peak > stairs.nodes * rate:
-        limit = volume * stairs.nodes * rate / peak
+    reading, scenario = asked.judged.reading, asked.proposal.scenario
+    fleet, given, needed = scenario.fleet, len(reading.nodes), reading.nodes_needed
+    peak, rate = reading.peak_tokens_per_second, reading.tokens_per_second
+    peak_words = f"the peak of {wording.rate(to_decimal(peak), UP)} ({scenario.workload.peak_to_mean:f} × the mean)"
+    have = wording.count(given, "node")
+    spare = reading.spare(needed - given)
+    asks = f"{wording.percent(fleet.target_utilisation)} utilisation"
+    if peak > rate:
+        limit = reading.volume * rate / peak
         return Objection(
             Level.BLOCK,
-            f"{peak_words} is above the {wording.rate(to_decimal(stairs.nodes * rate), DOWN)} of {have}. It would fit "
-            f"at ≤ {volume_words(limit, DOWN)} tokens/month, or with the {wording.count(needed, 'node')} that "
-            f"{utilised} and {stairs.spare} spare ask for.",
+            f"{peak_words} is above the {wording.rate(to_decimal(rate), DOWN)} of {have}. It would fit at ≤ "
+            f"{volume_words(limit, DOWN)} tokens/month, or with the {wording.count(needed, 'node')} that {asks} and "
+            f"{spare} spare ask for.",
         )
     trouble = []
-    if needed > stairs.nodes:
+    if needed > given:
         trouble.append(
-            f"{utilised} at the peak and {stairs.spare} spare ask "
-            f"for {wording.count(needed, 'node')}, the fleet has {stairs.nodes}"
+            f"{asks} at the peak and {spare} spare ask for {wording.count(needed, 'node')}, the fleet has {given}"
         )
-    if not case.survives_one_loss:
+    if not reading.survives_one_loss:
         trouble.append(f"{peak_words} is more than the fleet serves after the loss of one of {have}")
     return Objection(Level.WARN, "; ".join(trouble) + ".") if trouble else None
 
@@ -48,6 +42,6 @@ RULE = VerdictRule(
     severity=Severity.HIGH,
     demand="The nodes must be able to serve the projected peak.",
     remedy="Add nodes, or plan less volume for them: the violation names how many, and how much.",
-    asks=CaseQuestion,
+    asks=ReadingQuestion,
     find=find,
 )

@@ -6,17 +6,16 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS, Objection, RungQuestion, VerdictRule
+from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS, Objection, Question, VerdictRule
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import ManagedRates, Price
 
 
-def find(asked: RungQuestion) -> Objection | None:
+def find(asked: Question) -> Objection | None:
     """By the age of the catalogue's prices; a price given in the scenario has no age."""
-    rows: list[Price | ManagedRates] = [route.row for route in asked.managed.routes]
-    if asked.rung.price is not None:
-        rows.insert(0, asked.rung.price)
+    rows: list[Price | ManagedRates] = [rung.price for rung in asked.facts.rungs.values() if rung.price is not None]
+    rows += [route.row for route in asked.facts.managed.routes]
     found = [one for row in rows if (one := age_of_price(row, asked.today))]
     if not found:
         return None
@@ -44,9 +43,8 @@ RULE = VerdictRule(
     severity=Severity.MEDIUM,
     demand="Prices must not be older than 180 days.",
     remedy="Run `crossover prices refresh`, or look the price up and change its row, date and source together.",
-    asks=RungQuestion,
+    asks=Question,
     find=find,
     repair_goes_through=True,
     only_for_bills=True,
-    of_one_rung=False,
 )

@@ -1,4 +1,4 @@
-"""Rule price-known: every candidate has a price and a throughput in the catalogue."""
+"""Rule price-known: every candidate and every displaced route has a price in the catalogue."""
 
 from __future__ import annotations
 
@@ -6,43 +6,53 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
-from cost_guard.verdict.rule import Objection, RungQuestion, VerdictRule
+from cost_guard.verdict.rule import Objection, Question, VerdictRule
 from strict.problems import did_you_mean
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
     from cost_guard.catalogue.catalogue import Catalogue
+    from cost_guard.verdict.facts.rungs import RungFacts
 
 SUGGESTIONS = 3
 
 
-def find(asked: RungQuestion) -> Objection | None:
-    """BLOCK where a price or a throughput is missing."""
-    managed = asked.managed
-    unknown = [_of_rung(asked), *(_of_model(model, asked.catalogue) for model in managed.missing)]
+def find(asked: Question) -> Objection | None:
+    """BLOCK where the price of a rung, a route or its batch is missing; WARN where it is that of another region."""
+    managed = asked.facts.managed
+    unknown = [_of_rung(asked, rung) for rung in asked.facts.rungs.values() if rung.usd_per_month is None]
+    unknown += [_of_model(model, asked.catalogue) for model in managed.missing]
+    unknown += [f"no batch price is known of {model}; take its batchShare away." for model in managed.batchless]
     if managed.costs_nothing:
         unknown.append("managed.routes cost nothing at these shares of input and cached input.")
-    told = " ".join(filter(None, unknown))
-    return Objection(Level.BLOCK, told) if told else None
+    elsewhere = [words for rung in asked.facts.rungs.values() if (words := _elsewhere(asked, rung))]
+    if unknown:
+        return Objection(Level.BLOCK, " ".join([*unknown, *elsewhere]))
+    return Objection(Level.WARN, " ".join(elsewhere)) if elsewhere else None
 
 
-def _of_rung(asked: RungQuestion) -> str:
-    """Why the rung's price or throughput is not known, and what to do."""
-    rung, catalogue = asked.rung, asked.catalogue
-    if rung.terms is not None:
-        if rung.tokens_per_second is not None:
-            return ""
-        return f"no throughput is known for {rung.name}; measure it and add a row to the pack's data/throughput.toml."
+def _of_rung(asked: Question, rung: RungFacts) -> str:
+    """What to do about a rung without a price."""
+    catalogue = asked.catalogue
     candidates = asked.proposal.scenario.fleet.candidates
-    nameless = [one for one in candidates if one.catalogue_key == rung.name and one.stands_for is None]
+    nameless = [one for one in candidates if one.catalogue_key == rung.key and one.stands_for is None]
     if any(catalogue.cloud(one.cloud).stands_in for one in nameless):
-        return (
-            f"{rung.name} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
-        )
-    if strange := _of_cloud(rung.name, catalogue):
+        return f"{rung.key} has no price of its own; name in standsFor the SKU whose price and throughput count for it."
+    if strange := _of_cloud(rung.key, catalogue):
         return strange
-    near = catalogue.nearest(rung.name)
+    near = catalogue.nearest(rung.key)
     hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(catalogue.prices))}."
-    return f"no price is known for {rung.name}; {hint}"
+    return f"no price is known for {rung.key}; {hint}"
+
+
+def _elsewhere(asked: Question, rung: RungFacts) -> str:
+    """Where the price is not that of a candidate's region."""
+    if rung.price is None or not rung.price.region:
+        return ""
+    asks = [one for one in asked.proposal.scenario.fleet.candidates if one.catalogue_key == rung.key]
+    regions = sorted({one.region for one in asks if one.stands_for is None} - {rung.price.region})
+    if not regions:
+        return ""
+    return f"The price of {rung.key} is that of {rung.price.region}: it may be another in {', '.join(regions)}."
 
 
 def _of_cloud(key: str, catalogue: Catalogue) -> str:
@@ -66,10 +76,9 @@ RULE = VerdictRule(
     code="price-known",
     position=50,
     severity=Severity.CRITICAL,
-    demand="Every candidate needs a known price and throughput.",
-    remedy="Choose a SKU of the catalogue, or add its price and its throughput, each with source and date.",
+    demand="Every candidate, and every managed route, needs a known price.",
+    remedy="Choose a SKU of the catalogue, or add its price with source and date.",
     never_waived="without a price nothing else can be judged, and no cost cap could be held",
-    asks=RungQuestion,
+    asks=Question,
     find=find,
-    of_one_rung=False,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cost_guard.arithmetic.capacity import placement
+from cost_guard.arithmetic.placement import placement
 from cost_guard.codes import Level, Severity
 from cost_guard.verdict.rule import Objection, Question, VerdictRule
 
@@ -35,5 +35,4 @@ RULE = VerdictRule(
     remedy="Add a node, or candidates in more regions or clouds, so that maxPerFailureDomain can be kept.",
     asks=Question,
     find=find,
-    of_one_rung=False,
 )

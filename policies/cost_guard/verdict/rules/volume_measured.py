@@ -18,7 +18,7 @@ def find(asked: Question) -> Objection | None:
         return Objection(Level.BLOCK if level is Level.BLOCK else Level.WARN, text)
     if counted is not None and counted > today:
         return Objection(Level.WARN, f"the volume is dated {counted}, after {today}.")
-    kind = given.scenario.workload.kind
+    kind = given.volume_kind
     if kind == "measured":
         return None
     if kind == "forecast":
@@ -44,5 +44,4 @@ RULE = VerdictRule(
     find=find,
     repair_goes_through=True,
     only_for_bills=True,
-    of_one_rung=False,
 )

@@ -11,7 +11,6 @@ import typer
 from rich.text import Text
 
 from cost_guard import wording
-from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import ManagedRates, Price, Throughput, check_dates, load_catalogue
 from cost_guard.verdict.rule import FRESH_DAYS, STALE_DAYS
 from scripts.crossover.shell.day import Today, day
@@ -32,10 +31,10 @@ def command(
         check_dates(data, now)
         found = load_catalogue(data)
     prices = _named(found.prices, catalogue)
-    served = {**_named(found.throughputs, catalogue), **_named(found.benchmarks, catalogue)}
+    served = {key: row for key, row in found.throughputs.items() if row.machine in {p.machine for p in prices.values()}}
     managed = found.managed if catalogue is None else {}
-    if not (prices or served):
-        known = sorted({key.partition("/")[0] for key in (*found.prices, *found.benchmarks)})
+    if not prices:
+        known = sorted({key.partition("/")[0] for key in found.prices})
         raise typer.BadParameter(f"no rows {catalogue}/…; there are {', '.join(known)}", param_hint="--catalogue")
     if as_json:
         rows = {"prices": prices, "throughput": served, "managed": managed}
@@ -52,7 +51,7 @@ def _plain(row: Any, now: date) -> dict[str, Any]:
     told: dict[str, Any] = row.model_dump(mode="json", by_alias=True, exclude_none=True)
     told = {name: value for name, value in told.items() if value != ""}
     if isinstance(row, Price):
-        told["usdPerMonthEffective"] = f"{effective_usd_per_month(row):f}"
+        told["usdPerMonthEffective"] = f"{row.cost_usd_per_month:f}"
     return {**told, "ageDays": (now - row.date).days}
 
 
@@ -64,15 +63,17 @@ def _show(
         shown = table("price, and its source", "terms", "USD/month", "age")
         right_aligned(shown, "USD/month", "age")
         for price in prices.values():
-            month = f"{effective_usd_per_month(price):,.0f}"
+            month = f"{price.cost_usd_per_month:,.0f}"
             shown.add_row(_cited(price), price.terms, month, _age(price.date, now))
         out.print(shown)
     if served:
-        shown = table("throughput, and its source", "tokens/s", "age")
-        right_aligned(shown, "tokens/s", "age")
+        shown = table(
+            "throughput, and its source", "prefill", "decode", "sigma", "age", title="tokens/s of one machine"
+        )
+        right_aligned(shown, "prefill", "decode", "sigma", "age")
         for row in served.values():
-            rate = f"{row.tokens_per_second:,.0f}"
-            shown.add_row(_cited(row), rate, _age(row.date, now))
+            rates = (f"{row.prefill_tokens_per_second:,.0f}", f"{row.decode_tokens_per_second:,.0f}")
+            shown.add_row(_cited(row), *rates, f"{row.sigma:f}", _age(row.date, now))
         out.print()
         out.print(shown)
     if managed:
@@ -81,7 +82,7 @@ def _show(
         for model in managed.values():
             cached = model.cached_input_usd_per_million
             figures = (model.input_usd_per_million, cached, model.output_usd_per_million)
-            shown.add_row(model.key, *map(_usd, figures), _age(model.date, now))
+            shown.add_row(_sold(model), *map(_usd, figures), _age(model.date, now))
         out.print()
         out.print(shown)
 
@@ -95,6 +96,12 @@ def _age(seen: date, now: date) -> Text:
 def _cited(row: Price | Throughput) -> Text:
     note = f" ({row.note})" if row.note else ""
     return Text(row.key).append(f"\n{row.kind}: {row.source}{note}", style="dim")
+
+
+def _sold(model: ManagedRates) -> Text:
+    batch = "" if model.batch_discount is None else f", {wording.percent(model.batch_discount)} off in a batch"
+    whose = f", the weights of {model.weights}" if model.weights else ""
+    return Text(model.key).append(f"\n{model.provider}{whose}{batch}", style="dim")
 
 
 def _usd(amount: Decimal | None) -> str:

@@ -75,6 +75,8 @@ class Chart:
     paint: Callable[[Axes, Theme], None]
     left: float = 0.085
     """The left edge of the plot, as a share of the width."""
+    height: float = 0.645
+    """Of the plot, as a share of the picture's; less leaves room for a second line of the subtitle."""
 
 
 def render(chart: Chart, theme: Theme) -> tuple[bytes, bytes]:
@@ -105,7 +107,7 @@ def _own_style() -> Iterator[None]:
 def figure_of(chart: Chart, theme: Theme) -> Figure:
     """The painted figure, which knows nothing of pyplot."""
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor=theme.background)
-    axes = figure.add_axes((chart.left, 0.125, RIGHT - chart.left, 0.645), facecolor=theme.background)
+    axes = figure.add_axes((chart.left, 0.125, RIGHT - chart.left, chart.height), facecolor=theme.background)
     figure.text(0.02, 0.955, chart.title, color=theme.text, size=14.5, weight="bold", va="top")
     figure.text(0.02, 0.878, chart.subtitle, color=theme.muted, size=9.5, va="top")
     for side in ("top", "right", "left"):

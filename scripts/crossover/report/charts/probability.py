@@ -15,11 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import to_decimal
-from cost_guard.arithmetic.costing import Case
-from cost_guard.arithmetic.montecarlo import needed_volumes
+from cost_guard.arithmetic.draws import needed_volumes
+from cost_guard.verdict.rule import Judged
 from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from cost_guard.verdict.verdict import Verdict
+from cost_guard.wording import to_decimal
 from scripts.crossover.report.charts.canvas import Chart, Theme, above, beside, volume_axis
 from scripts.crossover.report.words import compact_tokens
 
@@ -40,9 +40,10 @@ class ProbabilityData:
     likely: float | None
 
 
-def data(case: Case) -> ProbabilityData:
+def data(judged: Judged) -> ProbabilityData:
     """From the draws themselves."""
-    needed, volume = needed_volumes(case), float(case.volume)
+    needed = needed_volumes(judged.reading, judged.beside, judged.sigmas)
+    volume = float(judged.reading.volume)
     even, likely = (_at(needed[ceil(share * len(needed)) - 1]) for share in (EVEN_ODDS, LIKELY))
     to = 1.25 * max(volume, likely or even or 0.0)
     places = np.linspace(0, to, POINTS + 1)
@@ -56,15 +57,15 @@ def _at(volume: float) -> float | None:
 
 
 def chart(verdict: Verdict) -> Chart:
-    """Of a verdict that has a case."""
-    case = verdict.case
-    assert case is not None
-    drawn = data(case)
+    """Of a verdict that has figures."""
+    judged = verdict.shown
+    assert judged is not None
+    drawn = data(judged)
     share = _percent(verdict.break_even.probability or 0.0)
-    title = f"{share} likely to pay for good at {compact_tokens(case.volume)} tokens/month"
+    title = f"{share} likely to pay for good at {compact_tokens(judged.reading.volume)} tokens/month"
     if drawn.even is None:
         title = "No volume makes it likely to pay for good"
-    draws = case.scenario.uncertainty.draws
+    draws = judged.sigmas.draws
     return Chart(
         title=title,
         subtitle=f"Share of {draws:,} draws in which the volume reaches its stable break-even, by projected volume.",

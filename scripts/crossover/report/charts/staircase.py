@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 
 from matplotlib.axes import Axes
 
 from cost_guard import wording
-from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.arithmetic.reading import Reading
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.report.charts.canvas import Chart, Theme, above, beside, label_ends, money_axis, volume_axis
 from scripts.crossover.report.words import compact_tokens, compact_usd
@@ -40,10 +39,11 @@ class StaircaseData:
     """Ranges of volume up to `to` in which self-hosting costs more."""
 
 
-def data(stairs: Staircase, volume: Fraction) -> StaircaseData:
+def data(stairs: Reading) -> StaircaseData:
     """Exact; as far as the last of first, stable and the projected volume, and some way beyond."""
+    volume = stairs.volume
     marks = [found for found in (stairs.first, stairs.stable) if found is not None]
-    carried = (stairs.nodes - stairs.spare) * stairs.per
+    carried = stairs.capacity(0)
     to = max([volume, *marks] if stairs.stable is not None else [volume, *marks, carried * Fraction(3, 2)])
     to *= Fraction(13, 10)
     first, stable = ((at, stairs.cost(at)) if at is not None else None for at in (stairs.first, stairs.stable))
@@ -59,16 +59,17 @@ def data(stairs: Staircase, volume: Fraction) -> StaircaseData:
     )
 
 
-def _corners(stairs: Staircase, to: Fraction) -> tuple[Point, ...]:
-    flat, last = stairs.nodes - stairs.spare, ceil(to / stairs.per)
-    corners = [(Fraction(0), stairs.fixed)]
-    for step in range(flat, last, max(1, (last - flat) // MOST_STEPS)):
-        edge = step * stairs.per
-        corners += [(edge, corners[-1][1]), (edge, stairs.cost(edge + stairs.per))]
-    return (*corners, (to, stairs.cost(to)))
+def _corners(reading: Reading, to: Fraction) -> tuple[Point, ...]:
+    """Each step ends where its nodes are full; nodes that carry no more than fewer do are none."""
+    stairs, corners = reading.stairs, [(Fraction(0), reading.cost(Fraction(0)))]
+    for flight, stop in stairs.carried(to):
+        for step in range(flight.start, stop, max(1, (stop - flight.start) // MOST_STEPS)):
+            edge = stairs.capacity(flight, step)
+            corners += [(edge, corners[-1][1]), (edge, reading.cost(edge + 1))]
+    return (*corners, (to, reading.cost(to)))
 
 
-def _losing(stairs: Staircase, to: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
+def _losing(stairs: Reading, to: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
     found = [(Fraction(0), to if stairs.first is None else min(stairs.first, to))]
     at = stairs.first
     while at is not None and at < to and len(found) < MOST_STEPS:
@@ -81,10 +82,10 @@ def _losing(stairs: Staircase, to: Fraction) -> tuple[tuple[Fraction, Fraction],
 
 
 def chart(verdict: Verdict) -> Chart:
-    """Of a verdict that has a case."""
-    assert verdict.case is not None
-    stairs, volume = verdict.case.stairs, verdict.case.volume
-    drawn = data(stairs, volume)
+    """Of a verdict that has figures."""
+    assert verdict.shown is not None
+    stairs = verdict.shown.reading
+    drawn = data(stairs)
     title = _title(drawn)
     return Chart(
         title=title,
@@ -103,7 +104,7 @@ def _title(drawn: StaircaseData) -> str:
     return f"Saves {compact_usd(drawn.saving)}/month {at}{always}"
 
 
-def _paint(axes: Axes, theme: Theme, drawn: StaircaseData, stairs: Staircase) -> None:
+def _paint(axes: Axes, theme: Theme, drawn: StaircaseData, stairs: Reading) -> None:
     volume_axis(axes, float(drawn.to))
     top = max(drawn.stairs[-1][1], drawn.managed[-1][1])
     axes.set_ylim(0, float(top) * 1.06)
@@ -121,7 +122,7 @@ def _paint(axes: Axes, theme: Theme, drawn: StaircaseData, stairs: Staircase) ->
         [
             (
                 float(drawn.stairs[-1][1]),
-                f"self-hosted\n{wording.count(stairs.nodes_at(drawn.to), 'node')}",
+                f"self-hosted\n{wording.count(len(stairs.nodes) + stairs.added_at(drawn.to), 'node')}",
                 theme.ours,
             ),
             (float(drawn.managed[-1][1]), f"managed\n{compact_usd(stairs.usd_per_million)}/M", theme.theirs),

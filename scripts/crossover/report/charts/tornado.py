@@ -1,4 +1,4 @@
-"""What each uncertainty does alone: the saving at its P10 and at its P90, the widest swing first."""
+"""What each uncertainty does alone to what the horizon saves: at its P10 and at its P90, the widest swing first."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from fractions import Fraction
 from matplotlib.axes import Axes
 
 from cost_guard import wording
-from cost_guard.arithmetic.costing import Case
-from cost_guard.arithmetic.montecarlo import tornado
+from cost_guard.arithmetic.uncertainty.tornado import tornado
+from cost_guard.verdict.rule import Judged
 from cost_guard.verdict.verdict import Verdict
+from cost_guard.wording import to_decimal
 from scripts.crossover.report.charts.canvas import Chart, Theme, above, backed, money_axis
 from scripts.crossover.report.words import NAMES, compact_tokens, compact_usd
 
+MOST_NAMES = 3
+"""In the title, which must fit the picture."""
 THICK = 0.56
 """Of a bar, in rows."""
 
@@ -29,47 +32,52 @@ class Bar:
     """Its value at P10, in words."""
     high: str
     low_saving_usd: Fraction
-    """USD per month."""
+    """USD over the horizon, a present value."""
     high_saving_usd: Fraction
 
 
-def data(case: Case) -> tuple[Bar, ...]:
+def data(judged: Judged) -> tuple[Bar, ...]:
     """The widest swing first."""
     return tuple(
         Bar(
             NAMES[swing.name],
-            _value(case, swing.name, swing.low_factor),
-            _value(case, swing.name, swing.high_factor),
+            _value(judged, swing.name, swing.low_factor),
+            _value(judged, swing.name, swing.high_factor),
             swing.low_saving_usd,
             swing.high_saving_usd,
         )
-        for swing in tornado(case)
+        for swing in tornado(judged.reading, judged.horizon, judged.sigmas, judged.outlook)
     )
 
 
-def _value(case: Case, name: str, factor: Decimal) -> str:
-    by = Fraction(factor)
+def _value(judged: Judged, name: str, factor: Decimal) -> str:
+    reading, by = judged.reading, Fraction(factor)
     if name == "volume":
-        return compact_tokens(case.volume * by)
+        return compact_tokens(reading.volume * by)
     if name == "throughput":
-        return wording.rate(case.tokens_per_second * factor)
+        return wording.rate(to_decimal(reading.tokens_per_second_per_node * by))
+    if name == "nodePrice":
+        return compact_usd(reading.added.cost_usd_per_month * by)
     if name == "apiPrice":
-        return f"{wording.usd(case.stairs.usd_per_million * factor)}/M"
-    return compact_usd(case.stairs.overhead * by)
+        return f"{wording.usd(to_decimal(reading.usd_per_million * by))}/M"
+    if name == "growthPerMonth":
+        return f"{wording.percent((1 + judged.horizon.growth_per_month) * factor - 1)} a month"
+    return compact_usd(reading.overhead_usd_per_month * by)
 
 
 def chart(verdict: Verdict) -> Chart:
-    """Of a verdict that has a case."""
-    case = verdict.case
-    assert case is not None
-    bars = data(case)
-    expected = case.stairs.managed(case.volume) - case.stairs.cost(case.volume)
+    """Of a verdict that has figures."""
+    judged = verdict.shown
+    assert judged is not None
+    bars = data(judged)
+    expected = judged.tco.managed_usd - judged.tco.self_hosted_usd
+    months = wording.count(len(judged.tco.months), "month")
     return Chart(
         title=_title(bars, expected),
-        subtitle="USD per month that self-hosting saves, with one uncertainty alone at its P10 and at its P90.",
+        subtitle=f"USD that self-hosting saves over {months}, with one uncertainty alone at its P10 and at its P90.",
         description=" ".join(
-            f"{bar.name}: {compact_usd(bar.low_saving_usd)} a month saved at {bar.low}, "
-            f"{compact_usd(bar.high_saving_usd)} at {bar.high}."
+            f"{bar.name}: {compact_usd(bar.low_saving_usd)} saved at {bar.low}, {compact_usd(bar.high_saving_usd)} at "
+            f"{bar.high}."
             for bar in bars
         ),
         paint=lambda axes, theme: _paint(axes, theme, bars, expected),
@@ -82,6 +90,8 @@ def _title(bars: Sequence[Bar], expected: Fraction) -> str:
     turns = [bar.name for bar in bars if any((end >= 0) != (expected >= 0) for end in _ends(bar))]
     if not turns:
         return f"No uncertainty alone makes it {'lose' if expected >= 0 else 'pay'}"
+    if len(turns) > MOST_NAMES:
+        return f"Each of {len(turns)} uncertainties alone can make it {'lose' if expected >= 0 else 'pay'}"
     names = turns[0] if len(turns) == 1 else f"{', '.join(turns[:-1])} or {turns[-1]}"
     return f"{names[0].upper()}{names[1:]} alone can make it {'lose' if expected >= 0 else 'pay'}"
 
@@ -97,7 +107,7 @@ def _paint(axes: Axes, theme: Theme, bars: Sequence[Bar], expected: Fraction) ->
     axes.set_xlim(min(ends) - 0.36 * span, max(ends) + 0.3 * span)
     axes.set_ylim(len(bars) - 0.4, -0.6)
     money_axis(axes, theme, "x")
-    axes.set_xlabel("USD per month saved")
+    axes.set_xlabel("USD saved over the horizon")
     axes.set_yticks(range(len(bars)), [bar.name for bar in bars], color=theme.text)
     axes.axvline(0, color=theme.muted, linewidth=1.1, linestyle=(0, (4, 3)))
     axes.axvline(middle, color=theme.text, linewidth=1.4)

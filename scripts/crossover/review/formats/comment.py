@@ -11,6 +11,8 @@ from cost_guard.verdict.rules.probability import EVEN_ODDS, LIKELY
 from scripts.crossover.review.comparison import rows
 from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
+from scripts.crossover.review.formats.top import top
+from scripts.crossover.review.formats.weighed import changed, meaning, weighed
 from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
 from scripts.crossover.stack import approval
 from scripts.crossover.stack.state import MACHINES
@@ -33,7 +35,8 @@ TERMS = {
     "P10, P50, P90": "the same break-even with throughput, managed price and overhead drawn at random around what is "
     "given, thousands of times.",
     "Probability that it pays for good": "the share of those draws in which the volume, drawn as well, reaches the "
-    f"break-even of the draw. `probability` blocks below {100 * EVEN_ODDS:g} % and warns below {100 * LIKELY:g} %.",
+    f"break-even of the draw. `probability` warns below {100 * LIKELY:g} %, and blocks where it pays at all in fewer "
+    f"than {100 * EVEN_ODDS:g} %.",
     "⛔ ⚠️ 🎫 ℹ️": "blocks; warns; would block, but a waiver lets it through; to know.",
 }
 UNTRUSTED = (
@@ -76,10 +79,17 @@ def _joined(texts: list[str]) -> str:
 
 
 def _sections(review: Review) -> Iterator[Part]:
-    yield Part(0, "the verdict", f"{review.marker}\n## {headline(review)}\n\n{lead(review)}")
+    yield Part(
+        0,
+        "the verdict",
+        "\n\n".join(filter(None, (f"{review.marker}\n## {headline(review)}", lead(review), top(review)))),
+    )
     if review.untrusted:
         yield Part(0, "the notice", UNTRUSTED)
     yield Part(1, "what judges it", _judges(review))
+    yield Part(1, "the base's scales", weighed(review))
+    yield Part(2, "what changes", meaning(review))
+    yield Part(3, "the figures that it changes", changed(review))
     yield Part(1, "what went wrong", "\n\n".join(_errors(review)))
     yield Part(2, "the reasons", _reasons(review, "BLOCK", "WAIVED") or _lead(review))
     yield Part(4, "waivers", _waivers(review))
@@ -230,6 +240,6 @@ def _reading(review: Review) -> str:
     told = dict(TERMS)
     if review.base is not None and review.base.verdict is not None:
         told["previous"] = (
-            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the same prices."
+            f"the configuration at {markdown.code(review.base.name)}, judged as of the same day with the prices there."
         )
     return markdown.details("How to read this", "\n".join(f"- **{term}**: {meaning}" for term, meaning in told.items()))

@@ -56,7 +56,7 @@ def chart(review: Review) -> str:
     scenario = review.head.scenario
     assert scenario is not None
     money = [("managed", verdict.managed_usd_per_month)]
-    volumes = [("projected", scenario.workload.displaced_tokens_per_month)]
+    volumes = [("projected", scenario.displaced_tokens_per_month)]
     for name, one in (("previous", before), ("this PR", verdict)):
         if one is not None and one.self_hosted_usd_per_month is not None:
             money.append((f"self-hosted, {name}", one.self_hosted_usd_per_month))

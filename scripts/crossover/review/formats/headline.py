@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cost_guard import wording
+from cost_guard.codes import Level
 from scripts.crossover.review.comparison import saved_usd_per_month
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.review import Review, ReviewOutcome
@@ -50,12 +51,16 @@ def _failed(review: Review) -> str:
 
 def _blocked(review: Review) -> str:
     codes, money, likely = _codes(review, "BLOCK"), _money(review), _likely(review)
+    if review.verdict is not None and not review.verdict.blocked and review.scales is not None:
+        by_base = [reason.code for reason in review.scales.worse_than(review.verdict) if reason.level is Level.BLOCK]
+        if by_base:
+            return f"{_name(review)} pays by its own figures alone; by the base's it breaks {', '.join(by_base)}"
     said = []
     if money and "break-even" in codes:
         said.append(money)
     elif likely and "probability" in codes:
-        said.append(f"is only {likely} likely to pay for good")
-    broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "probability")]
+        said.append(f"is only {likely} likely to pay")
+    broken = [markdown.text(code) for code in codes if not said or code not in ("break-even", "horizon", "probability")]
     said += ["breaks " + ", ".join(broken)] if broken else []
     return f"{_name(review)} {' and '.join(said)}"
 
@@ -82,7 +87,7 @@ def _money(review: Review) -> str:
 
 
 def _likely(review: Review) -> str:
-    share = review.verdict.break_even.probability if review.verdict else None
+    share = review.verdict.break_even.probability_pays if review.verdict else None
     return "" if share is None else wording.percent(Decimal(str(share)))
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from cost_guard.wording import to_json_number
 from scripts.crossover.review.comparison import self_hosted_usd_per_million
+from scripts.crossover.review.meant import meant
 from scripts.crossover.review.review import Review
+from scripts.crossover.review.scales.both import Scales
 from scripts.crossover.stack.verdict import Side
 
 FORMAT = 1
@@ -48,7 +50,18 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "newTypes": None if run is None else list(run.new_types),
         "waivers": [asdict(waiver) for waiver in review.shown_waivers],
         "judgesChanged": list(review.judges_changed),
+        "meaning": [asdict(one) for one in meant(review.head, review.base)],
+        "scales": None if review.scales is None else _scales(review.scales),
         "stacksWithoutJob": list(review.without_job),
+    }
+
+
+def _scales(scales: Scales) -> dict[str, Any]:
+    return {
+        "changed": [asdict(figure) for figure in scales.changed],
+        "buysMore": list(scales.buys),
+        "errors": list(scales.errors),
+        "verdict": None if scales.verdict is None else scales.verdict.to_json_dict(),
     }
 
 

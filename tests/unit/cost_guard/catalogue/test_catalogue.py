@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.arithmetic.mix import effective_usd_per_month
 from cost_guard.catalogue.catalogue import (
     DATA,
     Catalogue,
@@ -45,37 +44,26 @@ LOCK = Path(__file__).parents[4] / "requirements" / "litellm.txt"
         ("lambda/gpu_8x_h100_sxm5", "23301.60", date(2026, 9, 20)),
         ("aws/p5.48xlarge", "40179.20", date(2026, 11, 9)),
         ("aws/p5.48xlarge-reserved-36m", "17357.429", date(2026, 9, 5)),
+        ("lambda/gpu_4x_h100_sxm5", "11942.80", date(2026, 9, 20)),
+        ("lambda/gpu_1x_h100_sxm5", "3131.70", date(2026, 9, 20)),
         ("runpod/8x-a100-sxm-80gb-secure", "10453.60", date(2026, 11, 9)),
+        ("runpod/1x-a100-sxm-80gb-secure", "1306.70", date(2026, 11, 9)),
         ("vastai/8x-a100-sxm4-80gb", "9953.112", date(2026, 10, 29)),
+        ("vastai/2x-a100-sxm4-80gb", "2488.278", date(2026, 10, 29)),
     ],
 )
 def test_a_month_is_the_quotation_or_730_hours(catalogue: Catalogue, key: str, month: str, seen: date) -> None:
     """Quotations as quoted. An hour × 730: $22.32, $15.92, $21.957642, $27.447050, 8 × $1.79 and 8 × $1.7043; reserved
-    $13.9211, $9.3742, $17.4014, $11.7178 and $23.7773; spot $9.1506 and $15.8154; with H100 8 × $3.99 and $55.04."""
+    $13.9211, $9.3742, $17.4014, $11.7178 and $23.7773; spot $9.1506 and $15.8154; with H100 8 × $3.99, 4 × $4.09, $4.29
+    and $55.04; fewer A100 by the same price of one."""
     price = catalogue.prices[key]
     assert (price.usd_per_month, price.date) == (Decimal(month), seen)
 
 
 def test_every_row_has_a_source(catalogue: Catalogue) -> None:
     """No figure without a citation."""
-    rows = (catalogue.prices, catalogue.throughputs, catalogue.managed, catalogue.benchmarks)
+    rows = (catalogue.prices, catalogue.throughputs, catalogue.managed)
     assert all(row.source for part in rows for row in part.values())
-
-
-def test_throughput_is_said_to_be_illustrative(catalogue: Catalogue) -> None:
-    """4,759 = 1/(0.75/18,200 + 0.25/1,480) was reckoned, not measured; every row with it says so."""
-    assert round(1 / (0.75 / 18200 + 0.25 / 1480)) == 4759
-    assert {row.kind for row in catalogue.throughputs.values() if row.tokens_per_second == 4759} == {"illustrative"}
-
-
-@pytest.mark.parametrize(
-    "machine", ["lambda/gpu_8x_a100", "aws/p4d.", "quoted/aws-p4d.", "lambda/gpu_8x_h100_", "aws/p5."]
-)
-def test_40_gb_and_h100_nodes_have_no_throughput(catalogue: Catalogue, machine: str) -> None:
-    """No figure is known for them, so the gate blocks them, whatever their terms."""
-    rows = [key for key in catalogue.prices if key.startswith(machine) and "a100_80gb" not in key]
-    assert rows
-    assert not set(rows) & set(catalogue.throughputs)
 
 
 def _by_terms(catalogue: Catalogue) -> list[tuple[Price, Price]]:
@@ -92,24 +80,18 @@ def test_a_row_named_after_its_terms_has_them(catalogue: Catalogue) -> None:
     for row, on_demand in rows:
         months = f"-reserved-{row.commitment_months}m" if row.terms == "reserved" else "-spot"
         assert (row.key, row.region, on_demand.terms) == (on_demand.key + months, on_demand.region, "on-demand")
-        assert effective_usd_per_month(row) < effective_usd_per_month(on_demand)
+        assert row.cost_usd_per_month < on_demand.cost_usd_per_month
 
 
-def test_terms_change_no_throughput(catalogue: Catalogue) -> None:
-    """It is the same machine."""
-    rates = {key: row.tokens_per_second for key, row in catalogue.throughputs.items()}
-    assert all(rates.get(row.key) == rates.get(on_demand.key) for row, on_demand in _by_terms(catalogue))
+def test_terms_change_no_machine(catalogue: Catalogue) -> None:
+    """So no throughput either."""
+    assert all(row.machine == on_demand.machine for row, on_demand in _by_terms(catalogue))
 
 
 def test_three_years_cost_less_than_one(catalogue: Catalogue) -> None:
     for machine in ("aws/p4d.24xlarge", "aws/p4de.24xlarge"):
         one, three = (catalogue.prices[f"{machine}-reserved-{months}m"] for months in (12, 36))
         assert three.usd_per_month < one.usd_per_month
-
-
-def test_every_throughput_has_a_price(catalogue: Catalogue) -> None:
-    """A misspelt key would be a row that nothing finds."""
-    assert set(catalogue.throughputs) <= set(catalogue.prices)
 
 
 def test_a_quotation_is_told_with_its_distance_from_live(catalogue: Catalogue) -> None:
@@ -134,32 +116,12 @@ def test_every_renting_cloud_has_a_price_on_demand(catalogue: Catalogue) -> None
     assert found >= {"aws", "lambda", "runpod", "vastai"}
 
 
-@pytest.mark.parametrize(
-    ("shape", "rate"),
-    [
-        ("128/128", 9684), ("128/2048", 5296), ("500/2000", 5240), ("1000/1000", 7051), ("2048/2048", 4924),
-        ("2048/128", 9466), ("5000/500", 7984), ("20000/2000", 3992), ("1500/500@30ms", 3620), ("1500/500@50ms", 6080),
-        ("1500/500@70ms", 7340), ("1500/500@100ms", 8300), ("3000/300@100ms", 7887),
-    ],
-)  # fmt: skip
-def test_published_figures_stand_by_model_and_shape(catalogue: Catalogue, shape: str, rate: int) -> None:
-    """NVIDIA's TensorRT-LLM 0.14 table, and its aiconfigurator's model of vLLM where latency is bounded."""
-    row = catalogue.benchmarks[f"published/8x-a100-sxm-80gb@Llama-3.1-70B@{shape}"]
-    assert row.tokens_per_second == rate
-    assert row.kind == ("modelled" if "@" in shape else "published")
-
-
-def test_the_gate_reckons_with_no_benchmark(catalogue: Catalogue) -> None:
-    """A scenario names no model, so only rows of a SKU alone count."""
-    assert not [key for key in catalogue.throughputs if "@" in key]
-
-
-GOOD = '["a/b"]\nusdPerHour = 1\ndate = 2026-01-01\nkind = "list"\nsource = "s"\n'
-SERVED = '["a/b"]\ntokensPerSecond = 5\ndate = 2026-01-01\nkind = "measured"\nsource = "s"\n'
+NODE = "8x-a100-sxm-80gb"
+GOOD = f'["a/b"]\nusdPerHour = 1\ndate = 2026-01-01\nkind = "list"\nsource = "s"\nmachine = "{NODE}"\n'
 MODEL = '[m]\ninputUsdPerMillion = 2\noutputUsdPerMillion = 8\ndate = 2026-01-01\nsource = "s"\n'
 
 
-def written(folder: Path, prices: str | None = GOOD, throughput: str = SERVED, managed: str | None = None) -> Path:
+def written(folder: Path, prices: str | None = GOOD, throughput: str = "", managed: str | None = None) -> Path:
     for name, text in (("prices", prices), ("throughput", throughput), ("managed", managed)):
         if text is not None:
             (folder / f"{name}.toml").write_text(text)
@@ -190,20 +152,25 @@ def written(folder: Path, prices: str | None = GOOD, throughput: str = SERVED, m
             GOOD.replace('"list"', '"guessed"'),
             "prices.toml:4: a/b.kind: must be 'quoted', 'list', 'live-seen' or",
         ),
-        (GOOD + 'currency = "EUR"\n', "prices.toml:6: a/b.currency: must be USD, got 'EUR'"),
+        (GOOD + 'currency = "EUR"\n', "prices.toml:7: a/b.currency: must be USD, got 'EUR'"),
         (GOOD + "interruptionLoss = 0.1\n", "interruptionLoss is for spot prices"),
-        (GOOD + 'terms = "spot"\ninterruptionLoss = 1\n', "prices.toml:7: a/b.interruptionLoss: must be less than 1"),
+        (GOOD + 'terms = "spot"\ninterruptionLoss = 1\n', "prices.toml:8: a/b.interruptionLoss: must be less than 1"),
         (GOOD + 'terms = "reserved"\n', "commitmentMonths is for terms = 'reserved'"),
         (GOOD + "commitmentMonths = 12\n", "commitmentMonths is for terms = 'reserved'"),
         (GOOD + "upfrontUsd = 12\n", "upfrontUsd is for reserved prices"),
         (GOOD.replace('"list"', '"contract"'), "contract, its reference, is for kind = 'contract'"),
         (GOOD + 'contract = "C-1"\n', "contract, its reference, is for kind = 'contract'"),
         (GOOD.replace("a/b", "ab"), "prices.toml:1: ab: a row is named cloud/sku"),
-        (GOOD + GOOD, "prices.toml:6: a/b: not TOML: "),
-        (GOOD + "date = 2026-01-02\n", "prices.toml:6: a/b: not TOML: Cannot overwrite a value"),
-        (GOOD + 'key = "c/d"\n', "prices.toml:6: a/b.key: unknown key"),
+        (GOOD + GOOD, "prices.toml:7: a/b: not TOML: "),
+        (GOOD + "date = 2026-01-02\n", "prices.toml:7: a/b: not TOML: Cannot overwrite a value"),
+        (GOOD + 'key = "c/d"\n', "prices.toml:7: a/b.key: unknown key"),
         ("loose = 1\n" + GOOD, "prices.toml:1: loose: must be a table"),
-        (GOOD + 'comparedWith = "c/d"\n', "prices.toml:6: a/b.comparedWith: there is no row 'c/d'"),
+        (GOOD + 'comparedWith = "c/d"\n', "prices.toml:7: a/b.comparedWith: there is no row 'c/d'"),
+        (GOOD.replace(f'machine = "{NODE}"\n', ""), "prices.toml:1: a/b.machine: missing"),
+        (
+            GOOD.replace(NODE, "8x-a100-80gb"),
+            "prices.toml:6: a/b.machine: there is no machine '8x-a100-80gb' (gpus.toml)",
+        ),
     ],
 )
 def test_a_broken_price_is_refused(tmp_path: Path, prices: str | None, said: str) -> None:
@@ -216,16 +183,13 @@ def test_a_broken_price_is_refused(tmp_path: Path, prices: str | None, said: str
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"throughput": SERVED.replace("a/b", "a/b@m@5")}, "throughput.toml:1: a/b@m@5: a benchmark is named"),
-        ({"throughput": SERVED.replace("a/b", "a/b@m@5/0")}, "a benchmark is named"),
-        ({"throughput": SERVED.replace("= 5", "= inf")}, "throughput.toml:2: a/b.tokensPerSecond: must be a f"),
         ({"managed": MODEL.replace('source = "s"\n', "")}, "managed.toml:1: m.source: missing"),
         ({"managed": MODEL.replace("= 8", "= 8e6")}, "managed.toml:3: m.outputUsdPerMillion: must be at most"),
         ({"managed": MODEL + "cachedInputUsdPerMillion = 3\n"}, "cachedInputUsdPerMillion is above inputUsdPerMillion"),
         ({"managed": MODEL + 'currency = "EUR"\n'}, "managed.toml:6: m.currency: must be USD"),
     ],
 )
-def test_broken_throughputs_and_models_are_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+def test_broken_managed_models_are_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
     """As prices are."""
     with pytest.raises(CatalogueError) as caught:
         load_catalogue(written(tmp_path, **files))
@@ -244,15 +208,15 @@ def test_a_row_of_the_future_is_told_with_its_line(tmp_path: Path) -> None:
     ("more", "month"),
     [
         ("", "730"),
-        ('terms = "spot"\ninterruptionLoss = 0.2\n', "912.5"),
+        ('terms = "spot"\ninterruptionLoss = 0.2\n', "730"),
         ('terms = "reserved"\ncommitmentMonths = 12\nupfrontUsd = 1200\n', "830"),
     ],
-    ids=["on demand", "730/(1 − 0.2)", "730 + 1200/12"],
+    ids=["on demand", "spot costs what it bills", "730 + 1200/12"],
 )
-def test_terms_make_the_effective_price(tmp_path: Path, more: str, month: str) -> None:
-    """Of $1 an hour: price/(1 − loss) where it is spot, what is paid up front spread over the commitment."""
+def test_terms_make_what_a_month_costs(tmp_path: Path, more: str, month: str) -> None:
+    """Of $1 an hour: what is paid up front is spread over the commitment; what spot loses is no price."""
     price = load_catalogue(written(tmp_path, GOOD + more)).prices["a/b"]
-    assert (price.usd_per_month, effective_usd_per_month(price)) == (Decimal(730), Decimal(month))
+    assert (price.usd_per_month, price.cost_usd_per_month) == (Decimal(730), Decimal(month))
 
 
 def test_terms_and_contracts_are_told(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.catalogue.models import KnownModel, load_gpus, load_models, shape_of
+from cost_guard.catalogue.machines import load_machines
+from cost_guard.catalogue.models import KnownModel, load_models, shape_of
 from images.engines.common.arguments import known
 from strict.toml import CatalogueError, read_rows
 
@@ -126,12 +128,6 @@ def test_every_model_is_cited_and_its_parsers_are_vllms(model: str) -> None:
     assert row.gated or not model.startswith("meta-llama/")
 
 
-def test_the_gpus_of_every_priced_machine_are_known() -> None:
-    """A row of other terms (`-spot`, `-reserved-12m`) is a price of the same machine; quotations are no machines."""
-    priced = {key for key, price in load_catalogue().prices.items() if price.terms == "on-demand"}
-    assert {key for key in priced if not key.startswith("quoted/")} <= set(load_gpus())
-
-
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -147,3 +143,62 @@ def test_a_row_that_contradicts_itself_is_refused(tmp_path: Path, lines: str, wo
     )
     with pytest.raises(CatalogueError, match=words):
         read_rows(tmp_path / "models.toml", KnownModel)
+
+
+MODELS = {row.key: row for row in load_models().values()}
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_who_stands_for_a_model_has_its_shape(model: str) -> None:
+    """Whose throughput counts for it is of the same shape, types and size; whose weights it quantizes, of as many
+    parameters."""
+    row = MODELS[model]
+    if row.serves_as is not None:
+        other = MODELS[row.serves_as]
+        assert replace(other.shape, context=row.context) == row.shape
+        assert other.serves_as is None
+    if row.quantizes is not None:
+        other = MODELS[row.quantizes]
+        assert (other.parameters, other.layers, other.quantization) == (row.parameters, row.layers, None)
+        assert row.quantization is not None
+
+
+def test_who_sells_a_models_weights_has_its_row() -> None:
+    """Each name once, as a row of managed.toml that says whose weights it is; and no other row says so."""
+    named = [(name, row.key) for row in MODELS.values() for name in row.managed]
+    assert len({name for name, _ in named}) == len(named)
+    managed = load_catalogue().managed
+    assert {key: row.weights for key, row in managed.items() if row.weights} == dict(named)
+    assert all(row.provider for row in managed.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "cheapest"),
+    [
+        ("meta-llama/Llama-3.3-70B-Instruct", "deepinfra/meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", "deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo"),
+        ("meta-llama/Llama-3.1-405B-Instruct-FP8", "nebius/meta-llama/Meta-Llama-3.1-405B-Instruct"),
+    ],
+    ids=["itself", "as it was called", "quantized"],
+)
+def test_the_same_weights_are_found(model: str, cheapest: str) -> None:
+    """Three input tokens to one output token: $0.10 and $0.32, $0.02 and $0.04, $1 and $3. A base
+    model, or one that reasons, is another one."""
+    found = load_catalogue().same_weights(model)
+    assert len(found) > 3
+    assert min(found, key=lambda row: row.blended(Decimal("0.75"), Decimal(0))).key == cheapest
+    for other in ("nobody/knows", "meta-llama/Llama-3.1-8B", "Qwen/Qwen3-Next-80B-A3B-Thinking"):
+        assert load_catalogue().same_weights(other) == []
+
+
+def test_a_machine_is_so_many_of_a_gpu() -> None:
+    """As its name says; FLOPs and bandwidth by NVIDIA's data sheets."""
+    machines = load_machines()
+    assert {key.split("-")[0] for key in machines} == {"1x", "2x", "4x", "8x"}
+    for key, machine in machines.items():
+        count, gpu, _, memory = key.split("-")
+        assert (key, f"{machine.gpus}x") == (machine.key, count)
+        assert machine.gpu == f"{gpu.upper()} {memory[:2]} GB"
+        assert int(memory[:2]) * Decimal("0.98") < machine.memory_gib < int(memory[:2])
+    assert machines["8x-h100-sxm-80gb"].tflops == 989
+    assert machines["1x-a100-sxm-80gb"].gigabytes_per_second == 2039

@@ -91,7 +91,7 @@ def test_the_pack_blocks_and_lets_through(stub: Any, ladder: Callable[..., Scena
     """500e6 is a mandatory violation of break-even, which no draw reaches; at 6e9 all that is said is advisory."""
     blocked = analyze(stub, ladder(volume="500e6").to_inputs())
     mandatory = [d.policyName for d in blocked if d.enforcementLevel == analyzer_pb2.MANDATORY]
-    assert mandatory == ["break-even", "probability"]
+    assert mandatory == ["break-even", "horizon", "probability"]
     passed = analyze(stub, ladder().to_inputs())
     assert [d.policyName for d in passed] == ["advisories"]
     assert passed[0].enforcementLevel == analyzer_pb2.ADVISORY

@@ -19,7 +19,7 @@ from cost_guard.codes import ADVISORY, BESIDE, WAIVERS, Severity, discovered
 from cost_guard.pack import gate, registry, resources, rule, standing
 from cost_guard.pack.advisories import policies
 from cost_guard.pack.resources import node_outside_fleet, spot_share
-from cost_guard.scenario.proposal import parse_proposal, parse_scenario
+from cost_guard.scenario.proposal import parse_scenario, proposal_of_inputs
 from cost_guard.scenario.scenario import Scenario
 from cost_guard.verdict import rules as verdict_rules
 from cost_guard.verdict.verdict import explain
@@ -28,6 +28,7 @@ from strict.day import VARIABLE
 from tests.support.gate import verdict_of
 from tests.support.rules import FLEET_URN, STACK, args
 from tests.support.rules import reports as asked
+from tests.unit.cost_guard.conftest import invoiced
 
 Build = Callable[..., Scenario]
 Rung = Callable[..., dict[str, Any]]
@@ -93,7 +94,7 @@ def test_a_fleet_that_does_not_pay_is_refused_in_the_programs_words(ladder: Buil
     """500e6: two violations, each a line of what `explain` says."""
     scenario = ladder(volume="500e6")
     found = violations(scenario.to_inputs())
-    assert list(found) == ["break-even", "probability"]
+    assert list(found) == ["break-even", "horizon", "probability"]
     said = explain(verdict_of(scenario, load_catalogue(), date(2026, 11, 22)))
     assert all(text in said for (text,) in found.values())
 
@@ -148,17 +149,26 @@ def test_repair_passes_and_a_third_node_does_not(ladder: Build) -> None:
     assert violations(repair) == {}
     assert "WARN break-even: " in reports("advisories", args(repair))[0]
     growth = {**ladder(3, volume="500e6").to_inputs(), "baseline": baseline}
-    assert list(violations(growth)) == ["break-even", "probability"]
+    assert list(violations(growth)) == ["break-even", "horizon", "probability"]
 
 
-BROKEN = [
-    ({"volume": "4e9", "price": 5}, "probability"),
+RUNPOD = {"cloud": "runpod", "sku": "8x-a100-sxm-80gb-secure"}
+HERE = {"constraints": {"residency": True}}
+"""So that nobody else's API with the same weights is an option."""
+BROKEN: list[tuple[dict[str, Any], str]] = [
+    ({"horizon": {"upfrontUsd": 9_000_000}}, "horizon"),
+    (RUNPOD, "same-weights"),
+    ({"volume": "3.99e9", "price": 5}, "probability"),
     ({"volume": "60e9"}, "capacity"),
+    ({"served": {"tensorParallelSize": 3}}, "model-fits"),
     ({"fleet": {"maxPerFailureDomain": 1}, "one_bay": True}, "redundancy"),
     ({"constraints": {"budgetUsdPerMonth": 1000}}, "budget"),
     ({"cloud": "aws", "sku": "nonsense"}, "price-known"),
-    ({"cloud": "runpod", "sku": "8x-a100-sxm-80gb-secure", "today": "2027-11-22"}, "price-fresh"),
-    ({"cloud": "runpod", "sku": "8x-a100-sxm-80gb-secure", "nodes": 3}, "volume-measured"),
+    ({"workload": {"model": "org/unknown"}}, "throughput-known"),
+    ({**RUNPOD, **HERE, "managed": {"usdPerMillionTokens": 50}}, "managed-known"),
+    ({**RUNPOD, **HERE, "maxUsdPerHour": 100}, "price-ceiling"),
+    ({**RUNPOD, **HERE, "today": "2027-11-22", "managed": {**invoiced(50), "date": "2027-11-01"}}, "price-fresh"),
+    ({**RUNPOD, **HERE, "nodes": 3}, "volume-measured"),
 ]
 
 
@@ -177,8 +187,11 @@ def test_each_code_is_enforced_by_its_rule(
     one_bay, count = change.pop("one_bay", False), change.pop("nodes", 2)
     if day := change.pop("today", None):
         monkeypatch.setenv(VARIABLE, day)
-    nodes = {key: [rung(cloud, region="bay-1" if one_bay else key, sku=sku)] for key in "abc"[:count]}
+    served, more = change.pop("served", None), {key: change.pop(key) for key in ("maxUsdPerHour",) if key in change}
+    nodes = {key: [rung(cloud, region="bay-1" if one_bay else key, sku=sku, **more)] for key in "abc"[:count]}
     inputs = ladder(nodes, **{"price": 50, **change}).to_inputs()
+    if served is not None:
+        inputs["served"] = served
     if code == "volume-measured":
         inputs["baseline"] = {"nodes": 2, "usdPerMonth": 25008, "approvedBy": "a. person", "date": "2026-09-01"}
     found = violations(inputs)
@@ -223,7 +236,7 @@ def test_any_exception_fails_closed(ladder: Build, monkeypatch: pytest.MonkeyPat
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr(gate, "parse_proposal", broken)
+    monkeypatch.setattr(gate, "proposal_of_inputs", broken)
     found = violations(ladder(volume="6.000000001e9").to_inputs())
     assert list(found) == list(CODES)
     assert found["redundancy"] == ["cannot evaluate: internal error, RuntimeError: report it"]
@@ -247,9 +260,9 @@ def test_one_resource_is_evaluated_once(ladder: Build, monkeypatch: pytest.Monke
 
     def counted(*given: Any, **named: Any) -> Any:
         calls.append(given)
-        return parse_proposal(*given, **named)
+        return proposal_of_inputs(*given, **named)
 
-    monkeypatch.setattr(gate, "parse_proposal", counted)
+    monkeypatch.setattr(gate, "proposal_of_inputs", counted)
     violations(ladder(volume="6.000000002e9").to_inputs())
     assert len(calls) == 1
 

@@ -25,7 +25,7 @@ TODAY = date(2026, 11, 22)
 WAIVERS = "\n".join(
     f"- {{policy: {policy}, stack: prod, owner: a, approver: b, reason: r, ticket: T-1, created: 2026-11-01, "
     "expires: 2026-12-01}"
-    for policy in ("break-even", "probability")
+    for policy in ("break-even", "horizon", "probability")
 )
 
 

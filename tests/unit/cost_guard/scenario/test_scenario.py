@@ -33,7 +33,12 @@ def test_defaults_are_those_of_the_schema(plain: Plain) -> None:
     assert (scenario.fleet.target_utilisation, scenario.fleet.spare_nodes) == (Decimal("0.7"), 1)
     assert scenario.fleet.max_per_failure_domain == 1
     assert scenario.overhead.stated_usd_per_month == 4100
-    assert (scenario.horizon.months, scenario.uncertainty.draws, scenario.uncertainty.seed) == (24, 10000, 7)
+    assert (scenario.horizon.months, scenario.uncertainty.draws, scenario.uncertainty.seed) == (None, 10000, 7)
+    assert (scenario.uncertainty.throughput, scenario.uncertainty.node_price) == (None, None)
+    assert (scenario.uncertainty.volume, scenario.uncertainty.outlook) == (Decimal("0.25"), Decimal("0.15"))
+    assert scenario.overhead.usd_per_node_month == scenario.horizon.residual_usd == 0
+    assert scenario.workload.prefix_hit_share is None
+    assert scenario.managed.displaced_share == 1
     assert scenario.constraints.ml_team
     assert scenario.constraints.budget_usd_per_month is None
 
@@ -66,7 +71,11 @@ def test_impossible_volumes_are_refused(plain: Plain, volume: Any) -> None:
     [
         ("workload", "peakToMean", 0.5),
         ("workload", "inputShare", 1.2),
-        ("workload", "displacedShare", 0),
+        ("workload", "prefixHitShare", 1.1),
+        ("overhead", "usdPerNodeMonth", -1),
+        ("horizon", "residualUsd", -1),
+        ("uncertainty", "outlook", -1),
+        ("uncertainty", "nodePrice", 6),
         ("workload", "growthPerMonth", -1),
         ("workload", "kind", "guessed"),
         ("managed", "usdPerMillionTokens", 0),
@@ -166,10 +175,11 @@ def test_missing_sections_are_named() -> None:
 def test_the_three_forms_are_told_apart(plain: Plain, rung: Rung) -> None:
     """By their keys."""
     assert isinstance(parse_scenario(plain()).fleet, QuotationFleet)
-    by_sku = {**plain(), "fleet": {"nodes": 2, "sku": "lambda/gpu_8x_a100"}}
+    served = plain(workload={"model": "org/model"})
+    by_sku = {**served, "fleet": {"nodes": 2, "sku": "lambda/gpu_8x_a100"}}
     assert isinstance(parse_scenario(by_sku).fleet, SkuFleet)
     nodes = {key: {"candidates": [rung()]} for key in "ab"}
-    by_ladder = parse_scenario({**plain(), "fleet": {"nodes": nodes}}).fleet
+    by_ladder = parse_scenario({**served, "fleet": {"nodes": nodes}}).fleet
     assert isinstance(by_ladder, LadderFleet)
     assert by_ladder.node_count == 2
 
@@ -237,7 +247,15 @@ def test_one_node_is_left_to_the_rule_of_redundancy(plain: Plain) -> None:
         ({"routes": [{"model": "a", "share": "0.9"}, {"model": "b", "share": 0.3}]},
          "managed.routes: the shares must sum to 1, they sum to 1.2: 0.2 too much"),
         ({"routes": [{"model": "a", "share": 0.5}, {"model": "a", "share": 0.5}]},
-         "managed.routes: 'a' stands twice; give each model one share"),
+         "managed.routes: 'a' stands twice as displaced; give each model one share of each kind"),
+        ({"routes": [{"model": "a", "share": 1, "displaced": False}]}, "managed.routes: nothing is displaced; say "),
+        ({"routes": [{"model": "a", "share": 0}, {"model": "b", "share": 1, "displaced": False}]},
+         "managed.routes: nothing is displaced; say "),
+        ({"routes": [{"model": "a", "share": 1, "discount": 1}]}, "managed.routes[0].discount: must be less than 1"),
+        ({"routes": [{"model": "a", "share": 1, "batchShare": 2}]}, "managed.routes[0].batchShare: must be at most 1"),
+        ({"routes": [{"model": "a", "share": 1}], "source": "x"}, "managed.source: is said of usdPerMillionTokens; a "),
+        ({"usdPerMillionTokens": 5, "notSameWeights": {"reason": "x", "approvedBy": "y"}},
+         "managed.notSameWeights.date: missing"),
         ({"routes": [{"model": "a", "share": "nan"}]}, "managed.routes[0].share: must be a finite number, got 'nan'"),
         ({"routes": [{"model": "a", "share": 100}]}, "managed.routes[0].share: must be at most 1, got 100"),
         ({"routes": [{"model": "", "share": 1}]}, "managed.routes[0].model: must be a name"),
@@ -256,6 +274,46 @@ def test_tenths_sum_to_one(plain: Plain) -> None:
     routes = [{"model": name, "share": share} for name, share in (("a", 0.1), ("b", 0.2), ("c", 0.7))]
     scenario = parse_scenario({**plain(), "managed": {"routes": routes}})
     assert parse_scenario(scenario.to_inputs()) == scenario
+
+
+def test_a_model_may_stand_once_displaced_and_once_not(plain: Plain) -> None:
+    """δ is the share of what is displaced, and V that part of all tokens."""
+    routes = [
+        {"model": "a", "share": "0.3"},
+        {"model": "a", "share": "0.2", "displaced": "false"},
+        {"model": "b", "share": "0.5", "discount": "0.1", "batchShare": "0.4"},
+    ]
+    scenario = parse_scenario({**plain("10e9"), "managed": {"routes": routes}})
+    assert scenario.managed.displaced_share == Decimal("0.8")
+    assert scenario.displaced_tokens_per_month == 8 * 10**9
+    assert parse_scenario(scenario.to_inputs()) == scenario
+
+
+def test_the_first_editions_share_is_refused_with_the_key_that_took_its_place(plain: Plain) -> None:
+    (line,) = lines(plain(workload={"displacedShare": "0.8"}))
+    assert line == (
+        "crossover:workload.displacedShare: this key is gone; give managed.routes, and say displaced: false of the "
+        "models that stay managed"
+    )
+
+
+def test_what_is_served_must_be_known_unless_the_figures_are_given(plain: Plain, rung: Rung) -> None:
+    """Throughput is known by model and machine."""
+    for fleet in ({"nodes": 2, "sku": "a/b"}, {"nodes": {"a": {"candidates": [rung()]}}}):
+        (line,) = lines({**plain(), "fleet": fleet})
+        assert line.startswith("crossover:workload.model: missing; ")
+    assert parse_scenario(plain()).workload.model is None
+
+
+@pytest.mark.parametrize(
+    ("cached", "given", "hits", "assumed"),
+    [(0, None, 0, False), ("0.6", None, "0.6", True), ("0.6", "0.2", "0.2", False), ("0.6", 0, 0, False)],
+)
+def test_hits_of_the_nodes_own_cache_are_the_apis_unless_given(
+    plain: Plain, cached: Any, given: Any, hits: Any, assumed: bool
+) -> None:
+    work = parse_scenario(plain(workload={"cachedShare": cached, "prefixHitShare": given})).workload
+    assert (work.prefix_hits, work.assumes_prefix_hits) == (Decimal(hits), assumed)
 
 
 def test_growth_beyond_counting_is_a_slip_of_the_unit(plain: Plain) -> None:
@@ -290,7 +348,8 @@ def test_inputs_survive_the_way_through_the_engine(plain: Plain, rung: Rung) -> 
 
     nodes = {key: {"candidates": [rung(), rung("aws", maxUsdPerHour=22.32)]} for key in "ab"}
     for fleet in (plain()["fleet"], {"nodes": 2, "sku": "aws/p4de.24xlarge"}, {"nodes": nodes}):
-        scenario = parse_scenario({**plain("6000000000.5", rho="1.37"), "fleet": fleet})
+        served = plain("6000000000.5", rho="1.37", workload={"model": "org/model", "prefixHitShare": "0.3"})
+        scenario = parse_scenario({**served, "fleet": fleet})
         assert parse_scenario(floats(scenario.to_inputs())) == scenario
 
 

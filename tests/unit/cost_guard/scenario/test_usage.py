@@ -208,10 +208,10 @@ def named(plain: Plain, **workload: Any) -> dict[str, Any]:
 
 def test_a_scenario_takes_the_numbers_of_its_usage_file(plain: Plain) -> None:
     usage = month([day(10**9)] * 30)
-    scenario = with_usage(parse_scenario(named(plain, displacedShare=0.5)), usage)
+    scenario = with_usage(parse_scenario(named(plain)), usage)
     work = scenario.workload
     assert (work.tokens_per_month, work.kind) == (usage.tokens_per_month, "measured")
-    assert work.displaced_tokens_per_month == usage.tokens_per_month / 2
+    assert work.tokens_per_month == usage.tokens_per_month
     assert (work.input_share, work.cached_share, work.peak_to_mean) == (Decimal("0.8"), Decimal("0.25"), Decimal(3))
     assert scenario.uncertainty.volume == usage.volume_sigma
     assert with_usage(parse_scenario(scenario.to_inputs()), usage) == parse_scenario(scenario.to_inputs())
@@ -269,7 +269,12 @@ def test_the_pack_judges_the_usage_that_travels_with_the_fleet(plain: Plain) -> 
     """Its numbers win over those beside it, and a broken one is refused."""
     usage = month([day(10**9)] * 30)
     fleet = {"nodes": 2, "sku": "lambda/gpu_8x_a100_80gb_sxm4"}  # the pack takes no price of the fleet's own
-    inputs = {**parse_scenario({**plain(1), "fleet": fleet}).to_inputs(), "usage": usage.to_inputs()}
+    inputs = {
+        **parse_scenario(
+            {**plain(1, workload={"model": "meta-llama/Llama-3.1-70B-Instruct"}), "fleet": fleet}
+        ).to_inputs(),
+        "usage": usage.to_inputs(),
+    }
     verdict = gate._judge(json.dumps(inputs), FLEET_URN, LAST)
     assert not isinstance(verdict, Failure)
     assert verdict.inputs["tokensPerMonth"].value == usage.tokens_per_month

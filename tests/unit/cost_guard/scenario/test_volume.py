@@ -29,12 +29,12 @@ def message(verdict: Verdict, code: str) -> str:
 
 @pytest.mark.parametrize(
     ("volume", "level"),
-    # Only the volume is uncertain (σ = 0.25) and it pays from 3.988B: V/3.988B is e^(0.25·z) at the given probability.
+    # Only the volume is uncertain (σ = 0.25, no outlook) and it pays from 3.988B: V/3.988B is e^(0.25·z).
     [("3948e6", "BLOCK"), ("4028e6", "WARN"), ("4880e6", "WARN"), ("4960e6", None)],
 )
 def test_probability(quotation: Build, catalogue: Catalogue, today: date, volume: str, level: str | None) -> None:
     """Blocked below one half (V = 3.988B), warned of below 0.8 (z = 0.8416: V = 4.922B)."""
-    alone = {"throughput": 0, "apiPrice": 0, "overhead": 0, "volume": "0.25", "draws": 100_000}
+    alone = {"throughput": 0, "apiPrice": 0, "overhead": 0, "volume": "0.25", "outlook": 0, "draws": 100_000}
     verdict = verdict_of(quotation(volume, rho=1, uncertainty=alone), catalogue, today)
     assert levels(verdict).get("probability") == level
 
@@ -43,10 +43,10 @@ def test_probability_is_told_with_its_quantiles(quotation: Build, catalogue: Cat
     """The share, the draws, the limit, and where break-even lies, "none" included."""
     text = message(verdict_of(quotation("30e9", rho=2, price="1.85"), catalogue, today), "probability")
     assert text.startswith("in ")
-    assert " of 10,000 draws the volume reaches the break-even from which it pays for good, under 50 %; " in text
-    assert re.search(r"; it is P10 [\d.]+B, P50 [\d.]+B, P90 none tokens/month\.$", text)
+    assert " of 10,000 draws it pays, under 50 %; " in text
+    assert re.search(r"; that break-even is P10 [\d.]+B, P50 [\d.]+B, P90 none tokens/month\.$", text)
     hopeless = message(verdict_of(quotation("30e9", rho=2, price="0.80"), catalogue, today), "probability")
-    assert hopeless.endswith("; in nine of ten draws none exists.")
+    assert hopeless.endswith("; in nine of ten draws no such break-even exists.")
 
 
 def test_an_unlikely_repair_is_not_blocked(

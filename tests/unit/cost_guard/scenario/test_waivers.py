@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_guard.arithmetic.managed import ManagedPrice
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
-from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Scenario
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, WaiverError, load_waivers, parse_waivers
 from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waivers, fleet_urn
-from cost_guard.verdict.bending import waived
-from cost_guard.verdict.rule import Question
 from cost_guard.verdict.verdict import Verdict
 from tests.support.gate import verdict_of
 
@@ -53,18 +47,25 @@ def refused(text: str) -> list[str]:
     return caught.value.lines
 
 
-def lifted(verdict: Verdict, given: Waivers, day: date = TODAY) -> Verdict:
-    """The verdict on the stack's Fleet under waivers, as of a day."""
-    assert verdict.case is not None
-    proposal = Proposal(verdict.case.scenario, waivers=given, urn=URN)
-    return waived(verdict, Question(proposal, load_catalogue(), ManagedPrice(None), day))
+BLOCKS = ("break-even", "horizon", "probability")
+Lifted = Callable[..., Verdict]
 
 
 @pytest.fixture
-def blocked(quotation: Callable[..., Scenario]) -> Verdict:
-    """500e6 tokens against $19,940: break-even and probability block."""
-    verdict = verdict_of(quotation("500e6"), load_catalogue(), TODAY)
-    assert {r.code for r in verdict.reasons if r.level is Level.BLOCK} == {"break-even", "probability"}
+def lifted(quotation: Callable[..., Scenario]) -> Lifted:
+    """The verdict on 500e6 tokens against $19,940 under waivers, as of a day: BLOCKS block."""
+
+    def judged(given: Waivers, day: date = TODAY, **fleet: Any) -> Verdict:
+        return verdict_of(quotation("500e6", fleet=fleet), load_catalogue(), day, waivers=given, urn=URN)
+
+    return judged
+
+
+@pytest.fixture
+def blocked(lifted: Lifted) -> Verdict:
+    """Without a waiver."""
+    verdict = lifted(NO_WAIVERS)
+    assert tuple(r.code for r in verdict.reasons if r.level is Level.BLOCK) == BLOCKS
     return verdict
 
 
@@ -137,18 +138,17 @@ def test_it_holds_from_created_to_expires_both_included(day: str, cost: Any, sta
     assert waiver.status(date.fromisoformat(day), cost) is status
 
 
-def test_a_valid_waiver_lifts_the_block_and_says_who_why_and_until_when(blocked: Verdict) -> None:
+def test_a_valid_waiver_lifts_the_block_and_says_who_why_and_until_when(lifted: Lifted) -> None:
     """WAIVED, the verdict WARN, and the code that it does not name still blocks."""
-    both = waivers({}, {"policy": "probability"})
-    verdict = lifted(blocked, both)
+    verdict = lifted(waivers(*({"policy": code} for code in BLOCKS)))
     assert verdict.level is Level.WARN
     assert verdict.exit_code() == 0
     told = {r.code: r.message for r in verdict.reasons if r.level is Level.WAIVED}
-    assert set(told) == {"break-even", "probability"}
+    assert tuple(told) == BLOCKS
     assert told["break-even"].endswith(
         "Waived until 2026-12-01 by finance, ml-platform mends it: launch in week 3 (OPS-1)."
     )
-    assert lifted(blocked, waivers({})).level is Level.BLOCK
+    assert lifted(waivers({})).level is Level.BLOCK
 
 
 @pytest.mark.parametrize(
@@ -164,44 +164,44 @@ def test_a_valid_waiver_lifts_the_block_and_says_who_why_and_until_when(blocked:
     ],
 )
 def test_one_that_lifts_nothing_resurfaces_in_the_block(
-    blocked: Verdict, change: dict[str, Any], day: str, words: str
+    lifted: Lifted, change: dict[str, Any], day: str, words: str
 ) -> None:
     """The BLOCK stays and says which waiver is past."""
-    verdict = lifted(blocked, waivers(change), date.fromisoformat(day))
+    verdict = lifted(waivers(change), date.fromisoformat(day))
     (reason,) = [r for r in verdict.reasons if r.code == "break-even"]
     assert reason.level is Level.BLOCK
     assert reason.message.endswith(words)
 
 
-def test_the_cap_is_inclusive_and_an_unknown_cost_voids(blocked: Verdict) -> None:
+def test_the_cap_is_inclusive_and_an_unknown_cost_voids(lifted: Lifted) -> None:
     """19,940 is not above 19,940; what nobody knows is not below any cap."""
-    capped = waivers({"costCapUsdPerMonth": 19940}, {"policy": "probability"})
-    assert lifted(blocked, capped).level is Level.WARN
-    unknown = lifted(replace(blocked, dearest_usd_per_month=None), capped)
-    assert "are of unknown cost" in unknown.reasons[0].message
-    assert unknown.blocked
+    capped = waivers({"costCapUsdPerMonth": 19940}, {"policy": "horizon"}, {"policy": "probability"})
+    assert lifted(capped).level is Level.WARN
+    level, message = capped.settle("break-even", "m.", URN, TODAY, None)
+    assert (level, "are of unknown cost" in message) == (Level.BLOCK, True)
 
 
 @pytest.mark.parametrize("change", [{"stack": "prod"}, {"stack": "dev-*"}, {"urn": "*::other"}, {"policy": "capacity"}])
-def test_another_stack_resource_or_code_is_not_covered(blocked: Verdict, change: dict[str, Any]) -> None:
+def test_another_stack_resource_or_code_is_not_covered(
+    lifted: Lifted, blocked: Verdict, change: dict[str, Any]
+) -> None:
     """Globs match the whole name."""
-    verdict = lifted(blocked, waivers(change))
-    assert [r for r in verdict.reasons] == [r for r in blocked.reasons]  # noqa: C416
+    assert lifted(waivers(change)).reasons == blocked.reasons
 
 
-def test_a_waiver_that_nothing_needs_is_told(blocked: Verdict) -> None:
+def test_a_waiver_that_nothing_needs_is_told(lifted: Lifted, blocked: Verdict) -> None:
     """In the notes of the verdict, for codes of the verdict and this stack alone."""
     unneeded = waivers({"policy": "capacity", "ticket": "OPS-2"}, {"policy": "ingress-closed"}, {"stack": "dev"})
-    notes = lifted(blocked, unneeded).notes
+    notes = lifted(unneeded).notes
     assert [n for n in notes if n not in blocked.notes] == [
         "The waiver OPS-2 of capacity is not used: nothing violates it; remove it."
     ]
     assert unneeded.unused("prod-eu", TODAY, [("ingress-closed", URN)]) == unneeded.entries[:1]
 
 
-def test_a_waiver_of_another_resource_is_told_as_not_used(blocked: Verdict) -> None:
+def test_a_waiver_of_another_resource_is_told_as_not_used(lifted: Lifted, blocked: Verdict) -> None:
     """A slip in a glob lifts nothing, and is not silent."""
-    notes = lifted(blocked, waivers({"urn": "*::flet"})).notes
+    notes = lifted(waivers({"urn": "*::flet"})).notes
     assert [n for n in notes if n not in blocked.notes] == [
         f"The waiver OPS-1 of break-even is not used: its urn, *::flet, does not cover {URN}; mend it or remove it."
     ]
@@ -214,10 +214,10 @@ def test_a_reason_fits_a_comment() -> None:
     assert line == "waivers.yaml:5: reason: must be of 1,000 characters at most, got 1,001: link to the rest"
 
 
-def test_the_cap_holds_for_the_dearest_rung(blocked: Verdict) -> None:
-    """What may be billed, not what the figures are of."""
-    capped, dearer = waivers({"costCapUsdPerMonth": 20_000}), replace(blocked, dearest_usd_per_month=Decimal(31_100))
-    (reason,) = [r for r in lifted(dearer, capped).reasons if r.code == "break-even"]
+def test_the_cap_holds_for_what_may_be_billed(lifted: Lifted) -> None:
+    """Two nodes of 13,500 and 4,100."""
+    dearer = lifted(waivers({"costCapUsdPerMonth": 20_000}), usdPerNodeMonth=13_500)
+    (reason,) = [r for r in dearer.reasons if r.code == "break-even"]
     assert reason.level is Level.BLOCK
     assert reason.message.endswith("is void: nodes and overhead cost $31,100/month, its cap is $20,000/month.")
 

@@ -41,7 +41,7 @@ def day(hours: tuple[int, ...] | None, tokens: int = A_DAY) -> DayOfTokens:
 def verdict(usage: Usage, price: float = 5, fleet: int = 2) -> Verdict:
     data = {
         "workload": {"usage": "usage.yaml"},
-        "managed": {"usdPerMillionTokens": price},
+        "managed": {"usdPerMillionTokens": price, "source": "invoice", "date": "2026-11-01"},
         "fleet": {"nodes": fleet, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
         "uncertainty": {"volume": 0.05},
     }

@@ -49,10 +49,12 @@ def test_exit_codes(
 
 def test_json_has_the_documented_shape(quotation: Build, catalogue: Catalogue, today: date) -> None:
     """Every key, numbers unrounded; serialisable as it stands. Without uncertainty every quantile is `stable`."""
-    certain = dict.fromkeys(("volume", "throughput", "apiPrice", "overhead"), 0)
+    certain = dict.fromkeys(("volume", "outlook", "throughput", "apiPrice", "overhead"), 0)
     scenario = quotation("6e9", rho=2, uncertainty=certain)
     document = json.loads(json.dumps(verdict_of(scenario, catalogue, today).to_json_dict()))
-    inputs = document.pop("inputs")
+    inputs, (model,) = document.pop("inputs"), document.pop("models")
+    assert model.pop("name") == "fleet"
+    assert {key: model[key] for key in document} == document
     (reason,) = [reason for reason in document.pop("reasons") if reason["code"] == "capacity"]
     assert set(reason) == {"code", "level", "message"}
     assert document.pop("capacity") == {
@@ -65,6 +67,7 @@ def test_json_has_the_documented_shape(quotation: Build, catalogue: Catalogue, t
         "verdict": "WARN",
         "fixedUsdPerMonth": 19940,
         "selfHostedUsdPerMonth": 27860,
+        "worstCaseUsdPerMonth": 27860,
         "managedUsdPerMonth": 30000,
         "managedUsdPerMillion": 5,
         "breakEven": {
@@ -75,21 +78,62 @@ def test_json_has_the_documented_shape(quotation: Build, catalogue: Catalogue, t
             "p50": 5572000000,
             "p90": 5572000000,
             "probability": 1,
+            "probabilityPays": 1,
+            "probabilityHorizon": 1,
         },
-        "tco": {"months": 24, "selfHostedUsd": 24 * 27860, "managedUsd": 24 * 30000, "crossoverMonth": 0},
-        "recommendation": "optimise-routing",
+        "tco": {
+            "months": 24,
+            "selfHostedUsd": 24 * 27860,
+            "managedUsd": 24 * 30000,
+            "crossoverMonth": 0,
+            "crossings": [{"month": 0, "cheaper": "self-hosted"}],
+            "bestStart": {"month": 0, "usd": 24 * 27860},
+            "bestEnd": {"month": 24, "usd": 24 * 27860},
+            "switchMonth": 1,
+            "owedAfter": 0,
+        },
+        "options": [
+            {"id": name, "usdPerMonth": month, "horizonUsd": horizon, "allowed": allowed, "why": why}
+            for name, month, horizon, allowed, why in (
+                ("managed", 30000, 24 * 30000, True, ""),
+                ("same-weights", None, None, False, "nobody is known to serve these weights"),
+                ("self-hosted", 27860, 24 * 27860, True, ""),
+                ("self-hosted-from", 27860, 24 * 27860, True, "at once"),
+                ("self-hosted-until", 27860, 24 * 27860, True, "to the end"),
+                ("self-hosted-part", 27860, 24 * 27860, True, "all of it is best"),
+            )
+        ],
+        "recommendation": "self-hosted",
+        "sourcesSay": "The sources' rules of thumb: $20,000 to $80,000/month managed: cheaper models for easy requests "
+        "come first; 6B tokens/month are above their 5B.",
+        "sameWeights": None,
+        "rungs": {},
+        "readings": [
+            {
+                "name": "first",
+                "added": "quotation",
+                "selfHostedUsdPerMonth": 27860,
+                "nodesNeeded": 3,
+                "survivesOneLoss": True,
+                "breakEven": {"first": 3988000000, "stable": 5572000000},
+                "tco": {"selfHostedUsd": 24 * 27860},
+                "reasons": [reason],
+            }
+        ],
     }
     assert all(set(given) == {"value", "source", "date"} for given in inputs.values())
-    assert inputs["tokensPerMonth"] == {"value": 6000000000, "source": "scenario, measured", "date": None}
+    assert inputs["tokensPerMonth"]["value"] == 6000000000
     assert inputs["spareNodes"]["source"] == "default"
 
 
 def test_catalogue_inputs_are_cited_and_dated(ladder: Build, catalogue: Catalogue, two_nodes: Baseline) -> None:
     """Price and throughput with their row, the baseline with who approved it."""
     inputs = verdict_of(ladder(), catalogue, NOV, two_nodes).to_json_dict()["inputs"]
-    assert inputs["usdPerNodeMonth"]["date"] == "2026-03-26"
-    assert inputs["usdPerNodeMonth"]["source"].startswith("quoted/lambda-8x-a100-80gb, quoted: NeuralRouting, ")
-    assert "illustrative" in inputs["tokensPerSecond"]["source"]
+    price, served = (inputs[f"{key}.quoted/lambda-8x-a100-80gb"] for key in ("usdPerNodeMonth", "tokensPerSecond"))
+    assert (price["value"], price["date"]) == (7920, "2026-03-26")
+    assert price["source"].startswith("quoted/lambda-8x-a100-80gb, quoted: NeuralRouting, ")
+    assert round(served["value"], 2) == 6704.36
+    assert "8x-a100-sxm-80gb@meta-llama/Llama-3.1-70B-Instruct, published: NVIDIA" in served["source"]
     assert inputs["baselineNodes"] == {"value": 2, "source": "baseline, a. person", "date": "2026-05-20"}
     assert inputs["today"]["value"] == "2026-11-22"
     assert inputs["mlTeam"] == {"value": True, "source": "default", "date": None}

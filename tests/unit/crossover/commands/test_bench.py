@@ -20,7 +20,10 @@ from scripts.crossover.bench.load import Load, Measured, Sample, rates
 from tests.unit.images.simulator.process import KEY, Server
 
 SKU = "lambda/gpu_8x_a100_80gb_sxm4"
-SHORT = ("--model", "org/model", "--shape", "40/4", "--concurrency", "2", "--warm-up", "0", "--duration", "0.4")
+WEIGHTS = "Qwen/Qwen3-32B"
+KEY_OF_ROW = f"8x-a100-sxm-80gb@{WEIGHTS}"
+LOAD = ("--concurrency", "2", "--warm-up", "0", "--duration", "0.4")
+SHORT = ("--model", "org/model", "--weights", WEIGHTS, "--shape", "40/4", "--shape", "4/40", *LOAD)
 
 
 @pytest.fixture(scope="module")
@@ -72,41 +75,49 @@ def test_a_steady_loop_is_counted_exactly_wherever_the_window_lies(workers: int,
 def test_a_simulators_figure_is_refused(run: Any, simulator: str, data: Path) -> None:
     """Its speed is a setting; nothing is written."""
     before = (data / "throughput.toml").read_text()
-    done = run(simulator, *SHORT, "--write", "--gate")
+    done = run(simulator, *SHORT, "--write")
     assert (done.exit_code, (data / "throughput.toml").read_text()) == (1, before)
     assert "the server is a simulator (0.32.0+simulator)" in done.stderr
 
 
 def test_told_so_it_is_taken_as_illustrative(run: Any, simulator: str, data: Path) -> None:
-    """As a row of that model and shape; the gate's own row stays."""
+    """As the row of that machine and model, with what was found at each shape; the gate reckons with it from then on,
+    and no other row is another."""
+    before = tomllib.loads((data / "throughput.toml").read_text())
     done = run(simulator, *SHORT, "--simulated", "--write", "--json")
     told = json.loads(done.stdout)
-    key = f"{SKU}@org/model@40/4"
-    assert (done.exit_code, told["refused"], list(told["rows"])) == (0, "", [key])
-    found = load_catalogue(data)
-    row = found.benchmarks[key]
-    assert (row.kind, row.date.isoformat(), row.sku) == ("illustrative", "2026-12-01", SKU)
-    assert float(row.tokens_per_second) == pytest.approx(told["measured"]["tokens_per_s"], abs=0.06)
-    assert told["measured"]["input_tokens_per_s"] == pytest.approx(10 * told["measured"]["output_tokens_per_s"])
-    assert "crossover bench --model org/model --shape 40/4 --concurrency 2" in row.source
-    assert found.throughputs[SKU].tokens_per_second == 4759
-
-
-def test_the_gate_reckons_with_it_where_that_is_said(run: Any, simulator: str, data: Path) -> None:
-    """Then the SKU's own row is replaced, in its place, and nothing else."""
-    before = tomllib.loads((data / "throughput.toml").read_text())
-    assert run(simulator, *SHORT, "--simulated", "--write", "--gate").exit_code == 0
+    assert (done.exit_code, told["refused"], list(told["rows"])) == (0, "", [KEY_OF_ROW])
+    row = load_catalogue(data).throughputs[KEY_OF_ROW]
+    assert (row.kind, row.date.isoformat(), row.machine, row.model) == (
+        "illustrative",
+        "2026-12-01",
+        "8x-a100-sxm-80gb",
+        WEIGHTS,
+    )
+    rates = [float(one.tokens_per_second) for one in row.shapes]
+    assert rates == pytest.approx([one["tokens_per_s"] for one in told["measured"]], abs=0.06)
+    for shape, rate in zip(row.shapes, rates, strict=True):  # two shapes are met exactly by P and D
+        share = shape.input_tokens / (shape.input_tokens + shape.output_tokens)
+        fit = share / float(row.prefill_tokens_per_second) + (1 - share) / float(row.decode_tokens_per_second)
+        assert 1 / fit == pytest.approx(rate, rel=1e-2)
+    assert row.milliseconds_per_output_token is not None
+    assert "crossover bench --model org/model --shape 40/4 --shape 4/40 --concurrency 2" in row.source
     after = tomllib.loads((data / "throughput.toml").read_text())
-    assert list(after)[: len(before)] == list(before)
-    assert {key for key in before if after[key] != before[key]} == {SKU}
+    assert {key for key in after if after[key] != before.get(key)} == {KEY_OF_ROW}
 
 
 def test_without_write_the_row_is_shown(run: Any, simulator: str, data: Path) -> None:
     """As TOML that can be put into the file."""
     done = run(simulator, *SHORT, "--simulated")
     shown = tomllib.loads(done.stdout.partition("throughput.toml:\n")[2])
-    assert list(shown) == [f"{SKU}@org/model@40/4"]
+    assert list(shown) == [KEY_OF_ROW]
     assert (data / "throughput.toml").read_text() == (DATA / "throughput.toml").read_text()
+
+
+def test_one_share_of_input_tells_no_prefill_from_decode(run: Any) -> None:
+    """Before anything is measured."""
+    done = run("http://127.0.0.1:1", "--model", "m", "--weights", WEIGHTS, "--shape", "40/4", "--shape", "80/8", *LOAD)
+    assert (done.exit_code, "give a second one" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +125,7 @@ def test_without_write_the_row_is_shown(run: Any, simulator: str, data: Path) ->
     [
         (("--model", "org/other"), SKU, "has no model 'org/other': it serves org/model"),
         ((), "lambda/unknown", "lambda/unknown has no price"),
+        (("--weights", "org/none"), SKU, "org/none is not in the table of models"),
         (("--key-env", "NO_SUCH_KEY"), SKU, "the server refuses the key"),
         (("--shape", "4000/4"), SKU, "the server answers 400"),
     ],
@@ -154,7 +166,7 @@ def test_only_a_clean_run_makes_a_row(found: Measured, said: str) -> None:
 
 
 def test_a_bad_catalogue_exits_3(run: Any, data: Path) -> None:
-    (data / "throughput.toml").write_text('["a/b"]\ntokensPerSecond = 1\n')
+    (data / "throughput.toml").write_text('["a@b"]\nsigma = 1\n')
     load_catalogue.cache_clear()
     done = run("http://127.0.0.1:1", *SHORT)
-    assert (done.exit_code, "throughput.toml:1: a/b.date: missing" in done.stderr) == (3, True)
+    assert (done.exit_code, "throughput.toml:1: a@b.date: missing" in done.stderr) == (3, True)

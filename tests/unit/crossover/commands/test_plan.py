@@ -22,17 +22,22 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cost_guard.arithmetic.montecarlo import Swing, tornado
+from cost_guard.arithmetic.uncertainty.tornado import HorizonSwing, tornado
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.proposal import parse_scenario
 from scripts.crossover.__main__ import app
-from scripts.crossover.report.text import bar, show
+from scripts.crossover.report.tables import bar
+from scripts.crossover.report.text import show
 from scripts.crossover.report.words import NAMES, compact_usd
 from scripts.crossover.stack import verdict as stack
 from tests.support.gate import verdict_of
 
 Write = Callable[..., str]
+SERVED = {"model": "meta-llama/Llama-3.1-70B-Instruct"}
 ROOT = Path(__file__).parents[4]
+OPTIONS = ["managed", "same-weights", "self-hosted", "self-hosted-from", "self-hosted-until", "self-hosted-part"]
+ORDER = ("BLOCK  It", "   option", "BLOCK  break-even", "it pays with", "WARN ", "self-hosted", "if only this", "input")
+"""How the lines of a report begin, from its top to its end."""
 
 
 def run(*arguments: str) -> Any:
@@ -198,7 +203,7 @@ def test_a_baseline_lets_repair_through(scenario_file: Write, tmp_path: Path) ->
 
 def test_old_prices_only_warn_in_a_plan(scenario_file: Write) -> None:
     """The quotation of March is 241 days old in November; its distance from live prices is told."""
-    done = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"}))
+    done = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"}, workload=SERVED))
     text = " ".join(done.stdout.split())
     assert done.exit_code == 0
     assert "241 days old" in text
@@ -207,7 +212,7 @@ def test_old_prices_only_warn_in_a_plan(scenario_file: Write) -> None:
 
 def test_an_unknown_sku_is_a_verdict_and_not_an_error(scenario_file: Write) -> None:
     """price-known blocks; what cannot be known is null, in words unknown."""
-    path = scenario_file(fleet={"nodes": 2, "sku": "lambda/nonsense"})
+    path = scenario_file(fleet={"nodes": 2, "sku": "lambda/nonsense"}, workload=SERVED)
     document = json.loads(run("--file", path, "--json").stdout)
     assert (document["verdict"], document["fixedUsdPerMonth"]) == ("BLOCK", None)
     done = run("--file", path)
@@ -229,17 +234,18 @@ def test_the_report_tells_every_figure(scenario_file: Write) -> None:
     """Of facts/breakeven.md: 5.572B = (3 × 7,920 + 4,100)/5; 24 months cost 24 × 27,860 and 24 × 30,000 a month."""
     text = words("--file", scenario_file("6e9", workload={"peakToMean": 2}))
     for told in (
-        "WARN It pays: $2,140/month saved at 6B tokens/month.",
+        "WARN It pays: $2,140/month saved at 6B tokens/month, $51,360 over 24 months.",
         "$27,860/month with the 3 nodes that it needs ($19,940/month with the 2 given)",
         "$30,000/month at $5/M tokens",
         "simple 3.988B, first 3.988B, stable 5.572B tokens/month",
         "3 needed of 2 nodes at 4,759 tokens/s each, 24 % busy on average; survives the loss of one",
-        "self-hosted $668,640, managed $720,000: $51,360 saved; cheaper from the first day",
-        "optimise-routing: the managed spend is $20,000 to $80,000/month",
-        "At their defaults: displacedShare 1, inputShare 0.75,",
+        "self-hosted $668,640, managed $720,000: $51,360 saved; self-hosting is ahead all along; best start: now",
+        "recommendation self-hosted",
+        "$20,000 to $80,000/month managed: cheaper models for easy requests come first",
+        "At their defaults: growthPerMonth 0,",
     ):
         assert told in text
-    assert re.search(r"stable P10 \S+, P50 \S+, P90 \S+; the volume reaches it in \S+ % of 10,000 draws", text)
+    assert re.search(r"stable P10 \S+, P50 \S+, P90 \S+; it pays in \S+ % of the draws, for good in \S+ %", text)
 
 
 def test_the_report_discounts_where_asked(scenario_file: Write) -> None:
@@ -247,20 +253,81 @@ def test_the_report_discounts_where_asked(scenario_file: Write) -> None:
     horizon = {"upfrontUsd": 20000, "discountRatePerYear": 0.08}
     text = words("--file", scenario_file("6e9", workload={"peakToMean": 2}, horizon=horizon))
     factor = sum(1.08 ** (-month / 12) for month in range(1, 25))
-    saved = f"${round(2140 * factor - 20000):,} saved (net present values at 8 % a year); the sums meet in month 9.35"
-    assert saved in text
+    saved = f"${round(2140 * factor - 20000):,} saved (net present values at 8 % a year; undiscounted it saves $31.4k)"
+    assert f"{saved}; self-hosting is ahead from month 9.35 on; best start: now" in text
+
+
+@pytest.mark.parametrize(
+    ("volume", "more", "answer"),
+    [
+        (
+            "6e9",
+            {"horizon": {"upfrontUsd": 1_000_000}},
+            "BLOCK It does not pay over 24 months: $758,560 too much, though $10,060/month are saved at 6B "
+            "tokens/month. Blocked for: horizon.",
+        ),
+        (
+            "2e9",
+            {"workload": {"growthPerMonth": 0.15}},
+            "BLOCK It does not pay yet: $9,940/month too much at 2B tokens/month, though 24 months save $1,022,558. "
+            "Blocked for: break-even, probability.",
+        ),
+        (
+            "2e9",
+            {},
+            "BLOCK It does not pay: $9,940/month too much at 2B tokens/month, $238,560 over 24 months. "
+            "Blocked for: break-even, horizon, probability.",
+        ),
+    ],
+)
+def test_the_first_line_looks_at_the_month_and_at_the_horizon(
+    scenario_file: Write, volume: str, more: dict[str, Any], answer: str
+) -> None:
+    """19,940 a month; 24 × 10,060 − 1,000,000; 1,841,678 − 819,120, as the contract of the scenario has it."""
+    assert words("--file", scenario_file(volume, **more)).startswith(answer)
+
+
+def test_the_report_begins_with_the_options_then_what_decides_then_what_would_flip_it(scenario_file: Write) -> None:
+    """All six in their order, each once; the recommended one is marked; the warnings come after the block."""
+    lines = run("--file", scenario_file("500e6", workload={"kind": "asserted"})).stdout.splitlines()
+    top = next(n for n, line in enumerate(lines) if line.startswith("   option")) + 1
+    rows = lines[top : next(n for n in range(top, len(lines)) if not lines[n].strip())]
+    assert [line[3:].split()[0] for line in rows if line[3] != " "] == OPTIONS
+    assert [line[3:].split()[0] for line in lines if line.startswith("→")] == ["managed"]
+    at = {word: next(n for n, line in enumerate(lines) if line.startswith(word)) for word in ORDER}
+    assert list(at) == sorted(at, key=lambda word: at[word])
+
+
+def test_of_several_models_the_sum_comes_first_and_then_each(tmp_path: Path) -> None:
+    """Two at $19,940 − $2,050 of shared overhead; the answer is the sum's."""
+    model = {
+        "workload": {"tokensPerMonth": 6e9, "peakToMean": 1.3, "model": "meta-llama/Llama-3.3-70B-Instruct"},
+        "managed": {"usdPerMillionTokens": 5, "model": "gpt-4o", "source": "an invoice", "date": "2026-11-01"},
+        "fleet": {"nodes": 2, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
+    }
+    path = tmp_path / "models.yaml"
+    path.write_text(yaml.safe_dump({"models": {"one": model, "other": model}}))
+    lines = run("--file", str(path)).stdout.splitlines()
+    saved = 2 * 30_000 - 2 * (2 * 7920) - 4100
+    assert lines[0].startswith(f"WARN  It pays: ${saved:,}/month saved, ")
+    assert [line for line in lines if line.startswith("== ")] == ["== one", "== other"]
+    assert sum(line.strip().startswith("self-hosted-part") for line in lines) == 2
+    charts = tmp_path / "charts"
+    assert run("--file", str(path), "--charts", str(charts)).exit_code == 0
+    assert sorted(path.name for path in charts.iterdir()) == ["one", "other"]
+    assert len(list((charts / "other").iterdir())) == 16
 
 
 def test_what_blocks_though_it_pays_is_in_the_first_line(scenario_file: Write) -> None:
     fleet = {"nodes": 1, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
     assert words("--file", scenario_file("6e9", fleet=fleet)).startswith(
-        "BLOCK It pays: $17,980/month saved at 6B tokens/month. Blocked for: redundancy."
+        "BLOCK It pays: $17,980/month saved at 6B tokens/month, $431,520 over 24 months. Blocked for: redundancy."
     )
 
 
 def test_ages_and_citations_stand_beside_the_inputs(scenario_file: Write) -> None:
     """The quotation of 2026-03-26 is 241 days old on 2026-11-22."""
-    text = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"})).stdout
+    text = run("--file", scenario_file(fleet={"nodes": 2, "sku": "quoted/lambda-8x-a100-80gb"}, workload=SERVED)).stdout
     assert re.search(r"^usdPerNodeMonth +7,920  2026-03-26, 241 d  quoted/lambda", text, re.MULTILINE)
     assert re.search(r"^nodes +2 +scenario *$", text, re.MULTILINE)
 
@@ -277,7 +344,7 @@ def test_ages_and_citations_stand_beside_the_inputs(scenario_file: Write) -> Non
 def test_a_bar_spans_its_ends(ends: tuple[int, int], shown: str) -> None:
     """On a scale from -10 to 10 with 0 expected, in 19 characters: the middle is the tenth."""
     low, high = (Fraction(end) for end in ends)
-    swing = Swing("volume", Decimal(1), Decimal(1), Decimal(1), low, high, None, None)
+    swing = HorizonSwing("volume", Decimal(1), Decimal(1), Decimal(1), low, high, None, None)
     assert bar(swing, Fraction(0), Fraction(-10), Fraction(10)) == shown
 
 
@@ -292,19 +359,21 @@ def test_nothing_is_cut_off_or_wider_than_80_columns(volume: int, price: str, no
     """However large or small the figures are."""
     data: dict[str, Any] = {
         "workload": {"tokensPerMonth": f"1.23456789e{volume}", "kind": "measured", "peakToMean": rho},
-        "managed": {"usdPerMillionTokens": price},
+        "managed": {"usdPerMillionTokens": price, "source": "x", "date": "2026-11-01"},
         "fleet": {"nodes": nodes, "usdPerNodeMonth": "7920.55", "tokensPerSecond": "4759.25"},
         "uncertainty": {"draws": 100},
     }
     verdict = verdict_of(parse_scenario(data), load_catalogue(), date(2026, 11, 22), bills_money=False)
-    assert verdict.case is not None
+    judged = verdict.shown
+    assert judged is not None
     out = StringIO()
     show(verdict, date(2026, 11, 22), Console(file=out, width=80, highlight=False))
     assert max(len(line) for line in out.getvalue().splitlines()) <= 80
     assert "…" not in out.getvalue()
     assert f" {Decimal(data['workload']['tokensPerMonth']):,f} ".replace(".00 ", " ") in out.getvalue()
-    for swing in tornado(verdict.case):
-        row = next(line for line in out.getvalue().splitlines() if re.match(f"{NAMES[swing.name]}  ", line))
+    bars = out.getvalue().partition("if only this is")[2]
+    for swing in tornado(judged.reading, judged.horizon, judged.sigmas, judged.outlook):
+        row = next(line for line in bars.splitlines() if re.match(f"{NAMES[swing.name]}  ", line))
         assert {compact_usd(swing.low_saving_usd), compact_usd(swing.high_saving_usd)} <= set(row.split())
 
 
@@ -319,7 +388,7 @@ def test_without_a_file_the_local_stack_is_judged_as_up_would() -> None:
     """Its committed configuration: two nodes that stand for a quotation, asserted; nothing bills, so both only warn."""
     document = json.loads(run("--json").stdout)
     assert (document["verdict"], document["fixedUsdPerMonth"]) == ("WARN", 19940)
-    assert {reason["code"] for reason in document["reasons"]} == {"price-fresh", "volume-measured"}
+    assert {"price-fresh", "volume-measured", "same-weights"} <= {reason["code"] for reason in document["reasons"]}
     assert document == json.loads(run("--json", "--stack", "local").stdout)
 
 

@@ -22,8 +22,12 @@ TABLE: dict[str, Any] = {
         "input_cost_per_token": 2.5e-06, "cache_read_input_token_cost": 1.6000000000000001e-06,
         "output_cost_per_token": 1e-05, "input_cost_per_token_batches": 1.25e-06,
         "output_cost_per_token_batches": 5e-06, "source": "https://vendor.example/pricing", "mode": "chat",
+        "litellm_provider": "vendor",
     },
-    "org/n": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "deprecation_date": "2027-01-01"},
+    "org/n": {
+        "input_cost_per_token": 1e-06, "cache_read_input_token_cost": 1e-06, "output_cost_per_token": 2e-06,
+        "deprecation_date": "2027-01-01",
+    },
     "gone": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "deprecation_date": "2026-11-30"},
     "free": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0},
     "odd": {"input_cost_per_token": "much", "output_cost_per_token": 2e-06},
@@ -39,17 +43,17 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_the_table_becomes_rows(refresh: Any, data: Path, table: Path) -> None:
-    """Per million instead of per token, without a float's noise; what halves in a batch is noted; the head has the
-    table's hash. A second run changes nothing."""
+    """Per million instead of per token, without a float's noise; what halves in a batch is noted, a cache that saves
+    nothing is not; the head has the table's hash. A second run changes nothing."""
     (data / "managed.toml").unlink()
     arguments = ("--table", str(table), "--write")
     assert refresh(*arguments, "--accept", "m", "--accept", "org/n").exit_code == 0
     text = (data / "managed.toml").read_text()
     lines = text.splitlines()
     assert lines[1].startswith("# The table's SHA-256: ")
-    assert lines[4:] == [
+    assert lines[5:] == [
         "[m]", "inputUsdPerMillion = 2.5", "cachedInputUsdPerMillion = 1.6", "outputUsdPerMillion = 10",
-        "batchDiscount = 0.5", "date = 2026-12-01",
+        "batchDiscount = 0.5", 'provider = "vendor"', "date = 2026-12-01",
         'source = "LiteLLM\'s table table.json, https://vendor.example/pricing"', "",
         '["org/n"]', "inputUsdPerMillion = 1", "outputUsdPerMillion = 2", "date = 2026-12-01",
         'source = "LiteLLM\'s table table.json"', 'note = "its vendor ends it on 2027-01-01"',
@@ -79,6 +83,28 @@ def test_doubtful_models_are_refused(refresh: Any, data: Path, table: Path, chan
     [change] = json.loads(done.stdout)["changes"]
     assert said in change["reason"]
     assert (done.exit_code, (data / "managed.toml").read_text()) == (1, before)
+
+
+SERVED = "deepinfra/Qwen/Qwen3-32B"
+
+
+def test_who_sells_a_models_weights_enters_unasked(refresh: Any, data: Path, table: Path) -> None:
+    """What models.toml names as `managed` gets its row, with whose weights it is; what it names and the table lacks is
+    told; a row that models.toml no longer names, loses its weights."""
+    sold = {**TABLE["m"], "litellm_provider": "deepinfra"}
+    table.write_text(json.dumps({"m": TABLE["m"], SERVED: sold}))
+    (data / "managed.toml").write_text("")
+    done = refresh("--table", str(table), "--write")
+    found = load_catalogue(data)
+    assert list(found.managed) == [SERVED]
+    assert (found.managed[SERVED].weights, found.managed[SERVED].provider) == ("Qwen/Qwen3-32B", "deepinfra")
+    assert found.same_weights("Qwen/Qwen3-32B") == [found.managed[SERVED]]
+    assert "models.toml: `managed` names what the table does not sell: azure_ai/" in done.stderr
+    refresh("--table", str(table), "--write", "--accept", "m")
+    text = (data / "managed.toml").read_text()
+    (data / "managed.toml").write_text(text.replace("[m]\n", '[m]\nweights = "org/old"\n'))
+    refresh("--table", str(table), "--write")
+    assert (data / "managed.toml").read_text() == text
 
 
 @pytest.mark.parametrize("key", ["gone", "image", "free", "odd"])

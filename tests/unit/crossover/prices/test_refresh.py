@@ -46,7 +46,8 @@ def only(folder: Path, *rows: str) -> str:
 
 
 def row(key: str, price: str, more: str = "") -> str:
-    return f'["{key}"]\nusdPerHour = {price}\ndate = 2026-01-01\nkind = "list"\nsource = "s"\n{more}'
+    machine = 'machine = "8x-a100-sxm-80gb"\n'
+    return f'["{key}"]\nusdPerHour = {price}\ndate = 2026-01-01\nkind = "list"\nsource = "s"\n{machine}{more}'
 
 
 @pytest.fixture
@@ -81,6 +82,8 @@ def test_every_renting_cloud_is_asked(
     at_lambda, at_runpod = LambdaEmulator(Nowhere(), clock), RunpodEmulator(Nowhere(), clock)
     at_vast = VastaiEmulator(Nowhere(), clock)
     at_lambda.prices_cents["gpu_8x_a100_80gb_sxm4"] = 2000
+    for gpus in (4, 2, 1):
+        at_vast.offer(num_gpus=gpus, dph_base=1.7 * gpus)
     with at_lambda.serving() as one, at_runpod.serving() as two, at_vast.serving() as three:
         lambdalabs = LambdaClient(LambdaConfig(at_lambda.key, one), clock=clock, sleep=clock.sleep)
         runpod = RunpodClient(RunpodConfig(at_runpod.key, two), clock=clock, sleep=clock.sleep, paces=())
@@ -117,6 +120,7 @@ def test_only_what_changed_is_edited(refresh: Any, data: Path, monkeypatch: pyte
     (data / "prices.toml").chmod(0o640)
     assert refresh("--clouds", "a", "--write").exit_code == 0
     seen = 'date = 2026-12-01\nkind = "live-seen"\nsource = "the API of a, region r1, by `crossover prices refresh`"\n'
+    seen += 'machine = "8x-a100-sxm-80gb"\n'
     assert (data / "prices.toml").read_text() == (
         f'# The head.\n\n["a/x"]\nusdPerHour = 11 # dear\n{seen}\n'
         f'# About y.\n["a/y"]\nusdPerHour = 7.00\n{seen}note = "kept"\n'
@@ -149,16 +153,23 @@ def test_a_refused_row_stays_and_the_others_are_written(
     assert tomllib.loads((data / "prices.toml").read_text())["a/x"]["usdPerHour"] == 1.25
 
 
+NEW = "8x-h100-sxm-spot"
+
+
 def test_accepting_adds_and_removes_rows(refresh: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that is gone stays until it is accepted; what has no row is named and enters by its name."""
-    registered(monkeypatch, Market("a", on_sale=[offer("a", "8", sku="y"), offer("a", "9", sku="z-spot")]))
+    """A row that is gone stays until it is accepted; what has no row is named and enters by its name, with the
+    machine that its GPUs are, or not at all."""
+    on_sale = [offer("a", "8", sku="y"), offer("a", "9", sku=NEW), offer("a", "7", sku="q")]
+    registered(monkeypatch, Market("a", on_sale=on_sale))
     only(data, row("a/x", "10"), row("a/y", "8"))
     done = refresh("--clouds", "a", "--json")
-    assert (done.exit_code, json.loads(done.stdout)["unlisted"]) == (1, ["a/z-spot"])
-    assert refresh("--clouds", "a", "--write", "--accept", "a/x", "--accept", "a/z-spot").exit_code == 0
+    assert (done.exit_code, json.loads(done.stdout)["unlisted"]) == (1, [f"a/{NEW}", "a/q"])
+    assert refresh("--clouds", "a", "--write", "--accept", "a/x", "--accept", f"a/{NEW}").exit_code == 0
     found = tomllib.loads((data / "prices.toml").read_text())
-    assert list(found) == ["a/y", "a/z-spot"]
-    assert found["a/z-spot"]["terms"] == "spot"
+    assert list(found) == ["a/y", f"a/{NEW}"]
+    assert (found[f"a/{NEW}"]["terms"], found[f"a/{NEW}"]["machine"]) == ("spot", "8x-h100-sxm-80gb")
+    unknown = refresh("--clouds", "a", "--write", "--accept", "a/q", "--json")
+    assert (unknown.exit_code, "no GPU of gpus.toml is recognised in it" in unknown.stdout) == (1, True)
     misspelt = refresh("--clouds", "a", "--accept", "a/zz")
     assert (misspelt.exit_code, "a/zz: accepted, and no source names it" in misspelt.stderr) == (1, True)
 

@@ -21,9 +21,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from typer.testing import CliRunner
 
-from cost_guard.arithmetic.breakeven import Staircase
+from cost_guard.arithmetic.months.crossings import Crossing
+from cost_guard.arithmetic.reading import Reading
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.scenario.proposal import parse_scenario
+from cost_guard.verdict.rule import Judged
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.__main__ import app
 from scripts.crossover.report.charts import CHARTS, probability, staircase, tco, tornado, write
@@ -43,7 +45,7 @@ def judge(volume: str = "6e9", price: str = "5", rho: str = "2", nodes: int = 2,
     """The scenario of facts/breakeven.md: two nodes at $7,920, one spare, $4,100 of overhead."""
     data = {
         "workload": {"tokensPerMonth": volume, "kind": "measured", "peakToMean": rho, **sections.pop("workload", {})},
-        "managed": {"usdPerMillionTokens": price},
+        "managed": {"usdPerMillionTokens": price, "model": "claude-opus-4-8", "source": "x", "date": "2026-11-01"},
         "fleet": {"nodes": nodes, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
         **sections,
     }
@@ -56,8 +58,9 @@ CASES = {
     "far below": judge("500e6", horizon={"upfrontUsd": 180000, "discountRatePerYear": 0.08}),
     "none exists": judge("24e9", price="0.8", workload={"growthPerMonth": 0.05}),
     "meets late": judge(horizon={"months": 120, "upfrontUsd": 250000, "discountRatePerYear": 0.125}),
-    "huge": judge("9e14", nodes=9999),
-    "certain": judge(uncertainty={"volume": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}),
+    "huge": judge("9e12", nodes=999),
+    "meets often": judge("20e9", workload={"growthPerMonth": "-0.1"}, horizon={"upfrontUsd": 30000}),
+    "certain": judge(uncertainty={"volume": 0, "outlook": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}),
 }
 
 
@@ -66,14 +69,18 @@ def exactly(*values: Any) -> Any:
     return values
 
 
-def stairs_of(verdict: Verdict) -> Staircase:
-    assert verdict.case is not None
-    return verdict.case.stairs
+def judged_of(verdict: Verdict) -> Judged:
+    assert verdict.shown is not None
+    return verdict.shown
+
+
+def stairs_of(verdict: Verdict) -> Reading:
+    return judged_of(verdict).reading
 
 
 def test_the_staircase_has_its_corners_where_nodes_are_added() -> None:
     """One node carries the peak of PER tokens, the other is spare; each further PER asks for one node more."""
-    drawn = staircase.data(stairs_of(judge()), Fraction(6 * 10**9))
+    drawn = staircase.data(stairs_of(judge()))
     assert drawn.to == Fraction(6 * 10**9) * Fraction(13, 10)
     assert drawn.stairs == exactly((0, 19940), (PER, 19940), (PER, 27860), (drawn.to, 27860))
     assert drawn.managed == exactly((0, 0), (drawn.to, 39000))
@@ -81,7 +88,7 @@ def test_the_staircase_has_its_corners_where_nodes_are_added() -> None:
 
 def test_the_marks_of_the_staircase_are_those_of_the_facts() -> None:
     """First 19,940/5 = 3.988B; lost above PER = 4.377B; stable (3 × 7,920 + 4,100)/5 = 5.572B; 2,140 saved at 6B."""
-    drawn = staircase.data(stairs_of(judge()), Fraction(6 * 10**9))
+    drawn = staircase.data(stairs_of(judge()))
     assert drawn.first == exactly(3_988_000_000, 19940)
     assert drawn.stable == exactly(5_572_000_000, 27860)
     assert drawn.losing == exactly((0, 3_988_000_000), (PER, 5_572_000_000))
@@ -89,7 +96,7 @@ def test_the_marks_of_the_staircase_are_those_of_the_facts() -> None:
 
 
 def test_where_no_break_even_exists_everything_is_tinted_and_nothing_marked() -> None:
-    drawn = staircase.data(stairs_of(judge("24e9", price="0.8")), Fraction(24 * 10**9))
+    drawn = staircase.data(stairs_of(judge("24e9", price="0.8")))
     assert (drawn.first, drawn.stable, drawn.losing) == exactly(None, None, ((0, drawn.to),))
 
 
@@ -98,10 +105,9 @@ def test_the_staircase_lies_on_the_cost_and_is_tinted_where_it_loses(name: str) 
     """Right edges and middles of the steps, against Staircase.cost and Staircase.pays."""
     verdict = CASES[name]
     stairs = stairs_of(verdict)
-    assert verdict.case is not None
-    drawn = staircase.data(stairs, verdict.case.volume)
+    drawn = staircase.data(stairs)
     assert len(drawn.stairs) <= 2 * staircase.MOST_STEPS * 2 + 2
-    if (drawn.to - drawn.stairs[1][0]) / stairs.per < staircase.MOST_STEPS:
+    if (drawn.to - drawn.stairs[1][0]) / stairs.added.tokens_per_month < staircase.MOST_STEPS:
         for (left, cost), (right, same) in itertools.pairwise(drawn.stairs):
             if left < right:
                 assert cost == same == stairs.cost(right) == stairs.cost((left + right) / 2)
@@ -112,24 +118,22 @@ def test_the_staircase_lies_on_the_cost_and_is_tinted_where_it_loses(name: str) 
 
 
 def test_the_tornado_tells_each_uncertainty_at_its_p10_and_p90() -> None:
-    """Factors exp(∓1.28155 σ); the API price moves 6B × $5 alone, the overhead $4,100 alone."""
-    case = judge().case
-    assert case is not None
-    bars = {bar.name: bar for bar in tornado.data(case)}
-    assert list(bars) == ["volume", "API price", "overhead", "throughput"]
+    """Factors exp(∓1.28155 σ), over 24 months; the API price moves 6B × $5 alone, the overhead $4,100 alone."""
+    bars = {bar.name: bar for bar in tornado.data(judged_of(judge()))}
+    assert set(bars) == {"volume", "growth", "API price", "overhead", "throughput", "node price"}
     for sign, end in ((-1, "low_saving_usd"), (1, "high_saving_usd")):
         price, overhead = (exp(sign * 1.2815515655446004 * sigma) for sigma in (0.10, 0.25))
-        assert float(getattr(bars["API price"], end)) == pytest.approx(30_000 * price - 27_860)
-        assert float(getattr(bars["overhead"], end)) == pytest.approx(30_000 - 23_760 - 4100 * overhead)
+        assert float(getattr(bars["API price"], end)) == pytest.approx(24 * (30_000 * price - 27_860))
+        assert float(getattr(bars["overhead"], end)) == pytest.approx(24 * (30_000 - 23_760 - 4100 * overhead))
     assert (bars["API price"].low, bars["API price"].high) == ("$4.40/M", "$5.68/M")
-    assert (bars["volume"].low, bars["volume"].high) == ("4.355B", "8.266B")
-    assert bars["throughput"].low_saving_usd == bars["throughput"].high_saving_usd == 2140
+    assert bars["throughput"].low_saving_usd == bars["throughput"].high_saving_usd == 24 * 2140
+    assert bars["node price"].low_saving_usd == bars["node price"].high_saving_usd == 24 * 2140
 
 
 @pytest.mark.parametrize(
     ("name", "title"),
     [
-        ("pays", "API price alone can make it lose"),
+        ("pays", "Growth or API price alone can make it lose"),
         ("far below", "No uncertainty alone makes it pay"),
         ("certain", "No uncertainty alone makes it lose"),
     ],
@@ -140,29 +144,26 @@ def test_the_tornado_says_what_turns_the_answer(name: str, title: str) -> None:
 
 def test_the_sums_meet_where_the_crossover_month_is() -> None:
     """20,000 up front against 2,140 a month: after 20000/2140 months, at 30,000 a month."""
-    case = judge(horizon={"upfrontUsd": 20000}).case
-    assert case is not None
-    drawn = tco.data(case)
+    drawn = tco.data(judged_of(judge(horizon={"upfrontUsd": 20000})))
     at = Fraction(20000, 2140)
-    assert drawn.crossover == (at, at * 30000)
+    assert drawn.crossings == ((Crossing(at, "self-hosted"), (at, at * 30000)),)
     assert drawn.self_hosted[:3] == exactly((0, 0), (0, 20000), (1, 47860))
-    assert (drawn.managed[-1], drawn.saving) == exactly((24, 720_000), 24 * 2140 - 20000)
+    assert (drawn.managed[-1], drawn.self_hosted[-1]) == exactly((24, 720_000), (24, 24 * 27_860 + 20_000))
 
 
-def test_no_crossover_is_marked_where_none_is() -> None:
-    """From the first day, and never."""
-    for name in ("pays", "none exists"):
-        case = CASES[name].case
-        assert case is not None
-        assert tco.data(case).crossover is None
+def test_the_first_day_is_marked_and_what_never_happens_is_not() -> None:
+    """Cheaper at once, and never."""
+    drawn = tco.data(judged_of(CASES["pays"]))
+    assert (drawn.crossings, drawn.best_start) == exactly(((Crossing(Fraction(0), "self-hosted"), (0, 0)),), 0)
+    never = tco.data(judged_of(CASES["none exists"]))
+    assert (never.crossings, never.best_start) == ((), None)
 
 
 @pytest.mark.parametrize("name", ["pays", "between first and stable", "far below", "none exists", "certain"])
 def test_the_curve_passes_through_the_verdicts_probability(name: str) -> None:
     """At another volume it says what the gate would say there; it never falls."""
     verdict = CASES[name]
-    assert verdict.case is not None
-    drawn = probability.data(verdict.case)
+    drawn = probability.data(judged_of(verdict))
     assert drawn.share == verdict.break_even.probability
     shares = [share for _, share in drawn.curve]
     assert shares == sorted(shares)
@@ -174,8 +175,13 @@ def test_the_curve_passes_through_the_verdicts_probability(name: str) -> None:
 
 
 def _uncertainty(verdict: Verdict) -> dict[str, Any]:
-    assert verdict.case is not None
-    return {"uncertainty": json.loads(verdict.case.scenario.uncertainty.model_dump_json(by_alias=True))}
+    return {
+        "uncertainty": {
+            name.removeprefix("uncertainty."): None if given.value is None else str(given.value)
+            for name, given in verdict.inputs.items()
+            if name.startswith("uncertainty.")
+        }
+    }
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
@@ -318,7 +324,7 @@ def test_a_folder_that_cannot_be_written_says_so(scenario_file: Callable[..., st
 
 def test_without_a_price_there_are_no_charts(scenario_file: Callable[..., str], tmp_path: Path) -> None:
     """The verdict is still told, with its exit code."""
-    path = scenario_file(fleet={"nodes": 2, "sku": "lambda/nonsense"})
+    path = scenario_file(fleet={"nodes": 2, "sku": "lambda/nonsense"}, workload={"model": "org/model"})
     done = CliRunner().invoke(app, ["plan", "--json", "--file", path, "--charts", str(tmp_path / "none")])
     assert (done.exit_code, json.loads(done.stdout)["verdict"]) == (2, "BLOCK")
     assert "no charts: a price or a throughput is not known" in done.stderr

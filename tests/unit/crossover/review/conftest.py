@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.scenario.proposal import Proposal
+from cost_guard.scenario.proposal import Proposal, parse_scenario
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
 from scripts.crossover.review.flip import Flip, flips
 from scripts.crossover.review.preview.events import Run
@@ -20,13 +21,26 @@ from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved, approved_at
 from scripts.crossover.stack.config import Tree, config_path
 from scripts.crossover.stack.verdict import Side, Yardstick, evaluate_side
+from tests.support.catalogue import api, served
+from tests.support.gate import measured
 
 TODAY = date(2026, 4, 20)
 """25 days after the quotation of 2026-03-26: every price is fresh."""
 QUOTED = "quoted/lambda-8x-a100-80gb"
 """$7,920 a month, 4,759 tokens/s."""
+MODEL = "meta-llama/Llama-3.3-70B-Instruct"
+CATALOGUE = replace(
+    load_catalogue(),
+    throughputs={row.key: row for row in (served("4759", "meta-llama/Llama-3.1-70B-Instruct"),)},
+    managed={
+        **{k: r.model_copy(update={"weights": None}) for k, r in load_catalogue().managed.items()},
+        "api": api("api", "5"),
+    },
+)
+"""The committed prices, one throughput, and nobody who serves the same weights."""
+FORM_1 = {"nodes": 2, "usdPerNodeMonth": 1, "tokensPerSecond": 1}
 NOTHING_RAN_AMISS = Run()
-CERTAIN = {"draws": 100, "volume": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}
+CERTAIN = {"draws": 100, "volume": 0, "outlook": 0, "throughput": 0, "apiPrice": 0, "overhead": 0}
 
 
 def config(nodes: int = 2, volume: Any = 6.0e9, **sections: Any) -> dict[str, Any]:
@@ -62,7 +76,25 @@ class Project:
         """The configuration; a text as it is."""
         path = self.folder / config_path(stack)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(document, str):
+            document = self._known(document)
         path.write_text(document if isinstance(document, str) else yaml.safe_dump(document, sort_keys=False))
+
+    def _known(self, document: Any) -> Any:
+        """The same, where a managed price has an invoice, and a volume that is called measured its usage file."""
+        own = dict(document.get("config") or {})
+        managed, work = own.get("crossover:managed"), own.get("crossover:workload")
+        if isinstance(managed, dict) and "usdPerMillionTokens" in managed:
+            own["crossover:managed"] = {"model": "api", "source": "invoice", "date": "2026-04-01", **managed}
+        if isinstance(work, dict) and work.get("kind") == "measured":
+            said = ("tokensPerMonth", "kind", "inputShare", "cachedShare", "peakToMean")
+            data = {"workload": {"model": "x", **work}, "managed": {"usdPerMillionTokens": 5}, "fleet": FORM_1}
+            usage = measured(parse_scenario(data), TODAY - timedelta(days=1)).to_inputs()
+            name = f"usage-{work['tokensPerMonth']}.yaml"
+            (self.folder / name).write_text(yaml.safe_dump(usage))
+            kept = {key: value for key, value in work.items() if key not in said}
+            own["crossover:workload"] = {**kept, "usage": name}
+        return {**document, "config": own} if "config" in document else document
 
     def commit(self, document: Any = None, stack: str = "prod") -> None:
         """Commits everything, after writing a configuration."""
@@ -83,7 +115,7 @@ class Project:
         return approved_at(Tree(self.folder, ref), config_path("prod"))
 
     def yardstick(self, waivers: Waivers = NO_WAIVERS) -> Yardstick:
-        return Yardstick(load_catalogue(), TODAY, "prod", waivers)
+        return Yardstick(CATALOGUE, TODAY, "prod", waivers)
 
 
 def turned(yardstick: Yardstick, proposal: Proposal) -> tuple[Flip, ...]:

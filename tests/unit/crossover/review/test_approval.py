@@ -45,7 +45,7 @@ def waived() -> Any:
             "policy": policy, "stack": "prod", "owner": "ada", "approver": "grace", "reason": "for the migration",
             "ticket": "FIN-1", "created": "2026-04-01", "expires": "2026-06-01",
         }
-        for policy in ("break-even", "probability")
+        for policy in ("break-even", "horizon", "probability")
     ]  # fmt: skip
     return parse_waivers(yaml.safe_dump(entries), codes())
 

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cost_guard.catalogue.catalogue import CatalogueError
+from cost_guard.catalogue.catalogue import DATA, CatalogueError
 from images.sources import REPOSITORY
 from scripts.crossover.__main__ import app
 from scripts.crossover.review import make
 from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import Run
+from scripts.crossover.review.scales.base import DATA as PLACE
 from scripts.crossover.stack.config import config_path
-from tests.unit.crossover.review.conftest import TODAY, Project, config
+from tests.unit.crossover.review.conftest import CATALOGUE, TODAY, Project, config
 
 FILES = {"comment.md", "report.json", "junit.xml", "sarif.json"}
 Invoke = Callable[..., Any]
@@ -30,6 +31,7 @@ def invoke(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Runs the command on the project, with an engine that says what it is told to."""
     shutil.copy(REPOSITORY / "Pulumi.yaml", project.folder)
     monkeypatch.setattr(make, "REPOSITORY", project.folder)
+    monkeypatch.setattr(make, "load_catalogue", lambda: CATALOGUE)
     monkeypatch.setenv("CROSSOVER_TODAY", TODAY.isoformat())
     monkeypatch.delenv("CROSSOVER_WAIVERS", raising=False)
     engines: list[str] = []
@@ -159,6 +161,19 @@ def test_a_fork_is_judged_as_data(invoke: Invoke, project: Project, tmp_path: Pa
     assert "**No resource diff.**" in (tmp_path / "out" / "comment.md").read_text()
 
 
+def test_a_fork_does_not_bring_its_own_scales(invoke: Invoke, project: Project) -> None:
+    """12B tokens would carry four nodes; the base says 6B."""
+    project.commit(config(2, workload=ASSERTED))
+    project.git("checkout", "-q", "-b", "fork")
+    project.commit(config(4, workload={**ASSERTED, "tokensPerMonth": 12e9}))
+    project.git("checkout", "-q", "main")
+    done = invoke("--untrusted", "fork", "--base", "HEAD", "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["head"]["verdict"]["verdict"]) == (2, "WARN")
+    assert document["scales"]["buysMore"] == ["4 nodes instead of 2", "nodes that cost more a month"]
+    assert document["scales"]["verdict"]["verdict"] == "BLOCK"
+
+
 FOUR = {"nodes": 4, "usdPerMonth": 35780, "approvedBy": "a. person", "date": "2026-04-01"}
 
 
@@ -213,6 +228,20 @@ def test_changes_of_the_gate_itself_are_told(invoke: Invoke, project: Project) -
     project.git("add", "-A")
     document = json.loads(invoke("--base", "HEAD", "--json", engine=Run()).stdout)
     assert document["judgesChanged"] == ["policies/prices.toml"]
+
+
+def test_what_was_is_told_with_the_prices_that_were(invoke: Invoke, project: Project) -> None:
+    """2 nodes at $4,000 and $4,100 were $12,100; at the $7,920 of this pull request they are $19,940."""
+    shutil.copytree(DATA, project.folder / PLACE)
+    prices = project.folder / PLACE / "prices.toml"
+    text = prices.read_text()
+    prices.write_text(text.replace("usdPerMonth = 7920", "usdPerMonth = 4000", 1))
+    project.commit(config(2))
+    prices.write_text(text)
+    document = json.loads(invoke("--base", "HEAD", "--json", engine=Run()).stdout)
+    assert document["base"]["verdict"]["fixedUsdPerMonth"] == 12100
+    assert document["head"]["verdict"]["fixedUsdPerMonth"] == 19940
+    assert "7920" in [change["now"] for change in document["scales"]["changed"]]
 
 
 def test_a_judge_that_is_moved_away_is_told_by_its_old_name_too(invoke: Invoke, project: Project) -> None:
@@ -288,7 +317,8 @@ def test_a_secret_that_is_not_set_is_a_warning_with_what_to_do(invoke: Invoke, p
         "crossover:apiKeys.hf. `up` will refuse."
     )
     project.write(config(2, serving=serving, apiKeys={"hf": {"secure": "v1:cipher"}}))
-    assert json.loads(invoke("--json", engine=Run()).stdout)["verdict"] == "PASS"
+    found = json.loads(invoke("--json", engine=Run()).stdout)["findings"]
+    assert "secrets-set" not in {finding["rule"] for finding in found}
 
 
 def test_no_planted_secret_is_in_any_file(

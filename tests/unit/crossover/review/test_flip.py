@@ -27,7 +27,7 @@ def scenario(nodes: int, volume: Any = "6e9", **sections: Any) -> Scenario:
     return parse_scenario(
         {
             "workload": {"tokensPerMonth": volume, "kind": "measured"},
-            "managed": {"usdPerMillionTokens": 5},
+            "managed": {"usdPerMillionTokens": 5, "model": "x", "source": "invoice", "date": TODAY.isoformat()},
             "fleet": {"nodes": nodes, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759},
             "uncertainty": CERTAIN,
             **sections,
@@ -52,18 +52,18 @@ def test_what_would_lift_a_block() -> None:
     assert turned["volume"].words == "a volume of at least 7.156B tokens/month (+19.3 %)"
     assert turned["managed price"].words == "a managed price of at least $5.97/M tokens (+19.4 %)"
     assert turned["nodes"].words == "3 nodes instead of 4"
-    assert turned["volume"].decided_by == "before that, break-even and probability still block"
+    assert turned["volume"].decided_by == "before that, break-even, horizon and probability still block"
 
 
 def test_what_would_block_what_passes() -> None:
     """19,940 at $5 is 3.988B: below it is lost. A third node is needed from 4,759 × 0.7 × 2.628e6 / 1.3 = 6.7344B on;
-    at 27,860 / 6.7344 = $4.137 it loses there, so that 6B no longer pay for good. 3 nodes still pay, 4 do not."""
+    up to there it pays at 6B from 19,940 / 6 = $3.3233 on. 3 nodes still pay, 4 do not."""
     turned = found(scenario(2))
     assert turned["volume"].at == Decimal("3.987e9")
-    assert turned["managed price"].at == Decimal("4.13")
+    assert turned["managed price"].at == Decimal("3.32")
     assert turned["nodes"].at == 4
     assert all(flip.level is Level.BLOCK for flip in turned.values())
-    assert turned["volume"].decided_by == "there break-even and probability block"
+    assert turned["volume"].decided_by == "there break-even, horizon and probability block"
     assert turned["volume"].words.startswith("a volume of at most 3.987B tokens/month (-33.")
 
 
@@ -76,10 +76,10 @@ def test_the_nearer_side_wins() -> None:
 
 
 def test_a_block_that_no_single_input_lifts_says_nothing() -> None:
-    """Against tokens of $0.10 no volume pays within a hundredfold; the price alone turns it, from $4.137 on."""
+    """Against tokens of $0.10 no volume pays within a hundredfold; the price alone turns it, from $3.3233 on."""
     turned = found(scenario(2, managed={"usdPerMillionTokens": "0.1"}))
     assert "volume" not in turned
-    assert turned["managed price"].at == Decimal("4.14")
+    assert turned["managed price"].at == Decimal("3.33")
 
 
 def test_a_redundancy_block_is_lifted_by_a_second_node_alone() -> None:
@@ -119,7 +119,8 @@ def test_a_ladder_grows_in_a_failure_domain_of_its_own() -> None:
     """More nodes than regions are refused for redundancy: what is asked about is the money."""
     rung = {"cloud": "local", "sku": "x", "standsFor": "quoted/lambda-8x-a100-80gb"}
     fleet = {"nodes": {key: {"candidates": [{**rung, "region": key}]} for key in "ab"}}
-    assert found(scenario(2, fleet=fleet))["nodes"].at == 4
+    served = {"tokensPerMonth": "6e9", "model": "meta-llama/Llama-3.1-70B-Instruct"}
+    assert found(scenario(2, fleet=fleet, workload=served))["nodes"].at == 4
 
 
 def test_a_judge_that_cannot_judge_ends_in_nothing() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from cost_guard.codes import Level
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE
+from images.sources import REPOSITORY
 from scripts.crossover.__main__ import app
 from scripts.crossover.review import foreign
 from scripts.crossover.review.foreign import UNKNOWN, reviewed
@@ -19,24 +23,27 @@ from scripts.crossover.review.formats.comment import render
 from scripts.crossover.review.preview.events import FleetStep, PolicyViolation, Run
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.config import SourceError
-from tests.unit.crossover.review.conftest import CERTAIN
+from tests.unit.crossover.review.conftest import CERTAIN, MODEL
 
 TODAY = date(2026, 11, 23)
 NODES = {"nodes": 2, "sku": "aws/p4de.24xlarge"}
 URN = "urn:pulumi:dev::shop::crossover:index:Fleet::"
 P4DE_USD = 27.447050 * 730
+PAGE = (REPOSITORY / "docs" / "howto" / "adopt.md").read_text()
 
 
 def inputs(nodes: int = 2, volume: Any = 6e9, usd: Any = 10.0, **more: Any) -> dict[str, Any]:
-    workload = {"tokensPerMonth": volume, "kind": "measured"}
-    managed = {"usdPerMillionTokens": usd}
+    """Weights of their own, which no API serves, against an invoice at what the catalogue says of that model."""
     return {
-        "workload": workload,
-        "managed": managed,
+        "workload": {"model": MODEL, "tokensPerMonth": volume},
+        "managed": {
+            "usdPerMillionTokens": usd, "model": "claude-opus-4-8", "source": "invoice", "date": "2026-11-01",
+        },
         "fleet": {**NODES, "nodes": nodes},
         "uncertainty": CERTAIN,
+        "constraints": {"fineTuned": True},
         **more,
-    }
+    }  # fmt: skip
 
 
 def fleet(after: Any, before: Any = None, name: str = "llm") -> FleetStep:
@@ -45,6 +52,12 @@ def fleet(after: Any, before: Any = None, name: str = "llm") -> FleetStep:
 
 def review(*fleets: FleetStep, folder: Path, **more: Any) -> Review:
     return reviewed(Run(fleets=fleets, **more), folder, "dev", TODAY)
+
+
+def told(found: Review) -> dict[str, Level]:
+    """The level of each code that the verdict has a reason of."""
+    assert found.verdict is not None
+    return {reason.code: reason.level for reason in found.verdict.reasons}
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +72,9 @@ def test_a_fleets_inputs_are_judged_and_compared_with_what_is_up(tmp_path: Path)
     found = review(fleet(inputs(), inputs(volume=5e9)), folder=tmp_path)
     assert found.verdict is not None
     assert float(found.verdict.self_hosted_usd_per_month or 0) == pytest.approx(2 * P4DE_USD + 4100)
+    assert {code: str(level) for code, level in told(found).items()} == {
+        "same-weights": "WARN", "throughput-known": "WARN", "volume-measured": "WARN",
+    }  # fmt: skip
     text = render(found)
     assert "| **Projected volume, tokens per month** | 5B | 6B | +1B (+20 %) |" in text
     assert "compared with `what is up`" in text
@@ -75,6 +91,34 @@ def test_what_would_turn_the_verdict_is_asked_under_the_same_waivers(tmp_path: P
     monkeypatch.setattr(foreign, "flips", flips)
     found = review(fleet(inputs()), folder=tmp_path)
     assert asked == [(found.head.scenario, found.verdict)]
+
+
+def test_a_price_without_a_source_and_weights_that_an_api_serves_for_less_block(tmp_path: Path) -> None:
+    """One code each, and nothing else is worse for it."""
+    unsourced = review(fleet(inputs(managed={"usdPerMillionTokens": 10.0})), folder=tmp_path)
+    assert [code for code, level in told(unsourced).items() if level is Level.BLOCK] == ["managed-known"]
+    public = review(fleet(inputs(constraints={})), folder=tmp_path)
+    assert [code for code, level in told(public).items() if level is Level.BLOCK] == ["same-weights"]
+    assert (unsourced.outcome, public.outcome) == ("BLOCK", "BLOCK")
+
+
+def test_the_fleet_that_the_page_shows_is_judged_as_the_page_says(tmp_path: Path) -> None:
+    """2 × p4de and $4,100 against 6B tokens at 0.75 × $5 + 0.25 × $25 = $10; what it is told of; and what it is without
+    its last line."""
+    shown = re.search(r'"llm",\n    (\{.*?\n    \}),\n\)', PAGE, re.DOTALL)
+    assert shown is not None
+    given = ast.literal_eval(shown[1])
+    found = review(fleet(given), folder=tmp_path)
+    assert found.outcome == "WARN"
+    costs = f"${2 * P4DE_USD + 4100:,.2f} a month"
+    assert f"**{costs}** for 2 nodes" in render(found)
+    said = " ".join(PAGE.split())
+    assert f"**WARN**: {costs} for 2 nodes, against $60,000" in said
+    assert f"and {', '.join(f'`{code}`' for code in told(found))} tell" in said
+    assert {str(level) for level in told(found).values()} == {"WARN"}
+    without = review(fleet({key: value for key, value in given.items() if key != "constraints"}), folder=tmp_path)
+    assert [code for code, level in told(without).items() if level is Level.BLOCK] == ["same-weights"]
+    assert "without `constraints` it is **BLOCK** of `same-weights`" in said
 
 
 def test_of_several_fleets_the_worst_is_shown(tmp_path: Path) -> None:
@@ -120,10 +164,11 @@ def test_what_cannot_be_judged_says_of_which_fleet(tmp_path: Path, change: dict[
 
 def test_waivers_are_the_programs_own_and_cover_its_fleets_by_name(tmp_path: Path) -> None:
     entry = {
-        "policy": "break-even", "stack": "dev", "owner": "a", "approver": "b", "reason": "r", "ticket": "T-1",
+        "stack": "dev", "owner": "a", "approver": "b", "reason": "r", "ticket": "T-1",
         "created": "2026-11-01", "expires": "2026-12-01", "urn": "*::llm",
     }  # fmt: skip
-    (tmp_path / "waivers.yaml").write_text(yaml.safe_dump([entry, {**entry, "policy": "probability"}]))
+    entries = [{**entry, "policy": code} for code in ("break-even", "horizon", "probability")]
+    (tmp_path / "waivers.yaml").write_text(yaml.safe_dump(entries))
     assert review(fleet(inputs(volume=1e9)), folder=tmp_path).outcome == "WARN"
     assert review(fleet(inputs(volume=1e9), name="other"), folder=tmp_path).outcome == "BLOCK"
     (tmp_path / "waivers.yaml").write_text("- 3")

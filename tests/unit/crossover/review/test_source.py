@@ -153,7 +153,7 @@ def test_a_merge_that_nobody_ended_is_told_as_one(project: Project) -> None:
 def test_errors_name_file_line_and_key(project: Project) -> None:
     """Of the scenario, and of what only the program would refuse."""
     broken = config(serving={"servedName": "m", "model": "m", "maxNumSeq": 1})
-    broken["config"]["crossover:workload"]["tokensPerMonth"] = -1
+    broken["config"]["crossover:workload"] = {"tokensPerMonth": -1}
     project.write(broken)
     text = (project.folder / config_path("prod")).read_text().splitlines()
     lines = {

@@ -50,7 +50,7 @@ def test_a_fleet_doubled_below_break_even(reviewed: Reviewed) -> None:
     assert row(comment, "Break-even for good") == ["3.988B", "7.156B", "+3.168B (+79.4 %)"]
     assert row(comment, "Break-even P50") == ["3.988B", "7.156B", "+3.168B (+79.4 %)"]  # of a certain scenario
     assert row(comment, "Projected volume") == ["6B", "6B", "0"]
-    assert row(comment, "its source") == ["measured", "measured", "same"]
+    assert row(comment, "its source") == [COUNTED, COUNTED, "same"]
     assert "### What would let it through\nAny one of these, alone:\n- a volume of at least 7.156B" in comment
     assert (review.outcome, review.exit_code(False)) == (ReviewOutcome.BLOCK, 2)
 
@@ -103,11 +103,11 @@ def test_a_figure_that_odds_decide_says_so(reviewed: Reviewed) -> None:
 
 
 def test_a_block_by_odds_alone_says_how_likely_it_pays(reviewed: Reviewed) -> None:
-    """At $4 it pays at 6B, but a third node, which many draws need, does not."""
-    cheaper = {"managed": {"usdPerMillionTokens": 4}, "uncertainty": {"draws": 2000}}
+    """At $3.33 it just pays at 6B, 19,980 against 19,940; a third node, which many draws need, does not."""
+    cheaper = {"managed": {"usdPerMillionTokens": 3.33}, "uncertainty": {"draws": 2000}}
     review = reviewed(config(2, **cheaper), config(2))
     assert [finding.rule for finding in review.findings if finding.level == "BLOCK"] == ["probability"]
-    assert re.search(r"## ⛔ BLOCK: `prod` is only 4\d(\.\d)? % likely to pay for good\n", render(review))
+    assert re.search(r"## ⛔ BLOCK: `prod` is only 3\d(\.\d)? % likely to pay\n", render(review))
 
 
 def test_what_changes_nothing_is_short(reviewed: Reviewed) -> None:
@@ -129,8 +129,9 @@ def test_nodes_that_only_the_volume_asks_for_are_told(reviewed: Reviewed) -> Non
 
 def test_a_volume_of_which_a_part_is_displaced_shows_that_part(reviewed: Reviewed) -> None:
     """It is what break-even is compared with."""
-    work = {"tokensPerMonth": 12e9, "kind": "measured", "peakToMean": 1.3, "displacedShare": 0.5}
-    comment = render(reviewed(config(2, workload=work), config(2)))
+    work = {"tokensPerMonth": 12e9, "kind": "measured", "peakToMean": 1.3}
+    half = {"routes": [{"model": "api", "share": 0.5}, {"model": "gpt-4o", "share": 0.5, "displaced": False}]}
+    comment = render(reviewed(config(2, workload=work, managed=half), config(2)))
     assert row(comment, "Projected volume") == ["6B", "12B", "+6B (+100 %)"]
     assert row(comment, "of which self-hosting serves")[1] == "6B"
 
@@ -153,13 +154,15 @@ def test_a_difference_of_shares_is_in_points(reviewed: Reviewed) -> None:
     assert change == f"-{figures[0] - figures[1]:.1f} points"
 
 
+COUNTED = "usage, measured, 30 days to 2026-04-19 (csv) (2026-04-19)"
 HOW_TO = (REPOSITORY / "docs" / "howto" / "pull-requests.md").read_text("utf-8")
 
 
 def test_the_docs_show_what_is_printed(reviewed: Reviewed) -> None:
     """First lines of every kind of pull request, and the words that explain the figures."""
-    both = waivers(waiver(), waiver("probability"))
-    expired = waivers(waiver(expires="2026-04-19"), waiver("probability", expires="2026-04-19"))
+    codes = ("break-even", "horizon", "probability")
+    both = waivers(*map(waiver, codes))
+    expired = waivers(*(waiver(code, expires="2026-04-19") for code in codes))
     shown = [
         reviewed(config(4), config(2), waivers=both),
         reviewed(config(4), config(2), waivers=expired),
@@ -231,7 +234,8 @@ def test_what_the_verdict_says_anyway_is_not_told_twice(reviewed: Reviewed) -> N
     review = reviewed(config(4), run=Run(violations=(known, advisories, news, others)))
     told = [(finding.rule, finding.level) for finding in review.findings]
     assert sorted(told) == [
-        ("break-even", "BLOCK"), ("company/tags", "WARN"), ("node-outside-fleet", "BLOCK"), ("probability", "BLOCK"),
+        ("break-even", "BLOCK"), ("company/tags", "WARN"), ("horizon", "BLOCK"), ("node-outside-fleet", "BLOCK"),
+        ("probability", "BLOCK"),
     ]  # fmt: skip
     comment = render(review)
     assert "⛔ BLOCK: `prod` costs $5,780 a month more than the managed API and breaks node-outside-fleet" in comment
@@ -269,9 +273,9 @@ def test_a_machine_that_ends_is_told_without_opening_anything(reviewed: Reviewed
 def test_inputs_are_collapsed_with_source_and_age(reviewed: Reviewed) -> None:
     """The quotation is of 2026-03-26, the day of judgement 2026-04-20."""
     comment = render(reviewed(config(2)))
-    line = next(line for line in comment.splitlines() if line.startswith("| `usdPerNodeMonth`"))
+    line = next(line for line in comment.splitlines() if line.startswith("| `usdPerNodeMonth."))
     assert line.endswith("| 2026-03-26, 25 days old |")
-    assert "| 2026-11-22, dated later than that |" in comment  # the throughput's row
+    assert "| 2026-11-01, dated later than that |" in comment  # the throughput's row
     assert "7,920" in line
     assert QUOTED in line
 
@@ -336,13 +340,17 @@ def waivers(*entries: dict[str, Any]) -> Waivers:
 def test_a_valid_waiver_lets_it_through_and_is_shown(reviewed: Reviewed) -> None:
     """One that is void is told too; one for another stack is left out."""
     lifting = waivers(
-        waiver(), waiver("probability"), waiver("budget", costCapUsdPerMonth=20000), waiver(stack="staging-*")
+        waiver(),
+        waiver("horizon"),
+        waiver("probability"),
+        waiver("budget", costCapUsdPerMonth=20000),
+        waiver(stack="staging-*"),
     )
     review = reviewed(config(4), config(2), waivers=lifting)
     comment = render(review)
     assert (review.outcome, review.exit_code(False), review.exit_code(True)) == (ReviewOutcome.WARN, 0, 4)
     assert "## ⚠️ WARN: `prod` costs $5,780 a month more" in comment
-    assert "managed API, with break-even, probability waived\n" in comment
+    assert "managed API, with break-even, horizon, probability waived\n" in comment
     assert "It passes by waiver alone: who approves it accepts what is marked 🎫." in comment
     assert comment.index("### Waivers") < comment.index("| Nodes")
     assert "Any one of these, alone, with the waivers as they are:\n- a volume of at least 38.49B" in comment
@@ -358,7 +366,7 @@ def test_a_waiver_is_void_by_what_the_dearest_rung_costs(reviewed: Reviewed) -> 
     one = reviewed(config(4), waivers=waivers(waiver(costCapUsdPerMonth=1_000_000)))
     assert one.verdict is not None
     assert [shown.state for shown in one.shown_waivers] == ["used"]
-    dearer = replace(one.verdict, dearest_usd_per_month=Decimal(1_000_001))
+    dearer = replace(one.verdict, billed_usd_per_month=Decimal(1_000_001))
     assert [shown.state for shown in replace(one, head=replace(one.head, verdict=dearer)).shown_waivers] == ["void"]
 
 

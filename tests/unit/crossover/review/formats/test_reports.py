@@ -129,7 +129,8 @@ def test_sarif_has_its_shape_and_stable_ids(blocked: Review) -> None:
     for result in run["results"]:
         assert ids[result["ruleIndex"]] == result["ruleId"]
     assert [(r["ruleId"], r["level"]) for r in run["results"]] == [
-        ("break-even", "error"), ("rule-in-force", "error"), ("node-outside-fleet", "error"), ("probability", "error"),
+        ("break-even", "error"), ("horizon", "error"), ("rule-in-force", "error"), ("node-outside-fleet", "error"),
+        ("probability", "error"),
     ]  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def test_sarif_points_at_the_line_of_the_key(blocked: Review) -> None:
     (run,) = sarif.document(blocked, rules.known())["runs"]
     places = {r["ruleId"]: r["locations"][0]["physicalLocation"] for r in run["results"]}
     assert places["break-even"]["artifactLocation"]["uri"] == PATH
-    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines.known["workload", "tokensPerMonth"]
+    assert places["break-even"]["region"]["startLine"] == blocked.head.config.lines.at(("workload", "tokensPerMonth"))
     assert places["node-outside-fleet"]["region"]["startLine"] == blocked.head.config.lines.known["fleet", "nodes", "b"]
 
 
@@ -187,7 +188,12 @@ def test_a_waived_finding_is_suppressed_with_its_reason(blocked: Review) -> None
 
 def test_the_waiver_that_counts_is_the_justification(reviewed: Reviewed) -> None:
     """Of two for a rule, in the file's order, the first one is void."""
-    entries = [waiver(), waiver("probability", costCapUsdPerMonth=20000), waiver("probability", reason="the second")]
+    entries = [
+        waiver(),
+        waiver("horizon"),
+        waiver("probability", costCapUsdPerMonth=20000),
+        waiver("probability", reason="the second"),
+    ]
     review = reviewed(config(4), waivers=waivers(*entries))
     (run,) = sarif.document(review, rules.known())["runs"]
     jsonschema.validate(run["results"], {"items": {"required": ["suppressions"]}})
@@ -263,11 +269,11 @@ def test_junit_has_one_case_a_rule(blocked: Review) -> None:
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert set(cases) == set(rules.known())
     failed = {name for name, case in cases.items() if case.find("failure") is not None}
-    assert failed == {"break-even", "rule-in-force", "node-outside-fleet"}
+    assert failed == {"break-even", "horizon", "rule-in-force", "node-outside-fleet"}
     told = cases["probability"].find("system-out")
     assert told is not None
     assert (told.text or "").startswith("WAIVED ")
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == (str(len(cases)), "3", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == (str(len(cases)), "4", "0")
 
 
 def test_junit_skips_what_was_not_asked(reviewed: Reviewed) -> None:

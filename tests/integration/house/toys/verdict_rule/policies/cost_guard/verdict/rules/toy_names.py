@@ -18,5 +18,4 @@ RULE = VerdictRule(
     remedy="Remove the toy.",
     asks=Question,
     find=find,
-    of_one_rung=False,
 )

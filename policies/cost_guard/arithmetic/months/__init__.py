@@ -1,0 +1,1 @@
+"""What falls due in the months of a horizon, and where running sums cross."""

@@ -1,0 +1,1 @@
+"""One reading under many draws, and under one uncertainty at a time."""

@@ -1,0 +1,1 @@
+"""What is known of what is asked: a proposal's prices, nodes and readings."""

@@ -1,0 +1,68 @@
+"""The base's files that weigh: its catalogue and its waivers, read from git as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
+from cost_guard.catalogue.clouds import load_clouds
+from cost_guard.catalogue.machines import load_machines
+from cost_guard.catalogue.models import load_models
+from cost_guard.pack.registry import codes
+from cost_guard.scenario.waiver_file import parse_waivers
+from cost_guard.scenario.waivers import FILE, NO_WAIVERS, Waivers
+from scripts.crossover.review.scales.mixture import ChangedFigure
+from scripts.crossover.stack.config import Tree
+
+DATA = "policies/cost_guard/catalogue/data"
+_TABLES = {"prices": "prices.toml", "throughputs": "throughput.toml", "managed": "managed.toml",
+           "machines": "gpus.toml", "models": "models.toml", "clouds": "clouds.toml"}  # fmt: skip
+
+
+def catalogue_at(tree: Tree) -> Catalogue | None:
+    """The catalogue there; None where it has none. Raises Problems where it has one that this code cannot read,
+    SourceError."""
+    files = [f"{DATA}/{name}" for name in tree.names(DATA) if name.endswith(".toml")]
+    if f"{DATA}/prices.toml" not in files:
+        return None
+    with tree.folder_with(*files) as root:
+        folder = root / DATA
+        found: Catalogue = load_catalogue.__wrapped__(folder)  # a folder that is gone in a moment is not kept
+        given: dict[str, Any] = {"clouds": load_clouds, "machines": load_machines, "models": load_models}
+        own = {key: load for key, load in given.items() if (folder / _TABLES[key]).exists()}
+        return replace(found, **{key: load(folder / _TABLES[key]) for key, load in own.items()})
+
+
+def waivers_at(tree: Tree) -> Waivers:
+    """The waivers there. Raises WaiverError, SourceError."""
+    text = tree.text(FILE)
+    return NO_WAIVERS if text is None else parse_waivers(text, codes())
+
+
+def changed_rows(now: Catalogue, before: Catalogue) -> Iterator[ChangedFigure]:
+    """Each field of a row of the catalogue that differs; a row that is new or gone is one figure."""
+    for table, file in _TABLES.items():
+        new, old = getattr(now, table), getattr(before, table)
+        for key in sorted({*new, *old}):
+            if key not in new or key not in old:
+                yield ChangedFigure(
+                    f"{file} {key}", "" if key not in old else "a row", "" if key not in new else "a row"
+                )
+                continue
+            if new[key] != old[key]:
+                yield from _fields(f"{file} {key}", _plain(new[key]), _plain(old[key]))
+
+
+def _fields(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[ChangedFigure]:
+    for key in now:
+        if now[key] != before.get(key):
+            yield ChangedFigure(f"{name}.{key}", str(before.get(key, "")), str(now[key]))
+
+
+def _plain(row: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = row.model_dump(by_alias=True) if isinstance(row, BaseModel) else asdict(row)
+    return found

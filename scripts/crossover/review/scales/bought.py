@@ -1,0 +1,79 @@
+"""Whether a pull request buys more than the base has, at the base's catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cost_guard import wording
+from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.scenario.proposal import Proposal
+from cost_guard.verdict.facts.facts import Facts, facts_of
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """What one model's nodes commit somebody to."""
+
+    nodes: int
+    usd_per_month: tuple[Fraction | None, Fraction | None]
+    """Each node at its first rung, and at its dearest with overhead; None where a price is not known."""
+    upfront_usd: Fraction
+    ceilings: tuple[int, Fraction]
+    """How many rungs have none, and the sum of each node's highest, USD a month."""
+    commitment_months: int
+
+
+def bought(head: Mapping[str, Proposal], base: Mapping[str, Proposal], catalogue: Catalogue) -> tuple[str, ...]:
+    """In words, what is more of each model than in the base, both with the same scales. A model that the base lacks is
+    all more. Raises ScenarioError."""
+    found: list[str] = []
+    for name, proposal in head.items():
+        if name not in base:
+            found.append(f"the model {name} is new")
+        else:
+            found += _more(_bill(proposal, catalogue), _bill(base[name], catalogue))
+    return tuple(dict.fromkeys(found))
+
+
+def _bill(proposal: Proposal, catalogue: Catalogue) -> _Bill:
+    facts = facts_of(proposal, catalogue)
+    dearest = facts.fixed_usd_per_month
+    return _Bill(
+        nodes=facts.nodes,
+        usd_per_month=(facts.first_usd_per_month, dearest),
+        upfront_usd=Fraction(proposal.scenario.horizon.upfront_usd) + sum(_upfront(facts), Fraction(0)),
+        ceilings=_ceilings(facts),
+        commitment_months=max(
+            (rung.price.commitment_months or 1 for rung in facts.rungs.values() if rung.price), default=1
+        ),
+    )
+
+
+def _upfront(facts: Facts) -> Iterator[Fraction]:
+    for ladder in facts.ladders:
+        yield max((Fraction(one.rung.price.upfront_usd) for one in ladder if one.rung.price), default=Fraction(0))
+
+
+def _ceilings(facts: Facts) -> tuple[int, Fraction]:
+    known = [[one.ceiling_usd_per_month for one in ladder] for ladder in facts.ladders]
+    without = sum(ceiling is None for ladder in known for ceiling in ladder)
+    highest = [max((one for one in ladder if one is not None), default=Fraction(0)) for ladder in known]
+    return without, sum(highest, Fraction(0))
+
+
+def _more(now: _Bill, before: _Bill) -> Iterator[str]:
+    if now.nodes > before.nodes:
+        yield f"{wording.count(now.nodes, 'node')} instead of {before.nodes}"
+    for after, earlier in zip(now.usd_per_month, before.usd_per_month, strict=True):
+        if after is None and now != before:
+            yield "a node whose price the base does not know"
+        elif after is not None and (earlier is None or after > earlier):
+            yield "nodes that cost more a month"
+    if now.upfront_usd > before.upfront_usd:
+        yield "more paid up front"
+    if now.nodes <= before.nodes and now.ceilings > before.ceilings:  # of more nodes it says nothing further
+        yield "a higher ceiling"
+    if now.commitment_months > before.commitment_months:
+        yield f"a commitment of {now.commitment_months} months"

@@ -1,0 +1,58 @@
+"""A reviewer is told in words what changes beside figures and resources: model, context, ceilings, what is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scripts.crossover.review.formats.comment import render
+from scripts.crossover.review.meant import meant
+from scripts.crossover.review.review import Review
+from scripts.crossover.stack.config import StackConfig
+from scripts.crossover.stack.verdict import Side
+from strict.places import Lines
+from tests.unit.crossover.review.conftest import config
+
+
+def side(**values: Any) -> Side:
+    return Side("", StackConfig(values, Lines("f", {})))
+
+
+def ladder(*ceilings: float | None) -> dict[str, Any]:
+    rungs = [{"cloud": "c"} | ({} if usd is None else {"maxUsdPerHour": usd}) for usd in ceilings]
+    return {"nodes": {"a": {"candidates": rungs}}}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "what", "was", "is_now"),
+    [
+        ({"serving": {"model": "a/b"}}, {"serving": {"model": "c/d"}}, "the model", "c/d", "a/b"),
+        ({"serving": {"maxModelLen": 131072}}, {"serving": {}}, "the longest context, in tokens", "", "131072"),
+        ({"serving": {"engine": "vllm"}}, {"serving": {"engine": "simulator"}}, "the engine", "simulator", "vllm"),
+        ({"generations": {"a": 2}}, {}, "the generation: its machine is replaced (node a)", "", "2"),
+        ({"gateway": {"placement": "nodes"}}, {}, "where the gateway runs", "", "nodes"),
+        ({"fleet": ladder(24, 500)}, {"fleet": ladder(24, 30)},
+         "the ceiling, USD an hour (node a, candidate 2)", "30", "500"),
+        ({"models": {"coder": {"serving": {"model": "a/b"}}}}, {"models": {"coder": {"serving": {"model": "c/d"}}}},
+         "the model (model coder)", "c/d", "a/b"),
+    ],
+)  # fmt: skip
+def test_it_is_said(now: dict[str, Any], before: dict[str, Any], what: str, was: str, is_now: str) -> None:
+    (told,) = meant(side(**now), side(**before))
+    assert (told.what, told.before, told.now) == (what, was, is_now)
+
+
+def test_what_stays_and_what_is_new_says_nothing() -> None:
+    assert meant(side(serving={"model": "a/b"}), side(serving={"model": "a/b"})) == ()
+    assert meant(side(serving={"model": "a/b"}), Side("HEAD")) == ()
+    assert meant(side(serving={"model": "a/b"}), None) == ()
+
+
+def test_the_comment_says_it_above_the_table(reviewed: Callable[..., Review]) -> None:
+    """Of an audit: a pull request to 131,072 tokens looked like an empty one."""
+    serving = {"engine": "simulator", "model": "meta-llama/Llama-3.3-70B-Instruct", "servedName": "llama-70b"}
+    comment = render(reviewed(config(2, serving={**serving, "maxModelLen": 131072}), config(2)))
+    said = "- the longest context, in tokens: the default → `131072`"
+    assert f"**What changes for who uses it or pays for it:**\n{said}" in comment
