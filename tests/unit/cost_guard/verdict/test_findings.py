@@ -9,9 +9,11 @@ files hold already:
 | 2a, 2b the first line: $758,560 too much, $1,022,558 saved | `crossover/commands/test_plan.py` |
 | 2b start after month 5: $786,843.81; 2a with a discount | `arithmetic/test_examples.py`: ramp, reserved |
 | 2c P, D and sigma are a fit of published shapes | `catalogue/test_throughput.py`, `test_fit.py` |
-| 2d batch and discount are keys of a route | `test_codes.py` |
+| 2d, 2h batch and discount are keys of a route | `test_codes.py` |
 | 2g a market's ceiling is what a node may cost; 2 × the price | `test_codes.py` |
 | 2g spares of spot nodes grow with those that are added | `arithmetic/test_examples.py`: spot |
+| 2h machines of one, two and four GPUs | `catalogue/test_catalogue.py` |
+| 2h several models in one stack | `test_readings.py` |
 | 2i days block what hours pass: -$3,527, +$4,393 | `test_hours.py` |
 | 2i a price without a source blocks | `test_codes.py`: managed-known |
 | 2i no verdict needs a secret | `crossover/stack/test_verdict.py` |
@@ -29,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from math import erf, inf, log, sqrt
 from typing import Any
 
@@ -397,6 +400,7 @@ def test_2g_a_mix_of_vast_and_aws_is_never_all_aws(ask: Callable[..., Verdict]) 
     rungs = (("vastai", "x", "8x-a100-sxm4-80gb"), ("aws", "us-east-1", "p4de.24xlarge"))
     verdict = ask("8e9", nodes=mixed(*rungs))
     assert float(verdict.self_hosted_usd_per_month or 0) == pytest.approx(34_089.4585)
+    assert verdict.dearest_usd_per_month == verdict.billed_usd_per_month == verdict.fixed_usd_per_month
     assert {one.name for one in verdict.readings} == {"first"}
     assert levels(verdict)["break-even"] == "WARN"
 
@@ -418,6 +422,19 @@ def test_2g_the_price_of_nodes_is_uncertain(ask: Callable[..., Verdict], sigma: 
     spread = {"nodePrice": sigma, **dict.fromkeys(("volume", "outlook", "throughput", "apiPrice", "overhead"), 0)}
     verdict = ask(uncertainty=spread)
     assert verdict.break_even.probability_pays == pytest.approx(share, abs=0.01)
+
+
+def test_2g_a_price_that_moves_says_so_in_its_row(ask: Callable[..., Verdict], catalogue: Catalogue) -> None:
+    """Vast.ai's was $1.14 and $1.70 on two successive days: ln(1.7043/1.1378)/√2 = 0.286 as the sigma of its row. What
+    the scenario gives goes before it."""
+    row = catalogue.prices["vastai/8x-a100-sxm4-80gb"].model_copy(update={"sigma": Decimal("0.286")})
+    known = replace(catalogue, prices={**catalogue.prices, row.key: row})
+    alone = dict.fromkeys(("volume", "outlook", "throughput", "apiPrice", "overhead"), 0)
+    moving = ask(sku=row.key, known=known, uncertainty=alone)
+    share = 0.5 * (1 + erf(log(25_900 / (2 * 9_953.112)) / 0.286 / sqrt(2)))
+    assert moving.break_even.probability_pays == pytest.approx(share, abs=0.015)
+    assert ask(sku=row.key, known=known, uncertainty={**alone, "nodePrice": 0}).break_even.probability_pays == 1
+    assert ask(sku=row.key, uncertainty=alone).break_even.probability_pays == 1
 
 
 # --- 2h, 2i ----------------------------------------------------------------------------------------------------------
