@@ -36,7 +36,10 @@ def usd(amount: Decimal, rounding: str = NEAREST) -> str:
 
 
 def per_million(price: Decimal, rounding: str = NEAREST) -> str:
-    """A price: "$5/M tokens"."""
+    """A price: "$5/M tokens", "$0.155/M tokens": below a dollar a tenth of a cent is money at billions of tokens."""
+    if Decimal("0.1") <= price < 1:
+        digits = price.quantize(Decimal("0.001"), rounding=rounding, context=_WIDE)
+        return f"${digits if digits % Decimal('0.01') else digits.quantize(Decimal('0.01'))}/M tokens"
     return f"{usd(price, rounding)}/M tokens"
 
 

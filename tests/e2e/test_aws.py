@@ -19,6 +19,9 @@ from tests.support.checkout import Checkout
 from tests.support.committed import calls_a_tool, committed
 from tests.support.moto import running
 
+pytestmark = pytest.mark.timeout(1200)
+"""A whole stack from nothing: 3 to 5 minutes, and 10 were seen beside other work."""
+
 CHANGES = ("created", "updated", "replaced", "deleted")
 
 

@@ -24,6 +24,9 @@ from tests.support.eventually import eventually
 from tests.support.examples import World, example
 from tests.support.hub import COMMIT
 
+pytestmark = pytest.mark.timeout(1200)
+"""A whole stack from nothing: 3 to 5 minutes, and 10 were seen beside other work."""
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Committed]:

@@ -45,6 +45,8 @@ class Price(Row):
         Decimal, Number(at_least="0", below="1", hint="the share of the paid time that serves nothing")
     ] = Decimal(0)
     """Of a spot price: the share of the paid time that serves nothing; 0 also where none is known."""
+    sigma: Annotated[Decimal, Number(at_least="0", at_most="3", hint="of the logarithm of the price")] = Decimal(0)
+    """How far what is billed may be off, as a standard deviation of the logarithm; 0 of a price that is certain."""
     commitment_months: Annotated[int, Whole(at_least="1", at_most="120")] | None = None
     """Of a reserved price: how long it must be paid."""
     upfront_usd: Annotated[Decimal, Number(at_least="0", at_most="1e9")] = Decimal(0)

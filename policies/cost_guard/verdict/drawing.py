@@ -21,11 +21,12 @@ def chances_of(readings: Sequence[Reading], horizons: Sequence[HorizonTerms], si
 
 
 def sigmas_of(proposal: Proposal, facts: Facts) -> Sigmas:
-    """As the scenario gives them; else of each throughput that of its row, of a node's price none."""
+    """As the scenario gives them; else of each throughput and each node's price that of its row."""
     given = proposal.scenario.uncertainty
     served = {rung.node.factor: rung.throughput for rung in facts.rungs.values() if rung.node is not None}
     own = {name: QUOTED_THROUGHPUT_SIGMA if row is None else row.sigma for name, row in served.items()}
-    prices = {rung.node.price for rung in facts.rungs.values() if rung.node is not None}
+    priced = {rung.node.price: rung.price for rung in facts.rungs.values() if rung.node is not None}
+    prices = {name: Decimal(0) if row is None else row.sigma for name, row in priced.items()}
     return Sigmas(
         draws=given.draws,
         seed=given.seed,
@@ -33,7 +34,7 @@ def sigmas_of(proposal: Proposal, facts: Facts) -> Sigmas:
         api_price=given.api_price,
         overhead=given.overhead,
         throughput=own if given.throughput is None else dict.fromkeys(own, given.throughput),
-        node_price=dict.fromkeys(prices, given.node_price or Decimal(0)),
+        node_price=prices if given.node_price is None else dict.fromkeys(prices, given.node_price),
     )
 
 

@@ -15,6 +15,7 @@ from cost_guard import wording
 from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
 from cost_guard.codes import ADVISORY, BESIDE, CANNOT_EVALUATE, WAIVERS, Level
 from cost_guard.pack import registry
+from cost_guard.scenario.scenario import Baseline
 from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
@@ -22,7 +23,7 @@ from scripts.crossover.review.flip import Flip
 from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
 from scripts.crossover.review.scales.both import Scales
-from scripts.crossover.stack.approval import Approved
+from scripts.crossover.stack.approval import Approved, excess_words
 from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
 from strict.places import Place
@@ -164,9 +165,7 @@ class Review:
         found += self._by_the_base()
         own = self.head.own_baseline
         if own is not None and self.approved is not None and self.approved.raised_by(own):
-            found.append(
-                ReviewFinding(OWN_BASELINE, "WARN", self.approved.raised_words(own), self._line(("baseline",)))
-            )
+            found.append(self._of_baseline(own, self.approved))
         found += [_of_unjudged(stack) for stack in self.without_job]
         told = [f"{line}. `up` will refuse." for line in self.head.not_set]
         found += [ReviewFinding(SECRETS_SET, "WARN", line, self._line(("apiKeys",))) for line in told]
@@ -205,6 +204,12 @@ class Review:
         if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
             place = ("managed", "routes")
         return ReviewFinding(reason.code, str(reason.level), reason.message, self._line(place))
+
+    def _of_baseline(self, own: Baseline, approved: Approved) -> ReviewFinding:
+        """A raised one counts from the next change on: so it may not be more than what this change deploys."""
+        told, excess = approved.raised_words(own), excess_words(own, self.head.deployed)
+        level = "BLOCK" if excess else "WARN"
+        return ReviewFinding(OWN_BASELINE, level, f"{told}{excess}", self._line(("baseline",)))
 
     def _by_the_base(self) -> Iterator[ReviewFinding]:
         """Where the base's scales say worse, or cannot say anything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from cost_guard import wording
 from cost_guard.scenario.proposal import parse_baseline
@@ -11,6 +12,8 @@ from scripts.crossover.stack.config import Tree, read_config
 from strict.problems import Problems
 
 WAIVERS = "docs/reference/waivers.md"
+ROUNDED_UP = Decimal("1.01")
+"""By how much a baseline's dollars may be more than what is deployed: people round up."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,17 @@ class Approved:
             f"this pull request {said}: growth is judged in full. Make it pay, or have it waived "
             f"({WAIVERS}); the new baseline counts from the next change on."
         )
+
+
+def excess_words(own: Baseline, deployed: tuple[int, Decimal] | None) -> str:
+    """What is wrong with a baseline that is more than what the change that sets it deploys (nodes, USD a month); empty
+    where nothing is, or where that is not known."""
+    if deployed is None or (own.nodes <= deployed[0] and own.usd_per_month <= deployed[1] * ROUNDED_UP):
+        return ""
+    have = f"{wording.count(deployed[0], 'node')}, {wording.usd(deployed[1])}/month"
+    return (
+        f" It is more than the {have} that this pull request deploys, and what is not judged is not approved: lower it."
+    )
 
 
 def approved_at(tree: Tree, path: str) -> Approved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import PurePosixPath
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
@@ -85,6 +86,17 @@ class Side:
     def scenario(self) -> Scenario | None:
         """That of the proposal."""
         return self.proposal.scenario if self.proposal else None
+
+    @property
+    def deployed(self) -> tuple[int, Decimal] | None:
+        """Nodes, and what they, overhead and the gateway's managed budget may cost at most, USD a month; None where no
+        verdict knows it."""
+        found = self.verdict
+        if found is None or found.billed_usd_per_month is None or found.dearest_usd_per_month is None:
+            return None
+        budgets = sum((one.gateway.managed_budget_usd_per_month or 0 for one in self.proposals.values()), Decimal(0))
+        nodes = sum(one.scenario.fleet.node_count for one in self.proposals.values())
+        return nodes, max(found.billed_usd_per_month, found.dearest_usd_per_month) + budgets
 
     @property
     def baseline(self) -> Baseline | None:

@@ -38,6 +38,21 @@ def test_bounds_round_to_the_safe_side() -> None:
     assert wording.usd(Decimal("7919.999"), DOWN) == "$7,919.99"
 
 
+@pytest.mark.parametrize(
+    ("price", "nearest", "up"),
+    [
+        ("0.155", "$0.155", "$0.155"),
+        ("0.5", "$0.50", "$0.50"),
+        ("0.1234", "$0.123", "$0.124"),
+        ("5.967", "$5.97", "$5.97"),
+    ],
+)
+def test_a_price_below_a_dollar_has_three_digits(price: str, nearest: str, up: str) -> None:
+    """6B tokens at $0.155 are $930: "$0.16" would be $960."""
+    assert wording.per_million(Decimal(price)) == f"{nearest}/M tokens"
+    assert wording.per_million(Decimal(price), UP) == f"{up}/M tokens"
+
+
 def test_the_rest() -> None:
     """Shares, counts, rates."""
     assert (wording.percent(Decimal("0.125")), wording.percent(Decimal(1))) == ("12.5 %", "100 %")

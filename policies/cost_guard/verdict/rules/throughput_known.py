@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
 from cost_guard.verdict.rule import Objection, Question, VerdictRule
+from strict.problems import nearest
 
 if TYPE_CHECKING:  # to start faster: see `verdict.rule`
+    from cost_guard.catalogue.catalogue import Catalogue
     from cost_guard.catalogue.throughput import Throughput
     from cost_guard.verdict.facts.rungs import RungFacts
 
@@ -26,7 +28,8 @@ def find(asked: Question) -> Objection | None:
             "cache, as the managed API does, is assumed."
         )
     if missing:
-        return Objection(Level.BLOCK, " ".join([*(_missing(one, work.model) for one in missing), *doubts]))
+        meant = _meant(work.model or "", asked.catalogue)
+        return Objection(Level.BLOCK, " ".join([*(_missing(one, work.model) for one in missing), *meant, *doubts]))
     return Objection(Level.WARN, " ".join(doubts)) if doubts else None
 
 
@@ -36,6 +39,12 @@ def _missing(rung: RungFacts, model: str | None) -> str:
         f"no throughput is known of {model} on {rung.price.machine} ({rung.key}); measure it with `crossover bench`, "
         "and add the row to the pack's data/throughput.toml."
     )
+
+
+def _meant(model: str, catalogue: Catalogue) -> list[str]:
+    """The model that a misspelt name is most like."""
+    near = None if catalogue.model(model) else nearest(model, catalogue.models)
+    return [f"{model} is not in the table of models; did you mean {near}?"] if near else []
 
 
 def _rows(rungs: list[RungFacts]) -> list[Throughput]:

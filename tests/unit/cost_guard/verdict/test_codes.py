@@ -203,6 +203,11 @@ def test_a_model_that_nobody_knows_is_warned_of_and_has_no_throughput() -> None:
     assert not [option for option in verdict.options if option.allowed]
 
 
+def test_a_misspelt_model_is_told_as_such() -> None:
+    verdict = judged(document(TWO, workload={"model": "meta-llama/Llama-3.3-70B-Instuct"}))
+    assert "did you mean meta-llama/Llama-3.3-70B-Instruct?" in message(verdict, "throughput-known")
+
+
 @pytest.mark.parametrize(
     ("row", "work", "level", "said"),
     [

@@ -126,6 +126,25 @@ def test_growth_that_pays_passes_and_the_raise_is_told(reviewed: Reviewed) -> No
     assert (review.outcome, raised(review)) == (ReviewOutcome.WARN, [TOLD])
 
 
+@pytest.mark.parametrize(
+    ("own", "outcome"),
+    [
+        (approved(2, 19_940), ReviewOutcome.WARN),
+        (approved(2, 20_139), ReviewOutcome.WARN),
+        (approved(2, 20_140), ReviewOutcome.BLOCK),
+        (approved(3, 19_940), ReviewOutcome.BLOCK),
+    ],
+)
+def test_nothing_is_approved_that_the_change_does_not_deploy(
+    reviewed: Reviewed, own: dict[str, Any], outcome: ReviewOutcome
+) -> None:
+    """Else one change would approve sixty nodes, which buys nothing and pays, and the next would make them as a repair.
+    1 % more than 19,940 is 20,139.40."""
+    review = reviewed(config(2, baseline=own), config(2))
+    assert review.outcome is outcome
+    assert ("It is more than the 2 nodes, $19,940/month" in raised(review)[0]) is (outcome is ReviewOutcome.BLOCK)
+
+
 def test_a_later_day_makes_no_fleet_younger(reviewed: Reviewed) -> None:
     """Else a fleet that runs for over 30 days could grow by an asserted volume for ever."""
     work = {"tokensPerMonth": 12e9, "kind": "asserted", "peakToMean": 1.3}
