@@ -34,7 +34,7 @@ def test_the_printed_curl_lines_work_from_any_folder(running: Checkout, tmp_path
     pieces = subprocess.check_output(["sh", "-c", stream], cwd=tmp_path, text=True)
     assert pieces.rstrip().endswith("data: [DONE]")
     assert "$19,940" in said
-    assert "3.988B" in said
+    assert "4.558B" in said
     key = Path(re.search(r"cat ([^)]+)\)", plain)[1])  # type: ignore[index]
     assert key.stat().st_mode & 0o777 == 0o600
 
@@ -79,13 +79,13 @@ def test_thirty_days_later_nothing_has_changed(running: Checkout) -> None:
     assert NO_CHANGE.search(running.pulumi("preview", "-s", "local", *PACK, CROSSOVER_TODAY="2026-12-22"))
 
 
-def test_a_price_ceiling_shows_exactly_one_update(running: Checkout) -> None:
-    running.configure({"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 25.0}]})
+def test_a_price_ceiling_updates_its_node_and_what_the_gate_reads(running: Checkout) -> None:
+    running.configure({"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 16.0}]})
     try:
         preview = running.pulumi("preview", "-s", "local", *PACK)
     finally:
         running.reset()
-    assert re.search(r"Resources:\s+~ 1 to update\s+9 unchanged", preview), preview
+    assert re.search(r"Resources:\s+~ 2 to update\s+8 unchanged", preview), preview
     assert re.search(r"~ +gpucloud:index:Node a update", preview)
 
 
@@ -101,7 +101,7 @@ def pull_request(running: Checkout) -> Iterator[PullRequest]:
         shutil.rmtree(running.folder / ".git")
 
 
-CEILING = {"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 25.0}]}
+CEILING = {"fleet.nodes.a.candidates": [{**RUNG, "maxUsdPerHour": 16.0}]}
 CHEAPER = {"managed.routes": None, "managed.usdPerMillionTokens": 3}
 
 
@@ -110,8 +110,8 @@ CHEAPER = {"managed.routes": None, "managed.usdPerMillionTokens": 3}
     [
         (
             CEILING, 0, "WARN",
-            "⚠️ WARN: `local` saves $6,310 a month against the managed API, with 1 warning", "$26,250 | 0",
-            [("update", "a", ["candidates"])],
+            "⚠️ WARN: `local` saves $6,310 a month against the managed API, with 5 warnings", "$26,250 | 0",
+            [("update", "fleet", ["fleet"]), ("update", "a", ["candidates"])],
         ),
         (
             CHEAPER, 2, "BLOCK",
@@ -160,7 +160,7 @@ def test_a_forecast_for_a_fleet_that_runs_is_warned_of_and_a_measurement_is_not(
         running.run(*importing, "--forecast")
         forecast = running.pulumi(*preview)
         assert "WARN volume-measured: the volume is a forecast, not measured." in forecast
-        assert "5.84B tokens/month cost $19,940/month self-hosted (2 nodes) against $29,200/month" in forecast
+        assert "5.84B tokens/month cost $19,940/month self-hosted (2 nodes) against $25,550/month" in forecast
         assert re.search(r"Resources:\s+~ 1 to update\s+9 unchanged", forecast), forecast
         assert "crossover:index:Fleet fleet update" in forecast
         running.run(*importing)
