@@ -16,7 +16,7 @@ from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, ScenarioError
 from cost_guard.verdict.bending import bent
 from cost_guard.verdict.drawing import chances_of, sigmas_of
-from cost_guard.verdict.facts.facts import Facts, facts_of, horizon_of
+from cost_guard.verdict.facts.facts import Facts, facts_of, horizon_of, total
 from cost_guard.verdict.making import verdict_of
 from cost_guard.verdict.rule import Judged, Question, ReadingQuestion, StackTotals
 from cost_guard.verdict.rules import RULES
@@ -51,8 +51,8 @@ def judge_stack(proposals: Mapping[str, Proposal], catalogue: Catalogue, day: da
     found = [facts for _, facts in known.values()]
     stack = StackTotals(
         nodes=sum(facts.nodes for facts in found),
-        fixed_usd_per_month=_total([facts.fixed_usd_per_month for facts in found]),
-        billed_usd_per_month=_total([facts.billed_usd_per_month for facts in found]),
+        fixed_usd_per_month=total([facts.fixed_usd_per_month for facts in found]),
+        billed_usd_per_month=total([facts.billed_usd_per_month for facts in found]),
     )
     verdicts = [
         _judge(Question(proposal, catalogue, day, facts, stack), name) for name, (proposal, facts) in known.items()
@@ -97,11 +97,6 @@ def _shares(known: Mapping[str, tuple[Proposal, Facts]]) -> dict[str, Fraction]:
 def _bearing(proposal: Proposal, share: Fraction, catalogue: Catalogue) -> tuple[Proposal, Facts]:
     given = replace(proposal, overhead_share=share)
     return given, facts_of(given, catalogue)
-
-
-def _total(found: Sequence[Fraction | None]) -> Fraction | None:
-    known = [one for one in found if one is not None]
-    return sum(known, Fraction(0)) if len(known) == len(found) else None
 
 
 def _judge(asked: Question, name: str) -> Verdict:

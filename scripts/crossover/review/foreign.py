@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,11 +19,9 @@ from typing import Any
 from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.proposal import Proposal, proposal_of_inputs
-from cost_guard.scenario.scenario import Scenario, ScenarioError
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, load_waivers
 from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.judge import judge, refuse_future
-from cost_guard.verdict.verdict import Verdict
 from images.sources import REPOSITORY
 from scripts.crossover.review.flip import flips
 from scripts.crossover.review.preview.engine import PulumiProgram, preview
@@ -33,7 +31,7 @@ from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import SourceError, git
 from scripts.crossover.stack.engine import STATE
-from scripts.crossover.stack.verdict import Side, Yardstick
+from scripts.crossover.stack.verdict import Side, Yardstick, varied
 from strict import names
 from strict.problems import Problems
 
@@ -63,8 +61,11 @@ def reviewed(run: Run, folder: Path, stack: str, today: date) -> Review:
     if not sides:
         return review
     head, before, approved = max(sides, key=lambda one: _badness(one[0]))
-    turned = flips(head.proposal.scenario, _varied(yardstick, head.proposal)) if head.proposal else ()
-    return replace(review, head=head, base=before, approved=approved, flips=turned)
+    review = replace(review, head=head, base=before, approved=approved)
+    if head.proposal is None:
+        return review
+    ask = varied(head.proposal, lambda given: judge(given, yardstick.catalogue, today))  # under its waivers already
+    return replace(review, flips=flips(head.proposal.scenario, ask))
 
 
 def _program(folder: Path) -> PulumiProgram:
@@ -142,18 +143,6 @@ def _proposal(inputs: Mapping[str, Any]) -> Proposal:
     if later := [key for key, value in data.items() if UNKNOWN in _texts(value)]:
         raise Problems(f"crossover:{later[0]}: has what only `up` knows; the gate needs it known at preview")
     return proposal_of_inputs(data)
-
-
-def _varied(yardstick: Yardstick, proposal: Proposal) -> Callable[[Scenario], Verdict | None]:
-    """The verdict on variations of its scenario; None on one that makes no sense."""
-
-    def ask(scenario: Scenario) -> Verdict | None:
-        try:
-            return judge(replace(proposal, scenario=scenario), yardstick.catalogue, yardstick.today)
-        except ScenarioError:
-            return None
-
-    return ask
 
 
 def _badness(side: Side) -> tuple[int, float]:

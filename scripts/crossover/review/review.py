@@ -22,6 +22,7 @@ from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip
 from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
+from scripts.crossover.review.scales.base import DATA
 from scripts.crossover.review.scales.both import Scales
 from scripts.crossover.stack.approval import Approved, excess_words
 from scripts.crossover.stack.config import config_path
@@ -32,10 +33,8 @@ TOLD_LINE = re.compile(r"^(WAIVED|WARN) ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts, and of what only warns."""
 PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
 """How an error names its file, relative, and the line."""
-DATA = "policies/cost_guard/catalogue/data"
 NODES: Place = ("fleet", "nodes")
 """Where a violation points whose rule is not known."""
-"""Where the catalogue's files are, which are called by their names."""
 IN_FORCE = "rule-in-force"
 CONFIGURATION = "configuration"
 OWN_BASELINE = "own-baseline"

@@ -49,14 +49,19 @@ class Yardstick:
 
     def vary(self, proposal: Proposal) -> Callable[[Scenario], Verdict | None]:
         """The verdict on variations of a proposal's scenario; None on one that makes no sense."""
+        return varied(proposal, lambda given: self.judge({SINGLE: given}))
 
-        def varied(scenario: Scenario) -> Verdict | None:
-            try:
-                return self.judge({SINGLE: replace(proposal, scenario=scenario)})
-            except ScenarioError:
-                return None
 
-        return varied
+def varied(proposal: Proposal, judged: Callable[[Proposal], Verdict]) -> Callable[[Scenario], Verdict | None]:
+    """The verdict on variations of a proposal's scenario; None on one that makes no sense."""
+
+    def ask(scenario: Scenario) -> Verdict | None:
+        try:
+            return judged(replace(proposal, scenario=scenario))
+        except ScenarioError:
+            return None
+
+    return ask
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def facts_of(proposal: Proposal, catalogue: Catalogue) -> Facts:
         managed=managed,
         readings=() if site is None else readings(known, site),
         at_ceilings=() if site is None or not _has_ceiling(choices) else _dearest(ceilings, site),
-        first_usd_per_month=_sum([ladder[0].rung.usd_per_month for ladder in choices]),
+        first_usd_per_month=total([ladder[0].rung.usd_per_month for ladder in choices]),
         fixed_usd_per_month=_fixed(proposal, choices, catalogue, ceilings=False),
         billed_usd_per_month=_fixed(proposal, choices, catalogue, ceilings=True),
         months=months,
@@ -115,11 +115,15 @@ def _dearest(ladders: Sequence[Sequence[NodeKind]], site: Site) -> tuple[Reading
     return readings([[LadderRung(node, node)] for node in most], site)
 
 
+def longest_commitment_months(rungs: Mapping[str, RungFacts]) -> int:
+    """1 where nothing is committed for longer than the month that is paid."""
+    return max((rung.price.commitment_months or 1 for rung in rungs.values() if rung.price), default=1)
+
+
 def _months(proposal: Proposal, rungs: Mapping[str, RungFacts]) -> int:
     """T: as given, else HORIZON_MONTHS or the longest commitment. Raises ScenarioError where growth explodes in it."""
     given = proposal.scenario.horizon.months
-    longest = max((rung.price.commitment_months or 1 for rung in rungs.values() if rung.price), default=1)
-    months = max(HORIZON_MONTHS, longest) if given is None else given
+    months = max(HORIZON_MONTHS, longest_commitment_months(rungs)) if given is None else given
     if told := growth_problem(proposal.scenario.workload.growth_per_month, months):
         raise ScenarioError(told)
     return months
@@ -133,7 +137,7 @@ def _fixed(
     proposal: Proposal, choices: tuple[tuple[LadderChoice, ...], ...], catalogue: Catalogue, *, ceilings: bool
 ) -> Fraction | None:
     """Σ of each node's greatest price, and overhead."""
-    nodes = _sum([_greatest([_usd(one, catalogue, ceilings) for one in ladder]) for ladder in choices])
+    nodes = total([_greatest([_usd(one, catalogue, ceilings) for one in ladder]) for ladder in choices])
     if nodes is None:
         return None
     return nodes + usd_per_node_month(proposal) * len(choices) + overhead_usd_per_month(proposal)
@@ -150,9 +154,10 @@ def _usd(choice: LadderChoice, catalogue: Catalogue, ceilings: bool) -> Fraction
     return max(usd, ceiling) if catalogue.cloud(choice.candidate.cloud).market else usd
 
 
-def _sum(prices: Sequence[Fraction | None]) -> Fraction | None:
-    known = [price for price in prices if price is not None]
-    return sum(known, Fraction(0)) if len(known) == len(prices) else None
+def total(amounts: Sequence[Fraction | None]) -> Fraction | None:
+    """Their sum; None where one is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Fraction(0)) if len(known) == len(amounts) else None
 
 
 def _elapsed(baseline: Baseline, today: date) -> int:

@@ -19,6 +19,7 @@ from scripts.crossover.review.scales.mixture import ChangedFigure
 from scripts.crossover.stack.config import Tree
 
 DATA = "policies/cost_guard/catalogue/data"
+"""Where the catalogue's files are, which are called by their names."""
 _TABLES = {"prices": "prices.toml", "throughputs": "throughput.toml", "managed": "managed.toml",
            "machines": "gpus.toml", "models": "models.toml", "clouds": "clouds.toml"}  # fmt: skip
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.proposal import Proposal
-from cost_guard.verdict.facts.facts import Facts, facts_of
+from cost_guard.verdict.facts.facts import Facts, facts_of, longest_commitment_months
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,7 @@ def _bill(proposal: Proposal, catalogue: Catalogue) -> _Bill:
         usd_per_month=(facts.first_usd_per_month, dearest),
         upfront_usd=Fraction(proposal.scenario.horizon.upfront_usd) + sum(_upfront(facts), Fraction(0)),
         ceilings=_ceilings(facts),
-        commitment_months=max(
-            (rung.price.commitment_months or 1 for rung in facts.rungs.values() if rung.price), default=1
-        ),
+        commitment_months=longest_commitment_months(facts.rungs),
     )
 
 
