@@ -19,7 +19,7 @@ CLOCK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LockHolder:
     """The engine that made one lock, in the words of its file (pkg/v3 backend/diy/lock.go)."""
 
     pid: int
@@ -46,17 +46,17 @@ class Holder:
         return began <= (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp() + CLOCK_S
 
 
-def holders(backend: Path, stack: str) -> list[Holder]:
+def holders(backend: Path, stack: str) -> list[LockHolder]:
     """Of every lock of the stack, whatever its project. What cannot be read is a lock that somebody is just writing."""
     found = []
     for file in sorted(backend.glob(f".pulumi/locks/organization/*/{stack}/*.json")):
         try:
             said = json.loads(file.read_text("utf-8"))
-            found.append(Holder(int(said["pid"]), said["hostname"], said["username"], said["timestamp"]))
+            found.append(LockHolder(int(said["pid"]), said["hostname"], said["username"], said["timestamp"]))
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError):
-            found.append(Holder(0, "?", "?", "?"))
+            found.append(LockHolder(0, "?", "?", "?"))
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.locks import Holder, holders, started_at
+from scripts.locks import LockHolder, holders, started_at
 from scripts.mend import NoBackup, mend, written_at
 
 
@@ -92,13 +92,14 @@ def test_what_is_no_checkpoint_cannot_be_read(tmp_path: Path, text: str) -> None
     assert written_at(tmp_path / "x.json") is None
 
 
-def holder(since: datetime, pid: int = os.getpid(), hostname: str = "here") -> Holder:
-    return Holder(pid, hostname, "me", since.isoformat())
+def holder(since: datetime, pid: int = os.getpid(), hostname: str = "here") -> LockHolder:
+    return LockHolder(pid, hostname, "me", since.isoformat())
 
 
 def test_a_process_began_when_the_clock_says_that_it_did() -> None:
     began = started_at(os.getpid())
-    assert began is not None and began <= time.time()
+    assert began is not None
+    assert began <= time.time()
     assert started_at(2**22 + 1) is None
 
 
@@ -112,7 +113,7 @@ def test_a_process_that_began_after_the_lock_is_another_one() -> None:
 
 def test_of_another_computer_or_without_a_time_it_may_live() -> None:
     assert holder(datetime.now(UTC) - timedelta(days=30), hostname="there").may_live("here")
-    assert Holder(os.getpid(), "here", "me", "?").may_live("here")
+    assert LockHolder(os.getpid(), "here", "me", "?").may_live("here")
 
 
 def test_a_lock_that_is_just_being_written_may_be_alive(tmp_path: Path) -> None:
