@@ -72,7 +72,9 @@ class StackKeys(Section):
     clouds: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Cloud → its own settings: docs/reference/clouds. Each cloud checks its section before anything is rented."""
     credentials_generation: int = Field(1, ge=1)
-    """Raising it renews every key and certificate."""
+    """Raising it renews every key and certificate; those of before are accepted beside them until they are retired."""
+    credentials_retired: int = Field(0, ge=0)
+    """The generation up to which nothing is accepted any more."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
     """Keys by the name that says where they are used: of managed APIs (`gateway.managed[].apiKeySecret`), of a webhook
     (`monitoring.webhook.bearerSecret`), of what opens the weights (`serving.weights`). Set them as secrets."""
@@ -92,6 +94,11 @@ class Settings(StackKeys):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         if strange := sorted(set(self.clouds) - set(registry.NAMES)):
             raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
+        if self.credentials_retired >= self.credentials_generation:
+            raise ValueError(
+                f"credentialsRetired: {self.credentials_retired} is in force; retire an older one than "
+                f"credentialsGeneration, {self.credentials_generation}"
+            )
         self._check_images()
         self._check_gateway_cloud()
         self._check_gateway_placement()

@@ -1,7 +1,7 @@
 """haproxy.cfg: the hot path. Keys, paths, routing by model, health and retries; no secret stands in it.
 
-The process reads the nodes' key and LiteLLM's from its environment (`environment`). They stand inside format strings,
-so they must be free of `%`, quotes and spaces (URL-safe tokens are).
+Keys are read from files: those of clients (ENDPOINT_KEYS), and what is shown to what stands behind (BACKEND_KEYS). So a
+new key is a reload, which cuts no stream; a process gets no new environment without a restart.
 
     client ── endpoint ──┬── vllm ──── node a, node b, …       self-hosted names
                          │     └────── spill ── litellm        no node takes it (backup server)
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
+from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
 
 MAX_CLIENTS = 1024
@@ -26,6 +26,12 @@ SOCKET = "run/haproxy.sock"
 """HAProxy's runtime API, relative to the machine's root, which must be the working directory of the process."""
 CERTIFICATE = "endpoint.pem"
 """Secret: the endpoint's certificate and its private key, one after the other, where it speaks TLS."""
+
+ENDPOINT_KEYS = "endpoint-keys"
+"""Secret: the keys of clients that are accepted, one a line."""
+BACKEND_KEYS = "backend-keys"
+"""Secret: HAProxy's map of who stands behind to the Authorization that is shown there (`backend_keys`)."""
+_NODES, _LITELLM = "nodes", "litellm"
 
 _ERRORS: dict[int, tuple[str, str, str]] = {
     400: ("invalid_request_error", "bad_request", "The request is not valid HTTP, or its headers are too large."),
@@ -43,9 +49,14 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
 }
 
 
-def environment(engine: Engine) -> dict[str, str]:
-    """The variables that the file needs, and the secrets they come from."""
-    return {engine.key_variable: API_KEY_SECRET, "LITELLM_MASTER_KEY": "litellm-master-key"}
+def backend_keys(nodes: str, litellm: str) -> str:
+    """BACKEND_KEYS' content, from both keys."""
+    return f"{_NODES} Bearer {nodes}\n{_LITELLM} Bearer {litellm}\n"
+
+
+def _authorization(whom: str) -> str:
+    """A sample of what is shown to them."""
+    return f"str({whom}),map(@SECRET:{BACKEND_KEYS}@)"
 
 
 def render_haproxy(
@@ -67,7 +78,7 @@ def render_haproxy(
         _resolvers(ordered),
         _endpoint(settings, served_names, ordered),
         _nodes(settings, served_names[0], engine, ordered),
-        _spill(engine) if settings.fallback else "",
+        _spill() if settings.fallback else "",
         _litellm(),
         _stats(),
     ]
@@ -153,7 +164,7 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str], peers: Seq
         f"acl at_health path {HEALTH_PATH}",
         f"acl at_models path {MODELS_PATH}",
         f"acl at_completions path {' '.join(COMPLETION_PATHS)}",
-        'acl key_known http_auth_bearer -m str -f "@SECRET:endpoint-keys@"',
+        'acl key_known http_auth_bearer -m str -f "@SECRET:' + ENDPOINT_KEYS + '@"',
         f"acl serves nbsrv({SERVICE}) ge 1",
         # Without a managed model only a node can answer; without a node there is nothing to wait for.
         *(["acl serves nbsrv(litellm) ge 1"] if settings.managed or not peers else []),
@@ -188,7 +199,7 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str], peers: Seq
 
 def _nodes(settings: GatewaySettings, model: str, engine: Engine, peers: Sequence[Peer]) -> str:
     canary = engine.canary
-    key = f"Bearer ${{{engine.key_variable}}}"
+    key = f"%[{_authorization(_NODES)}]"
     lines = [
         *_balance(settings),
         "option abortonclose",
@@ -251,13 +262,14 @@ def _server(settings: GatewaySettings, peer: Peer) -> str:
     return " ".join([*parts, "resolvers system"] if peer.is_host_name else parts)
 
 
-def _spill(engine: Engine) -> str:
+def _spill() -> str:
     return _section(
         "frontend spill",
         [
             "bind 127.0.0.1:@PORT:haproxy-spill@",
             "no log",
-            _deny(401, f'unless {{ http_auth_bearer -m str "${{{engine.key_variable}}}" }}'),
+            f"http-request set-var(txn.key) {_authorization(_NODES)}",
+            _deny(401, "unless { req.hdr(authorization),secure_memcmp(txn.key) -m bool }"),
             "default_backend litellm",
         ],
     )
@@ -268,7 +280,7 @@ def _litellm() -> str:
         "backend litellm",
         [
             "option abortonclose",
-            'http-request set-header Authorization "Bearer ${LITELLM_MASTER_KEY}"',
+            f'http-request set-header Authorization "%[{_authorization(_LITELLM)}]"',
             "# What may cost money is asked again only where nothing was sent.",
             "retry-on conn-failure",
             "option httpchk GET /health/liveliness",
