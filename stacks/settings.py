@@ -16,7 +16,8 @@ from pydantic import Field, SecretStr, model_validator
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
-from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
+from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, FORMER_KEY_SECRET, Engine
+from images.roles.gateway.haproxy import BACKEND_KEYS, CERTIFICATE, ENDPOINT_KEYS
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
@@ -31,13 +32,15 @@ from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
 GATEWAY_SECRETS = {
-    "endpoint-keys",
-    "endpoint.pem",
+    BACKEND_KEYS,
+    CERTIFICATE,
+    ENDPOINT_KEYS,
     "litellm-master-key",
     "redis-password",
     "redis.conf",
     API_KEY_SECRET,
     CLIENT_CERTIFICATE_SECRET,
+    FORMER_KEY_SECRET,
 }
 """Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"

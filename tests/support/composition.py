@@ -40,6 +40,9 @@ class Answers(mocks.Mocks):
             pairs = {name: {"certificate": f"crt-{name}", "privateKey": f"hidden-{name}"} for name in made["nodes"]}
             made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": "ca", "nodeCertificates": hidden(pairs)}
             made |= {name: hidden(f"hidden-{name}") for name in PRIVATE}
+            if made["generation"] > 1:
+                names = ("endpointKey", "vllmApiKey", "clientCertificate", "caCertificate")
+                made["former"] = hidden({name: f"former-{name}" for name in names} | {"caCertificate": "former-ca"})
         if args.typ == NODE:
             made["machine"] = machine(made["key"], made["ports"], made["candidates"][0]["cloud"])
         if args.typ == INSTANCE:
@@ -98,9 +101,23 @@ class Made:
         plain: dict[str, Any] = MessageToDict(self.requests[kind, name].object)
         return plain
 
+    def secrets(self, install: str) -> dict[str, str]:
+        """What is put onto its machine as secrets, by name."""
+        given = self.inputs(INSTALL, install)["secrets"]
+        return {name: _plain(value) for name, value in _plain(given).items()}
+
+    def file(self, install: str, path: str) -> str:
+        """A file of its bundle."""
+        bundle = _plain(self.inputs(INSTALL, install)["bundle"])
+        return next(str(file["content"]) for file in bundle["files"] if file["path"] == path)
+
     def needs(self, kind: str, name: str) -> set[str]:
         """The types and names of what must be there first."""
         return {short(urn) for urn in self.requests[kind, name].dependencies}
+
+
+def _plain(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) and SECRET in value else value
 
 
 def short(urn: str) -> str:

@@ -55,8 +55,9 @@ def backend_keys(nodes: str, litellm: str) -> str:
 
 
 def _authorization(whom: str) -> str:
-    """A sample of what is shown to them."""
-    return f"str({whom}),map(@SECRET:{BACKEND_KEYS}@)"
+    """A sample of what is shown to them. The file's path is relative to @ROOT@, as SOCKET is: an argument of a
+    converter takes no space."""
+    return f"str({whom}),map(secrets/{BACKEND_KEYS})"
 
 
 def render_haproxy(

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from images.bundle import Bundle, HttpCheck, Service
 from images.remote.host import Host
+from images.roles.gateway.haproxy import backend_keys
 from images.roles.gateway.settings import Peer
 from images.tokens import resolve
 from tests.support.credentials import Made
@@ -33,6 +34,7 @@ SECRETS = {
     "redis-password": "redis-password-of-the-tests",
     "managed-api-key": "managed-key-of-the-tests",
 }
+SECRETS["backend-keys"] = backend_keys(SECRETS["vllm-api-key"], SECRETS["litellm-master-key"])
 KEY = "first-client-key"
 T = TypeVar("T")
 
