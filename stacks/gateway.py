@@ -103,7 +103,11 @@ class Gateway(pulumi.ComponentResource):
 def _alone(urn: pulumi.Output[str]) -> pulumi.Output[str]:
     """That output without the resource it is of: Pulumi waits, for a component that a resource depends on, until all of
     its children are made, and the gateway needs the nodes' addresses but none of their Installs."""
-    return pulumi.Output(set(), urn.future(with_unknowns=True), urn.is_known())
+    return pulumi.Output(set(), _value(urn), urn.is_known())
+
+
+async def _value(of: pulumi.Output[str]) -> str:
+    return await of.future(with_unknowns=True) or ""
 
 
 def _beside_its_server(machine: Mapping[str, Any]) -> dict[str, Any]:
