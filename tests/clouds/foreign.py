@@ -84,3 +84,6 @@ VASTAI: Shapes = {
     "null": None,
     "a text": "instance",
 }  # fmt: skip
+
+SHAPES: Mapping[str, Shapes] = {"lambda": LAMBDA, "runpod": RUNPOD, "vastai": VASTAI}
+"""Cloud → shape → row."""

@@ -11,11 +11,12 @@ from providers.base import MachineState
 from providers.errors import Incomplete
 from providers.renting.rent import rent
 from scripts.crossover.shell.clouds import ask
+from tests.clouds.foreign import SHAPES
 from tests.clouds.vendors import VENDORS
 from tests.contract.conftest import Trial, at_vendor
 from tests.contract.test_faults import State, request
 
-ROWS = [(vendor, shape) for vendor in VENDORS for shape in VENDORS[vendor].emulator.shapes]
+ROWS = [(vendor, shape) for vendor in VENDORS for shape in SHAPES[vendor]]
 
 
 @pytest.mark.usefixtures("on_paper")
