@@ -92,7 +92,7 @@ def test_a_file_that_somebody_wrote_into_is_an_intent_all_the_same(journal: Jour
 def test_it_lies_beside_a_file_backends_state_else_in_the_users_state_folder(
     environment: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/people/me")
     assert stack_folder("p", "organization/p/s", environment) == Path(folder)
 
 
