@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -86,11 +86,29 @@ class Owner:
     """"inference" or "gateway": failure domains are counted among machines of one role."""
     key: str
     generation: int
+    stack_id: str = ""
+    """The stack's identity, made once with its credentials; "" in a mark of before there was one."""
 
     @property
     def fleet(self) -> tuple[str, str, str]:
-        """What siblings share."""
+        """What siblings are called."""
         return (self.project, self.stack, self.role)
+
+    def same_name(self, other: Owner) -> bool:
+        """Whether both stacks are called alike, whoever's they are."""
+        return (self.project, self.stack) == (other.project, other.stack)
+
+    def same_stack(self, other: Owner) -> bool:
+        """Whether both are of one stack. A mark of before identities tells a name alone, and is taken by it."""
+        return self.same_name(other) and ("" in (self.stack_id, other.stack_id) or self.stack_id == other.stack_id)
+
+    def same_fleet(self, other: Owner) -> bool:
+        """Whether both are nodes of one fleet."""
+        return self.role == other.role and self.same_stack(other)
+
+    def plain(self) -> dict[str, str | int]:
+        """Its fields, as a file keeps them; `Owner(**…)` is the inverse, also of a file of before identities."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class VastaiCloud:
     def _used(self, spec: NodeSpec) -> tuple[set[str], set[str]]:
         """The machines and the hosts of the fleet's living nodes."""
         living = [m for m in self.list(spec.owner.project) if m.state in ALIVE]
-        domains = [m.failure_domain.split("/") for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
+        domains = [m.failure_domain.split("/") for m in living if m.owner and m.owner.same_fleet(spec.owner)]
         return {machine for _, machine, _ in domains}, {host for _, _, host in domains}
 
     def _accept(

@@ -201,6 +201,7 @@ def test_a_node_at_aws_leaves_the_rotation_of_its_gateway_at_aws(cloud: AwsCloud
         "machine": {"id": f"aws/{node}"},
         "role": "inference",
         "fleet": "f",
+        "stackId": "1a2b",
         "serverName": "a",
         "bundle": {},
         "sshPrivateKey": "k",

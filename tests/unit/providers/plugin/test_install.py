@@ -71,8 +71,8 @@ def launched(cloud: FakeCloud, role: str, key: str, carries_gateway: bool = Fals
 
 def inputs(machine_id: str, key: str = "OLD", role: str = "inference") -> Plain:
     return {
-        "machine": {"id": machine_id}, "role": role, "fleet": "f", "serverName": "a", "bundle": {}, "secrets": {},
-        "sshPrivateKey": key, "deadlineS": 1,
+        "machine": {"id": machine_id}, "role": role, "fleet": "f", "stackId": "1a2b", "serverName": "a", "bundle": {},
+        "secrets": {}, "sshPrivateKey": key, "deadlineS": 1,
     }  # fmt: skip
 
 
