@@ -13,6 +13,7 @@ from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner,
 from providers.errors import CloudError, Incomplete, InvalidRequest, NotFound
 from providers.plugin.node_inputs import STACK_ID
 from providers.plugin.values import Plain
+from providers.renting.answers.rows import listed
 from providers.renting.contact import WayIn, identified, tunnel_to
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE, SSH_PORT
 
@@ -119,7 +120,7 @@ def siblings_of(
         me = look(machine_id, clouds, waiting)
         if me is None or (owner := _owner(me, stack_id)) is None:
             return
-        for other in clouds(me.cloud).list(owner.project):
+        for other in listed(clouds(me.cloud), owner.project, waiting.say):
             beside = other.id != me.id and other.owner is not None and other.owner.same_fleet(owner)
             if beside and other.state is MachineState.RUNNING and SSH_PORT in other.ports:
                 way = WayIn(tunnel_to(other, clouds), waiting.cancelled)

@@ -79,7 +79,7 @@ def request(news: Plain) -> Request:
     """The node to rent."""
     return Request(
         owner=owner(news),
-        candidates=[candidate(item) for item in news["candidates"]],
+        candidates=candidates(news),
         ssh_public_key=news["sshPublicKey"],
         ssh_private_key=news["sshPrivateKey"],
         ports=news["ports"],
@@ -93,6 +93,11 @@ def owner(news: Plain) -> Owner:
     """The mark of the node's machine."""
     known = (news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
     return Owner(*known, news.get(STACK_ID, ""))
+
+
+def candidates(news: Plain) -> list[Candidate]:
+    """The node's ladder. Raises InvalidRequest."""
+    return [candidate(item) for item in news["candidates"]]
 
 
 def candidate(item: Any) -> Candidate:
