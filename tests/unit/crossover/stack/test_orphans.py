@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -332,7 +331,7 @@ def test_what_bills_beside_the_machines_is_an_orphan_too(world: World, monkeypat
 
 def test_a_price_that_the_cloud_does_not_tell_is_the_catalogues() -> None:
     """p4de.24xlarge at aws: 27.447050 USD/h."""
-    untold = replace(rented(1, cloud="aws"), sku="p4de.24xlarge", usd_per_hour=Decimal(0))
+    untold = replace(rented(1, cloud="aws"), sku="p4de.24xlarge", usd_per_hour=None)
     assert str(orphans.priced(untold, load_catalogue()).usd_per_hour) == "27.447050"
     odd = replace(untold, sku="odd")
     assert orphans.priced(odd, load_catalogue()) == odd
