@@ -22,7 +22,7 @@ from cost_guard.pack.registry import codes
 from cost_guard.scenario.proposal import Proposal, proposal_of_inputs
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, load_waivers
 from cost_guard.scenario.waivers import FILE
-from cost_guard.verdict.judge import judge, judge_stack, refuse_future
+from cost_guard.verdict.judge import judge, refuse_future
 from cost_guard.verdict.verdict import Verdict
 from images.sources import REPOSITORY
 from scripts.crossover.review.flip import flips
@@ -150,8 +150,13 @@ def _compared(
 
 
 def _asking(yardstick: Yardstick) -> Callable[[Mapping[str, Proposal]], Verdict]:
-    """The verdict on proposals that are under their waivers already."""
-    return lambda proposals: judge_stack(proposals, yardstick.catalogue, yardstick.today)
+    """The verdict on one Fleet's proposal, which is under its waivers already."""
+
+    def ask(proposals: Mapping[str, Proposal]) -> Verdict:
+        (only,) = proposals.values()
+        return judge(only, yardstick.catalogue, yardstick.today)
+
+    return ask
 
 
 def _side(yardstick: Yardstick, urn: str, inputs: Mapping[str, Any], name: str, approved: Approved | None) -> Side:

@@ -1,4 +1,4 @@
-"""Whether a pull request buys more than the base has, at the base's catalogue."""
+"""Whether a pull request buys more than the base has, at the base's catalogue, or something else."""
 
 from __future__ import annotations
 
@@ -37,7 +37,16 @@ def bought(head: Mapping[str, Proposal], base: Mapping[str, Proposal], catalogue
             found.append(f"the model {name} is new")
         else:
             found += _more(_bill(proposal, catalogue), _bill(base[name], catalogue))
+            found += _otherwise(proposal, base[name])
     return tuple(dict.fromkeys(found))
+
+
+def _otherwise(now: Proposal, before: Proposal) -> Iterator[str]:
+    """Another model is no more of anything, and is bought all the same. Of a plan it is not known how it is served."""
+    if now.scenario.workload.model != before.scenario.workload.model:
+        yield "another model"
+    elif now.served is not None and before.served is not None and now.served != before.served:
+        yield "another way to serve the model"
 
 
 def _bill(proposal: Proposal, catalogue: Catalogue) -> _Bill:

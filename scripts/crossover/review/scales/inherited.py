@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.codes import Level
-from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.review.scales.bought import bought
@@ -14,8 +13,7 @@ from scripts.crossover.stack.verdict import Side
 
 def inherited(head: Side, base: Side, catalogue: Catalogue) -> frozenset[str]:
     """Codes that block the change and, judged by the same code on the same day under its own waivers, the base: of
-    several models, the same ones. None where the change buys more than the base has, at the base's `catalogue`, or
-    serves another model or serves it otherwise."""
+    several models, the same ones. None where the change buys something, at the base's `catalogue` (`bought`)."""
     if head.verdict is None or base.verdict is None or not _buys_nothing(head, base, catalogue):
         return frozenset()
     before, now = _blocked(base.verdict), _blocked(head.verdict)
@@ -25,14 +23,9 @@ def inherited(head: Side, base: Side, catalogue: Catalogue) -> frozenset[str]:
 def _buys_nothing(head: Side, base: Side, catalogue: Catalogue) -> bool:
     before = pairs(head.proposals, base.proposals)
     try:
-        more = bought(mixture(head.proposals, before), before, catalogue)
+        return not bought(mixture(head.proposals, before), before, catalogue)
     except ScenarioError:
         return False
-    return not more and all(_served(one) == _served(before[name]) for name, one in head.proposals.items())
-
-
-def _served(proposal: Proposal) -> object:
-    return proposal.scenario.workload.model, proposal.served
 
 
 def _blocked(verdict: Verdict) -> dict[str, set[str]]:

@@ -234,6 +234,9 @@ def at_lambda(ceiling: float | None, nodes: int = 2) -> dict[str, Any]:
     return {"fleet": {"nodes": ladders}, "gateway": {"tlsServerName": "llm.example.com"}}
 
 
+SERVING = config()["config"]["crossover:serving"]
+
+
 @pytest.mark.parametrize(
     ("now", "before", "more"),
     [
@@ -245,6 +248,8 @@ def at_lambda(ceiling: float | None, nodes: int = 2) -> dict[str, Any]:
         ({"gateway": {"managedBudgetUsdPerMonth": 9}}, {}, ("more that the gateway may spend at managed APIs",)),
         ({"gateway": {"managedBudgetUsdPerMonth": 9}}, {"gateway": {"managedBudgetUsdPerMonth": 9}}, ()),
         ({}, {"horizon": {"upfrontUsd": 10}}, ()),
+        ({"serving": SERVING | {"model": "meta-llama/Llama-3.1-70B-Instruct"}}, {}, ("another model",)),
+        ({"serving": SERVING | {"maxModelLen": 131072}}, {}, ("another way to serve the model",)),
     ],
 )
 def test_what_more_is_bought_is_said(now: dict[str, Any], before: dict[str, Any], more: tuple[str, ...]) -> None:
