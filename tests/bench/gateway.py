@@ -74,9 +74,8 @@ def main(ref: str) -> None:
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="xo-")))
         before = folder / "before"
-        worktree = ["git", "worktree"]
-        subprocess.run([*worktree, "add", "--quiet", "--detach", before, ref], cwd=REPOSITORY, check=True)
-        running.callback(subprocess.run, [*worktree, "remove", "--force", before], cwd=REPOSITORY, check=True)
+        git("worktree", "add", "--quiet", "--detach", str(before), ref)
+        running.callback(git, "worktree", "remove", "--force", str(before))
         ports = dict(zip(("a", "b", "old", "new", *"12345678"), free_ports(12), strict=True))
         nodes(folder, ports, running)
         proxies = {
@@ -92,6 +91,10 @@ def main(ref: str) -> None:
             for index, unit in enumerate(("CPU ms per 1,000 requests", "requests a second")):
                 old, new = (statistics.median(row[index] for row in found[name][1:]) for name in ("old", "new"))
                 print(f"| {what}: {unit} | {old:,.0f} | {new:,.0f} | {new / old:.2f} |", flush=True)
+
+
+def git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=REPOSITORY, check=True)
 
 
 def nodes(folder: Path, ports: Mapping[str, int], running: ExitStack) -> None:

@@ -120,7 +120,7 @@ def test_what_is_spilled_is_counted_by_the_name_that_was_asked_for(make: Gateway
 
     def tokens(name: str) -> float:
         key = SECRETS["litellm-master-key"]
-        text = ask(backplane.machine.ports["litellm"], "GET", "/metrics", key=key).body.decode()
+        text = ask(backplane.machine.ports["litellm"], "GET", "/metrics/", key=key).body.decode()
         rows = [r for r in text.splitlines() if r.startswith(f"litellm_{name}_tokens_metric_total{{")]
         return sum(float(r.rsplit(" ", 1)[1]) for r in rows if f'{NAME_LABEL}="{SERVED}"' in r)
 
