@@ -76,7 +76,7 @@ class Gpucloud(rpc_provider.Provider):
             return rpc_provider.DiffResponse(changes=False)
         replaces = sorted({path for path, change in detail.items() if change.kind.name.endswith("_REPLACE")})
         if replaces and resource_type(request.urn) == NODE:
-            self.replacements.plan(request.urn)
+            self.replacements.plan(olds)
         again = dict.fromkeys(unfinished, PropertyDiff(PropertyDiffKind.UPDATE, input_diff=False))
         return rpc_provider.DiffResponse(
             changes=True,
@@ -122,8 +122,8 @@ class Gpucloud(rpc_provider.Provider):
         olds = plain_map(request.properties)
         waiting = self._waiting(request.urn)
         end = partial(handler.delete, request.resource_id, olds, waiting)
-        if resource_type(request.urn) == NODE:
-            end = partial(self.replacements.delete, request.urn, olds, waiting, end)
+        if resource_type(request.urn) in (NODE, INSTALL):
+            end = partial(self.replacements.delete, olds, waiting, end)
         await self._thread(end)
 
     async def cancel(self) -> None:
@@ -134,7 +134,7 @@ class Gpucloud(rpc_provider.Provider):
         """A node's successor, and its install, are parts of a replacement's turn."""
         if kind == NODE:
             return self.replacements.create(news, make)
-        return self.replacements.accept(news["machine"], make) if kind == INSTALL else make()
+        return self.replacements.accept(news, make) if kind == INSTALL else make()
 
     def _handler(self, urn: str) -> Handler:
         return self.handlers[resource_type(urn)]

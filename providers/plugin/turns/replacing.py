@@ -1,8 +1,8 @@
 """Nodes whose generations were raised at once are replaced one after the other, and the first failure stops the rest.
 
 The engine would end all of the machines before it rents the first new one: a node's deletion comes before its creation,
-and those of several nodes run side by side. So a turn begins where a node that is to be replaced is about to be
-deleted, and ends where its successor is accepted: installed, and checked.
+and those of several nodes run side by side. So a turn begins where a node that is to be replaced, or what is installed
+on it, is about to be deleted, and ends where its successor is accepted: installed, and checked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from images.remote.errors import RemoteError
 from images.remote.waiting import NotYet, Waiting, until
@@ -26,7 +25,7 @@ POLL_S = 1.0
 Fleet = tuple[str, str, str]
 """Project, stack and role."""
 Drain = Callable[[Plain, Waiting], AbstractContextManager[None]]
-"""Holds a node, by its outputs, out of the rotation of its gateways."""
+"""Holds a node, by its outputs or those of its Install, out of the rotation of its gateways."""
 
 
 class ReplacementStopped(RemoteError):
@@ -41,6 +40,7 @@ class Turn:
     """The node's; empty while it is nobody's turn."""
     machine: str = ""
     """Its new machine, once it has one."""
+    drained: bool = False
     failed: str = ""
     """What went wrong, and with which node."""
 
@@ -50,26 +50,30 @@ class Replacements:
     """Told by the provider what the engine asks for, in the life of one plugin, which is one run."""
 
     drain: Drain = lambda node, waiting: nullcontext()
-    _planned: set[str] = field(default_factory=set)
-    """URNs of nodes that the engine is to replace."""
+    _planned: dict[str, tuple[Fleet, str]] = field(default_factory=dict)
+    """Machines of nodes that the engine is to replace → whose they are."""
     _turns: dict[Fleet, Turn] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def plan(self, urn: str) -> None:
-        """The engine has been told that this node must be replaced."""
-        self._planned.add(urn)
+    def plan(self, node: Plain) -> None:
+        """The engine has been told that the node of these outputs must be replaced."""
+        if not is_vacant(node["machine"]):
+            self._planned[str(node["machine"]["id"])] = (_fleet(node), str(node["key"]))
 
-    def delete(self, urn: str, olds: Plain, waiting: Waiting, end: Callable[[], None]) -> None:
-        """Ends the node's machine; one that is to be replaced in its turn, and drained first. Raises
-        ReplacementStopped, and what `end` raises."""
-        if urn not in self._planned or is_vacant(olds["machine"]):
+    def delete(self, olds: Plain, waiting: Waiting, end: Callable[[], None]) -> None:
+        """Ends a node's machine, or what is installed on it; of a node that is to be replaced in its turn, and drained
+        first. Raises ReplacementStopped, and what `end` raises."""
+        planned = self._planned.get(str(olds["machine"]["id"]))
+        if planned is None:
             return end()
-        self._begin(_fleet(olds), str(olds["key"]), waiting)
+        fleet, key = planned
+        turn = self._begin(fleet, key, waiting)
         try:
-            with self.drain(olds, waiting):
+            with nullcontext() if turn.drained else self.drain(olds, waiting):
+                turn.drained = True
                 end()
         except BaseException as e:
-            self._failed(_fleet(olds), str(olds["key"]), e)
+            self._failed(fleet, key, e)
             raise
         return None
 
@@ -89,10 +93,11 @@ class Replacements:
                     turn.key, turn.failed = "", f"{key} is vacant"
         return made
 
-    def accept(self, machine: Any, install: Callable[[], tuple[str, Plain]]) -> tuple[str, Plain]:
-        """Installs what the node is for; that ends its turn. Raises what `install` raises."""
+    def accept(self, news: Plain, install: Callable[[], tuple[str, Plain]]) -> tuple[str, Plain]:
+        """Installs something on a machine; what the node is for ends its turn. Raises what `install` raises."""
+        machine, role = str(news["machine"]["id"]), news["role"]
         with self._guard:
-            mine = [fleet for fleet, turn in self._turns.items() if turn.key and turn.machine == str(machine["id"])]
+            mine = [f for f, turn in self._turns.items() if turn.key and turn.machine == machine and f[2] == role]
         try:
             made = install()
         except BaseException as e:
@@ -104,20 +109,21 @@ class Replacements:
                 self._turns[fleet] = Turn()
         return made
 
-    def _begin(self, fleet: Fleet, key: str, waiting: Waiting) -> None:
-        def mine() -> None:
+    def _begin(self, fleet: Fleet, key: str, waiting: Waiting) -> Turn:
+        def mine() -> Turn:
             with self._guard:
                 turn = self._turns.setdefault(fleet, Turn())
                 if turn.failed:
                     raise ReplacementStopped(f"{key} is left as it is: {turn.failed}. Mend that, then run `up` again")
-                if turn.key:
+                if turn.key not in ("", key):
                     raise NotYet(f"{turn.key} is replaced first", POLL_S)
                 turn.key = key
+                return turn
 
         def late(last: str) -> RemoteError:
             return ReplacementStopped(f"{key} is left as it is: {last}, for {TURN_S:g} s. Run `up` again")
 
-        until(mine, waiting.within(TURN_S), f"its turn, node {key}", late)
+        return until(mine, waiting.within(TURN_S), f"its turn, node {key}", late)
 
     def _failed(self, fleet: Fleet, key: str, error: BaseException) -> None:
         with self._guard:

@@ -46,11 +46,10 @@ class Run:
         if event == self.fails:
             raise RemoteError(f"no {event}")
 
-    def replace(self, key: str, planned: bool = True) -> threading.Thread:
+    def replace(self, key: str) -> threading.Thread:
         """What the engine asks for, of one node, in a thread of its own."""
         self.go[key] = threading.Event()
-        if planned:
-            self.turns.plan(f"urn-{key}")
+        self.turns.plan(node(key, f"fake/{key}1"))
         waiting = Waiting(cancelled=lambda: self.interrupted)
 
         def rent() -> tuple[str, Plain]:
@@ -65,9 +64,11 @@ class Run:
         def work() -> None:
             try:
                 old = node(key, f"fake/{key}1")
-                self.turns.delete(f"urn-{key}", old, waiting, lambda: self.happen(f"end {key}"))
+                self.turns.delete(old, waiting, lambda: self.happen(f"remove {key}"))
+                self.turns.delete(old, waiting, lambda: self.happen(f"end {key}"))
                 made = self.turns.create(node(key, ""), rent)
-                self.turns.accept(made[1]["machine"], install)
+                self.turns.accept({**made[1], "role": "monitoring"}, lambda: (key, {}))
+                self.turns.accept(made[1], install)
             except RemoteError as e:
                 self.errors[key] = str(e)
 
@@ -83,18 +84,18 @@ def test_public_bug_9_a_node_is_drained_ended_rented_and_accepted_before_the_nex
     eventually(lambda: "rent a" in run.events, "the first rent")
     b = run.replace("b")
     run.go["b"].set()
-    assert run.events == ["drain a", "end a", "drained a", "rent a"]
+    assert run.events == ["drain a", "remove a", "drained a", "end a", "rent a"]
     run.go["a"].set()
     for thread in (a, b):
         thread.join(20)
     assert run.events == [
-        "drain a", "end a", "drained a", "rent a", "install a",
-        "drain b", "end b", "drained b", "rent b", "install b",
+        "drain a", "remove a", "drained a", "end a", "rent a", "install a",
+        "drain b", "remove b", "drained b", "end b", "rent b", "install b",
     ]  # fmt: skip
     assert run.errors == {}
 
 
-@pytest.mark.parametrize("fails", ["end a", "rent a", "install a"])
+@pytest.mark.parametrize("fails", ["remove a", "end a", "rent a", "install a"])
 def test_public_bug_9_the_first_failure_stops_the_rest(fails: str) -> None:
     """Public bug 9: what cannot be had for one node will not be had for the next."""
     run = Run(fails=fails)
@@ -113,29 +114,29 @@ def test_public_bug_9_the_first_failure_stops_the_rest(fails: str) -> None:
 def test_public_bug_9_a_vacancy_is_no_successor() -> None:
     """Public bug 9: with `degrade` one node after the other would become vacant."""
     turns = Replacements()
-    for key in ("a", "b"):
-        turns.plan(key)
-    turns.delete("a", node("a", "fake/1"), Waiting(), lambda: None)
+    for key, machine in (("a", "fake/1"), ("b", "fake/2")):
+        turns.plan(node(key, machine))
+    turns.delete(node("a", "fake/1"), Waiting(), lambda: None)
     turns.create(node("a", ""), lambda: ("id", node("a", "vacant/a")))
     with pytest.raises(ReplacementStopped, match="a is vacant"):
-        turns.delete("b", node("b", "fake/2"), Waiting(), lambda: None)
+        turns.delete(node("b", "fake/2"), Waiting(), lambda: None)
 
 
 def test_whoever_waits_for_its_turn_can_be_interrupted() -> None:
     turns = Replacements()
-    for key in ("a", "b"):
-        turns.plan(key)
-    turns.delete("a", node("a", "fake/1"), Waiting(), lambda: None)
+    for key, machine in (("a", "fake/1"), ("b", "fake/2")):
+        turns.plan(node(key, machine))
+    turns.delete(node("a", "fake/1"), Waiting(), lambda: None)
     with pytest.raises(Cancelled):
-        turns.delete("b", node("b", "fake/2"), Waiting(cancelled=lambda: True), lambda: None)
+        turns.delete(node("b", "fake/2"), Waiting(cancelled=lambda: True), lambda: None)
 
 
 def test_what_is_only_removed_waits_for_nobody_and_other_fleets_are_apart() -> None:
     turns = Replacements()
-    for key in ("a", "g"):
-        turns.plan(key)
+    for one in (node("a", "fake/1"), node("gateway", "fake/3", role="gateway")):
+        turns.plan(one)
     ended: list[str] = []
-    turns.delete("a", node("a", "fake/1"), Waiting(), lambda: ended.append("a"))
-    turns.delete("removed", node("b", "fake/2"), Waiting(), lambda: ended.append("b"))
-    turns.delete("g", node("gateway", "fake/3", role="gateway"), Waiting(), lambda: ended.append("g"))
+    turns.delete(node("a", "fake/1"), Waiting(), lambda: ended.append("a"))
+    turns.delete(node("b", "fake/2"), Waiting(), lambda: ended.append("b"))
+    turns.delete(node("gateway", "fake/3", role="gateway"), Waiting(), lambda: ended.append("g"))
     assert ended == ["a", "b", "g"]
