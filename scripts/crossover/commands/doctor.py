@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from providers.base import Grade
+from providers.preflight import Grade
 from scripts.crossover.doctor.duds import duds_of
 from scripts.crossover.doctor.looks import run
 from scripts.crossover.shell.options import AsJson

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from providers.base import Check, Grade
+from providers.preflight import Check, Grade
 from providers.renting.memory.duds import Duds
-from scripts.crossover.stack.engine import STATE, project
+from scripts.crossover.stack.engine import backend, project
 
 
 def duds_of(stack: str) -> Duds:
     """Those of the stack, where the plugin remembers them: beside the state of the backend that scripts/pulumi uses."""
-    return Duds.of(project(), stack, {"PULUMI_BACKEND_URL": f"file://{STATE}/pulumi", **os.environ})
+    return Duds.of(project(), stack, {**os.environ, "PULUMI_BACKEND_URL": backend()})
 
 
 def duds(stack: str) -> list[Check]:
