@@ -27,7 +27,6 @@ from cost_guard.pack.rule import Failure
 from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.scenario.waivers import unused_words
 from strict import names
-from strict.numbers import parse_number
 from strict.toml import CatalogueError
 
 if TYPE_CHECKING:  # to start faster
@@ -63,9 +62,6 @@ def _verdict(args: ResourceValidationArgs) -> list[str]:
     verdict = verdict_on(args)
     if isinstance(verdict, Failure):  # The mandatory rules refuse it.
         return []
-    assumed = verdict.inputs.get("storageNetworkUsdPerMonth")
-    if assumed is not None:
-        standing.program.storage_network_usd_per_month[args.urn] = parse_number(assumed.value)
     return [*(reason.line() for reason in verdict.reasons if reason.level is not Level.BLOCK), *verdict.notes]
 
 
@@ -111,7 +107,7 @@ class BesideNodes(StackValidationPolicy):
             self._show,
             EnforcementLevel.ADVISORY,
             severity=Severity.LOW,
-            remediation_steps="Raise overhead.storageNetworkUsdPerMonth to it, so that the gate reckons with it.",
+            remediation_steps="Raise overhead.storageNetworkUsdPerMonth to it, so that every report says so.",
             url=f"{DOCS}#{BESIDE}",
         )
         self._rules = rules
@@ -126,32 +122,34 @@ class BesideNodes(StackValidationPolicy):
                 report(f"{Level.WARN} {rule.name}: {text}", urn)
         with suppress(CatalogueError):  # a mandatory rule refuses it
             found = priced_resources_usd_per_month(args.resources)
-            fleets = standing.program.storage_network_usd_per_month
+            fleets = standing.program.fleets
             if found.lines:
                 # of several Fleets, the most that one assumes: they share these resources
-                words = _beside(found, max(fleets.values(), default=None))
-                report(words, next(iter(fleets), None))
+                assumed = (one.scenario.overhead.storage_network_usd_per_month for one in fleets.values())
+                report(_beside(found, max(assumed, default=None)), next(iter(fleets), None))
 
 
 def _has_a_price(resource: Any) -> bool:
     """Of the engine's own message."""
-    from cost_guard.catalogue.resources import allowed_types  # when a plan ends, to start faster
-    from cost_guard.pack.priced import PRICED
+    from cost_guard.pack.priced import has_a_price  # when a plan ends, to start faster
 
-    return resource.type in PRICED or resource.type in allowed_types()
+    with suppress(CatalogueError):  # a mandatory rule refuses it
+        return has_a_price(resource)
+    return False
 
 
 def _beside(found: PricedResources, assumed_usd_per_month: Decimal | None) -> str:
     """A line; one that begins with WARN where they cost more than is assumed."""
-    cost = f"beside the nodes are {wording.usd(found.usd_per_month)}/month: {'; '.join(found.lines)}"
+    usd = wording.to_decimal(found.usd_per_month)
+    cost = f"beside the nodes are {wording.usd(usd)}/month: {'; '.join(found.lines)}"
     if found.unpriced:
         cost += f"; {wording.count(len(found.unpriced), 'more resource')} of unknown price"
     if assumed_usd_per_month is None:
         return cost
     said = f"{cost}. The scenario assumes {wording.usd(assumed_usd_per_month)} for storage and network"
-    if found.usd_per_month <= assumed_usd_per_month:
+    if usd <= assumed_usd_per_month:
         return said
-    return f"{Level.WARN} {BESIDE}: {said}: set overhead.storageNetworkUsdPerMonth to what they cost"
+    return f"{Level.WARN} {BESIDE}: {said}: what they cost is judged in its place (whole-cost)"
 
 
 def policies() -> list[Policy]:

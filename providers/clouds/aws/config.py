@@ -132,7 +132,15 @@ class Access(Section):
         return () if self.ssh is None else self.ssh.cidrs
 
 
-class AwsSettings(Section):
+class Disks(Section):
+    """How large root volumes are, in GiB, as EBS counts. They can grow and never shrink."""
+
+    root_gb: int = Field(500, ge=100, le=16_384)
+    """The nodes'."""
+    gateway_root_gb: int = Field(50, ge=20, le=16_384)
+
+
+class AwsSettings(Disks):
     """One region of one account, for one stack."""
 
     region: Annotated[str, AfterValidator(_region)]
@@ -158,9 +166,6 @@ class AwsSettings(Section):
     capacity_reservation_id: Annotated[str, _id("cr")] | None = None
     capacity_block_id: Annotated[str, _id("cr")] | None = None
     """Both exist already and bind the nodes to their zone: name it in `zones`. Nothing is ever reserved or bought."""
-    root_gb: int = Field(500, ge=100, le=16_384)
-    """The nodes' root volume in GiB, as EBS counts. It can grow and never shrinks."""
-    gateway_root_gb: int = Field(50, ge=20, le=16_384)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AwsSettings:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from cost_guard import wording
 from cost_guard.catalogue.prices import Price
 from cost_guard.units import HOURS_PER_MONTH
+from cost_guard.verdict.facts.beside import told
 from cost_guard.verdict.facts.rungs import RungFacts
 from cost_guard.verdict.rule import Judged, Question
 from cost_guard.verdict.words import QUOTATION, money
@@ -20,6 +21,8 @@ def notes(asked: Question, judged: Judged | None) -> tuple[str, ...]:
         found += _of_rung(asked, rung)
     if asked.facts.managed.same_weights is None and asked.proposal.scenario.workload.model is not None:
         found.append(f"No API is known that serves the weights of {asked.proposal.scenario.workload.model}.")
+    if resources := _resources_note(asked):
+        found.append(resources)
     if _shape_counts_for_nothing(asked):
         found.append("With managed.usdPerMillionTokens, inputShare and cachedShare count for the nodes alone.")
     if judged is not None:
@@ -64,6 +67,15 @@ def _shape_counts_for_nothing(asked: Question) -> bool:
     work, given = asked.proposal.scenario.workload, asked.proposal.scenario.managed
     said = {"input_share", "cached_share"} & work.model_fields_set
     return given.usd_per_million_tokens is not None and bool(said) and bool(work.cached_share)
+
+
+def _resources_note(asked: Question) -> str:
+    """What is made besides nodes, and whether that or the scenario's own figure is in the cost."""
+    found, assumed = asked.facts.resources, asked.proposal.scenario.overhead.storage_network_usd_per_month
+    if not found.listed:
+        return ""
+    listed = f"Besides nodes, list prices come to {money(found.usd_per_month)}/month: {'; '.join(told(found.listed))}."
+    return f"{listed} The scenario has {wording.usd(assumed)} for storage and network: the larger of the two counts."
 
 
 def _reading_note(asked: Question, judged: Judged) -> str:

@@ -13,6 +13,7 @@ import pulumi_aws as aws
 from providers.base import Candidate, Owner, placed, plain_host
 from providers.clouds.aws import session
 from providers.clouds.aws.config import AwsSettings
+from providers.clouds.aws.listed import DISK
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
@@ -138,7 +139,7 @@ def _placed(network: AwsNetwork, owner: Owner) -> dict[str, Any]:
         "key_name": network.key_name,
         "root_block_device": {
             "encrypted": True,
-            "volume_type": "gp3",
+            "volume_type": DISK,
             "volume_size": settings.gateway_root_gb if gateway else settings.root_gb,
             "delete_on_termination": True,
             "tags": machine_tags(owner),

@@ -9,7 +9,7 @@ from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.verdict import Reason, Verdict
-from scripts.crossover.review.scales.base import DATA, catalogue_at, changed_rows, waivers_at
+from scripts.crossover.review.scales.base import ALLOWED_TYPES, DATA, catalogue_at, changed_rows, waivers_at
 from scripts.crossover.review.scales.bought import bought
 from scripts.crossover.review.scales.kinder import kinder_than_default
 from scripts.crossover.review.scales.mixture import ChangedFigure, changed_figures, pairs, weighed
@@ -61,7 +61,7 @@ def weigh(head: Side, base: Side, own: Yardstick, tree: Tree, judges: tuple[str,
 
 def yardstick_at(own: Yardstick, tree: Tree, judges: tuple[str, ...]) -> Yardstick:
     """That of the base: its catalogue and waivers where the pull request changes them. Raises Problems, SourceError."""
-    priced = any(path.startswith(f"{DATA}/") for path in judges)
+    priced = any(path.startswith(f"{DATA}/") or path == ALLOWED_TYPES for path in judges)
     catalogue = catalogue_at(tree) if priced else None
     waivers = waivers_at(tree) if FILE in judges else own.waivers
     return replace(own, catalogue=catalogue or own.catalogue, waivers=waivers)

@@ -125,7 +125,6 @@ def written(folder: Path, prices: str | None = GOOD, throughput: str = "", manag
     for name, text in (("prices", prices), ("throughput", throughput), ("managed", managed)):
         if text is not None:
             (folder / f"{name}.toml").write_text(text)
-    load_catalogue.cache_clear()
     return folder
 
 

@@ -141,7 +141,7 @@ def cheaper(project: Project) -> Callable[[str, str], tuple[Yardstick, Tree]]:
         text = (folder / "prices.toml").read_text()
         assert old in text
         (folder / "prices.toml").write_text(text.replace(old, new, 1))
-        return replace(YARDSTICK, catalogue=load_catalogue.__wrapped__(folder)), Tree(project.folder, "HEAD")
+        return replace(YARDSTICK, catalogue=load_catalogue(folder)), Tree(project.folder, "HEAD")
 
     return changed
 
