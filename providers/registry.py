@@ -37,7 +37,7 @@ def _row(module: str, kind: str, *capabilities: Capability, listed: str = "") ->
 
 
 CLOUDS: Mapping[str, CloudRow] = {
-    "aws": _row("aws.cloud", "AwsCloud", Capability.DECLARED, listed="aws.listed"),
+    "aws": _row("aws.cloud", "AwsCloud", Capability.DECLARED, listed="aws.config"),
     "existing": _row("existing.cloud", "ExistingCloud", Capability.OWNED),
     "lambda": _row("lambdalabs.cloud", "LambdaCloud"),
     "local": _row("local.cloud", "LocalCloud", Capability.BILLS_NOTHING, Capability.THIS_COMPUTER),

@@ -33,18 +33,29 @@ if TYPE_CHECKING:  # to start faster
     from cost_guard.pack.priced import PricedResources
 
 
+def _advisory(code: str, description: str, remedy: str) -> dict[str, Any]:
+    """What is said of each of them to the SDK's class, but for what it shows."""
+    return {
+        "name": code,
+        "description": description,
+        "enforcement_level": EnforcementLevel.ADVISORY,
+        "severity": Severity.LOW,
+        "remediation_steps": remedy,
+        "url": f"{DOCS}#{code}",
+    }
+
+
 class Advisories(ResourceValidationPolicy):
     """Shows the verdict's warnings and notes, and every violation of a resource that a waiver lifts."""
 
     def __init__(self, rules: Sequence[ResourcePolicy]) -> None:
         super().__init__(
-            ADVISORY,
-            "What a reader should know about the cost gate's verdict, and what is waived.",
-            self._show,
-            EnforcementLevel.ADVISORY,
-            severity=Severity.LOW,
-            remediation_steps="Nothing must be done; a waived violation must be mended before the waiver expires.",
-            url=f"{DOCS}#{ADVISORY}",
+            **_advisory(
+                ADVISORY,
+                "What a reader should know about the cost gate's verdict, and what is waived.",
+                "Nothing must be done; a waived violation must be mended before the waiver expires.",
+            ),
+            validate=self._show,
         )
         self._rules = rules
         self.looks_at = tuple(dict.fromkeys(glob for rule in rules for glob in rule.looks_at))
@@ -73,13 +84,12 @@ class WaiversShown(StackValidationPolicy):
 
     def __init__(self, rules: Sequence[StackPolicy]) -> None:
         super().__init__(
-            WAIVERS,
-            "Waivers that lift something of the whole stack, and those that nothing needs.",
-            self._show,
-            EnforcementLevel.ADVISORY,
-            severity=Severity.LOW,
-            remediation_steps="Remove a waiver that is not used.",
-            url=f"{DOCS}#{WAIVERS}",
+            **_advisory(
+                WAIVERS,
+                "Waivers that lift something of the whole stack, and those that nothing needs.",
+                "Remove a waiver that is not used.",
+            ),
+            validate=self._show,
         )
         self._rules = rules
         self.looks_at = (names.STACK,)
@@ -102,13 +112,12 @@ class BesideNodes(StackValidationPolicy):
 
     def __init__(self, rules: Sequence[StackPolicy]) -> None:
         super().__init__(
-            BESIDE,
-            "What disks, gateways, load balancers and other resources beside the nodes cost a month.",
-            self._show,
-            EnforcementLevel.ADVISORY,
-            severity=Severity.LOW,
-            remediation_steps="Raise overhead.storageNetworkUsdPerMonth to it, so that every report says so.",
-            url=f"{DOCS}#{BESIDE}",
+            **_advisory(
+                BESIDE,
+                "What disks, gateways, load balancers and other resources beside the nodes cost a month.",
+                "Raise overhead.storageNetworkUsdPerMonth to it, so that every report says so.",
+            ),
+            validate=self._show,
         )
         self._rules = rules
         self.looks_at = ("*",)

@@ -29,7 +29,7 @@ def example(name: str) -> dict[str, Any]:
 
 def test_of_aws_it_lists_root_disks_and_the_gateways_machine() -> None:
     """Three disks of 500 GB, a c7i.large and its 50 GB: what providers/clouds/aws/resources makes."""
-    found = [(one.row, one.count, one.gb, one.region) for one in listed_resources(example("aws"))]
+    found = [(one.row, one.count, int(one.gb), one.region) for one in listed_resources(example("aws"))]
     region = "us-west-2"
     assert found == [("aws/ebs/gp3", 3, 500, region), ("aws/c7i.large", 1, 0, region), ("aws/ebs/gp3", 1, 50, region)]
 

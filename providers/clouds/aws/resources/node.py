@@ -12,8 +12,7 @@ import pulumi_aws as aws
 
 from providers.base import Candidate, Owner, placed, plain_host
 from providers.clouds.aws import session
-from providers.clouds.aws.config import AwsSettings
-from providers.clouds.aws.listed import DISK
+from providers.clouds.aws.config import DISK, AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
