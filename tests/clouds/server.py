@@ -30,13 +30,44 @@ class Fault(StrEnum):
     REFUSED_500 = "500, and nothing happened"
     RATE_LIMITED = "429 with Retry-After"
     RATE_LIMITED_SILENT = "429 without Retry-After"
+    RETRY_AFTER_0 = "429 with Retry-After: 0"
+    RETRY_AFTER_HOUR = "429 with Retry-After: 3600"
+    RETRY_AFTER_AGES = "429 with Retry-After: 10^20"
+    RETRY_AFTER_DATE = "429 with a Retry-After that is a date years ahead"
+    RETRY_AFTER_NO_DIGIT = "429 with Retry-After: ² (which str.isdigit takes for a digit)"
     NO_CAPACITY = "no capacity for the next create"
     SLOW_BOOT = "the next machine boots ten times slower"
     STUCK = "the next machine never leaves its first state"
     VANISHED = "the next machine that is looked at is gone"
     UNKNOWN_STATE = "the next look at a machine shows a state that no documentation has"
+    PRICE_JUMP = "the next machine costs ten times what was asked for it"
+    PRICE_ZERO = "the next machine costs 0"
+    PRICE_NULL = "the next machine has no price"
+    PRICE_TEXT = "the next machine costs a text"
+    FOREIGN_ROW = "the next listing has somebody else's machines, of every shape"
     EXPIRED_KEY = "the API key is refused"
     TRUNCATED_JSON = "the next answer breaks off in the middle"
+
+
+HASTE: Mapping[Fault, Mapping[str, str]] = {
+    Fault.RATE_LIMITED: {"Retry-After": "1"},
+    Fault.RATE_LIMITED_SILENT: {},
+    Fault.RETRY_AFTER_0: {"Retry-After": "0"},
+    Fault.RETRY_AFTER_HOUR: {"Retry-After": "3600"},
+    Fault.RETRY_AFTER_AGES: {"Retry-After": "1" + "0" * 20},
+    Fault.RETRY_AFTER_DATE: {"Retry-After": "Fri, 31 Dec 2049 23:59:59 GMT"},
+    Fault.RETRY_AFTER_NO_DIGIT: {"Retry-After": "²"},
+}
+"""429 → the headers that it comes with."""
+
+
+COSTS: Mapping[Fault, Any] = {
+    Fault.PRICE_JUMP: 223.2,
+    Fault.PRICE_ZERO: 0,
+    Fault.PRICE_NULL: None,
+    Fault.PRICE_TEXT: "1.79 USD",
+}
+"""What a machine is said to cost an hour."""
 
 
 def everybody(source: str, port: int) -> bool:
@@ -158,7 +189,13 @@ class Emulator(ABC):
     """The API key that it lets in."""
     undying: bool = False
     """A request to end a machine is answered with success, and nothing ends."""
+    costs: dict[str, Any] = field(default_factory=dict)
+    """Machine → what it is said to cost (USD/h), where that is not its price."""
+    foreign: list[Any] = field(default_factory=list)
+    """Rows of machines that are nobody's here, in every listing."""
 
+    shapes: ClassVar[Mapping[str, Any]] = {}
+    """Rows as the vendor may show them, and no description has them (tests/clouds/foreign.py)."""
     creates: ClassVar[re.Pattern[str]]
 
     @property
@@ -197,12 +234,22 @@ class Emulator(ABC):
             self.faults[fault] -= due
             return due
 
+    def priced(self, machine_id: str) -> None:
+        """The machine is made: its price may go wrong."""
+        for fault, cost in COSTS.items():
+            if self.take(fault):
+                self.costs[machine_id] = cost
+
+    def strangers(self) -> list[Any]:
+        """Whose rows stand in a listing beside ours."""
+        return [*self.foreign, *(self.shapes.values() if self.take(Fault.FOREIGN_ROW) else ())]
+
     def answer(self, request: Request) -> tuple[int, Any]:
         """Raises Refusal."""
         if self.take(Fault.EXPIRED_KEY):
             raise self.unauthorized()
         self.authorize(request.authorization)
-        for fault, headers in ((Fault.RATE_LIMITED, {"Retry-After": "1"}), (Fault.RATE_LIMITED_SILENT, {})):
+        for fault, headers in HASTE.items():
             if self.take(fault):
                 refusal = self.failure(429)
                 raise Refusal(429, refusal.body, headers)
