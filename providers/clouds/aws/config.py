@@ -215,5 +215,5 @@ def listed(section: Mapping[str, Any], nodes: Sequence[Candidate], gateway: Cand
 
 
 def _disk(region: str, gb: int, count: int) -> dict[str, Any]:
-    disk = {"row": f"aws/ebs/{DISK}", "what": f"disk of {gb} GB {DISK}", "region": region, "gb": gb}
+    disk = {"row": f"aws/ebs/{DISK}", "what": f"disk of {gb:,} GB {DISK}", "region": region, "gb": gb}
     return {**disk, "count": count}

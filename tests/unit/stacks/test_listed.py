@@ -14,6 +14,8 @@ from cost_guard.pack.priced import priced_resources_usd_per_month
 from cost_guard.scenario.proposal import parse_proposal
 from cost_guard.verdict.facts.beside import resource_facts
 from images.sources import REPOSITORY
+from providers.base import Capability
+from providers.registry import CLOUDS
 from stacks.judged.listed import listed_resources
 from stacks.settings import proposals_of
 from strict import names
@@ -32,6 +34,12 @@ def test_of_aws_it_lists_root_disks_and_the_gateways_machine() -> None:
     found = [(one.row, one.count, int(one.gb), one.region) for one in listed_resources(example("aws"))]
     region = "us-west-2"
     assert found == [("aws/ebs/gp3", 3, 500, region), ("aws/c7i.large", 1, 0, region), ("aws/ebs/gp3", 1, 50, region)]
+
+
+def test_a_cloud_whose_machines_are_the_programs_own_says_what_else_it_makes() -> None:
+    """Their disks are the program's, too."""
+    declared = {name for name, row in CLOUDS.items() if Capability.DECLARED in row.capabilities}
+    assert declared == {name for name, row in CLOUDS.items() if row.listed}
 
 
 def test_finding_14_root_gb_is_in_what_is_judged() -> None:

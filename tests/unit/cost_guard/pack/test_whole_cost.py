@@ -44,7 +44,7 @@ def test_finding_14_what_else_the_program_makes_turns_the_verdict(ladder: Build)
     assert ended(inputs, volumes[0]) == []
     ((text, urn), *_) = ended(inputs, *volumes)
     assert urn == FLEET_URN
-    assert text.startswith("with 3 × disk of 16384 GB gp3, $1,310.72 each: BLOCK break-even")
+    assert text.startswith("with 3 × disk of 16,384 GB gp3, $1,310.72 each: BLOCK break-even")
 
 
 def test_what_the_inputs_list_already_does_not_count_twice(ladder: Build) -> None:
