@@ -21,7 +21,7 @@ from providers.errors import NoCapacity, NotFound
 from providers.plugin import node_inputs
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import VACANT, is_vacant, look, split
-from providers.plugin.node_inputs import Capabilities
+from providers.plugin.node_inputs import STACK_ID, Capabilities
 from providers.plugin.values import UNKNOWN, Plain
 from providers.renting.answers.price import TooDear, breach
 from providers.renting.contact import answers_ssh
@@ -36,9 +36,9 @@ MADE = ("machine", "failureDomain", "usdPerHour")
 
 
 class NodeHandler(Handler):
-    """Inputs: key, role, project, stack, generation, candidates [{cloud, region, sku, maxUsdPerHour, standsFor}],
-    ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS, onNoCapacity ("fail" or
-    "degrade"), settings {cloud: its section of the stack's `clouds`}.
+    """Inputs: key, role, project, stack, stackId (the stack's identity), generation, candidates [{cloud, region, sku,
+    maxUsdPerHour, standsFor}], ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS,
+    onNoCapacity ("fail" or "degrade"), settings {cloud: its section of the stack's `clouds`}.
 
     Outputs: the inputs, and `machine` (all that an install needs), `failureDomain`, `usdPerHour` (decimal string).
     The id is "cloud/machine id", or "vacant/machine name" where the first `up` found no machine.
@@ -49,6 +49,7 @@ class NodeHandler(Handler):
         "role",
         "project",
         "stack",
+        STACK_ID,
         "generation",
         "candidates",
         "ports",
@@ -60,7 +61,7 @@ class NodeHandler(Handler):
         "settings",
     )
     replacing = frozenset({"generation"})
-    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS", STACK_ID})
     secret = frozenset({"sshPrivateKey"})
 
     def __init__(self, clouds: Clouds, capabilities: Capabilities = registry.capabilities) -> None:
@@ -98,14 +99,14 @@ class NodeHandler(Handler):
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if olds and is_vacant(olds["machine"]):
-            return {key: olds[key] for key in self.inputs}, olds
+            return self.inputs_of(olds), olds
         machine_id = olds["machine"]["id"] if olds else resource_id
         machine = look(machine_id, self.clouds, waiting)
         if machine is None:
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import")
             return None
-        inputs = {key: olds[key] for key in self.inputs} if olds else node_inputs.imported(machine)
+        inputs = self.inputs_of(olds) if olds else node_inputs.imported(machine)
         machine = _as_in_state(machine, olds)
         why = breach(machine, node_inputs.candidates(inputs)) if olds else ""
         refused = why if REFUSED in olds else ""

@@ -7,7 +7,7 @@ this call, nothing here ends it: the caller is told (`Kept`) and its state keeps
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from images.remote.errors import Cancelled, RemoteError
@@ -19,6 +19,7 @@ from providers.renting.answers.price import held, said
 from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
 from providers.renting.naming import machine_name
+from providers.renting.ownership import is_of_before, of_stack, prove
 from providers.renting.until import Kept, await_contact
 
 FLEET_LOCKS = Locks()
@@ -47,11 +48,13 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
         found = _siblings(request, clouds, waiting)
-        machine = _adopt(name, found, waiting)
+        machine = _adopt(request.owner, found, waiting)
         launched = machine is None
         if machine is None:
-            domains = [m.failure_domain for m in found if m.name != name]
+            domains = [m.failure_domain for m in found]
             machine = _climb(request, name, domains, clouds, waiting)
+    if not launched and is_of_before(machine, request.owner):
+        prove(machine, clouds(machine.cloud), request.ssh_private_key, waiting.within(request.deadline_s))
     try:
         settings = request.settings.get(machine.cloud, {})
         key, deadline_s, hold = request.ssh_private_key, request.deadline_s, held(request.candidates)
@@ -70,21 +73,21 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
 
 
 def _siblings(request: Request, clouds: Clouds, waiting: Waiting) -> list[Machine]:
-    """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
+    """All living machines of the fleet, this node's own included, at every cloud of its ladder. Raises SomebodyElses
+    where another stack has the name of this one."""
     names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
-    return [
-        machine
-        for name in names
-        for machine in listed(clouds(name), request.owner.project, waiting.say)
-        if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
-    ]
+    found = [machine for name in names for machine in listed(clouds(name), request.owner.project, waiting.say)]
+    return [m for m in of_stack(request.owner, found) if m.owner and m.owner.role == request.owner.role]
 
 
-def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
-    mine = [machine for machine in found if machine.name == name]
+def _adopt(owner: Owner, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
+    names = {machine_name(owner), machine_name(replace(owner, stack_id=""))}
+    mine = [machine for machine in found if machine.name in names]
     if len(mine) > 1:
         listing = ", ".join(f"{m.cloud}/{m.id} at {said(m.usd_per_hour)}" for m in mine)
-        raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
+        raise InvalidRequest(
+            f"{len(mine)} machines are this node's, {mine[0].name}: {listing}. End all but one, then run again"
+        )
     if mine:
         waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
         return mine[0]

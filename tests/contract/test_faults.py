@@ -146,7 +146,8 @@ class State:
             for region in (trial.region, *trial.regions)
         ]
         self.inputs: Plain = {
-            "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "candidates": rungs,
+            "key": "a", "role": "inference", "project": "p", "stack": "s", "stackId": "1a2b", "generation": 1,
+            "candidates": rungs,
             "ports": {"ssh": 22, "vllm": 8000, "endpoint": 8443}, "sshPublicKey": KEY, "sshPrivateKey": PRIVATE,
             "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail",
             "settings": trial.sections,

@@ -26,13 +26,13 @@ FLEET = """
             ],
             on_no_capacity="{on_no_capacity}",
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey, deadline_s=20,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=20,
             opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(protect={protect})),
         )
         Install(
             key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
             bundle={bundle}, secrets={{"k": credentials.vllmApiKey}},
-            ssh_private_key=credentials.sshPrivateKey,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id,
             opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(deleted_with=node)),
         )
         pulumi.export(key, node.machine["id"])

@@ -138,16 +138,9 @@ class ExistingCloud:
 
 
 def _claim(machine: OwnedMachine, spec: NodeSpec) -> dict[str, Any]:
-    owner = spec.owner
     return {
         "name": spec.name,
-        "owner": {
-            "project": owner.project,
-            "stack": owner.stack,
-            "role": owner.role,
-            "key": owner.key,
-            "generation": owner.generation,
-        },
+        "owner": spec.owner.plain(),
         "createdAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "ports": dict(spec.ports),
         "machine": machine.model_dump(mode="json", by_alias=True, exclude_none=True),

@@ -158,7 +158,7 @@ class VastaiCloud:
     def _used(self, spec: NodeSpec) -> tuple[set[str], set[str]]:
         """The machines and the hosts of the fleet's living nodes."""
         living = [m for m in map(instances.machine, self.client.instances().read) if m.state in ALIVE]
-        domains = [m.failure_domain.split("/", 2) for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
+        domains = [m.failure_domain.split("/", 2) for m in living if m.owner and m.owner.same_fleet(spec.owner)]
         return {machine for _, machine, _ in domains}, {host for _, _, host in domains}
 
     def _accept(

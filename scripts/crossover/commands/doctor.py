@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from providers.base import Grade
+from providers.preflight import Grade
 from scripts.crossover.doctor.looks import run
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table

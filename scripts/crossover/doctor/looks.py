@@ -14,7 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from providers import registry
-from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
+from providers.base import Candidate, Capability, Cloud, Offer
+from providers.preflight import Check, Grade, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
 from scripts.crossover.doctor.disk import disk

@@ -133,7 +133,7 @@ def test_two_machines_of_one_name_are_reported_and_neither_is_touched() -> None:
     cloud = FakeCloud()
     first = rent(request(), lambda _: cloud, Clock().waiting())
     cloud.machines["twin"] = first
-    with pytest.raises(InvalidRequest, match="2 machines carry the name"):
+    with pytest.raises(InvalidRequest, match="2 machines are this node's"):
         rent(request(), lambda _: cloud, Clock().waiting())
     assert len(cloud.machines) == 2
 

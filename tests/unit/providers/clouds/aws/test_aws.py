@@ -24,6 +24,7 @@ from providers.renting.hostkeys import durable, one_use
 from providers.renting.naming import mark
 from tests.support.session_manager import SessionManager
 
+STACK_ID = "1a2b3c4d"
 PRIVATE_KEY = "the stack's private key"
 PUBLIC_KEY = "ssh-ed25519 AAAA"
 GPU = Candidate("aws", "us-east-1", "p4de.24xlarge")
@@ -157,13 +158,13 @@ def stack(
         for key, candidate in wanted.items():
             made[key] = AwsNode(
                 key, network, key=key, role="inference", candidate=candidate, ports=NODE_PORTS,
-                usd_per_hour=Decimal("27.447050"), ssh_private_key=PRIVATE_KEY,
+                usd_per_hour=Decimal("27.447050"), ssh_private_key=PRIVATE_KEY, stack_id=STACK_ID,
                 opts=pulumi.ResourceOptions(protect=True),
             )  # fmt: skip
         if gateway is not None:
             made["gateway"] = AwsNode(
                 "gateway", network, key="gateway", role="gateway", candidate=gateway, ports=GATEWAY_PORTS,
-                usd_per_hour=Decimal("0.1008"), ssh_private_key=PRIVATE_KEY,
+                usd_per_hour=Decimal("0.1008"), ssh_private_key=PRIVATE_KEY, stack_id=STACK_ID,
             )  # fmt: skip
         parts = {k: {"machine": n.machine, "domain": n.failureDomain, "price": n.usdPerHour} for k, n in made.items()}
         return pulumi.Output.all(**{key: pulumi.Output.all(**part) for key, part in parts.items()})
@@ -200,7 +201,9 @@ def test_two_nodes_and_a_gateway_are_what_was_asked_for(aws: Aws) -> None:
     assert (
         one_use(PRIVATE_KEY, name).public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()
     )
-    assert aws.of(INSTANCE)["a"]["tags"]["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
+    tags = aws.of(INSTANCE)["a"]["tags"]
+    assert tags["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
+    assert tags["crossover:stack-id"] == STACK_ID
 
 
 def test_subnets_lie_in_the_zones_that_offer_the_type(aws: Aws) -> None:
