@@ -11,8 +11,8 @@ from strict import names
 
 
 class Credentials(pulumi.CustomResource):
-    """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all; what is
-    `former` is accepted beside it until `retired` names its generation."""
+    """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all but
+    `stack_id`, the stack's identity; what is `former` is accepted beside it until `retired` names its generation."""
 
     sshPublicKey: pulumi.Output[str]
     sshPrivateKey: pulumi.Output[str]
@@ -45,6 +45,11 @@ class Credentials(pulumi.CustomResource):
             props["retired"] = retired
         super().__init__(names.CREDENTIALS, name, props, opts)
 
+    @property
+    def stack_id(self) -> pulumi.Output[str]:
+        """What marks tell the stack by among those of its name: of the resource's id, so that every state has it."""
+        return self.id.apply(names.stack_id_of)
+
 
 class Node(pulumi.CustomResource):
     """One rented machine. `machine` is what an Install needs to know of it.
@@ -67,6 +72,7 @@ class Node(pulumi.CustomResource):
         ports: Mapping[str, int],
         ssh_public_key: pulumi.Input[str],
         ssh_private_key: pulumi.Input[str],
+        stack_id: pulumi.Input[str],
         generation: int = 1,
         max_per_failure_domain: int = 1,
         deadline_s: int = 1800,
@@ -79,6 +85,7 @@ class Node(pulumi.CustomResource):
             "role": role,
             "project": pulumi.get_project(),
             "stack": pulumi.get_stack(),
+            "stackId": stack_id,
             "generation": generation,
             "candidates": [dict(candidate) for candidate in candidates],
             "ports": dict(ports),
@@ -140,6 +147,7 @@ class Install(pulumi.CustomResource):
         bundle: pulumi.Input[Mapping[str, Any]],
         secrets: Mapping[str, pulumi.Input[str]],
         ssh_private_key: pulumi.Input[str],
+        stack_id: pulumi.Input[str],
         deadline_s: int = 900,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -151,6 +159,7 @@ class Install(pulumi.CustomResource):
             "bundle": bundle,
             "secrets": pulumi.Output.secret(secrets),
             "sshPrivateKey": pulumi.Output.secret(ssh_private_key),
+            "stackId": stack_id,
             "deadlineS": deadline_s,
         }
         replace_in_order = pulumi.ResourceOptions(delete_before_replace=True)

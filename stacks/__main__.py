@@ -16,13 +16,13 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials, Install
-from stacks.checks import check_memory, check_weights, tell_secrets
+from stacks.checks import check_memory, check_weights, note_identity, tell_buffer, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
+from stacks.judged.proposal import GATEWAY
 from stacks.keys import Keys
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring
-from stacks.served import GATEWAY
 from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems
@@ -42,6 +42,7 @@ if not blocked:
     (pulumi.log.warn if verdict.reasons else pulumi.log.info)(told)
 
 tell_secrets(settings)
+tell_buffer(settings)
 check_weights(settings)
 check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
@@ -51,6 +52,7 @@ credentials = Credentials(
     generation=settings.credentials_generation,
     retired=settings.credentials_retired,
 )
+note_identity(credentials)
 keys = Keys(settings, credentials)
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
 # A fleet is declared first, and the keys of its nodes change after those of the gateways.
@@ -58,7 +60,7 @@ deferred: tuple[pulumi.Output[list[Install]], Callable[[pulumi.Output[list[Insta
 gateways, tell_gateways = deferred
 fleets = [Fleet(model, settings, credentials, keys, machines, gateways) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, verdict.models or (verdict,), nodes)
+along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes)
 gateway = Gateway(GATEWAY, settings, credentials, keys, machines, fleets, nodes, along)
 tell_gateways(pulumi.Output.from_input(gateway.installs))
 

@@ -22,7 +22,8 @@ from images.engines.common.base import (
     FORMER_KEY_SECRET,
     PRIVATE_KEY_SECRET,
 )
-from images.roles.gateway.haproxy import BACKEND_KEYS, CERTIFICATE, ENDPOINT_KEYS, backend_keys
+from images.roles.gateway.endpoint import CERTIFICATE, ENDPOINT_KEYS
+from images.roles.gateway.haproxy import BACKEND_KEYS, backend_keys
 from providers.resources import Credentials
 from stacks.settings import Settings
 

@@ -15,6 +15,8 @@ from providers.renting.rent import Request
 
 DEFAULT_DEADLINE_S = 1800
 """Lambda's 8-GPU machines boot in 10–15 minutes (facts of the vendor): twice that."""
+STACK_ID = "stackId"
+"""The stack's identity. A node of before there were any has none in the state until it is changed otherwise."""
 NO_CAPACITY = ("fail", "degrade")
 
 Capabilities = Callable[[str], frozenset[Capability]]
@@ -77,7 +79,7 @@ def request(news: Plain) -> Request:
     """The node to rent."""
     return Request(
         owner=owner(news),
-        candidates=[candidate(item) for item in news["candidates"]],
+        candidates=candidates(news),
         ssh_public_key=news["sshPublicKey"],
         ssh_private_key=news["sshPrivateKey"],
         ports=news["ports"],
@@ -89,7 +91,13 @@ def request(news: Plain) -> Request:
 
 def owner(news: Plain) -> Owner:
     """The mark of the node's machine."""
-    return Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
+    known = (news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
+    return Owner(*known, news.get(STACK_ID, ""))
+
+
+def candidates(news: Plain) -> list[Candidate]:
+    """The node's ladder. Raises InvalidRequest."""
+    return [candidate(item) for item in news["candidates"]]
 
 
 def candidate(item: Any) -> Candidate:
@@ -115,6 +123,7 @@ def imported(machine: Machine) -> Plain:
         "project": machine.owner.project,
         "stack": machine.owner.stack,
         "generation": machine.owner.generation,
+        STACK_ID: machine.owner.stack_id,
         "candidates": [{"cloud": machine.cloud, "region": machine.region, "sku": machine.sku}],
         "ports": dict(machine.listen or machine.ports),
         "sshPublicKey": "",

@@ -109,7 +109,7 @@ class Made:
     def file(self, install: str, path: str) -> str:
         """A file of its bundle."""
         bundle = _plain(self.inputs(INSTALL, install)["bundle"])
-        return next(str(file["content"]) for file in bundle["files"] if file["path"] == path)
+        return str(bundle["files"][path]["content"])
 
     def needs(self, kind: str, name: str) -> set[str]:
         """The types and names of what must be there first."""

@@ -10,7 +10,8 @@ import pytest
 
 from images.roles.inference.bundle import FORMER_KEY_VARIABLE
 from images.roles.inference.node import guard
-from images.roles.inference.node.guard import KEY_VARIABLE, Guard, Message, Receive, Scope, Send
+from images.roles.inference.node.canary import Message, Receive, Scope, Send
+from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 
 KEY = "sk-node-0123456789"
 BEARER = (b"authorization", f"Bearer {KEY}".encode())
