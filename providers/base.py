@@ -139,6 +139,8 @@ class NodeSpec:
     """The stack's `clouds.<cloud>` section, camelCase, as the cloud's `check_settings` accepts it."""
     full: frozenset[str] = frozenset()
     """Failure domains that hold as many of the fleet's nodes as they may, for a region that leaves a choice of them."""
+    left_out: frozenset[str] = frozenset()
+    """What had a dud (`Machine.blame`): a cloud that has a choice takes none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,9 @@ class Machine:
     """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""
     """The vendor's own words, for people."""
+    blame: str = ""
+    """What is left out for a day if this machine is a dud, a path from the cloud down: a host, a region, its SKU. Empty
+    where another machine would be no other one."""
 
 
 def plain_host(machine: Machine) -> dict[str, Any]:

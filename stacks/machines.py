@@ -49,11 +49,13 @@ def surveyed(settings: Settings) -> Survey | None:
     from providers.clouds.aws import NAME
     from providers.clouds.aws.config import parse
     from providers.clouds.aws.resources.survey import Demand, survey
+    from providers.clouds.aws.resources.tries import Tries
 
     demand = Demand(nodes, gateway, settings.max_per_failure_domain)
     try:
         regions = [candidate.region for candidate in demand.candidates.values()]
-        return survey(parse(settings.clouds.get(NAME, {}), regions), demand)
+        tries = Tries.of(pulumi.get_project(), pulumi.get_stack())
+        return survey(parse(settings.clouds.get(NAME, {}), regions), demand, tries)
     except InvalidRequest as e:
         raise pulumi.RunError(f"crossover:clouds.{NAME}: {e}") from None
 

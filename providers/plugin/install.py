@@ -146,7 +146,7 @@ class InstallHandler(Handler):
                 behind.append(late)
                 return
             try:
-                with self._out_of_rotation(olds, news, waiting):
+                with self.out_of_rotation(olds, news, waiting):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
             except CloudError:
                 raise
@@ -168,8 +168,8 @@ class InstallHandler(Handler):
         self.installer.remove(olds, waiting)
 
     @contextmanager
-    def _out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
-        """A node's clients go elsewhere while it changes."""
+    def out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
+        """A node's clients go elsewhere while it changes: by the values of an Install, or of a Node."""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
         with ExitStack() as held:
             owner = None if news["role"] == GATEWAY_ROLE else owner_of(news, self.clouds, waiting)

@@ -19,6 +19,7 @@ from providers.preflight import Check, Grade, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
 from scripts.crossover.doctor.disk import disk
+from scripts.crossover.doctor.duds import duds
 from scripts.crossover.doctor.image import image
 from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
@@ -42,6 +43,7 @@ def run(stack: str) -> list[Check]:
         _engine(),
         checks.version("Python", platform.python_version(), checks.LEAST_PYTHON, "run scripts/bootstrap"),
         *disk(STATE),
+        *duds(stack),
     ]
     try:
         rungs = wanted(stack)
