@@ -285,7 +285,7 @@ def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> Non
     most; but a node's own certificate, which no key of a user's meets."""
     made = compose("mixed", credentialsGeneration=2)
     given = {name for install in ("gateway-router", "a-inference") for name in made.secrets(install)}
-    assert given - {"openai", "tls.crt", "tls.key", "huggingface"} == settings.GATEWAY_SECRETS
+    assert given - {"openai", "tls.crt", "tls.key", "weights-key"} == settings.GATEWAY_SECRETS
 
 
 BLOCKED = {"usdPerMillionTokens": 0.5}
