@@ -1,10 +1,9 @@
-"""The pack's entry. It prints nothing: the engine reads the port from stdout."""
+"""The pack's entry, run by `python -m pulumi.policy ENGINE FOLDER`, which leaves the arguments as they are."""
 
-from pulumi_policy import EnforcementLevel, PolicyPack
+import sys
 
 from cost_guard.pack import server
 from cost_guard.pack.advisories import policies
 
 if __name__ == "__main__":
-    server.install()
-    PolicyPack(name="cost-guard", policies=policies(), enforcement_level=EnforcementLevel.MANDATORY)
+    server.serve("cost-guard", policies(), sys.argv[1])
