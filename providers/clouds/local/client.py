@@ -72,7 +72,7 @@ class LocalClient:
                 f"program: end that program (ss -ltnp 'sport = :{port}' names it), or destroy the machine"
             )
         if os.geteuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation folder, demanded for root
+            _privilege_separation_folder(Path("/run/sshd"))
         (folder / "sshd.pid").unlink(missing_ok=True)
         log = folder / "sshd.log"
         subprocess.run(
@@ -234,6 +234,13 @@ class LocalClient:
         path = draft / "sshd_config"
         path.touch(mode=0o600)
         path.write_text("\n".join(lines) + "\n")
+
+
+def _privilege_separation_folder(folder: Path) -> None:
+    """What sshd demands for root. Other sshd's of this computer use it too: it is open, whatever our umask."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o755)
 
 
 def _escape(value: str) -> str:

@@ -70,6 +70,21 @@ def test_the_passphrase_is_random_private_and_kept(engine: Sandbox) -> None:
     assert list(path.parent.glob("passphrase*")) == [path]
 
 
+def test_finding_22_what_it_writes_is_its_users_alone_whatever_the_umask(engine: Sandbox) -> None:
+    """Audit 22: state files and history were 0644, and with umask 000 everybody could write them."""
+    kept = engine.root / ".state/pulumi/.pulumi/stacks/crossover/local.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    kept.chmod(0o666)
+    commit_config(engine)
+    engine.bash("umask 000; exec scripts/pulumi preview -s local >/dev/null")
+    state = engine.root / ".state"
+    made = [state, *(path for path in state.rglob("*") if "bin" not in path.parts)]
+    assert kept in made
+    assert state / "config/Pulumi.local.yaml" in made
+    assert {path: stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made} == dict.fromkeys(made, 0)
+
+
 def test_two_first_runs_agree_on_one_passphrase(engine: Sandbox) -> None:
     processes = [engine.start("scripts/pulumi", "whoami") for _ in range(8)]
     assert [process.wait(30) for process in processes] == [0] * 8
