@@ -18,6 +18,7 @@ from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_su
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
+from images.roles.monitoring.access import WEB_SECRET
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
@@ -27,6 +28,7 @@ from stacks.arguments import Deadlines, GatewayNode
 from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
 from strict import problems
 from strict.fields import SecretName, Section, named_secrets
+from strict.names import MONITORING_KEY
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
@@ -36,8 +38,7 @@ GATEWAY_SECRETS = {
     "litellm-master-key",
     "redis-password",
     "redis.conf",
-    API_KEY_SECRET,
-    CLIENT_CERTIFICATE_SECRET,
+    *(API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, MONITORING_KEY, WEB_SECRET),
 }
 """Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"

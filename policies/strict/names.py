@@ -29,6 +29,11 @@ in the state of stacks."""
 GATEWAY_PORT = "endpoint"
 """The port of a machine that carries a gateway, whatever its role."""
 
+MONITORING_KEY = "monitoring-key"
+"""The secret that Prometheus, Alertmanager and HAProxy's statistics ask for."""
+MONITORING_USER = "crossover"
+"""Whose password it is, where one is asked for."""
+
 
 def urn(stack: str, project: str, chain: str, name: str) -> str:
     """Of a resource; `chain` is its type behind those of its parents, "a$b"."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
+from strict.names import MONITORING_KEY
 
 MAX_CLIENTS = 1024
 """Connections of clients. Each active request holds up to two buffers of `buffer_bytes`: 512 MiB at the default."""
@@ -271,7 +272,8 @@ def _litellm() -> str:
             'http-request set-header Authorization "Bearer ${LITELLM_MASTER_KEY}"',
             "# What may cost money is asked again only where nothing was sent.",
             "retry-on conn-failure",
-            "option httpchk GET /health/liveliness",
+            "option httpchk",
+            'http-check send meth GET uri /health/liveliness hdr Authorization "Bearer ${LITELLM_MASTER_KEY}"',
             "http-check expect status 200",
             "timeout check 5s",
             "server litellm 127.0.0.1:@PORT:litellm@ check inter 2s fastinter 1s downinter 1s fall 3 rise 1"
@@ -286,6 +288,7 @@ def _stats() -> str:
         [
             "bind 127.0.0.1:@PORT:haproxy-stats@",
             "no log",
+            _deny(401, f'unless {{ http_auth_bearer -m str -f "@SECRET:{MONITORING_KEY}@" }}'),
             "http-request use-service prometheus-exporter if { path /metrics }",
             "http-request return status 404",
         ],

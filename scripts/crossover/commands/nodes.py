@@ -21,7 +21,7 @@ from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, StackError, reading
 from scripts.crossover.stack.ssh import login
 from scripts.crossover.stack.state import installs, nodes, outputs
-from strict.names import GATEWAY_ROLE
+from strict.names import GATEWAY_ROLE, MONITORING_USER
 
 UP = f'up{{job="{SERVICE}"}}'
 ASK_TIMEOUT_S = 15.0
@@ -91,11 +91,13 @@ def _serving(stack: str) -> dict[str, bool]:
     try:
         reached = outputs(stack)
         url = f"{reached.prometheus}/api/v1/query?query={quote(UP)}"
-        ask = ["curl", "-sS", "--max-time", "5", url]
+        ask = ["curl", "-sS", "--max-time", "5", "--config", "-", url]
         # Prometheus listens on loopback of the gateway's machine; ssh hands its words to a shell there.
         command = ask if reached.here else [*login(stack, GATEWAY_ROLE), shlex.join(ask)]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True).stdout
-        found = json.loads(answer)["data"]["result"]
+        # By stdin: an argument list is everybody's to read.
+        who = f'user = "{MONITORING_USER}:{reached.monitoring_key}"\n'
+        done = subprocess.run(command, input=who, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True)
+        found = json.loads(done.stdout)["data"]["result"]
     except (subprocess.SubprocessError, OSError, ValueError, KeyError, StackError):
         return {}
     return {series["metric"]["node"]: series["value"][1] == "1" for series in found}

@@ -19,7 +19,7 @@ MACHINES = (NODE, AWS_INSTANCE)
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """A running stack's outputs. `key` is the endpoint's secret."""
+    """A running stack's outputs. `key` is the endpoint's secret; it and `monitoring_key` are secret."""
 
     endpoint: str
     addresses: tuple[str, ...]
@@ -33,6 +33,8 @@ class Outputs:
     """URL on the first gateway's machine."""
     alertmanager: str
     """As `prometheus`."""
+    monitoring_key: str
+    """The password of both, of the user `crossover`; empty in a stack of an older version, which asked for none."""
 
     @property
     def here(self) -> bool:
@@ -53,6 +55,7 @@ def outputs(stack: str) -> Outputs:
             managed_models=tuple(values["managedModels"]),
             prometheus=values["prometheus"],
             alertmanager=values["alertmanager"],
+            monitoring_key=values.get("monitoringKey", ""),
         )
     except KeyError as e:
         raise StackError(f"stack {stack} has no output {e}: it is not up; run `make up`") from None
