@@ -97,7 +97,8 @@ class NotYet(Exception):
 
 def until(attempt: Callable[[], Found], waiting: Waiting, who: str, late: Callable[[str], RemoteError]) -> Found:
     """What `attempt` returns; it is made again while it raises NotYet, and each new status is said once. At the
-    deadline raises `late(the last status)`, but no attempt is cut short; also Cancelled, and what `attempt` raises."""
+    deadline, which no pause outlasts, raises `late(the last status)`, but no attempt is cut short; also Cancelled, and
+    what `attempt` raises."""
     last = ""
     while True:
         try:
@@ -109,7 +110,7 @@ def until(attempt: Callable[[], Found], waiting: Waiting, who: str, late: Callab
             last = status
         if waiting.remaining_s == 0:
             raise late(last)
-        waiting.pause(pause_s)
+        waiting.pause(min(pause_s, waiting.remaining_s))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import threading
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 import httpx
 
 from providers.errors import Ambiguous, CloudError, RateLimited, Unavailable
+from providers.transport.patience import retry_after_s
 
 TIMEOUT_S = 30.0
 """For one request: connecting, sending and each pause while reading."""
@@ -106,7 +106,7 @@ class Transport:
         """A request that must not be sent twice. A refusal for haste created nothing, so it alone is repeated.
 
         Raises Ambiguous where it may have taken effect: the connection broke after sending, the answer was a 5xx or
-        could not be read. Unavailable means that nothing was sent.
+        could not be read, or reading it met a bug of ours. Unavailable means that nothing was sent.
         """
         end = self.clock() + self.patience_s
         while True:
@@ -117,6 +117,10 @@ class Transport:
                 if self.clock() + wait_s > end:
                     raise
                 self.sleep(wait_s)
+            except CloudError:
+                raise
+            except Exception as e:
+                raise Ambiguous(f"{self.cloud}'s answer to {method} {path} met a bug: {type(e).__name__}: {e}") from e
 
     def _once(
         self,
@@ -137,7 +141,7 @@ class Transport:
         except httpx.HTTPError as e:
             self._lost(f"{self.cloud} did not answer {what}: {str(e) or type(e).__name__}", ambiguous, e)
         if response.status_code == 429:
-            raise RateLimited(f"{self.cloud} asks for patience ({what}: 429)", _retry_after_s(response))
+            raise RateLimited(f"{self.cloud} asks for patience ({what}: 429)", retry_after_s(response.headers))
         if response.status_code >= 500:
             self._lost(f"{self.cloud} failed at {what}: {response.status_code} {response.text[:200]}", ambiguous)
         try:
@@ -147,7 +151,7 @@ class Transport:
                 self._lost(f"{self.cloud} answered {what} with what is no JSON: {response.text[:80]!r}", ambiguous, e)
             body = response.text
         if response.status_code >= 400:
-            raise self.classify(Answer(response.status_code, body, _retry_after_s(response)), what)
+            raise self.classify(Answer(response.status_code, body, retry_after_s(response.headers)), what)
         return body
 
     def _lost(self, message: str, ambiguous: bool, cause: Exception | None = None) -> NoReturn:
@@ -158,14 +162,3 @@ class Transport:
             if self._client is None:
                 self._client = httpx.Client(base_url=self.base_url, headers=dict(self.headers), timeout=self.timeout_s)
             return self._client
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3); None where it is absent or makes no sense."""
-    given = response.headers.get("Retry-After", "")
-    if given.isdigit():
-        return float(given)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(given).timestamp() - time.time())
-    except ValueError:
-        return None

@@ -30,6 +30,11 @@ class Fault(StrEnum):
     REFUSED_500 = "500, and nothing happened"
     RATE_LIMITED = "429 with Retry-After"
     RATE_LIMITED_SILENT = "429 without Retry-After"
+    RETRY_AFTER_0 = "429 with Retry-After: 0"
+    RETRY_AFTER_HOUR = "429 with Retry-After: 3600"
+    RETRY_AFTER_AGES = "429 with Retry-After: 10^20"
+    RETRY_AFTER_DATE = "429 with a Retry-After that is a date years ahead"
+    RETRY_AFTER_NO_DIGIT = "429 with Retry-After: ² (which str.isdigit takes for a digit)"
     NO_CAPACITY = "no capacity for the next create"
     SLOW_BOOT = "the next machine boots ten times slower"
     STUCK = "the next machine never leaves its first state"
@@ -37,6 +42,18 @@ class Fault(StrEnum):
     UNKNOWN_STATE = "the next look at a machine shows a state that no documentation has"
     EXPIRED_KEY = "the API key is refused"
     TRUNCATED_JSON = "the next answer breaks off in the middle"
+
+
+HASTE: Mapping[Fault, Mapping[str, str]] = {
+    Fault.RATE_LIMITED: {"Retry-After": "1"},
+    Fault.RATE_LIMITED_SILENT: {},
+    Fault.RETRY_AFTER_0: {"Retry-After": "0"},
+    Fault.RETRY_AFTER_HOUR: {"Retry-After": "3600"},
+    Fault.RETRY_AFTER_AGES: {"Retry-After": "1" + "0" * 20},
+    Fault.RETRY_AFTER_DATE: {"Retry-After": "Fri, 31 Dec 2049 23:59:59 GMT"},
+    Fault.RETRY_AFTER_NO_DIGIT: {"Retry-After": "²"},
+}
+"""429 → the headers that it comes with."""
 
 
 def everybody(source: str, port: int) -> bool:
@@ -202,7 +219,7 @@ class Emulator(ABC):
         if self.take(Fault.EXPIRED_KEY):
             raise self.unauthorized()
         self.authorize(request.authorization)
-        for fault, headers in ((Fault.RATE_LIMITED, {"Retry-After": "1"}), (Fault.RATE_LIMITED_SILENT, {})):
+        for fault, headers in HASTE.items():
             if self.take(fault):
                 refusal = self.failure(429)
                 raise Refusal(429, refusal.body, headers)

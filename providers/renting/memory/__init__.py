@@ -1,0 +1,1 @@
+"""What must outlive a run and stands in no state: kept on this computer, one folder a stack."""
