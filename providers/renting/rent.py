@@ -15,6 +15,8 @@ from images.remote.waiting import Locks, Waiting
 from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
 from providers.errors import Ambiguous, InvalidRequest, NoCapacity, QuotaExceeded, Unavailable
 from providers.renting import hostkeys
+from providers.renting.answers.price import held, said
+from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
 from providers.renting.naming import machine_name
 from providers.renting.until import Kept, await_contact
@@ -44,7 +46,7 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
     nothing of this call is left behind; NoCapacity names every candidate with its reason."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
-        found = _siblings(request, clouds)
+        found = _siblings(request, clouds, waiting)
         machine = _adopt(name, found, waiting)
         launched = machine is None
         if machine is None:
@@ -52,8 +54,9 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
             machine = _climb(request, name, domains, clouds, waiting)
     try:
         settings = request.settings.get(machine.cloud, {})
-        key, deadline_s = request.ssh_private_key, request.deadline_s
-        return await_contact(machine, clouds(machine.cloud), key, deadline_s, waiting, settings)
+        key, deadline_s, hold = request.ssh_private_key, request.deadline_s, held(request.candidates)
+        hold(machine)
+        return await_contact(machine, clouds(machine.cloud), key, deadline_s, waiting, settings, hold)
     except Kept:
         raise
     except Cancelled:
@@ -66,13 +69,13 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
-def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
+def _siblings(request: Request, clouds: Clouds, waiting: Waiting) -> list[Machine]:
     """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
     names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
     return [
         machine
         for name in names
-        for machine in clouds(name).list(request.owner.project)
+        for machine in listed(clouds(name), request.owner.project, waiting.say)
         if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
     ]
 
@@ -80,7 +83,7 @@ def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
 def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
     mine = [machine for machine in found if machine.name == name]
     if len(mine) > 1:
-        listing = ", ".join(f"{m.cloud}/{m.id} at {m.usd_per_hour} USD/h" for m in mine)
+        listing = ", ".join(f"{m.cloud}/{m.id} at {said(m.usd_per_hour)}" for m in mine)
         raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
     if mine:
         waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
@@ -99,7 +102,7 @@ def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, 
             waiting.say(f"renting {rung}")
             try:
                 full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
-                return _launch(request, name, candidate, clouds(candidate.cloud), full)
+                return _launch(request, name, candidate, clouds(candidate.cloud), full, waiting)
             except (NoCapacity, QuotaExceeded) as e:
                 BLOCKLIST.add(candidate, e)
                 reason = str(e)
@@ -117,7 +120,9 @@ def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | Non
     return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
 
 
-def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, full: frozenset[str]) -> Machine:
+def _launch(
+    request: Request, name: str, candidate: Candidate, cloud: Cloud, full: frozenset[str], waiting: Waiting
+) -> Machine:
     spec = NodeSpec(
         name=name,
         owner=request.owner,
@@ -134,7 +139,7 @@ def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, ful
         return cloud.launch(spec)
     except Ambiguous as e:
         # The answer was lost: the machine may exist and bill. Only its name can tell.
-        for machine in cloud.list(request.owner.project):
+        for machine in listed(cloud, request.owner.project, waiting.say):
             if machine.name == name and machine.state in ALIVE:
                 return machine
         raise Unavailable(f"{cloud.name} lost the answer to a launch, and no machine {name} came of it: {e}") from e
@@ -147,6 +152,6 @@ def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError) -> RemoteErr
         return Kept(
             machine,
             f"{cause}. Ending it failed too ({e}): machine {machine.id} at {machine.cloud} goes on costing "
-            f"{machine.usd_per_hour} USD/h; run `pulumi destroy` or end it in the console of {machine.cloud}",
+            f"{said(machine.usd_per_hour)}; run `pulumi destroy` or end it in the console of {machine.cloud}",
         )
     return type(cause)(f"{cause}; the machine was ended and is confirmed gone")

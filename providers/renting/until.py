@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,16 +31,17 @@ class Kept(CloudError):
 
 def await_contact(
     machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None, hold: Callable[[Machine], None] = lambda machine: None,
 ) -> Machine:  # fmt: skip
     """Waits until the machine runs, is let in at its siblings and answers SSH with its own key; starts it if it is
     stopped.
 
     What `machine` knows and its cloud does not (host key, supervision) is kept. `settings` is its cloud's section, if
-    it may have changed. Raises DeadlineExceeded with its last status, NotFound or Ended if it vanished, Cancelled,
-    HostKeyChanged; Kept where it was reached and cannot be settled, or not be let in at its siblings.
+    it may have changed. `hold` sees each look before the contact. Raises what it raises; DeadlineExceeded with the last
+    status, NotFound or Ended if it vanished, Cancelled, HostKeyChanged; Kept where it was reached and cannot be
+    settled, or not be let in at its siblings.
     """
-    looks = _Looks(machine, cloud, ssh_private_key, settings)
+    looks = _Looks(machine, cloud, ssh_private_key, settings, hold)
 
     def late(last: str) -> RemoteError:
         if looks.reached:
@@ -54,13 +55,19 @@ class _Looks:
     """One look after another at a machine that is to be met, and what they told."""
 
     def __init__(
-        self, machine: Machine, cloud: Cloud, ssh_private_key: str, settings: Mapping[str, Any] | None
+        self,
+        machine: Machine,
+        cloud: Cloud,
+        ssh_private_key: str,
+        settings: Mapping[str, Any] | None,
+        hold: Callable[[Machine], None],
     ) -> None:
         self.machine = machine
         self.reached = False
         self._cloud = cloud
         self._key = ssh_private_key
         self._settings = settings
+        self._hold = hold
         self._missing = 0
 
     def __call__(self) -> Machine:
@@ -88,6 +95,7 @@ class _Looks:
             self.machine = remembered(self._cloud.start(self.machine.id), self.machine)
         if self.machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
             raise Ended(f"machine {self.machine.id} at {self.machine.cloud} was ended: {self.machine.status}")
+        self._hold(self.machine)
         if self.machine.state is not MachineState.RUNNING:
             raise NotYet(self.machine.status or self.machine.state, CONTACT_POLL_S)
         # Before the contact, as it may be this computer that is not let in any more; judged after it, as what a
