@@ -30,8 +30,8 @@ def end_machines(client: LocalClient, stack: str) -> list[str]:
 
 
 def strays(state: Path, proc: Path = Path("/proc")) -> dict[int, str]:
-    """Processes (id → machine) with the mark of a machine under `state` whose folder is gone, and its sshd, which wrote a
-    title over its mark: nobody else ends them."""
+    """Processes (id → machine) with the mark of a machine under `state` whose folder is gone, and its sshd, which wrote
+    a title over its mark: nobody else ends them."""
     prefix = os.fsencode(f"{MARK}={state}/")
     title = re.compile(re.escape(shown(state)) + rb"/(m-[0-9a-z]+)/sshd_config")
     found: dict[int, str] = {}

@@ -146,7 +146,7 @@ def _endpoint(settings: GatewaySettings, served_names: Sequence[str], peers: Seq
     models = [{"id": n, "object": "model", "created": 0, "owned_by": owned[n]} for n in names]
     log = "%ci:%cp %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq"
     lines = [
-        "bind @BIND@:@PORT:endpoint@" + (f" ssl crt @SECRET:{CERTIFICATE}@" if settings.tls_server_name else ""),
+        "bind @BIND@:@PORT:endpoint@" + (f' ssl crt "@SECRET:{CERTIFICATE}@"' if settings.tls_server_name else ""),
         "option http-buffer-request",
         f'log-format "{log} id=%[var(txn.id)] model=%[var(txn.model)] %{{+Q}}r"',
         "http-request set-var(txn.id) uuid()",

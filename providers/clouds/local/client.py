@@ -238,19 +238,19 @@ class LocalClient:
 
 
 def account() -> str:
-    """The name of the account that machines run as: this process' own. Raises InvalidRequest where sshd lets nobody in."""
+    """Whose machines are: this process' own account. Raises InvalidRequest where sshd lets nobody in as it."""
     user = os.geteuid()
     try:
         entry = pwd.getpwuid(user)
     except KeyError:
         raise InvalidRequest(
-            f"user id {user} has no account on this computer (`getent passwd {user}` says nothing), so sshd lets nobody in as "
-            "it: run as one that has an account"
+            f"user id {user} has no account on this computer (`getent passwd {user}` says nothing), so sshd lets "
+            "nobody in as it: run as one that has an account"
         ) from None
     if Path(entry.pw_shell).name in NO_SHELLS:
         raise InvalidRequest(
-            f"the account {entry.pw_name} has {entry.pw_shell} for a login shell, so no command runs over SSH on machines of "
-            f"`local`, which run as it: run as another account, or give it one (chsh -s /bin/sh {entry.pw_name})"
+            f"the account {entry.pw_name} has {entry.pw_shell} for a login shell, so no command runs over SSH on "
+            f"machines of `local`, which run as it: run as another, or give it one (chsh -s /bin/sh {entry.pw_name})"
         )
     return entry.pw_name
 

@@ -42,6 +42,10 @@ def stacks() -> list[str]:
     return [stack["name"] for stack in json.loads(pulumi("stack", "ls", "--json"))]
 
 
+IN_ADDRESS = str.maketrans({"%": "%25", "#": "%23", "?": "%3F"})
+"""As scripts/pulumi writes a folder into the address of its backend."""
+
+
 def project() -> str:
     """The project's name, as machines carry it in their mark."""
     name: str = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["name"]
@@ -63,7 +67,7 @@ def selected() -> str:
         # No file, or one that is just being written: none is selected.
         with suppress(OSError, ValueError):
             stacks = json.loads(file.read_text("utf-8")).get("stacks") or {}
-            name = stacks.get(backend or f"file://{STATE}/pulumi")
+            name = stacks.get(backend or f"file://{str(STATE).translate(IN_ADDRESS)}/pulumi")
     return (name or "local").removeprefix(f"organization/{project()}/")
 
 

@@ -6,9 +6,12 @@ import json
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from providers.renting.memory.place import stack_folder
+from scripts.crossover.stack.engine import IN_ADDRESS
 from tests.support.scripts import Sandbox
 
 CONFIG = "# a comment\nconfig:\n    crossover:x: 1"
@@ -17,6 +20,11 @@ CONFIG = "# a comment\nconfig:\n    crossover:x: 1"
 @pytest.fixture
 def engine(sandbox: Sandbox) -> Sandbox:
     """An engine that prints its arguments and its environment; its selected stack is `selected`."""
+    print_environment(sandbox)
+    return sandbox
+
+
+def print_environment(sandbox: Sandbox) -> None:
     sandbox.write(
         sandbox.root / ".state/bin/pulumi",
         """
@@ -24,7 +32,6 @@ def engine(sandbox: Sandbox) -> Sandbox:
         exec python3 -c 'import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))' "$@"
         """,
     )
-    return sandbox
 
 
 def ran(sandbox: Sandbox, *arguments: str) -> tuple[list[str], str, dict[str, str]]:
@@ -56,6 +63,19 @@ def test_a_checkout_has_a_backend_a_home_and_a_passphrase_of_its_own(engine: San
     assert environ["PULUMI_SKIP_UPDATE_CHECK"] == "true"
     assert environ["PULUMI_PARALLEL"] == "64"
     assert environ["PATH"].startswith(f"{state}/bin:{engine.root}/.venv/bin:")
+
+
+def test_finding_17_a_folders_name_stands_in_the_backends_address_as_it_is_read(
+    tmp_path: Path,
+) -> None:
+    """Audit 17: three characters mean something in a URL (RFC 3986), and crossover looks for the stack by it."""
+    sandbox = Sandbox(tmp_path / "rök %d #1? 'x'")
+    print_environment(sandbox)
+    address = ran(sandbox, "whoami")[2]["PULUMI_BACKEND_URL"]
+    assert unquote(address) == f"file://{sandbox.root}/.state/pulumi"
+    assert address == f"file://{str(sandbox.root).translate(IN_ADDRESS)}/.state/pulumi"
+    folder = stack_folder("p", "s", {"PULUMI_BACKEND_URL": address})
+    assert folder == sandbox.root / ".state/pulumi/.crossover/p/s"
 
 
 def test_the_passphrase_is_random_private_and_kept(engine: Sandbox) -> None:
