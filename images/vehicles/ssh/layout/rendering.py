@@ -96,7 +96,7 @@ def supervisor_program(service: Service, host: Host, position: int) -> str:
 
 
 def _in_ini(value: str) -> str:
-    """A percent sign begins a name that supervisor fills in."""
+    """A percent sign begins a name that supervisor fills in, and systemd (systemd.unit(5))."""
     return value.replace("%", "%%")
 
 
@@ -106,7 +106,7 @@ def systemd_unit(service: Service, host: Host, role: str) -> str:
         "systemd.service",
         service=service.name,
         role=role,
-        root=host.root,
+        root=_in_ini(host.root),
         user=host.ssh_user,
         after="".join(f" {unit}" for unit in service.after),
         limits="LimitMEMLOCK=infinity\n" if service.locks_memory else "",
