@@ -55,7 +55,7 @@ class Host:
         for name, path in {"root": self.root, "cache": self.cache, **rare}.items():
             if not _ABSOLUTE.fullmatch(path) or ".." in path.split("/") or path.rstrip("/") == "":
                 raise InvalidBundle(
-                    f"{name} {path!r} is no absolute path that every tool reads alike: no " $ ; # ` or \\"
+                    f'{name} {path!r} is no absolute path that every tool reads alike: no " $ ; # ` or \\'
                 )
         if self.supervision not in ("systemd", "supervisor"):
             raise InvalidBundle(f"supervision {self.supervision!r} is unknown: systemd or supervisor")
