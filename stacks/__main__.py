@@ -15,7 +15,7 @@ from images.roles.monitoring.access import monitoring_key
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.checks import check_memory, check_weights, tell_secrets
+from stacks.checks import check_memory, check_weights, tell_buffer, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.machines import Machines, surveyed
@@ -40,6 +40,7 @@ if not blocked:
     (pulumi.log.warn if verdict.reasons else pulumi.log.info)(told)
 
 tell_secrets(settings)
+tell_buffer(settings)
 check_weights(settings)
 check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
@@ -47,7 +48,7 @@ credentials = Credentials("credentials", nodes=certificate_names(settings), gene
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
 fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, verdict.models or (verdict,), nodes)
+along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes)
 gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
 
 pulumi.export("endpoint", gateway.endpoint)

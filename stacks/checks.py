@@ -28,6 +28,21 @@ def tell_secrets(settings: Settings) -> None:
         pulumi.log.warn(f"`up` will refuse: {STACK_PREFIX}{line}")
 
 
+_LEAST_BYTES_PER_TOKEN = 4
+"""English has about so many; fewer in the buffer, and the longest requests that the nodes take are refused."""
+
+
+def tell_buffer(settings: Settings) -> None:
+    """Says where the gateway is told to read less of a request than the longest that the nodes take."""
+    longest, given = max(model.serving.max_model_len for model in settings.models), settings.gateway.buffer_bytes
+    if given is not None and given < (wanted := _LEAST_BYTES_PER_TOKEN * longest):
+        pulumi.log.warn(
+            f"{STACK_PREFIX}gateway.bufferBytes: {given}, and a request of serving.maxModelLen, {longest} tokens, has "
+            f"about {wanted} bytes: the gateway answers 413 to one that names its model at the end, as OpenAI's Python "
+            "client does. Leave bufferBytes out, and it fits"
+        )
+
+
 def check_weights(settings: Settings) -> None:
     """Says what should be known of the weights before anything is rented. Raises RunError in an `up` that would install
     files of which nothing is known; a preview says so."""

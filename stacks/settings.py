@@ -152,7 +152,7 @@ class Settings(StackKeys):
     def _check_queue(self) -> None:
         """Raises ValueError where the gateway would send a node more than it takes."""
         sent, taken = self.gateway.max_connections_per_node, min(m.serving.max_num_queued_reqs for m in self.models)
-        if sent > taken:
+        if sent is not None and sent > taken:
             raise ValueError(
                 f"gateway.maxConnectionsPerNode: {sent}, and a node answers 503 beyond serving.maxNumQueuedReqs, "
                 f"{taken}; the nearest that fits is {taken}"

@@ -1,4 +1,4 @@
-"""The base's files that weigh: its catalogue and its waivers, read from git as data."""
+"""The files that weigh, of either side: its catalogue and its waivers, read from git as data."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from cost_guard.scenario.waiver_file import parse_waivers
 from cost_guard.scenario.waivers import FILE, NO_WAIVERS, Waivers
 from scripts.crossover.review.scales.mixture import ChangedFigure
 from scripts.crossover.stack.config import Tree
+from scripts.crossover.stack.verdict import Yardstick
+from strict.problems import Problems
 
 DATA = "policies/cost_guard/catalogue/data"
 """Where the catalogue's files are, which are called by their names."""
@@ -36,6 +38,29 @@ def catalogue_at(tree: Tree) -> Catalogue | None:
         given: dict[str, Any] = {"clouds": load_clouds, "machines": load_machines, "models": load_models}
         own = {key: load for key, load in given.items() if (folder / _TABLES[key]).exists()}
         return replace(found, **{key: load(folder / _TABLES[key]) for key, load in own.items()})
+
+
+def weighed_by(
+    given: Yardstick, tree: Tree, judges: tuple[str, ...]
+) -> tuple[Yardstick, Mapping[str, tuple[str, ...]]]:
+    """A yardstick with the catalogue and the waivers of a tree, where the pull request changes them (`judges`). Where
+    this code cannot read one (DATA, FILE), the given one stays, and the lines say why. Raises SourceError."""
+    unread: dict[str, tuple[str, ...]] = {}
+    for name in changed_weights(judges):
+        try:
+            if name == FILE:
+                given = replace(given, waivers=waivers_at(tree))
+            else:
+                given = replace(given, catalogue=catalogue_at(tree) or given.catalogue)
+        except Problems as error:
+            unread[name] = tuple(error.lines)
+    return given, unread
+
+
+def changed_weights(judges: tuple[str, ...]) -> list[str]:
+    """Of the catalogue (DATA) and the waivers (FILE), what is among the files that differ."""
+    catalogue = any(path.startswith(f"{DATA}/") for path in judges)
+    return [name for name, changed in ((DATA, catalogue), (FILE, FILE in judges)) if changed]
 
 
 def waivers_at(tree: Tree) -> Waivers:

@@ -181,6 +181,13 @@ def test_2a_a_price_that_halves_is_left_in_its_eighth_month(ask: Callable[..., V
     assert [one.cheaper for one in verdict.tco.crossings] == ["self-hosted", "managed"]
 
 
+def test_2a_the_first_month_that_loses_is_named_and_the_last(ask: Callable[..., Verdict]) -> None:
+    """30,000·0.8^((t−1)/12) falls below 19,940 after month 22; what came before saves more than is lost then."""
+    assert [t for t in range(1, 25) if 30_000 * 0.8 ** ((t - 1) / 12) < 19_940] == [23, 24]
+    verdict = ask(horizon={"apiPriceDeclinePerYear": "0.2"})
+    assert "from month 23 to the last, 24, each month loses" in message(verdict, "horizon")
+
+
 def test_2a_a_commitment_of_36_months_is_judged_over_36(ask: Callable[..., Verdict]) -> None:
     """Where nothing is said of months; nothing is owed after them."""
     verdict = ask("9e9", sku="aws/p4de.24xlarge-reserved-36m", workload={"growthPerMonth": "-0.1"})

@@ -86,13 +86,13 @@ def test_a_file_that_somebody_wrote_into_is_an_intent_all_the_same(journal: Jour
     [
         ({"PULUMI_BACKEND_URL": "file:///x/y z"}, "/x/y z/.crossover/p/s"),
         ({"PULUMI_BACKEND_URL": "s3://bucket", "XDG_STATE_HOME": "/state"}, "/state/crossover/p/s"),
-        ({"XDG_STATE_HOME": "relative", "HOME": "/home/me"}, "/home/me/.local/state/crossover/p/s"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/people/me"}, "/people/me/.local/state/crossover/p/s"),
     ],
 )
 def test_it_lies_beside_a_file_backends_state_else_in_the_users_state_folder(
     environment: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/people/me")
     assert stack_folder("p", "organization/p/s", environment) == Path(folder)
 
 
