@@ -90,6 +90,7 @@ def supervisor_program(service: Service, host: Host, position: int) -> str:
         "supervisor-program.conf",
         service=service.name,
         root=_in_ini(host.root),
+        logs=_in_ini(_in_ini(host.root)),  # supervisor 4 fills names into this value twice
         priority=str(100 + position),
         stop_timeout_s=str(service.stop_timeout_s),
     )
