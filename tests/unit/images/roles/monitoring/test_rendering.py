@@ -97,6 +97,7 @@ def test_a_webhook_carries_its_secret_as_a_path() -> None:
         {"volumeMinimumDays": 31},
         {"webhook": {"url": "ftp://x"}},
         {"webhook": {"url": "https://user:word@x"}},
+        {"webhook": {"url": "http://192.0.2.9:8080/x", "bearerSecret": "alert-token"}},
         {"webhok": None},
     ],
 )
