@@ -75,6 +75,7 @@ class Gateway(pulumi.ComponentResource):
                 bundle=bundle,
                 secrets=_secrets(settings, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
+                stack_id=credentials.stack_id,
                 deadline_s=settings.deadlines.install_s,
                 opts=pulumi.ResourceOptions(parent=self, deleted_with=host.takes_along),
             )

@@ -1,30 +1,32 @@
 """gpucloud:index:Node — one rented machine. Only `generation` replaces it.
 
-A node may be *vacant*: with `onNoCapacity: degrade`, where no candidate can be had, it exists without a machine, the
-rest of the fleet serves, and every `up` tries again. Its id was given before it had a machine, so the machine's id is
-always taken from the outputs.
+A node may be *vacant*: with `onNoCapacity: degrade`, where no machine can be had, for whatever reason, it exists
+without one, the rest of the fleet serves, and every `up` tries again. Its id was given before it had a machine, so the
+machine's id is always taken from the outputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
 
-from images.remote.errors import RemoteError
+from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Waiting
 from providers import registry
 from providers.base import Clouds, Machine, MachineState, placed, plain_host
-from providers.errors import NoCapacity, NotFound
+from providers.errors import InvalidRequest, NotFound
 from providers.plugin import node_inputs
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import VACANT, is_vacant, look, split
-from providers.plugin.node_inputs import Capabilities
+from providers.plugin.node_inputs import STACK_ID, Capabilities
 from providers.plugin.values import UNKNOWN, Plain
 from providers.renting.answers.price import TooDear, breach
 from providers.renting.contact import answers_ssh
+from providers.renting.memory.duds import Duds
 from providers.renting.naming import machine_name
 from providers.renting.rent import rent
 from providers.renting.until import Kept, admit, await_contact, remembered
@@ -32,13 +34,15 @@ from providers.renting.until import Kept, admit, await_contact, remembered
 REFUSED = "refused"
 """The output of a machine that was taken over at a price above its ceiling, and has not served: why. One that has
 served goes on at any price."""
+NEVER_VACANT = (Kept, Cancelled, InvalidRequest)
+"""What is told although the rest could serve: there is a machine, a person stopped it, or it can never be rented."""
 MADE = ("machine", "failureDomain", "usdPerHour")
 
 
 class NodeHandler(Handler):
-    """Inputs: key, role, project, stack, generation, candidates [{cloud, region, sku, maxUsdPerHour, standsFor}],
-    ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS, onNoCapacity ("fail" or
-    "degrade"), settings {cloud: its section of the stack's `clouds`}.
+    """Inputs: key, role, project, stack, stackId (the stack's identity), generation, candidates [{cloud, region, sku,
+    maxUsdPerHour, standsFor}], ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS,
+    onNoCapacity ("fail" or "degrade"), settings {cloud: its section of the stack's `clouds`}.
 
     Outputs: the inputs, and `machine` (all that an install needs), `failureDomain`, `usdPerHour` (decimal string).
     The id is "cloud/machine id", or "vacant/machine name" where the first `up` found no machine.
@@ -49,6 +53,7 @@ class NodeHandler(Handler):
         "role",
         "project",
         "stack",
+        STACK_ID,
         "generation",
         "candidates",
         "ports",
@@ -60,12 +65,16 @@ class NodeHandler(Handler):
         "settings",
     )
     replacing = frozenset({"generation"})
-    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS", STACK_ID})
     secret = frozenset({"sshPrivateKey"})
 
-    def __init__(self, clouds: Clouds, capabilities: Capabilities = registry.capabilities) -> None:
+    def __init__(
+        self, clouds: Clouds, capabilities: Capabilities = registry.capabilities,
+        duds: Callable[[str, str], Duds] = Duds.of,
+    ) -> None:  # fmt: skip
         self.clouds = clouds
         self.capabilities = capabilities
+        self.duds = duds
 
     def check(self, olds: Plain, news: Plain) -> list[CheckFailure]:
         return super().check(olds, news) + node_inputs.complaints(olds, news, self.clouds, self.capabilities)
@@ -87,9 +96,10 @@ class NodeHandler(Handler):
     def _rented(self, news: Plain, waiting: Waiting) -> Plain:
         """Outputs of a node in contact, or vacant where that is allowed. Raises what `rent` raises."""
         try:
-            machine = rent(node_inputs.request(news), self.clouds, waiting)
-        except NoCapacity as e:
-            if news["onNoCapacity"] != "degrade":
+            duds = self.duds(str(news["project"]), str(news["stack"]))
+            machine = rent(node_inputs.request(news), self.clouds, waiting, duds)
+        except RemoteError as e:
+            if news["onNoCapacity"] != "degrade" or isinstance(e, NEVER_VACANT):
                 raise
             waiting.warn(f"{news['key']} is vacant, and the rest of the fleet serves: {e}. The next `up` tries again")
             return _vacant(news)
@@ -98,14 +108,14 @@ class NodeHandler(Handler):
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if olds and is_vacant(olds["machine"]):
-            return {key: olds[key] for key in self.inputs}, olds
+            return self.inputs_of(olds), olds
         machine_id = olds["machine"]["id"] if olds else resource_id
         machine = look(machine_id, self.clouds, waiting)
         if machine is None:
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import")
             return None
-        inputs = {key: olds[key] for key in self.inputs} if olds else node_inputs.imported(machine)
+        inputs = self.inputs_of(olds) if olds else node_inputs.imported(machine)
         machine = _as_in_state(machine, olds)
         why = breach(machine, node_inputs.candidates(inputs)) if olds else ""
         refused = why if REFUSED in olds else ""

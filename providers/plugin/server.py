@@ -18,6 +18,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, prov
 from images.remote.errors import RemoteError
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.provider import Gpucloud, failed_state
+from providers.plugin.turns.replacing import Replacements
 from strict.engine.alive import when_gone
 from strict.engine.callers import LOOPBACK, AsyncGuard
 
@@ -57,21 +58,21 @@ class EngineLog:
                 return  # the engine is gone: its own end reports that
 
 
-def serve(handlers: Mapping[str, Handler], arguments: list[str]) -> None:
+def serve(handlers: Mapping[str, Handler], arguments: list[str], replacements: Replacements | None = None) -> None:
     """Serves its own user until the engine ends it or is gone. The first argument is the engine's address.
 
     Without an engine nobody takes note of what is rented or ended, and the next one may be at work on the same
     machines: so the process ends at once, in the middle of whatever it does.
     """
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(handlers, arguments))
+        asyncio.run(_serve(handlers, arguments, replacements))
 
 
-async def _serve(handlers: Mapping[str, Handler], arguments: list[str]) -> None:
+async def _serve(handlers: Mapping[str, Handler], arguments: list[str], replacements: Replacements | None) -> None:
     log, guard = EngineLog(arguments[0]), AsyncGuard()
     _Servicer.handlers = handlers
     _Servicer.log = log
-    servicer = _Servicer(arguments, VERSION, Gpucloud(handlers, log), engine_address=arguments[0])
+    servicer = _Servicer(arguments, VERSION, Gpucloud(handlers, log, replacements), engine_address=arguments[0])
     served = grpc.aio.server(interceptors=[guard], options=_GRPC_CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, served)
     guard.port = served.add_insecure_port(f"{LOOPBACK}:0")

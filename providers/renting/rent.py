@@ -7,22 +7,37 @@ this call, nothing here ends it: the caller is told (`Kept`) and its state keeps
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Locks, Waiting
 from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
-from providers.errors import Ambiguous, InvalidRequest, NoCapacity, QuotaExceeded, Unavailable
+from providers.errors import (
+    Ambiguous,
+    CloudError,
+    InvalidRequest,
+    NoCapacity,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
 from providers.renting import hostkeys
 from providers.renting.answers.price import held, said
 from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
+from providers.renting.memory.duds import Dud, Duds
 from providers.renting.naming import machine_name
+from providers.renting.ownership import is_of_before, of_stack, prove
 from providers.renting.until import Kept, await_contact
 
 FLEET_LOCKS = Locks()
 BLOCKLIST = Blocklist()
+MOST_DUDS = 3
+"""How many machines one call rents in vain. Chosen: each may cost as much as its deadline is long."""
+NO_DUD = (InvalidRequest, RateLimited, Unauthorized, Unavailable)
+"""What is no machine's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +56,43 @@ class Request:
     """Cloud → its section of the stack's `clouds`."""
 
 
-def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
+class GivenBack(CloudError):
+    """A machine was launched, not reached and ended again."""
+
+    def __init__(self, failure: RemoteError, blame: str) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.blame = blame
+
+
+def rent(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds | None = None) -> Machine:
     """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that
-    nothing of this call is left behind; NoCapacity names every candidate with its reason."""
+    nothing of this call is left behind; NoCapacity names every candidate with its reason.
+
+    A machine that was launched, not reached and given back is a dud: what it came from is left out (`duds`), and the
+    ladder is climbed on."""
+    duds = Duds() if duds is None else duds
+    for _ in range(MOST_DUDS):
+        try:
+            return _rent_once(request, clouds, waiting, duds)
+        except GivenBack as e:
+            failure = e.failure
+            waiting.warn(f"{failure}. {e.blame} is left out for a day")
+    raise failure
+
+
+def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds) -> Machine:
+    """Raises GivenBack for a dud; else as `rent`."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
         found = _siblings(request, clouds, waiting)
-        machine = _adopt(name, found, waiting)
+        machine = _adopt(request.owner, found, waiting)
         launched = machine is None
         if machine is None:
-            domains = [m.failure_domain for m in found if m.name != name]
-            machine = _climb(request, name, domains, clouds, waiting)
+            domains = [m.failure_domain for m in found]
+            machine = _climb(request, name, domains, clouds, waiting, duds.left_out())
+    if not launched and is_of_before(machine, request.owner):
+        prove(machine, clouds(machine.cloud), request.ssh_private_key, waiting.within(request.deadline_s))
     try:
         settings = request.settings.get(machine.cloud, {})
         key, deadline_s, hold = request.ssh_private_key, request.deadline_s, held(request.candidates)
@@ -64,45 +105,57 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
     except RemoteError as e:
         if not launched:
             raise Kept(machine, str(e)) from e
-        raise _given_back(machine, clouds(machine.cloud), e) from e
+        failure = _given_back(machine, clouds(machine.cloud), e)
+        if isinstance(failure, Kept) or isinstance(e, NO_DUD) or not machine.blame:
+            raise failure from e
+        duds.add(machine.blame, f"{machine.cloud}/{machine.id}", str(e))
+        raise GivenBack(failure, machine.blame) from e
     except Exception as e:  # a bug of ours: the machine exists all the same, and the state must know
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
 def _siblings(request: Request, clouds: Clouds, waiting: Waiting) -> list[Machine]:
-    """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
+    """All living machines of the fleet, this node's own included, at every cloud of its ladder. Raises SomebodyElses
+    where another stack has the name of this one."""
     names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
-    return [
-        machine
-        for name in names
-        for machine in listed(clouds(name), request.owner.project, waiting.say)
-        if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
-    ]
+    found = [machine for name in names for machine in listed(clouds(name), request.owner.project, waiting.say)]
+    return [m for m in of_stack(request.owner, found) if m.owner and m.owner.role == request.owner.role]
 
 
-def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
-    mine = [machine for machine in found if machine.name == name]
+def _adopt(owner: Owner, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
+    names = {machine_name(owner), machine_name(replace(owner, stack_id=""))}
+    mine = [machine for machine in found if machine.name in names]
     if len(mine) > 1:
         listing = ", ".join(f"{m.cloud}/{m.id} at {said(m.usd_per_hour)}" for m in mine)
-        raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
+        raise InvalidRequest(
+            f"{len(mine)} machines are this node's, {mine[0].name}: {listing}. End all but one, then run again"
+        )
     if mine:
         waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
         return mine[0]
     return None
 
 
-def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting) -> Machine:
+def _climb(
+    request: Request,
+    name: str,
+    domains: Sequence[str],
+    clouds: Clouds,
+    waiting: Waiting,
+    left_out: Mapping[str, Dud],
+) -> Machine:
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
     for candidate in request.candidates:
         waiting.pause(0)  # nothing more is rented once the user has interrupted
         rung = f"{candidate.cloud}/{candidate.region}/{candidate.sku}"
-        reason = _full(candidate, domains, request.max_per_failure_domain) or BLOCKLIST.reason(candidate)
+        reason = _full(candidate, domains, request.max_per_failure_domain) or _left_out(candidate, left_out)
+        reason = reason or BLOCKLIST.reason(candidate)
         if reason is None:
             waiting.say(f"renting {rung}")
             try:
                 full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
-                return _launch(request, name, candidate, clouds(candidate.cloud), full, waiting)
+                return _launch(request, name, candidate, clouds(candidate.cloud), full, left_out, waiting)
             except (NoCapacity, QuotaExceeded) as e:
                 BLOCKLIST.add(candidate, e)
                 reason = str(e)
@@ -120,8 +173,21 @@ def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | Non
     return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
 
 
+def _left_out(candidate: Candidate, left_out: Mapping[str, Dud]) -> str | None:
+    """Why the rung itself is left out; None if it is not. Where only a host is, the cloud takes another one."""
+    region = f"{candidate.cloud}/{candidate.region}"
+    dud = left_out.get(region) or left_out.get(f"{region}/{candidate.sku}")
+    return None if dud is None else f"{dud.said}; `crossover doctor --forget` lets it be rented again"
+
+
 def _launch(
-    request: Request, name: str, candidate: Candidate, cloud: Cloud, full: frozenset[str], waiting: Waiting
+    request: Request,
+    name: str,
+    candidate: Candidate,
+    cloud: Cloud,
+    full: frozenset[str],
+    left_out: Mapping[str, Dud],
+    waiting: Waiting,
 ) -> Machine:
     spec = NodeSpec(
         name=name,
@@ -134,6 +200,7 @@ def _launch(
         host_key=hostkeys.one_use(request.ssh_private_key, name),
         settings=request.settings.get(candidate.cloud, {}),
         full=full,
+        left_out=frozenset(left_out),
     )
     try:
         return cloud.launch(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
 from providers.renting.blocklist import Blocklist
+from providers.renting.memory.duds import Duds
 from providers.renting.rent import Request, rent
 from tests.clouds.server import Fault
 from tests.contract.conftest import KEY, PRIVATE, Trial
@@ -124,6 +126,7 @@ def test_after_any_sequence_of_faults_the_bill_is_what_the_state_knows(emulated:
         assert emulated.billed() == node.machines, (step, node.last_error)
     emulated.emulator.faults.clear()
     emulated.clock.on_sleep = lambda: None
+    node.duds.forget()
     for _ in range(2):  # a refresh sees what vanished, and `up` makes it good
         node.run("read", threading.Event())
         node.run("up", threading.Event())
@@ -141,12 +144,14 @@ class State:
         self.id: str | None = None
         self.outputs: Plain = {}
         self.last_error = ""
+        self.duds = Duds(now=trial.clock or time.time)
         rungs = [
             {"cloud": trial.cloud.name, "region": region, "sku": trial.sku, "maxUsdPerHour": 30}
             for region in (trial.region, *trial.regions)
         ]
         self.inputs: Plain = {
-            "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "candidates": rungs,
+            "key": "a", "role": "inference", "project": "p", "stack": "s", "stackId": "1a2b", "generation": 1,
+            "candidates": rungs,
             "ports": {"ssh": 22, "vllm": 8000, "endpoint": 8443}, "sshPublicKey": KEY, "sshPrivateKey": PRIVATE,
             "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail",
             "settings": trial.sections,
@@ -158,12 +163,12 @@ class State:
         known = [] if self.id is None else [str(self.outputs["machine"]["id"]).partition("/")[2]]
         return [machine for machine in known if machine in self.trial.billed()]
 
-    def run(self, what: str, stop: threading.Event) -> None:
+    def run(self, what: str, stop: threading.Event | None = None) -> None:
         """One run of the plugin, a process of its own."""
         providers.renting.rent.BLOCKLIST = Blocklist()
-        handler = NodeHandler(lambda _: self.trial.cloud)
+        handler = NodeHandler(lambda _: self.trial.cloud, duds=lambda *_: self.duds)
         assert self.trial.clock is not None
-        waiting = self.trial.clock.waiting(cancelled=stop.is_set)
+        waiting = self.trial.clock.waiting(cancelled=(stop or threading.Event()).is_set)
         self.last_error = ""
         try:
             if what == "delete":

@@ -77,8 +77,7 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
 def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str, str], ca_pem: str) -> Bundle:
     """`secrets`: the variables of its process, and the secrets they come from."""
     name = settings.tls_server_name
-    keys = ("endpoint-keys", MONITORING_KEY)
-    certificates = (CLIENT_CERTIFICATE_SECRET, *(() if name is None else (CERTIFICATE,)))
+    files = ("endpoint-keys", MONITORING_KEY, CLIENT_CERTIFICATE_SECRET, *(() if name is None else (CERTIFICATE,)))
     ready = HttpCheck(
         "endpoint",
         "endpoint",
@@ -102,13 +101,7 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
                 secret_environment=secrets,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(
-                    _HAPROXY,
-                    _CA,
-                    _ROUTE,
-                    *LUA_FILES,
-                    *(f"secrets/{s}" for s in (*keys, *certificates)),
-                ),
+                reload_files=(_HAPROXY, _CA, _ROUTE, *LUA_FILES, *(f"secrets/{s}" for s in files)),
             ),
         ),
         checks=(
@@ -116,7 +109,7 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
             ready,
         ),
-        secrets=(*keys, *certificates, *secrets.values()),
+        secrets=(*files, *secrets.values()),
         programs=("haproxy",),
         directories=("run",),
     )

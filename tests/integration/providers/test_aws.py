@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from images.remote.waiting import Waiting
 from providers import registry
-from providers.base import Candidate, Check, MachineState, Owner, Plan
+from providers.base import Candidate, MachineState, Owner
 from providers.clouds.aws import preflight
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
@@ -22,6 +22,7 @@ from providers.clouds.aws.config import AwsConfig
 from providers.clouds.aws.preflight import Runner
 from providers.errors import InvalidRequest, NotFound
 from providers.plugin.install import InstallHandler
+from providers.preflight import Check, Plan
 from providers.renting.naming import mark
 from scripts.crossover.__main__ import app
 from scripts.crossover.doctor import looks as doctor
@@ -201,6 +202,7 @@ def test_a_node_at_aws_leaves_the_rotation_of_its_gateway_at_aws(cloud: AwsCloud
         "machine": {"id": f"aws/{node}"},
         "role": "inference",
         "fleet": "f",
+        "stackId": "1a2b",
         "serverName": "a",
         "bundle": {},
         "sshPrivateKey": "k",

@@ -18,6 +18,7 @@ from providers.clouds.aws import quota, session
 from providers.clouds.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.clouds.aws.offering import regular_zones
 from providers.clouds.aws.resources.layout import spread
+from providers.clouds.aws.resources.tries import Tries
 from providers.clouds.aws.tags import FLEET, fleet_mark, key_of
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.renting.naming import nearest
@@ -25,6 +26,11 @@ from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 IN_THEIR_ZONE = ("pending", "running", "stopping", "stopped")
 """EC2's states of machines that hold, or may hold again, a place in their zone."""
+MOST_ATTEMPTS = 8
+"""Of one request of the plugin's. It repeats "insufficient capacity" as if that were the network's fault
+(terraform-provider-aws, internal/service/ec2/service_package.go), 25 times unless told: about 50 minutes
+(hashicorp/terraform-provider-aws#43193), whatever the time-outs say (#49863). The SDK waits at most 2^n s after attempt
+n (aws-sdk-go-v2, aws/retry/jitter_backoff.go): eight attempts end after 254 s at the latest."""
 Answer = TypeVar("Answer")
 
 
@@ -62,18 +68,19 @@ class Survey:
     """Role → AMI id, as of now."""
 
 
-def survey(settings: AwsSettings, demand: Demand) -> Survey:
-    """Asks AWS about everything the demand needs. Creates nothing.
+def survey(settings: AwsSettings, demand: Demand, tries: Tries | None = None) -> Survey:
+    """Asks AWS about everything the demand needs. Creates nothing. With `tries`, a node that has no machine is asked
+    for in another zone than at the last `up`.
 
     Raises pulumi.RunError with what is wrong, where, and what to do. Call it before any resource is registered.
     """
     try:
-        return _survey(settings, demand)
+        return _survey(settings, demand, tries)
     except CloudError as e:
         raise pulumi.RunError(f"aws {settings.region}: {e}") from None
 
 
-def _survey(settings: AwsSettings, demand: Demand) -> Survey:
+def _survey(settings: AwsSettings, demand: Demand, tries: Tries | None) -> Survey:
     for who, candidate in demand.candidates.items():
         if candidate.region != settings.region:
             raise InvalidRequest(
@@ -82,7 +89,7 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
             )
     if settings.access.ssm:
         session.require_programs()
-    ask = _Asked(settings.region, aws.Provider("aws", region=settings.region))
+    ask = _Asked(settings.region, aws.Provider("aws", region=settings.region, max_retries=MOST_ATTEMPTS))
     instance_types = {who: candidate.sku for who, candidate in demand.candidates.items()}
     offered = {sku: ask.zones(sku) for sku in sorted(set(instance_types.values()))}
     ask.quotas(instance_types, counted=settings.capacity_block_id is None)
@@ -91,7 +98,7 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
 
     usable_by_key = {key: usable[candidate.sku] for key, candidate in demand.nodes.items()}
     taken = ask.zones_taken(INFERENCE_ROLE) if demand.nodes else {}
-    node_zones = spread(usable_by_key, taken, demand.max_per_failure_domain)
+    node_zones = _placed(usable_by_key, taken, demand.max_per_failure_domain, tries)
     # A subnet is never taken from under a machine, whatever AWS offers today or the settings allow.
     zones = {zone for key, allowed in usable_by_key.items() for zone in (*allowed, taken.get(key, allowed[0]))}
     images = {INFERENCE_ROLE: settings.ami} if demand.nodes else {}
@@ -112,6 +119,23 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
         gateway_zone=gateway_zone,
         images={role: ask.image(image) for role, image in images.items()},
     )
+
+
+def _placed(
+    usable: Mapping[str, tuple[str, ...]], taken: Mapping[str, str], max_per_failure_domain: int, tries: Tries | None
+) -> dict[str, str]:
+    """Node key → zone. An `up` remembers it of those that are to be created."""
+    asked = {} if tries is None else {k: zones for k, zones in tries.known().items() if k in usable and k not in taken}
+    zones = spread(usable, taken, max_per_failure_domain, asked)
+    for key, before in asked.items():
+        pulumi.log.warn(
+            f"node {key} was asked for in {', '.join(sorted(before))} and is not there, as where AWS has no capacity "
+            f"left; {zones[key]} is asked now. If no zone has any: name a Capacity Block or a reservation "
+            "(clouds.aws.capacityBlockId, capacityReservationId), or take another region or cloud"
+        )
+    if tries is not None and not pulumi.runtime.is_dry_run():
+        tries.begin({key: zone for key, zone in zones.items() if key not in taken}, taken)
+    return zones
 
 
 def _usable(sku: str, offered: tuple[str, ...], settings: AwsSettings, subnets: Mapping[str, str]) -> tuple[str, ...]:
