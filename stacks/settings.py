@@ -38,14 +38,12 @@ GATEWAY_SECRETS = {
     "endpoint-keys",
     "endpoint.pem",
     "litellm-master-key",
-    "redis-password",
-    "redis.conf",
+    *("redis-password", "redis.conf"),
     *(API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, MONITORING_KEY, WEB_SECRET),
 }
 """Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
-
 
 NOT_YET = (
     f"{STACK_PREFIX}{MODELS}: more than one model cannot be deployed yet, only judged (crossover plan, crossover "

@@ -32,7 +32,7 @@ class Outputs:
     """URL on the first gateway's machine."""
     alertmanager: str
     """As `prometheus`."""
-    monitoring_key: str
+    monitoring_key: str = ""
     """The password of both, of the user `crossover`; empty in a stack of an older version, which asked for none."""
 
     @property
