@@ -17,9 +17,9 @@ from providers.resources import Credentials
 from stacks.checks import check_memory, check_weights, note_identity, tell_buffer, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
+from stacks.judged.proposal import GATEWAY
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring
-from stacks.served import GATEWAY
 from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems

@@ -16,7 +16,8 @@ from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
 from cost_guard.codes import ADVISORY, BESIDE, CANNOT_EVALUATE, WAIVERS, Level
 from cost_guard.pack import registry
 from cost_guard.scenario.scenario import Baseline
-from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
+from cost_guard.scenario.sections.approval import Status
+from cost_guard.scenario.waivers import NO_WAIVERS, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip

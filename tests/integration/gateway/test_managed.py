@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from images.roles.monitoring.limits import NAME_LABEL
 from tests.integration.gateway.conftest import FAST_NODE, Backplane, Gateway, GatewayMaker
-from tests.integration.gateway.harness import MANAGED, SERVED, ask, chat, wait_for
+from tests.integration.gateway.harness import MANAGED, SECRETS, SERVED, ask, chat, wait_for
 
 SLOW_NODE = ("--sim-sequence-tokens-per-s", "20")
 
@@ -111,6 +112,22 @@ def test_killing_both_nodes_under_load_hands_over_to_the_fallback_without_an_err
     assert {status for status, _ in answers} == {200}
     assert answers[0][1] in ("a", "b")
     assert answers[-1][1] in ("spill", "litellm")
+
+
+def test_what_is_spilled_is_counted_by_the_name_that_was_asked_for(make: GatewayMaker, backplane: Backplane) -> None:
+    """Endpoint: alert and counter of money spent through fallback: by LiteLLM's series that the rules read."""
+    gateway = make(fallback=MANAGED, nodes={})
+
+    def tokens(name: str) -> float:
+        key = SECRETS["litellm-master-key"]
+        text = ask(backplane.machine.ports["litellm"], "GET", "/metrics/", key=key).body.decode()
+        rows = [r for r in text.splitlines() if r.startswith(f"litellm_{name}_tokens_metric_total{{")]
+        return sum(float(r.rsplit(" ", 1)[1]) for r in rows if f'{NAME_LABEL}="{SERVED}"' in r)
+
+    before = tokens("output")
+    assert gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=4)).status == 200
+    wait_for("4 tokens are counted", lambda: tokens("output") - before == 4)
+    assert tokens("input") > 0
 
 
 def test_with_every_node_dead_or_vacant_the_fallback_answers_streams_too(make: GatewayMaker) -> None:

@@ -12,7 +12,7 @@ import pulumi_aws as aws
 
 from providers.base import Candidate, Owner, placed, plain_host
 from providers.clouds.aws import session
-from providers.clouds.aws.config import AwsSettings
+from providers.clouds.aws.config import DISK, AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.tags import STACK_ID, USD_PER_HOUR, WAY_IN, machine_tags, told
@@ -144,7 +144,7 @@ def _placed(network: AwsNetwork, owner: Owner, stack_id: pulumi.Input[str]) -> d
         "key_name": network.key_name,
         "root_block_device": {
             "encrypted": True,
-            "volume_type": "gp3",
+            "volume_type": DISK,
             "volume_size": settings.gateway_root_gb if gateway else settings.root_gb,
             "delete_on_termination": True,
             "tags": {**machine_tags(owner), STACK_ID: stack_id},

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from cost_guard import wording
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.scenario.waivers import Status
+from cost_guard.scenario.sections.approval import Status
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.review import Review

@@ -65,7 +65,10 @@ def _changed(
 ) -> tuple[ChangedFigure, ...]:
     found: list[ChangedFigure] = []
     for name, proposal in head.items():
-        figures = changed_figures(proposal, before[name]) if name in before else kinder_than_default(proposal)
+        if name in before:
+            figures = changed_figures(proposal, before[name])
+        else:
+            figures = kinder_than_default(proposal, there.catalogue)
         found += [replace(one, key=f"{name}: {one.key}") for one in figures] if len(head) > 1 else figures
     found += changed_rows(own.catalogue, there.catalogue)
     if there.waivers != own.waivers:

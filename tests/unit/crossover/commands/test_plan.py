@@ -88,12 +88,13 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("", "scenario.yaml:1: expected a map of keys, got null"),
         ("[", "scenario.yaml:1: not YAML: "),
         ("a: 1\na: 2", "scenario.yaml:2: a: stands twice; keep one"),
+        ("b:\n  c:\n  - d: 1\n    d: 2", "scenario.yaml:4: b.c[0].d: stands twice; keep one"),
         ("a: !!python/object:os.system {}", "not YAML: could not determine a constructor"),
         ("a: \x00", "not YAML"),
         ("? [1]\n: 2", "not YAML"),
         (BOMB, "scenario.yaml:1: is over 64 keys deep, or over 20,000 values large"),
     ],
-    ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key", "a bomb"],
+    ids=["typo", "empty", "not YAML", "twice", "twice, deep down", "a tag", "binary", "odd key", "a bomb"],
 )
 def test_bad_data_cannot_be_evaluated(tmp_path: Path, text: str, said: str) -> None:
     """Exit 3: with --json still one document, without it lines on standard error."""

@@ -145,7 +145,7 @@ def cheaper(project: Project) -> Callable[[str, str], tuple[Yardstick, Tree]]:
         text = (folder / "prices.toml").read_text()
         assert old in text
         (folder / "prices.toml").write_text(text.replace(old, new, 1))
-        return replace(YARDSTICK, catalogue=load_catalogue.__wrapped__(folder)), Tree(project.folder, "HEAD")
+        return replace(YARDSTICK, catalogue=load_catalogue(folder)), Tree(project.folder, "HEAD")
 
     return changed
 
@@ -188,6 +188,24 @@ def test_what_is_kinder_than_its_default_is_named_of_a_new_stack() -> None:
     assert "overhead.engineerUsdPerMonth" not in told
     assert review.outcome is not ReviewOutcome.BLOCK
     assert "**The base has no figures to weigh it by:** its own count, with the base's prices and" in render(review)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, ("", "12")),
+        ({"model": "nobody-knows"}, ("", "12")),
+        ({"model": "gpt-4o"}, ("4.375", "12")),
+        ({"model": "gpt-4o", "usdPerMillionTokens": 4}, None),
+    ],
+    ids=["of no model", "of one without a row", "dearer than its row", "cheaper than its row"],
+)
+def test_finding_13_a_price_that_nothing_bears_out_is_named_of_a_new_stack(
+    said: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    """Audit 13: who gives itself a price brings a scale. gpt-4o at 3:1 is 0.75 × 2.50 + 0.25 × 10 = $4.375."""
+    managed = {"usdPerMillionTokens": 12, "source": "invoice", "date": "2026-04-01", **said}
+    assert figures(reviewed(config(2, managed=managed), None)).get("managed.usdPerMillionTokens") == told
 
 
 def test_a_model_that_is_renamed_is_weighed_all_the_same() -> None:

@@ -60,7 +60,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("config: [", f"{PATH}:1: not YAML"),
         ("config: {crossover:managed: {}\n", f"{PATH}:2: not YAML"),
-        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: crossover:a: stands twice; keep one"),
+        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: config.crossover:a: stands twice; keep one"),
         ("config: !!python/object:os.system {}", "could not determine a constructor"),
         ("config: [1]", "expected a map `config:`"),
         ("- 1", "expected a map `config:`"),
