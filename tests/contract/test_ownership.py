@@ -116,6 +116,16 @@ def test_a_stack_of_the_same_name_takes_nothing_and_ends_nothing_of_the_first(
     assert trial.billed() == ours.machines == before
 
 
+def test_a_node_that_may_be_vacant_is_none_where_the_name_is_somebody_elses(
+    trial: Trial, ours: Colleague, theirs: Colleague
+) -> None:
+    """Audit 4: `degrade` is for want of machines, and no way around a refusal."""
+    ours.up()
+    with pytest.raises(SomebodyElses):
+        NodeHandler(lambda _: trial.cloud).create("urn", {**theirs.inputs, "onNoCapacity": "degrade"}, theirs.waiting())
+    assert trial.billed() == ours.machines
+
+
 def test_the_first_stacks_firewall_stays_as_it_is(trial: Trial, ours: Colleague, theirs: Colleague) -> None:
     """Audit 4: what a stack of the same name is let in at is another ruleset, which it ends alone."""
     cloud = trial.cloud

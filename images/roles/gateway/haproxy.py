@@ -101,6 +101,8 @@ def _defaults(settings: GatewaySettings) -> str:
         "option http-restrict-req-hdr-names delete",
         "# Here, for the endpoint's own connections too: whoever leaves ends the work of a node.",
         "option abortonclose",
+        "# Bytes are counted as they come: hung.lua looks whether any do.",
+        "option contstats",
         "timeout connect 3s",
         "timeout http-request 10s",
         "timeout http-keep-alive 60s",
