@@ -25,6 +25,7 @@ from images.engines.common.base import (
 from images.roles.gateway.endpoint import LITELLM, LUA_FILES, MAX_CONNECTIONS, WAITING, endpoint
 from images.roles.gateway.errors import STATUSES, deny, openai_error
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
+from strict.names import MONITORING_KEY
 
 LITELLM_MAX_IN_FLIGHT = 200
 SOCKET = "run/haproxy.sock"
@@ -227,7 +228,8 @@ def _litellm() -> str:
             'http-request set-header Authorization "Bearer ${LITELLM_MASTER_KEY}"',
             "# What may cost money is asked again only where nothing was sent.",
             "retry-on conn-failure",
-            "option httpchk GET /health/liveliness",
+            "option httpchk",
+            'http-check send meth GET uri /health/liveliness hdr Authorization "Bearer ${LITELLM_MASTER_KEY}"',
             "http-check expect status 200",
             "timeout check 5s",
             "server litellm 127.0.0.1:@PORT:litellm@ check inter 2s fastinter 1s downinter 1s fall 3 rise 1"
@@ -242,6 +244,7 @@ def _stats() -> str:
         [
             "bind 127.0.0.1:@PORT:haproxy-stats@",
             "no log",
+            deny(401, f'unless {{ http_auth_bearer -m str -f "@SECRET:{MONITORING_KEY}@" }}'),
             "http-request use-service prometheus-exporter if { path /metrics }",
             "http-request return status 404",
         ],

@@ -23,12 +23,14 @@ from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.settings import Limits, MonitoringSettings
+from strict.names import MONITORING_KEY
 from tests.integration.gateway.harness import (
     ALIAS,
     KEY,
     MADE,
     MANAGED,
     REPOSITORY,
+    SECRETS,
     SERVED,
     Answer,
     Machine,
@@ -141,7 +143,7 @@ class Gateway:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of HAProxy's samples of that name with those labels."""
-        text = ask(self.machine.ports["haproxy-stats"], "GET", "/metrics").body.decode()
+        text = ask(self.machine.ports["haproxy-stats"], "GET", "/metrics", key=SECRETS[MONITORING_KEY]).body.decode()
         wanted = [f'{k}="{v}"' for k, v in labels.items()]
         rows = [r for r in text.splitlines() if r.startswith(name + "{") and all(w in r for w in wanted)]
         return sum(float(r.rsplit(" ", 1)[1]) for r in rows)
