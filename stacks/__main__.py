@@ -13,6 +13,7 @@ from cost_guard.scenario.waivers import fleet_urn
 from cost_guard.verdict.judge import judge_stack
 from cost_guard.verdict.verdict import explain
 from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
+from images.roles.monitoring.access import monitoring_key
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials, Install
@@ -60,7 +61,7 @@ deferred: tuple[pulumi.Output[list[Install]], Callable[[pulumi.Output[list[Insta
 gateways, tell_gateways = deferred
 fleets = [Fleet(model, settings, credentials, keys, machines, gateways) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes)
+along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes, credentials.caCertificate)
 gateway = Gateway(GATEWAY, settings, credentials, keys, machines, fleets, nodes, along)
 tell_gateways(pulumi.Output.from_input(gateway.installs))
 
@@ -72,6 +73,7 @@ pulumi.export("model", settings.served_names[0])
 pulumi.export("managedModels", [model.name for model in settings.gateway.managed])
 pulumi.export("prometheus", gateway.inside("prometheus"))
 pulumi.export("alertmanager", gateway.inside("alertmanager"))
+pulumi.export("monitoringKey", credentials.litellmMasterKey.apply(monitoring_key))
 
 if blocked:
     raise pulumi.RunError(told)  # in preview, so that the reader and the pack see the whole plan first

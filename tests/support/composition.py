@@ -16,6 +16,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_pulumi_func
 
 from tests.support.checkout import REPOSITORY
+from tests.support.credentials import Made as MadeCredentials
 
 CONFIG = REPOSITORY / "stacks" / "config"
 PROGRAM = REPOSITORY / "stacks" / "__main__.py"
@@ -31,6 +32,10 @@ PRIVATE = (
 """What Credentials makes and nobody may read in a plan."""
 
 
+CA = MadeCredentials.of().ca
+"""A real one: the program looks when it ends."""
+
+
 class Answers(mocks.Mocks):
     """The plugin's outputs, and an account at AWS with three zones."""
 
@@ -38,7 +43,7 @@ class Answers(mocks.Mocks):
         made = dict(args.inputs)
         if args.typ == CREDENTIALS:
             pairs = {name: {"certificate": f"crt-{name}", "privateKey": f"hidden-{name}"} for name in made["nodes"]}
-            made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": "ca", "nodeCertificates": hidden(pairs)}
+            made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": CA, "nodeCertificates": hidden(pairs)}
             made |= {name: hidden(f"hidden-{name}") for name in PRIVATE}
             if made["generation"] > 1:
                 names = ("endpointKey", "vllmApiKey", "clientCertificate", "caCertificate")

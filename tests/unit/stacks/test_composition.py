@@ -20,6 +20,7 @@ from stacks.served import served_model
 from tests.support.checkout import REPOSITORY
 from tests.support.composition import (
     AWS_NODE,
+    CA,
     CONFIG,
     CONTACT,
     CREDENTIALS,
@@ -203,7 +204,7 @@ def test_what_is_secret_is_marked_wherever_it_goes(composed: Composed) -> None:
         assert {key for key, value in inputs.items() if isinstance(value, dict) and SECRET in value} == {
             "secrets", "sshPrivateKey",
         }  # fmt: skip
-    assert made.secret_outputs == {"endpointKey"}
+    assert made.secret_outputs == {"endpointKey", "monitoringKey"}
 
 
 def open_parts(value: Any) -> Any:
@@ -265,7 +266,7 @@ def test_the_exports_are_those_of_the_readme(composed: Composed) -> None:
     example, made = composed
     assert set(made.outputs) == {
         "endpoint", "endpointAddresses", "endpointKey", "caCertificate", "model", "managedModels",
-        "prometheus", "alertmanager",
+        "prometheus", "alertmanager", "monitoringKey",
     }  # fmt: skip
     assert made.outputs["model"] == "llama-70b"
     assert len(made.outputs["endpointAddresses"]) == len(example.hosts)
@@ -381,8 +382,8 @@ def test_in_an_overlap_gateways_show_the_former_and_take_both_and_nodes_show_the
     assert (node["vllm-api-key"], node["former-vllm-api-key"]) == ("hidden-vllmApiKey", "former-vllmApiKey")
     assert node["tls.key"] == "hidden-a.nodes.crossover.internal"
     for install in ("gateway-router", "a-inference"):
-        assert made.file(install, "tls/ca.pem") == "caformer-ca"
-    assert made.outputs["caCertificate"] == "caformer-ca"
+        assert made.file(install, "tls/ca.pem") == f"{CA}former-ca"
+    assert made.outputs["caCertificate"] == f"{CA}former-ca"
 
 
 def test_once_it_is_retired_nothing_of_the_former_is_shown_or_taken() -> None:
@@ -390,7 +391,7 @@ def test_once_it_is_retired_nothing_of_the_former_is_shown_or_taken() -> None:
     assert made.secrets("gateway-router")["endpoint-keys"] == "hidden-endpointKey\n"
     assert made.secrets("gateway-router")["backend-keys"].splitlines()[0] == "nodes Bearer hidden-vllmApiKey"
     assert "former-vllm-api-key" not in made.secrets("a-inference")
-    assert made.file("a-inference", "tls/ca.pem") == "ca"
+    assert made.file("a-inference", "tls/ca.pem") == CA
 
 
 @pytest.mark.parametrize(("generation", "waits"), [(1, False), (2, True)])
