@@ -51,7 +51,7 @@ def surveyed(settings: Settings) -> Survey | None:
     from providers.clouds.aws.resources.survey import Demand, survey
     from providers.clouds.aws.resources.tries import Tries
 
-    demand = Demand(nodes, gateway, settings.max_per_failure_domain)
+    demand = Demand(nodes, gateway, settings.max_per_failure_domain, settings.generations)
     try:
         regions = [candidate.region for candidate in demand.candidates.values()]
         tries = Tries.of(pulumi.get_project(), pulumi.get_stack())

@@ -61,9 +61,3 @@ def ports_of(tags: Mapping[str, str]) -> dict[str, int]:
 def usd_per_hour_of(tags: Mapping[str, str]) -> Decimal | None:
     """The inverse of `told`; None where no price can be read."""
     return usd(tags.get(USD_PER_HOUR))
-
-
-def key_of(tags: Mapping[str, str] | None) -> str | None:
-    """The node's key from a machine's tags; None if it carries no mark of ours."""
-    owner = owner_of((tags or {}).get(MARK, ""))
-    return None if owner is None else owner.key

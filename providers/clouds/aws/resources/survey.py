@@ -19,7 +19,7 @@ from providers.clouds.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.clouds.aws.offering import regular_zones
 from providers.clouds.aws.resources.layout import spread
 from providers.clouds.aws.resources.tries import Tries
-from providers.clouds.aws.tags import FLEET, fleet_mark, key_of
+from providers.clouds.aws.tags import FLEET, fleet_mark, owner_in
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.renting.naming import nearest
 from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
@@ -42,6 +42,8 @@ class Demand:
     """Node key → its one candidate at AWS: a machine of `pulumi_aws` has no ladder."""
     gateway: Candidate | None = None
     max_per_failure_domain: int = 1
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """Of the nodes where it is not 1."""
 
     @property
     def candidates(self) -> dict[str, Candidate]:
@@ -97,14 +99,16 @@ def _survey(settings: AwsSettings, demand: Demand, tries: Tries | None) -> Surve
     usable = {sku: _usable(sku, zones, settings, subnets) for sku, zones in offered.items()}
 
     usable_by_key = {key: usable[candidate.sku] for key, candidate in demand.nodes.items()}
-    taken = ask.zones_taken(INFERENCE_ROLE) if demand.nodes else {}
+    there = ask.machines(INFERENCE_ROLE) if demand.nodes else {}
+    _check_one_at_a_time(demand, there)
+    taken = {key: zone for key, (zone, _) in there.items()}
     node_zones = _placed(usable_by_key, taken, demand.max_per_failure_domain, tries)
     # A subnet is never taken from under a machine, whatever AWS offers today or the settings allow.
     zones = {zone for key, allowed in usable_by_key.items() for zone in (*allowed, taken.get(key, allowed[0]))}
     images = {INFERENCE_ROLE: settings.ami} if demand.nodes else {}
     gateway_zone = None
     if demand.gateway is not None:
-        taken = ask.zones_taken(GATEWAY_ROLE)
+        taken = {key: zone for key, (zone, _) in ask.machines(GATEWAY_ROLE).items()}
         placed = spread(dict.fromkeys(taken or (GATEWAY_ROLE,), usable[demand.gateway.sku]), taken, 1)
         gateway_zone = min(placed.values())
         zones |= {gateway_zone, *taken.values()}
@@ -119,6 +123,17 @@ def _survey(settings: AwsSettings, demand: Demand, tries: Tries | None) -> Surve
         gateway_zone=gateway_zone,
         images={role: ask.image(image) for role, image in images.items()},
     )
+
+
+def _check_one_at_a_time(demand: Demand, there: Mapping[str, tuple[str, int]]) -> None:
+    """Raises InvalidRequest where more than one machine would be replaced: the engine ends them side by side, before
+    any has a successor, and nothing of ours stands in between."""
+    raised = [key for key in demand.nodes if key in there and demand.generations.get(key, 1) > there[key][1]]
+    if len(raised) > 1:
+        raise InvalidRequest(
+            f"the generations of {', '.join(sorted(raised))} are raised at once, and machines at AWS are replaced side "
+            "by side: raise one, run `up`, and raise the next one once that node serves"
+        )
 
 
 def _placed(
@@ -220,8 +235,8 @@ class _Asked:
             found.setdefault(subnet.availability_zone, subnet_id)
         return found
 
-    def zones_taken(self, role: str) -> dict[str, str]:
-        """Key → zone of the stack's machines that exist, found by their ownership mark."""
+    def machines(self, role: str) -> dict[str, tuple[str, int]]:
+        """Key → zone and generation of the stack's machines that exist, found by their ownership mark."""
         mark = fleet_mark(pulumi.get_project(), pulumi.get_stack(), role)
         ids = self._ask(
             "which machines exist (ec2:DescribeInstances)",
@@ -238,7 +253,8 @@ class _Asked:
             )
             for instance_id in ids
         ]
-        return {key: m.availability_zone for m in machines if (key := key_of(m.tags)) is not None}
+        marked = [(m.availability_zone, owner_in(m.tags or {})) for m in machines]
+        return {owner.key: (zone, owner.generation) for zone, owner in marked if owner is not None}
 
     def image(self, image: str) -> str:
         """The AMI's id in this region. Raises InvalidRequest for one that is not there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -148,13 +148,14 @@ def stack(
     nodes: dict[str, Candidate] | None = None,
     gateway: Candidate | None = SMALL,
     tries: Tries | None = None,
+    generations: Mapping[str, int] | None = None,
     **change: Any,
 ) -> Callable[[], Any]:
     """Nodes a and b and a gateway, as the program makes them; it comes to the nodes' outputs."""
     wanted = {"a": GPU, "b": GPU} if nodes is None else nodes
 
     def program() -> Any:
-        found = survey(parse({**SETTINGS, **change}), Demand(wanted, gateway), tries)
+        found = survey(parse({**SETTINGS, **change}), Demand(wanted, gateway, 1, generations or {}), tries)
         network = AwsNetwork(
             "aws", found, node_ports=NODE_PORTS, gateway_ports=GATEWAY_PORTS, ssh_public_key=PUBLIC_KEY
         )
@@ -217,6 +218,18 @@ def test_public_bug_10_the_next_up_asks_the_next_zone_and_every_request_is_bound
         _, outputs = run(aws, stack({"a": GPU}, gateway=None, tries=tries))
         assert outputs["a"]["domain"] == f"aws/{zone}"
     assert int(aws.registered["pulumi:providers:aws", "aws"]["maxRetries"]) == MOST_ATTEMPTS
+
+
+def test_public_bug_9_a_second_generation_that_is_raised_at_once_is_refused(aws: Aws) -> None:
+    """Public bug 9: AWS' machines are the engine's own resources, which it ends side by side."""
+    for key, zone in (("a", "b"), ("b", "c")):
+        tags = {"crossover:mark": mark(Owner("p", "s", "inference", key, 1)), "crossover:fleet": "p:s:inference"}
+        aws.machines[f"i-{key}"] = {"availabilityZone": f"us-east-1{zone}", "tags": tags}
+    said = refused(aws, stack(generations={"a": 2, "b": 2}))
+    assert "the generations of a, b are raised at once" in said
+    run(aws, stack(generations={"a": 2}))
+    aws.machines["i-a"]["tags"]["crossover:mark"] = mark(Owner("p", "s", "inference", "a", 2))
+    run(aws, stack(generations={"a": 2, "b": 2}))
 
 
 def test_subnets_lie_in_the_zones_that_offer_the_type(aws: Aws) -> None:

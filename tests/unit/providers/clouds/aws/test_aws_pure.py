@@ -21,7 +21,7 @@ from providers.clouds.aws.resources.layout import spread, subnet_cidr
 from providers.clouds.aws.resources.node import reported, reserved
 from providers.clouds.aws.resources.survey import MOST_ATTEMPTS
 from providers.clouds.aws.resources.tries import Tries
-from providers.clouds.aws.tags import MARK, key_of, machine_tags
+from providers.clouds.aws.tags import MARK, machine_tags, owner_in
 from providers.errors import InvalidRequest
 
 P = QUOTAS[0]
@@ -145,9 +145,9 @@ def test_arns_name_the_regions_own_partition(region: str, name: str) -> None:
 def test_the_mark_survives_as_tags() -> None:
     """Key, value and length as EC2 allows them: 128 and 256 characters."""
     tags = machine_tags(OWNER)
-    assert key_of(tags) == "a"
-    assert key_of({MARK: "somebody's"}) is None
-    assert key_of(None) is None
+    assert owner_in(tags) == OWNER
+    assert owner_in({MARK: "somebody's"}) is None
+    assert owner_in({}) is None
     assert all(len(key) <= 128 and len(value) <= 256 for key, value in tags.items())
 
 
