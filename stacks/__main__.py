@@ -21,9 +21,9 @@ from stacks.checks import check_memory, check_weights, note_identity, tell_buffe
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.judged.proposal import GATEWAY
-from stacks.keys import Keys
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring
+from stacks.rotation.keys import Keys
 from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems

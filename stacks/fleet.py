@@ -17,8 +17,8 @@ from images.weights import settings as weights
 from providers.resources import Credentials, Install
 from stacks import planning
 from stacks.checks import tell_nodes
-from stacks.keys import Keys
 from stacks.machines import Machines, Rented
+from stacks.rotation.keys import Keys
 from stacks.served import ServedModel, Serving
 from stacks.settings import Settings
 from strict import names

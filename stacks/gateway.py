@@ -15,8 +15,8 @@ from images.roles.monitoring.access import WEB_SECRET, monitoring_key, web_confi
 from providers.base import GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
 from stacks.fleet import Fleet, server_name
-from stacks.keys import Keys
 from stacks.machines import Machines, Rented
+from stacks.rotation.keys import Keys
 from stacks.settings import Settings
 from strict import names
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE, MONITORING_KEY

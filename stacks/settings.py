@@ -16,35 +16,22 @@ from pydantic import Field, SecretStr, model_validator
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
-from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, FORMER_KEY_SECRET, Engine
-from images.roles.gateway.endpoint import CERTIFICATE, ENDPOINT_KEYS
-from images.roles.gateway.haproxy import BACKEND_KEYS
+from images.engines.common.base import Engine
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
-from images.roles.monitoring.access import WEB_SECRET
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
-from stacks.arguments import Deadlines, GatewayNode
+from stacks.arguments import GATEWAY_SECRETS, Deadlines, GatewayNode
 from stacks.judged.listed import listed_resources
 from stacks.judged.proposal import GATEWAY, proposal_of
 from stacks.served import MODEL_KEYS, OWN_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section, named_secrets
-from strict.names import MONITORING_KEY
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
-GATEWAY_SECRETS = {
-    BACKEND_KEYS,
-    CERTIFICATE,
-    ENDPOINT_KEYS,
-    "litellm-master-key",
-    *("redis-password", "redis.conf"),
-    *(API_KEY_SECRET, FORMER_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, MONITORING_KEY, WEB_SECRET),
-}
-"""Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
 
-from stacks import settings
+from stacks import arguments, settings
 from stacks.served import served_model
 from tests.support.checkout import REPOSITORY
 from tests.support.composition import (
@@ -286,7 +286,7 @@ def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> Non
     most; but a node's own certificate, which no key of a user's meets."""
     made = compose("mixed", credentialsGeneration=2)
     given = {name for install in ("gateway-router", "a-inference") for name in made.secrets(install)}
-    assert given - {"openai", "tls.crt", "tls.key", "weights-key"} == settings.GATEWAY_SECRETS
+    assert given - {"openai", "tls.crt", "tls.key", "weights-key"} == arguments.GATEWAY_SECRETS
 
 
 BLOCKED = {"usdPerMillionTokens": 0.5}
