@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.gateway.conftest import FAST_NODE, Gateway, GatewayMaker
-from tests.integration.gateway.harness import KEY, MANAGED, SERVED, Answer, ask, chat, connect
+from tests.integration.gateway.harness import KEY, MANAGED, SERVED, Answer, ask, chat, connect, wait_for
 
 LONG = ("--max-model-len", "131072", "--sim-context-tokens", "1M", "--sim-kv-cache-tokens", "2M")
 MAX_MODEL_LEN = 131_072
@@ -169,8 +169,9 @@ def test_no_name_writes_a_line_of_the_log_and_no_query_stands_there(gateway: Gat
     """Endpoint: model with "\\n" in it forged a second line; ?api_key=: the URL with the key stands in haproxy.log."""
     gateway.ask(chat("x\nforged \x1b[31m"))
     gateway.ask(chat("it-is-in-the-log"), path="/v1/chat/completions?api_key=sk-in-a-query")
-    log = gateway.machine.processes["haproxy"].output()
-    assert "it-is-in-the-log" in log
+    haproxy = gateway.machine.processes["haproxy"]
+    # The line comes after the answer.
+    log = wait_for("the request's line", lambda: text if "it-is-in-the-log" in (text := haproxy.output()) else None)
     assert "forged" not in log
     assert "sk-in-a-query" not in log
 
