@@ -12,7 +12,7 @@ import providers.renting.rent
 import providers.renting.until
 from providers.base import Machine, MachineState, Owner
 from providers.clouds.lambdalabs import upkeep
-from providers.errors import InvalidRequest, Unavailable
+from providers.errors import InvalidRequest, NoCapacity, Unavailable
 from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
