@@ -7,6 +7,7 @@ always taken from the outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,13 +17,15 @@ from images.remote.errors import RemoteError
 from images.remote.waiting import Waiting
 from providers import registry
 from providers.base import Clouds, Machine, MachineState, placed, plain_host
-from providers.errors import NoCapacity, NotFound
+from providers.errors import Gone, Missing, NoCapacity, NotFound
 from providers.plugin import node_inputs
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.machine import VACANT, is_vacant, look, split
+from providers.plugin.machine import VACANT, is_vacant, split
+from providers.plugin.missing import Missed
 from providers.plugin.node_inputs import Capabilities
 from providers.plugin.values import UNKNOWN, Plain
 from providers.renting.contact import answers_ssh
+from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
 from providers.renting.rent import rent
 from providers.renting.until import Kept, admit, await_contact, remembered
@@ -58,9 +61,14 @@ class NodeHandler(Handler):
     silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
     secret = frozenset({"sshPrivateKey"})
 
-    def __init__(self, clouds: Clouds, capabilities: Capabilities = registry.capabilities) -> None:
+    def __init__(
+        self, clouds: Clouds, capabilities: Capabilities = registry.capabilities,
+        journals: Callable[[str, str], Journal] = Journal.of,
+    ) -> None:  # fmt: skip
         self.clouds = clouds
         self.capabilities = capabilities
+        self.journals = journals
+        self.missed = Missed(clouds, capabilities)
 
     def check(self, olds: Plain, news: Plain) -> list[CheckFailure]:
         return super().check(olds, news) + node_inputs.complaints(olds, news, self.clouds, self.capabilities)
@@ -82,7 +90,7 @@ class NodeHandler(Handler):
     def _rented(self, news: Plain, waiting: Waiting) -> Plain:
         """Outputs of a node in contact, or vacant where that is allowed. Raises what `rent` raises."""
         try:
-            machine = rent(node_inputs.request(news), self.clouds, waiting)
+            machine = rent(node_inputs.request(news), self.clouds, waiting, self._journal(news))
         except NoCapacity as e:
             if news["onNoCapacity"] != "degrade":
                 raise
@@ -95,11 +103,16 @@ class NodeHandler(Handler):
         if olds and is_vacant(olds["machine"]):
             return {key: olds[key] for key in self.inputs}, olds
         machine_id = olds["machine"]["id"] if olds else resource_id
-        machine = look(machine_id, self.clouds, waiting)
-        if machine is None:
+        try:
+            machine = self.missed.look(machine_id, waiting, window_s=None if olds else 0.0)
+        except (Gone, Missing) as e:
             if not olds:
-                raise NotFound(f"there is no machine {resource_id} to import")
+                raise NotFound(f"there is no machine {resource_id} to import") from e
+            if isinstance(e, Missing) and (why := self.missed.refusal(machine_id, olds, str(e))):
+                raise InitFailed(resource_id, olds, {key: olds[key] for key in self.inputs}, [why]) from e
+            self._settled(olds)
             return None
+        self._settled(olds)
         inputs = {key: olds[key] for key in self.inputs} if olds else node_inputs.imported(machine)
         machine = _as_in_state(machine, olds)
         outputs = _outputs(inputs, machine)
@@ -120,9 +133,14 @@ class NodeHandler(Handler):
             except Kept as e:
                 raise InitFailed(resource_id, _outputs(news, e.machine), news, [str(e)]) from e
         machine_id = olds["machine"]["id"]
-        machine = look(machine_id, self.clouds, waiting)
-        if machine is None:
-            raise NotFound(f"machine {machine_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
+        try:
+            machine = self.missed.look(machine_id, waiting)
+        except Gone as e:
+            raise NotFound(f"{e}: run `pulumi refresh`, then `pulumi up` rents a new one") from e
+        except Missing as e:
+            why = self.missed.refusal(machine_id, olds, str(e)) or f"{e}: run `pulumi refresh`, then `pulumi up`"
+            raise NotFound(why) from e
+        self._settled(olds)
         machine = _as_in_state(machine, olds)
         cloud = self.clouds(machine.cloud)
         settings = news["settings"].get(machine.cloud, {})
@@ -138,7 +156,18 @@ class NodeHandler(Handler):
         machine_id = olds["machine"]["id"]
         cloud_name, name = split(machine_id)
         waiting.say(f"ending {machine_id}")
-        self.clouds(cloud_name).terminate(name)
+        age_s = self._journal(olds).age_of(machine_name(node_inputs.owner(olds)), name)
+        self.clouds(cloud_name).terminate(name, age_s)
+        self._settled(olds)
+
+    def _journal(self, values: Plain) -> Journal:
+        return self.journals(str(values["project"]), str(values["stack"]))
+
+    def _settled(self, olds: Plain) -> None:
+        """The state holds this machine, or it is gone: whatever created it is done."""
+        if olds:
+            _, machine_id = split(olds["machine"]["id"])
+            self._journal(olds).settled(machine_name(node_inputs.owner(olds)), machine_id)
 
 
 def _as_in_state(machine: Machine, olds: Plain) -> Machine:

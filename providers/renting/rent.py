@@ -1,7 +1,8 @@
 """Renting one machine so that none is lost: adopt, else climb the ladder, then wait for first contact.
 
-Before first contact a failed rent is ended and confirmed gone. After it, and for any machine that was there before
-this call, nothing here ends it: the caller is told (`Kept`) and its state keeps the id.
+Before first contact a failed rent is ended and confirmed gone. After it, for any machine that was there before this
+call, and for one that its cloud does not show, nothing here ends it: the caller is told (`Kept`) and its state keeps
+the id.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any
 from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Locks, Waiting
 from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
-from providers.errors import Ambiguous, InvalidRequest, NoCapacity, QuotaExceeded, Unavailable
+from providers.errors import InvalidRequest, NoCapacity, QuotaExceeded
 from providers.renting import hostkeys
 from providers.renting.blocklist import Blocklist
+from providers.renting.memory.creating import create, recalled
+from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
 from providers.renting.until import Kept, await_contact
 
@@ -39,17 +42,19 @@ class Request:
     """Cloud → its section of the stack's `clouds`."""
 
 
-def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
+def rent(request: Request, clouds: Clouds, waiting: Waiting, journal: Journal | None = None) -> Machine:
     """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that
-    nothing of this call is left behind; NoCapacity names every candidate with its reason."""
+    nothing of this call is left behind, or that the journal has it; NoCapacity names every candidate with its
+    reason. Without a journal nothing is remembered of a create that was cut off."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
         found = _siblings(request, clouds)
-        machine = _adopt(name, found, waiting)
+        machine = recalled(request.owner, name, _adopt(name, found, waiting), clouds, waiting, journal)
         launched = machine is None
         if machine is None:
             domains = [m.failure_domain for m in found if m.name != name]
-            machine = _climb(request, name, domains, clouds, waiting)
+            machine = _climb(request, name, domains, clouds, waiting, journal)
+        launched_at = waiting.clock()
     try:
         settings = request.settings.get(machine.cloud, {})
         key, deadline_s = request.ssh_private_key, request.deadline_s
@@ -61,7 +66,10 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting) -> Machine:
     except RemoteError as e:
         if not launched:
             raise Kept(machine, str(e)) from e
-        raise _given_back(machine, clouds(machine.cloud), e) from e
+        failure = _given_back(machine, clouds(machine.cloud), e, waiting.clock() - launched_at)
+        if journal and not isinstance(failure, Kept):
+            journal.settled(name, machine.id)
+        raise failure from e
     except Exception as e:  # a bug of ours: the machine exists all the same, and the state must know
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
@@ -88,7 +96,9 @@ def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | N
     return None
 
 
-def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting) -> Machine:
+def _climb(
+    request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting, journal: Journal | None
+) -> Machine:
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
     for candidate in request.candidates:
@@ -99,7 +109,8 @@ def _climb(request: Request, name: str, domains: Sequence[str], clouds: Clouds, 
             waiting.say(f"renting {rung}")
             try:
                 full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
-                return _launch(request, name, candidate, clouds(candidate.cloud), full)
+                spec = _spec(request, name, candidate, full)
+                return create(clouds(candidate.cloud), spec, waiting, journal)
             except (NoCapacity, QuotaExceeded) as e:
                 BLOCKLIST.add(candidate, e)
                 reason = str(e)
@@ -117,8 +128,8 @@ def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | Non
     return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
 
 
-def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, full: frozenset[str]) -> Machine:
-    spec = NodeSpec(
+def _spec(request: Request, name: str, candidate: Candidate, full: frozenset[str]) -> NodeSpec:
+    return NodeSpec(
         name=name,
         owner=request.owner,
         region=candidate.region,
@@ -130,19 +141,11 @@ def _launch(request: Request, name: str, candidate: Candidate, cloud: Cloud, ful
         settings=request.settings.get(candidate.cloud, {}),
         full=full,
     )
-    try:
-        return cloud.launch(spec)
-    except Ambiguous as e:
-        # The answer was lost: the machine may exist and bill. Only its name can tell.
-        for machine in cloud.list(request.owner.project):
-            if machine.name == name and machine.state in ALIVE:
-                return machine
-        raise Unavailable(f"{cloud.name} lost the answer to a launch, and no machine {name} came of it: {e}") from e
 
 
-def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError) -> RemoteError:
+def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError, age_s: float) -> RemoteError:
     try:
-        cloud.terminate(machine.id)
+        cloud.terminate(machine.id, age_s)
     except RemoteError as e:
         return Kept(
             machine,

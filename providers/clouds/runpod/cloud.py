@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +17,15 @@ from providers.clouds.runpod.pods import machine, order, usd
 from providers.errors import (
     Ambiguous,
     CloudError,
+    Gone,
     InvalidRequest,
     NoCapacity,
-    NotFound,
-    RateLimited,
-    TerminateFailed,
     Unauthorized,
     Unavailable,
 )
 from providers.renting.naming import nearest
+from providers.renting.presence.ending import Ending
 
-TERMINATE_WITHIN_S = 900.0
 TERMINATE_POLL_S = 5.0
 
 STOCK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
@@ -68,6 +67,9 @@ class RunpodCloud:
     """Pods on RunPod's secure cloud. A region is a data centre ("US-KS-2") or "any"."""
 
     name = "runpod"
+    visibility_s = 300.0
+    """Chosen: RunPod publishes none. As long as AWS advises to wait for its own API (docs.aws.amazon.com/ec2/latest/
+    devguide/eventual-consistency.html)."""
 
     def __init__(self, client: RunpodClient) -> None:
         self.client = client
@@ -138,19 +140,25 @@ class RunpodCloud:
             raise Ambiguous(f"runpod created pod {pod.get('id')}, and its answer cannot be read: {e!r}") from e
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound on RunPod's 404 and for a pod that it calls TERMINATED ("permanently deleted"). From the
-        listing that all waiting threads share; what is not in it is asked for by its id."""
-        listed = next((pod for pod in self.client.look() if pod.get("id") == machine_id), None)
+        """Raises NotFound on RunPod's 404, and Gone for a pod that it calls TERMINATED ("permanently deleted"). From
+        the listing that all waiting threads share; what is not in it, or all without one, is asked for by its id."""
+        listed = None
+        with contextlib.suppress(Unavailable):
+            listed = next((pod for pod in self.client.look() if pod.get("id") == machine_id), None)
         found = machine(listed or self.client.pod(machine_id))
         if found.state is MachineState.TERMINATED:
-            raise NotFound(f"runpod has no pod {machine_id}: it is TERMINATED")
+            raise Gone(f"runpod lists pod {machine_id} as TERMINATED")
         return found
+
+    def inventory(self) -> list[Machine]:
+        """Every pod of the account."""
+        return [machine(pod) for pod in self.client.pods()]
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """The pods whose environment carries our mark."""
         return [
             found
-            for found in map(machine, self.client.pods())
+            for found in self.inventory()
             if found.owner is not None
             and found.state is not MachineState.TERMINATED
             and owner_project in (None, found.owner.project)
@@ -167,34 +175,13 @@ class RunpodCloud:
         except InvalidRequest:  # 409: its state changed in between
             return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
-        """Returns when neither a look nor the listing shows the pod. Raises TerminateFailed after 15 minutes."""
-        end = self.client.clock() + TERMINATE_WITHIN_S
-        price, last = "its price", ""
-        while True:
-            try:
-                left = self._after_delete(machine_id)
-                if left is None:
-                    return
-                price, last = f"{left.usd_per_hour} USD/h", f"it is still {left.status}"
-            except (RateLimited, Unavailable) as e:
-                last = str(e)
-            except CloudError as e:
-                raise _terminate_failed(machine_id, price, str(e)) from e
-            if self.client.clock() + TERMINATE_POLL_S > end:
-                raise _terminate_failed(machine_id, price, last)
-            self.client.sleep(TERMINATE_POLL_S)
-
-    def _after_delete(self, machine_id: str) -> Machine | None:
-        try:
-            self.client.delete_pod(machine_id)
-            left = machine(self.client.pod(machine_id))
-        except NotFound:
-            # A pod that has only just been made may not be known under its id yet: the listing must agree.
-            known = (machine(pod) for pod in self.client.pods() if pod.get("id") == machine_id)
-            left_over = next(known, None)
-            return left_over if left_over and left_over.state is not MachineState.TERMINATED else None
-        return None if left.state is MachineState.TERMINATED else left
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
+        """See `Cloud` and `Ending`."""
+        Ending(
+            self.name, machine_id, lambda: self.client.delete_pod(machine_id), lambda: self.get(machine_id),
+            self.inventory, f"end it with `runpodctl remove pod {machine_id}` or at {PODS_PAGE}", self.visibility_s,
+            age_s, TERMINATE_POLL_S, self.client.clock, self.client.sleep,
+        ).confirm()  # fmt: skip
 
     def _data_centers(self, spec: NodeSpec, settings: RunpodSettings, quote: Quote) -> tuple[str, ...]:
         """Where to try to place the pod, in order: with "any", where the GPU is free and no sibling is in the way, most
@@ -258,10 +245,3 @@ def _refuse(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, data_centers: S
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))  # 12.11 is above 12.2
-
-
-def _terminate_failed(machine_id: str, price: str, reason: str) -> TerminateFailed:
-    return TerminateFailed(
-        f"pod {machine_id} at runpod could not be confirmed gone ({reason}) and goes on costing {price}: end it with "
-        f"`runpodctl remove pod {machine_id}` or at {PODS_PAGE}"
-    )
