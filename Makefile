@@ -6,7 +6,7 @@ WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check unit test test-all test-vllm bench lint format lock bootstrap recover
+.PHONY: help up down check unit test test-all test-vllm bench lint format lock audit bootstrap recover
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -52,11 +52,14 @@ format: bootstrap ## what ruff can put right
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-recover: ## after the engine was killed in the middle: end its lock, forget what it had begun
+recover: ## after the engine was killed in the middle: mend the state, end its lock, forget what it had begun
 	@scripts/recover $(STACK)
 
 lock: bootstrap ## compile requirements/*.in to *.txt again
 	@scripts/lock
+
+audit: ## look the locked versions up among known vulnerabilities; needs the network, no part of CI
+	@scripts/audit
 
 bootstrap: ## system packages, .venv, engine: only what is missing
 	@scripts/bootstrap

@@ -135,8 +135,8 @@ class Machine:
     owner: Owner | None
     state: MachineState
     failure_domain: str
-    usd_per_hour: Decimal
-    """0 where it costs nothing, or the cloud does not tell."""
+    usd_per_hour: Decimal | None
+    """0 where it costs nothing; None where the cloud tells none (`renting/answers/price.py`)."""
     created_at: str
     """RFC 3339, UTC."""
     address: str | None = None
@@ -193,7 +193,7 @@ def placed(cloud: str, machine_id: str, name: str = "", **known: Any) -> Machine
     """A machine of which no more is known than `known`, in the words of Machine."""
     return Machine(
         id=machine_id, name=name, cloud=cloud, region="", sku="", owner=None, state=MachineState.UNKNOWN,
-        failure_domain="", usd_per_hour=Decimal(0), created_at="", **known,
+        failure_domain="", usd_per_hour=None, created_at="", **known,
     )  # fmt: skip
 
 
@@ -258,8 +258,9 @@ class Cloud(Protocol):
         found here by its name. Raises what `list` does."""
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
-        """Every machine that carries our mark, of one project or of all. Raises Incomplete where a part of the cloud
-        did not answer."""
+        """Every machine that carries our mark, of one project or of all; and, without an owner and UNKNOWN, what has an
+        id and no mark that can be read. Raises Incomplete where a part of the cloud did not answer, or rows have no id
+        that can be read."""
 
     def start(self, machine_id: str) -> Machine:
         """Brings a STOPPED machine back where the cloud can; else returns it unchanged."""

@@ -12,6 +12,7 @@ from images.remote.waiting import Waiting
 from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placed
 from providers.errors import CloudError, Gone, Incomplete, InvalidRequest, Missing
 from providers.plugin.values import Plain
+from providers.renting.answers.rows import listed
 from providers.renting.contact import WayIn, identified, tunnel_to
 from providers.renting.presence.looking import present
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE, SSH_PORT
@@ -111,7 +112,7 @@ def siblings_of(machine_id: str, ssh_private_key: str, clouds: Clouds, waiting: 
         me = look(machine_id, clouds, waiting)
         if me is None or me.owner is None:
             return
-        for other in clouds(me.cloud).list(me.owner.project):
+        for other in listed(clouds(me.cloud), me.owner.project, waiting.say):
             beside = other.id != me.id and other.owner is not None and other.owner.fleet == me.owner.fleet
             if beside and other.state is MachineState.RUNNING and SSH_PORT in other.ports:
                 way = WayIn(tunnel_to(other, clouds), waiting.cancelled)

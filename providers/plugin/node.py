@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
@@ -24,12 +25,16 @@ from providers.plugin.machine import VACANT, is_vacant, split
 from providers.plugin.missing import Missed
 from providers.plugin.node_inputs import Capabilities
 from providers.plugin.values import UNKNOWN, Plain
+from providers.renting.answers.price import TooDear, breach
 from providers.renting.contact import answers_ssh
 from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
 from providers.renting.rent import rent
 from providers.renting.until import Kept, admit, await_contact, remembered
 
+REFUSED = "refused"
+"""The output of a machine that was taken over at a price above its ceiling, and has not served: why. One that has
+served goes on at any price."""
 MADE = ("machine", "failureDomain", "usdPerHour")
 
 
@@ -84,7 +89,7 @@ class NodeHandler(Handler):
         try:
             outputs = self._rented(news, waiting)
         except Kept as e:
-            raise InitFailed(plain_host(e.machine)["id"], _outputs(news, e.machine), news, [str(e)]) from e
+            raise InitFailed(plain_host(e.machine)["id"], _kept(news, e.machine), news, [str(e)]) from e
         return outputs["machine"]["id"], outputs
 
     def _rented(self, news: Plain, waiting: Waiting) -> Plain:
@@ -115,8 +120,15 @@ class NodeHandler(Handler):
         self._settled(olds)
         inputs = {key: olds[key] for key in self.inputs} if olds else node_inputs.imported(machine)
         machine = _as_in_state(machine, olds)
-        outputs = _outputs(inputs, machine)
+        why = breach(machine, node_inputs.candidates(inputs)) if olds else ""
+        refused = why if REFUSED in olds else ""
+        outputs = _outputs(inputs, machine, refused)
+        if machine.usd_per_hour is None and olds:
+            outputs["usdPerHour"] = olds["usdPerHour"]
+        if why and not refused:
+            waiting.warn(f"{inputs['key']} serves on: {why}. Raise maxUsdPerHour, or plan its replacement")
         try:
+            _hold(machine, refused)
             if machine.state is not MachineState.RUNNING:
                 raise NotFound(f"machine {machine.id} is {machine.state}: {machine.status}")
             answers_ssh(machine)
@@ -131,7 +143,7 @@ class NodeHandler(Handler):
             try:
                 return self._rented(news, waiting)
             except Kept as e:
-                raise InitFailed(resource_id, _outputs(news, e.machine), news, [str(e)]) from e
+                raise InitFailed(resource_id, _kept(news, e.machine), news, [str(e)]) from e
         machine_id = olds["machine"]["id"]
         try:
             machine = self.missed.look(machine_id, waiting)
@@ -144,10 +156,12 @@ class NodeHandler(Handler):
         machine = _as_in_state(machine, olds)
         cloud = self.clouds(machine.cloud)
         settings = news["settings"].get(machine.cloud, {})
+        refused = breach(machine, node_inputs.candidates(news)) if REFUSED in olds else ""
         try:
+            _hold(machine, refused)
             machine = await_contact(machine, cloud, news["sshPrivateKey"], float(news["deadlineS"]), waiting, settings)
         except RemoteError as e:
-            raise InitFailed(resource_id, _outputs(news, machine), news, [str(e)]) from e
+            raise InitFailed(resource_id, _outputs(news, machine, refused), news, [str(e)]) from e
         return _outputs(news, machine)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
@@ -170,24 +184,39 @@ class NodeHandler(Handler):
             self._journal(olds).settled(machine_name(node_inputs.owner(olds)), machine_id)
 
 
+def _hold(machine: Machine, refused: str) -> None:
+    if refused:
+        raise TooDear(f"{refused}: raise maxUsdPerHour, or end it in the console of {machine.cloud}")
+
+
 def _as_in_state(machine: Machine, olds: Plain) -> Machine:
-    """The machine with what its first contact told, which the state keeps."""
+    """The machine with what its first contact told, which the state keeps; and its way in, while its cloud's row of it
+    cannot be read."""
     if not olds:
         return machine
     before = olds["machine"]
+    if machine.state is MachineState.UNKNOWN and not machine.address:
+        machine = replace(machine, address=before["address"], ports=before["ports"], listen=before["listen"])
     return remembered(machine, replace(machine, host_key=before["hostKey"], supervision=before["supervision"]))
 
 
-def _outputs(inputs: Plain, machine: Machine) -> Plain:
+def _outputs(inputs: Plain, machine: Machine, refused: str = "") -> Plain:
     return {
         **inputs,
         "machine": plain_host(machine),
         "failureDomain": machine.failure_domain,
-        "usdPerHour": str(machine.usd_per_hour),
+        "usdPerHour": "" if machine.usd_per_hour is None else str(machine.usd_per_hour),
+        **({REFUSED: refused} if refused else {}),
     }
+
+
+def _kept(inputs: Plain, machine: Machine) -> Plain:
+    """Outputs of a machine that is kept and has not served; with why it may not at its price, where it may not."""
+    return _outputs(inputs, machine, breach(machine, node_inputs.candidates(inputs)))
 
 
 def _vacant(inputs: Plain) -> Plain:
     """Outputs without a machine. It has every port, so that nobody who reads one needs to know of vacancy."""
     name = machine_name(node_inputs.owner(inputs))
-    return _outputs(inputs, placed(VACANT, name, ports=inputs["ports"], bind="", root="", cache=""))
+    nothing = placed(VACANT, name, ports=inputs["ports"], bind="", root="", cache="")
+    return _outputs(inputs, replace(nothing, usd_per_hour=Decimal(0)))

@@ -77,7 +77,7 @@ def request(news: Plain) -> Request:
     """The node to rent."""
     return Request(
         owner=owner(news),
-        candidates=[candidate(item) for item in news["candidates"]],
+        candidates=candidates(news),
         ssh_public_key=news["sshPublicKey"],
         ssh_private_key=news["sshPrivateKey"],
         ports=news["ports"],
@@ -90,6 +90,11 @@ def request(news: Plain) -> Request:
 def owner(news: Plain) -> Owner:
     """The mark of the node's machine."""
     return Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
+
+
+def candidates(news: Plain) -> list[Candidate]:
+    """The node's ladder. Raises InvalidRequest."""
+    return [candidate(item) for item in news["candidates"]]
 
 
 def candidate(item: Any) -> Candidate:

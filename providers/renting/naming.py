@@ -32,7 +32,7 @@ def mark(owner: Owner) -> str:
 def owner_of(text: str) -> Owner | None:
     """The inverse of `mark`; None for what is no mark of ours."""
     match text.split(":"):
-        case ["crossover", project, stack, role, key, generation] if generation.isdigit():
+        case ["crossover", project, stack, role, key, generation] if re.fullmatch("[0-9]{1,9}", generation):
             return Owner(project, stack, role, key, int(generation))
     return None
 

@@ -16,6 +16,8 @@ from images.remote.waiting import Locks, Waiting
 from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
 from providers.errors import InvalidRequest, NoCapacity, QuotaExceeded
 from providers.renting import hostkeys
+from providers.renting.answers.price import held, said
+from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
 from providers.renting.memory.creating import create, recalled
 from providers.renting.memory.journal import Journal
@@ -48,7 +50,7 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting, journal: Journal | 
     reason. Without a journal nothing is remembered of a create that was cut off."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
-        found = _siblings(request, clouds)
+        found = _siblings(request, clouds, waiting)
         machine = recalled(request.owner, name, _adopt(name, found, waiting), clouds, waiting, journal)
         launched = machine is None
         if machine is None:
@@ -57,8 +59,9 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting, journal: Journal | 
         launched_at = waiting.clock()
     try:
         settings = request.settings.get(machine.cloud, {})
-        key, deadline_s = request.ssh_private_key, request.deadline_s
-        return await_contact(machine, clouds(machine.cloud), key, deadline_s, waiting, settings)
+        key, deadline_s, hold = request.ssh_private_key, request.deadline_s, held(request.candidates)
+        hold(machine)
+        return await_contact(machine, clouds(machine.cloud), key, deadline_s, waiting, settings, hold)
     except Kept:
         raise
     except Cancelled:
@@ -74,13 +77,13 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting, journal: Journal | 
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
-def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
+def _siblings(request: Request, clouds: Clouds, waiting: Waiting) -> list[Machine]:
     """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
     names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
     return [
         machine
         for name in names
-        for machine in clouds(name).list(request.owner.project)
+        for machine in listed(clouds(name), request.owner.project, waiting.say)
         if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
     ]
 
@@ -88,7 +91,7 @@ def _siblings(request: Request, clouds: Clouds) -> list[Machine]:
 def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
     mine = [machine for machine in found if machine.name == name]
     if len(mine) > 1:
-        listing = ", ".join(f"{m.cloud}/{m.id} at {m.usd_per_hour} USD/h" for m in mine)
+        listing = ", ".join(f"{m.cloud}/{m.id} at {said(m.usd_per_hour)}" for m in mine)
         raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
     if mine:
         waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
@@ -150,6 +153,6 @@ def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError, age_s: float
         return Kept(
             machine,
             f"{cause}. Ending it failed too ({e}): machine {machine.id} at {machine.cloud} goes on costing "
-            f"{machine.usd_per_hour} USD/h; run `pulumi destroy` or end it in the console of {machine.cloud}",
+            f"{said(machine.usd_per_hour)}; run `pulumi destroy` or end it in the console of {machine.cloud}",
         )
     return type(cause)(f"{cause}; the machine was ended and is confirmed gone")

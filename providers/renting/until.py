@@ -30,17 +30,17 @@ class Kept(CloudError):
 
 def await_contact(
     machine: Machine, cloud: Cloud, ssh_private_key: str, deadline_s: float, waiting: Waiting,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None, hold: Callable[[Machine], None] = lambda machine: None,
 ) -> Machine:  # fmt: skip
     """Waits until the machine runs, is let in at its siblings and answers SSH with its own key; starts it if it is
     stopped.
 
     What `machine` knows and its cloud does not (host key, supervision) is kept. `settings` is its cloud's section, if
-    it may have changed. Raises DeadlineExceeded with its last status, Ended if its cloud says so, Cancelled,
-    HostKeyChanged; Kept where it was reached and cannot be settled, or not be let in at its siblings, and where its
-    cloud has not shown it for as long as it may hide one.
+    it may have changed. `hold` sees each look before the contact. Raises what it raises; DeadlineExceeded with the last
+    status, Ended if its cloud says so, Cancelled, HostKeyChanged; Kept where it was reached and cannot be settled, or
+    not be let in at its siblings, and where its cloud has not shown it for as long as it may hide one.
     """
-    looks = _Looks(machine, cloud, ssh_private_key, settings, waiting.clock)
+    looks = _Looks(machine, cloud, ssh_private_key, settings, hold, waiting.clock)
 
     def late(last: str) -> RemoteError:
         if looks.reached:
@@ -59,6 +59,7 @@ class _Looks:
         cloud: Cloud,
         ssh_private_key: str,
         settings: Mapping[str, Any] | None,
+        hold: Callable[[Machine], None],
         clock: Callable[[], float],
     ) -> None:
         self.machine = machine
@@ -66,6 +67,7 @@ class _Looks:
         self._cloud = cloud
         self._key = ssh_private_key
         self._settings = settings
+        self._hold = hold
         self._clock = clock
         self._missing_since: float | None = None
         """When the cloud was first asked in vain since it last showed the machine, or since the launch."""
@@ -107,6 +109,7 @@ class _Looks:
             self.machine = remembered(self._cloud.start(self.machine.id), self.machine)
         if self.machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):
             raise Ended(f"machine {self.machine.id} at {self.machine.cloud} was ended: {self.machine.status}")
+        self._hold(self.machine)
         if self.machine.state is not MachineState.RUNNING:
             raise NotYet(self.machine.status or self.machine.state, CONTACT_POLL_S)
         # Before the contact, as it may be this computer that is not let in any more; judged after it, as what a

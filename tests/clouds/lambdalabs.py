@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar
 
+from tests.clouds.foreign import LAMBDA
 from tests.clouds.lambdalabs_bodies import (
     AddKey,
     AddRuleset,
@@ -89,6 +91,7 @@ class LambdaEmulator(Emulator):
     _next_launch_at: float = float("-inf")
 
     creates: ClassVar[re.Pattern[str]] = re.compile(f"{API}/instance-operations/launch")
+    shapes: ClassVar[Mapping[str, Any]] = LAMBDA
 
     def __post_init__(self) -> None:
         for region in REGIONS:
@@ -195,6 +198,7 @@ class LambdaEmulator(Emulator):
         admits = partial(self._admits, [entry.id for entry in body.firewall_rulesets])
         order = Boot(made, (authorized,), user_data=body.user_data, ports=tuple(sorted(ports)), admits=admits)
         boot_s = float("inf") if self.take(Fault.STUCK) else self.boot_s * (10 if self.take(Fault.SLOW_BOOT) else 1)
+        self.priced(made)
         self.instances[made] = Instance(made, body, self.host.boot(order), self.clock() + boot_s)
         return self._data({"instance_ids": [made]})
 
@@ -202,7 +206,7 @@ class LambdaEmulator(Emulator):
         self._settle()
         if self.instances and self.take(Fault.VANISHED):
             self._remove(next(iter(self.instances)))
-        return self._data([self._shown(instance) for instance in self.instances.values()])
+        return self._data([*map(self._shown, self.instances.values()), *self.strangers()])
 
     def _get(self, request: Request) -> tuple[int, Any]:
         found = self._found(request.found["id"])
@@ -249,7 +253,7 @@ class LambdaEmulator(Emulator):
             "ssh_key_names": launch.ssh_key_names,
             "file_system_names": launch.file_system_names,
             "region": _region(launch.region_name),
-            "instance_type": self._type(launch.instance_type_name),
+            "instance_type": self._type(launch.instance_type_name) | self._cost(instance.id),
             "hostname": launch.hostname or instance.id,
             "jupyter_token": token,
             "jupyter_url": f"https://jupyter.example.com/?token={token}",
@@ -260,6 +264,13 @@ class LambdaEmulator(Emulator):
             "tags": [tag.model_dump() for tag in launch.tags],
             "firewall_rulesets": [entry.model_dump() for entry in launch.firewall_rulesets],
         }
+
+    def _cost(self, machine_id: str) -> dict[str, Any]:
+        """In cents, where its price is not its type's."""
+        if machine_id not in self.costs:
+            return {}
+        cost = self.costs[machine_id]
+        return {"price_cents_per_hour": round(cost * 100) if isinstance(cost, float) else cost}
 
     def _types(self, request: Request) -> tuple[int, Any]:
         free = {name: [r for r in REGIONS if self.capacity[r, name] > 0] for name in TYPES}

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
+from tests.clouds.foreign import RUNPOD
 from tests.clouds.runpod_graphql import QueryRefused, operation, rent_input
 from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route, Window, only
 
@@ -82,6 +84,7 @@ class RunpodEmulator(Emulator):
     _made: threading.local = field(default_factory=threading.local)
 
     creates: ClassVar[re.Pattern[str]] = re.compile(r"/v2/pods|/graphql")
+    shapes: ClassVar[Mapping[str, Any]] = RUNPOD
 
     @property
     def machines(self) -> list[str]:
@@ -185,6 +188,7 @@ class RunpodEmulator(Emulator):
         pod_id = f"pod{self._count:04d}"
         pod = Pod(pod_id, order, price * count, places[0], self.clock(), boot_s, self._boot(pod_id, order))
         pod.stuck = self.take(Fault.STUCK)
+        self.priced(pod_id)
         self.pods[pod_id] = pod
         self.stock[pod.data_center] -= count
         self._made.pod = True
@@ -212,7 +216,7 @@ class RunpodEmulator(Emulator):
     def _list(self, request: Request) -> tuple[int, Any]:
         if self.pods and self.take(Fault.VANISHED):
             self._end(next(iter(self.pods)))
-        return 200, {"pods": [self._looked_at(pod) for pod in self.pods.values()]}
+        return 200, {"pods": [*map(self._looked_at, self.pods.values()), *self.strangers()]}
 
     def _get(self, request: Request) -> tuple[int, Any]:
         return 200, self._looked_at(self._found(request))
@@ -272,7 +276,8 @@ class RunpodEmulator(Emulator):
             "cloud": order.get("cloud", "SECURE"),
             "dataCenterId": None if status == "PROVISIONING" else pod.data_center,
             "cudaVersion": self.cuda_versions[-1], "ssh": {"proxy": None, "direct": None}, "template": None,
-            "cost": 0.0 if pod.stopped else round(pod.usd_per_hour, 4), "locked": False, "runtime": runtime,
+            "cost": 0.0 if pod.stopped else self.costs.get(pod.id, round(pod.usd_per_hour, 4)),
+            "locked": False, "runtime": runtime,
             "createdAt": _time(pod.created), "startedAt": _time(pod.created + pod.boot_s) if runtime else None,
             "globalNetworking": {"enabled": False},
         }  # fmt: skip

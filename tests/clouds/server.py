@@ -40,6 +40,11 @@ class Fault(StrEnum):
     STUCK = "the next machine never leaves its first state"
     VANISHED = "the next machine that is looked at is gone"
     UNKNOWN_STATE = "the next look at a machine shows a state that no documentation has"
+    PRICE_JUMP = "the next machine costs ten times what was asked for it"
+    PRICE_ZERO = "the next machine costs 0"
+    PRICE_NULL = "the next machine has no price"
+    PRICE_TEXT = "the next machine costs a text"
+    FOREIGN_ROW = "the next listing has somebody else's machines, of every shape"
     EXPIRED_KEY = "the API key is refused"
     TRUNCATED_JSON = "the next answer breaks off in the middle"
 
@@ -54,6 +59,15 @@ HASTE: Mapping[Fault, Mapping[str, str]] = {
     Fault.RETRY_AFTER_NO_DIGIT: {"Retry-After": "²"},
 }
 """429 → the headers that it comes with."""
+
+
+COSTS: Mapping[Fault, Any] = {
+    Fault.PRICE_JUMP: 223.2,
+    Fault.PRICE_ZERO: 0,
+    Fault.PRICE_NULL: None,
+    Fault.PRICE_TEXT: "1.79 USD",
+}
+"""What a machine is said to cost an hour."""
 
 
 def everybody(source: str, port: int) -> bool:
@@ -175,7 +189,13 @@ class Emulator(ABC):
     """The API key that it lets in."""
     undying: bool = False
     """A request to end a machine is answered with success, and nothing ends."""
+    costs: dict[str, Any] = field(default_factory=dict)
+    """Machine → what it is said to cost (USD/h), where that is not its price."""
+    foreign: list[Any] = field(default_factory=list)
+    """Rows of machines that are nobody's here, in every listing."""
 
+    shapes: ClassVar[Mapping[str, Any]] = {}
+    """Rows as the vendor may show them, and no description has them (tests/clouds/foreign.py)."""
     creates: ClassVar[re.Pattern[str]]
 
     @property
@@ -213,6 +233,16 @@ class Emulator(ABC):
             due = self.faults[fault] > 0
             self.faults[fault] -= due
             return due
+
+    def priced(self, machine_id: str) -> None:
+        """The machine is made: its price may go wrong."""
+        for fault, cost in COSTS.items():
+            if self.take(fault):
+                self.costs[machine_id] = cost
+
+    def strangers(self) -> list[Any]:
+        """Whose rows stand in a listing beside ours."""
+        return [*self.foreign, *(self.shapes.values() if self.take(Fault.FOREIGN_ROW) else ())]
 
     def answer(self, request: Request) -> tuple[int, Any]:
         """Raises Refusal."""

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from tests.clouds.foreign import VASTAI
 from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route, only
 
 EPOCH_S = 1_795_000_000
@@ -95,6 +96,7 @@ class VastaiEmulator(Emulator):
     """The most that the listing answers at once; the vendor's own limit, and smaller for a test of pages."""
 
     creates: ClassVar[re.Pattern[str]] = re.compile(r"/api/v0/asks/\d+/")
+    shapes: ClassVar[Mapping[str, Any]] = VASTAI
     _ids: ClassVar[itertools.count[int]] = itertools.count(20_000_001)
 
     def __post_init__(self) -> None:
@@ -232,6 +234,7 @@ class VastaiEmulator(Emulator):
         contract.offer["dph_total"] += self.price_jump
         self.price_jump = 0.0
         contract.stuck = self.take(Fault.STUCK)
+        self.priced(str(contract.id))
         self.contracts[contract.id] = contract
         if runs:
             self._boot(contract)
@@ -264,7 +267,7 @@ class VastaiEmulator(Emulator):
         more = len(shown) < len(rows)
         token = base64.b64encode(str(shown[-1]["id"]).encode()).decode() if more else None
         counted = {"instances_found": len(shown), "total_instances": len(self.contracts), "label_counts": {}}
-        return 200, {"success": True, **counted, "next_token": token, "instances": shown}
+        return 200, {"success": True, **counted, "next_token": token, "instances": [*shown, *self.strangers()]}
 
     def _get(self, request: Request) -> tuple[int, Any]:
         number = int(request.found["id"])
@@ -312,6 +315,7 @@ class VastaiEmulator(Emulator):
         ports = {f"{inner}/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(outer)}] for inner, outer in _open(reached)}
         return {
             **{name: contract.offer[name] for name in contract.offer if name not in ("id", "ask_contract_id")},
+            "dph_total": self.costs.get(str(contract.id), contract.offer["dph_total"]),
             "id": contract.id, "label": contract.order.get("label"), "actual_status": status,
             "intended_status": wanted, "cur_state": allocated, "next_state": allocated,
             "status_msg": f"success, {status} {contract.order['image']}/args\n" if status else None,

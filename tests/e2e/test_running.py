@@ -273,6 +273,18 @@ def test_orphans_ends_what_the_state_does_not_know_and_nothing_else(running: Che
             running.cloud.terminate(machine_id)
 
 
+def test_a_state_that_a_full_disk_cut_is_mended_and_nothing_is_rented_twice(running: Checkout) -> None:
+    """Audit 7: 40,960 bytes of the state were left, and no command could read it while the machines went on."""
+    before = {key: machine.id for key, machine in running.machines.items()}
+    file = running.folder / ".state/pulumi/.pulumi/stacks/crossover/local.json"
+    file.write_bytes(file.read_bytes()[:40_960])
+    assert "unexpected end of JSON input" in running.up(fails=True)
+    assert "put back local.json.bak" in running.run("scripts/recover", "local")
+    running.up()
+    assert {key: machine.id for key, machine in running.machines.items()} == before
+    assert NO_CHANGE.search(running.up(*PACK, "--refresh"))
+
+
 def test_doctor_finds_nothing_wrong_with_a_stack_that_is_up(running: Checkout) -> None:
     checks = json.loads(running.run(CROSSOVER, "doctor", "--json"))
     assert {check["level"] for check in checks} == {"ok"}

@@ -38,7 +38,7 @@ class ResourcePolicy(sdk.ResourceValidationPolicy):
             rule.demand,
             self._report,
             sdk.EnforcementLevel.MANDATORY,
-            sdk.PolicyConfigSchema(config.model_json_schema().get("properties", {})),
+            _schema(config),
             severity=sdk.Severity(str(rule.severity)),
             remediation_steps=rule.remedy,
             url=rule.docs,
@@ -69,6 +69,11 @@ class ResourcePolicy(sdk.ResourceValidationPolicy):
                 report(words, None)
             else:
                 self.waived.setdefault(args.urn, []).append(words)
+
+
+def _schema(config: type[NoConfig]) -> sdk.PolicyConfigSchema | None:
+    """None for what has nothing to configure: most rules, and each schema is built before the engine goes on."""
+    return sdk.PolicyConfigSchema(config.model_json_schema()["properties"]) if config.model_fields else None
 
 
 def _of_resource(rule: ResourceRule, args: ResourceValidationArgs, config: NoConfig) -> Iterator[Found]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 
 from providers.base import Owner
+from providers.renting.answers.price import usd
 from providers.renting.naming import machine_name, mark, owner_of
 
 MARK = "crossover:mark"
@@ -48,10 +48,9 @@ def ports_of(tags: Mapping[str, str]) -> dict[str, int]:
     return {service: int(port) for service, _, port in pairs if port.isdecimal()}
 
 
-def usd_per_hour_of(tags: Mapping[str, str]) -> Decimal:
-    """The inverse of `told`; 0 where no price can be read."""
-    text = tags.get(USD_PER_HOUR, "")
-    return Decimal(text) if re.fullmatch(r"\d+(\.\d+)?", text) else Decimal(0)
+def usd_per_hour_of(tags: Mapping[str, str]) -> Decimal | None:
+    """The inverse of `told`; None where no price can be read."""
+    return usd(tags.get(USD_PER_HOUR))
 
 
 def key_of(tags: Mapping[str, str] | None) -> str | None:

@@ -1,16 +1,15 @@
-"""Lambda's Cloud API v1 in Lambda's words. `jupyter_token`, a secret, is never read."""
+"""Lambda's Cloud API v1: what may be asked, and what its errors mean."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from providers.clouds.lambdalabs.config import KEYS_PAGE, LambdaConfig
+from providers.clouds.lambdalabs.said import Availability, FileSystem, Image, Instance, Launched, Named, Ruleset
 from providers.errors import (
     Ambiguous,
     CloudError,
@@ -21,6 +20,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
+from providers.renting.answers.rows import Rows
 from providers.transport.together import Together
 from providers.transport.transport import Answer, Pace, Transport
 
@@ -55,100 +55,6 @@ ERRORS: Mapping[str, tuple[type[CloudError], str]] = {
 """Lambda's error code → our error and what to do. A 404 without one of these codes is no answer about a machine."""
 
 
-class Said(BaseModel):
-    """What Lambda answers; fields that we do not use, or that are new, are dropped."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class Named(Said):
-    """A region or an SSH key, as far as it matters."""
-
-    name: str
-    id: str = ""
-
-
-class FileSystem(Named):
-    region: Named
-
-
-class Image(Said):
-    family: str
-    region: Named
-
-
-class Specs(Said):
-    gpus: int
-
-
-class InstanceType(Said):
-    name: str
-    description: str
-    gpu_description: str
-    price_cents_per_hour: int
-    specs: Specs
-
-    @property
-    def usd_per_hour(self) -> Decimal:
-        return Decimal(self.price_cents_per_hour) / 100
-
-    @property
-    def gpu_memory_gib(self) -> int:
-        """Of each GPU; it stands in the description alone, "A100 (80 GB SXM4)". 0 where it does not."""
-        found = re.search(r"(\d+) ?GB", self.gpu_description)
-        return int(found[1]) if found else 0
-
-
-class Availability(Said):
-    instance_type: InstanceType
-    regions_with_capacity_available: tuple[Named, ...]
-
-
-class Tag(Said):
-    key: str
-    value: str
-
-
-class Instance(Said):
-    """`ip` is absent while it boots; a status may be one that no documentation has."""
-
-    id: str
-    status: str
-    region: Named
-    instance_type: InstanceType
-    ssh_key_names: tuple[str, ...]
-    name: str | None = None
-    ip: str | None = None
-    tags: tuple[Tag, ...] | None = None
-    file_system_names: tuple[str, ...] = ()
-
-    @property
-    def tag_values(self) -> dict[str, str]:
-        return {tag.key: tag.value for tag in self.tags or ()}
-
-    @property
-    def ended(self) -> bool:
-        """It exists in listings alone. An outbid machine is `preempted`: Lambda has ended it."""
-        return self.status in ("terminated", "preempted")
-
-
-class FirewallRule(Said):
-    protocol: str
-    source_network: str
-    description: str
-    port_range: tuple[int, ...] = ()
-    """Absent with icmp."""
-
-
-class Ruleset(Named):
-    region: Named
-    rules: tuple[FirewallRule, ...]
-
-
-class Launched(Said):
-    instance_ids: tuple[str, ...] = Field(min_length=1, max_length=1)
-
-
 class LambdaClient:
     """Every method is one call and raises the errors of `ERRORS`, RateLimited or Unavailable; and Unauthorized where
     there is no key at all."""
@@ -173,27 +79,37 @@ class LambdaClient:
             sleep=sleep,
         )
         self._launch_paces = (launch_pace,) if launch_pace else ()
-        self.instances = Together(lambda: self._read("GET", "/instances", list[Instance]))
+        self.instances = Together(self._instances)
         """() → all instances that exist; one request serves all threads that ask meanwhile."""
-        self.rulesets = Together(lambda: self._read("GET", "/firewall-rulesets", list[Ruleset]))
+        self.rulesets = Together(lambda: self._rows("/firewall-rulesets", Ruleset))
         """() → all rulesets, likewise."""
 
     def instance_types(self) -> dict[str, Availability]:
         """Name → price and the regions where it is free now."""
-        return self._read("GET", "/instance-types", dict[str, Availability])
+        found = self._read("/instance-types", dict[str, Any]).items()
+        return {name: kind for name, row in found if (kind := _row(row, Availability)) is not None}
 
     def regions(self) -> list[Named]:
-        return self._read("GET", "/regions", list[Named])
+        return self._rows("/regions", Named)
 
     def images(self) -> list[Image]:
-        return self._read("GET", "/images", list[Image])
+        return self._rows("/images", Image)
 
     def file_systems(self) -> list[FileSystem]:
-        return self._read("GET", "/file-systems", list[FileSystem])
+        return self._rows("/file-systems", FileSystem)
 
     def instance(self, instance_id: str) -> Instance:
         """Raises NotFound on Lambda's own word only."""
-        return self._read("GET", f"/instances/{instance_id}", Instance)
+        path = f"/instances/{instance_id}"
+        found = Instance.of(self._read(path, dict[str, Any]))
+        if found is None:
+            raise Unavailable(f"lambda answered GET {API}{path} with what is no instance")
+        return found
+
+    def _instances(self) -> Rows[Instance]:
+        rows = [Instance.of(row) for row in self._read("/instances", list[Any])]
+        read = [row for row in rows if row is not None]
+        return Rows(read, len(rows) - len(read))
 
     def launch(self, body: Mapping[str, Any]) -> str:
         """The new instance's id. Raises Ambiguous where the answer was lost or cannot be read."""
@@ -205,7 +121,7 @@ class LambdaClient:
         self._api.read("POST", f"{API}/instance-operations/terminate", json={"instance_ids": [instance_id]})
 
     def ssh_keys(self) -> list[Named]:
-        return self._read("GET", "/ssh-keys", list[Named])
+        return self._rows("/ssh-keys", Named)
 
     def add_ssh_key(self, name: str, public_key: str) -> Named:
         return self._create("/ssh-keys", {"name": name, "public_key": public_key}, Named)
@@ -223,8 +139,12 @@ class LambdaClient:
         """Repeated for a while if Lambda still counts a machine that is gone."""
         self._api.read("DELETE", f"{API}/firewall-rulesets/{ruleset_id}")
 
-    def _read(self, method: str, path: str, kind: type[T]) -> T:
-        return _parsed(self._api.read(method, API + path), f"{method} {API}{path}", kind, Unavailable)
+    def _read(self, path: str, kind: type[T]) -> T:
+        return _parsed(self._api.read("GET", API + path), f"GET {API}{path}", kind, Unavailable)
+
+    def _rows(self, path: str, kind: type[T]) -> list[T]:
+        """Those that can be read: what else the account holds is somebody else's."""
+        return [found for row in self._read(path, list[Any]) if (found := _row(row, kind)) is not None]
 
     def _create(self, path: str, body: Mapping[str, Any], kind: type[T]) -> T:
         return _parsed(self._api.create("POST", API + path, json=body), f"POST {API}{path}", kind, Ambiguous)
@@ -263,6 +183,13 @@ def _envelope(body: Any) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", ""
     return str(error.get("code") or ""), " ".join(str(error.get("message") or "").split())[:200].rstrip(".")
+
+
+def _row(row: Any, kind: type[T]) -> T | None:
+    try:
+        return TypeAdapter(kind).validate_python(row)
+    except ValidationError:
+        return None
 
 
 def _parsed(body: Any, what: str, kind: type[T], otherwise: type[CloudError]) -> T:

@@ -10,8 +10,9 @@ from typing import Any
 
 from providers.base import Machine, MachineState, NodeSpec, Offer, Owner
 from providers.clouds.lambdalabs import marks, upkeep
-from providers.clouds.lambdalabs.client import LAUNCH_PACE, PACE, Instance, InstanceType, LambdaClient
+from providers.clouds.lambdalabs.client import LAUNCH_PACE, PACE, LambdaClient
 from providers.clouds.lambdalabs.config import INSTANCES_PAGE, LambdaConfig, LambdaSettings, parse
+from providers.clouds.lambdalabs.said import Instance, InstanceType
 from providers.errors import (
     CloudError,
     Gone,
@@ -20,6 +21,8 @@ from providers.errors import (
     QuotaExceeded,
     Unavailable,
 )
+from providers.renting.answers.price import check_quote, said
+from providers.renting.answers.rows import whole
 from providers.renting.firstboot import user_data
 from providers.renting.naming import nearest
 from providers.renting.presence.ending import Ending
@@ -96,12 +99,14 @@ class LambdaCloud:
 
     def inventory(self) -> list[Machine]:
         """Everybody's, and for a while those that have ended."""
-        return [_machine(found) for found in self.client.instances()]
+        rows = self.client.instances()
+        return whole(self.name, [_machine(row) for row in rows.read], rows.unread)
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every machine with our tags; Lambda lists them all at once."""
-        living = [m for m in self.inventory() if m.state is not MachineState.TERMINATED]
-        return [m for m in living if m.owner is not None and owner_project in (None, m.owner.project)]
+        listed = self.client.instances()
+        found = [(row, _machine(row)) for row in listed.read if not row.ended]
+        return whole(self.name, [m for row, m in found if _listed(row, m, owner_project)], listed.unread)
 
     def admit(self, owner: Owner, settings: Mapping[str, Any] | None = None) -> None:
         """See `Firewalled`: in the stack's rulesets of all regions."""
@@ -135,7 +140,7 @@ class LambdaCloud:
         """From the listing that all waiting threads share; what is not in it, or where there is none, is asked for by
         its id."""
         with contextlib.suppress(Unavailable):
-            for found in self.client.instances():
+            for found in self.client.instances().read:
                 if found.id == machine_id:
                     return found
         return self.client.instance(machine_id)
@@ -151,14 +156,10 @@ class LambdaCloud:
             regions = [region.name for region in self.client.regions()]
             if spec.region not in regions:
                 raise InvalidRequest(f"lambda has no region {spec.region!r}: {nearest(spec.region, regions)}")
-        if spec.max_usd_per_hour is not None and kind.usd_per_hour > spec.max_usd_per_hour:
-            raise NoCapacity(
-                f"lambda asks {kind.usd_per_hour} USD/h for {spec.sku}, more than the ceiling of "
-                f"{spec.max_usd_per_hour} USD/h: raise maxUsdPerHour or let the next candidate be tried"
-            )
+        usd_per_hour = check_quote(self.name, spec.sku, kind.usd_per_hour, spec.max_usd_per_hour)
         if spec.region not in free:
             raise NoCapacity(
-                f"lambda has no {spec.sku} free in {spec.region} now (its price is {kind.usd_per_hour} USD/h; "
+                f"lambda has no {spec.sku} free in {spec.region} now (its price is {said(usd_per_hour)}; "
                 f"free in: {', '.join(free) or 'no region'})"
             )
         return kind
@@ -218,23 +219,31 @@ def _living(found: Instance) -> Machine:
 
 def _machine(found: Instance) -> Machine:
     mark = marks.mark(found.tag_values)
+    kind = found.instance_type
+    state = STATES.get(found.status, MachineState.UNKNOWN)
     return Machine(
         id=found.id,
         name=found.name or "",
         cloud=LambdaCloud.name,
         region=found.region.name,
-        sku=found.instance_type.name,
+        sku=kind.name if kind else "",
         owner=mark.owner,
-        state=STATES.get(found.status, MachineState.UNKNOWN),
+        state=MachineState.UNKNOWN if "tags" in found.unread else state,
         failure_domain=f"{LambdaCloud.name}/{found.region.name}",
-        usd_per_hour=found.instance_type.usd_per_hour,
+        usd_per_hour=found.usd_per_hour,
         created_at=mark.created_at,
         address=found.ip,
         ports=mark.ports,
         ssh_user="ubuntu",
         weights_root=f"{NFS}/{found.file_system_names[0]}" if found.file_system_names else "",
-        status=found.status,
+        status=found.status or "its status cannot be read",
     )
+
+
+def _listed(row: Instance, machine: Machine, project: str | None) -> bool:
+    if machine.owner is None:
+        return "tags" in row.unread
+    return project in (None, machine.owner.project)
 
 
 def _unseen(machine_id: str, spec: NodeSpec, kind: InstanceType, tags: Iterable[Mapping[str, str]]) -> Machine:

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from images.remote.waiting import Locks
 from providers.base import NodeSpec, Owner
 from providers.clouds.lambdalabs import marks
-from providers.clouds.lambdalabs.client import Instance, LambdaClient, Ruleset
+from providers.clouds.lambdalabs.client import LambdaClient
 from providers.clouds.lambdalabs.config import LambdaSettings
+from providers.clouds.lambdalabs.said import Instance, Ruleset
 from providers.errors import Ambiguous, CloudError, InvalidRequest, NotFound, Unavailable
 from strict.names import GATEWAY_PORT, SERVING_PORT, SSH_PORT
 
@@ -143,7 +144,7 @@ def _siblings(client: LambdaClient, owner: Owner, but: str = "") -> list[Instanc
 
 
 def _living(client: LambdaClient, but: str = "") -> list[Instance]:
-    return [found for found in client.instances() if found.id != but and not found.ended]
+    return [found for found in client.instances().read if found.id != but and not found.ended]
 
 
 def _place(machine: Instance) -> tuple[str, str, str] | None:

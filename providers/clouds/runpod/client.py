@@ -19,6 +19,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
+from providers.renting.answers.rows import Rows
 from providers.transport.together import Together
 from providers.transport.transport import Answer, Pace, Transport
 
@@ -64,9 +65,11 @@ class RunpodClient:
             raise Ambiguous("runpod answered POST /pods without the new pod's id")
         return pod
 
-    def pods(self, paces: tuple[Pace, ...] = ()) -> list[Json]:
+    def pods(self, paces: tuple[Pace, ...] = ()) -> Rows[Json]:
         """Every pod of the account; the API has no pages."""
-        return _objects(self._ready().read("GET", "/pods", paces=paces), "pods")
+        rows = _listed(self._ready().read("GET", "/pods", paces=paces), "pods")
+        read = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]]
+        return Rows(read, len(rows) - len(read))
 
     def pod(self, pod_id: str) -> Json:
         """Raises NotFound on the vendor's 404."""
@@ -92,8 +95,8 @@ class RunpodClient:
 
     def data_centers(self) -> list[str]:
         """The ids of all data centres, upper case."""
-        found = _objects(self._ready().read("GET", "/catalog/datacenters"), "dataCenters")
-        return sorted(str(center.get("id")) for center in found)
+        found = _listed(self._ready().read("GET", "/catalog/datacenters"), "dataCenters")
+        return sorted(str(center.get("id")) for center in found if isinstance(center, dict))
 
     def network_volume(self, volume_id: str) -> Json:
         """Raises InvalidRequest where there is none of that id."""
@@ -154,8 +157,8 @@ def _object(body: Any, what: str) -> Json:
     return body
 
 
-def _objects(body: Any, key: str) -> list[Json]:
+def _listed(body: Any, key: str) -> list[Any]:
     found = body.get(key) if isinstance(body, dict) else None
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+    if not isinstance(found, list):
         raise Unavailable(f"runpod listed no {key}")
     return found

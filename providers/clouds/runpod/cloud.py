@@ -13,9 +13,8 @@ from providers.base import Machine, MachineState, NodeSpec, Offer
 from providers.clouds.runpod.client import RunpodClient
 from providers.clouds.runpod.config import ANY, COUNTS, GPUS, PODS_PAGE, SKUS, RunpodSettings, parse
 from providers.clouds.runpod.interruptible import RETIREMENT, Interruptible
-from providers.clouds.runpod.pods import machine, order, usd
+from providers.clouds.runpod.pods import listed, machine, order, usd_per_hour
 from providers.errors import (
-    Ambiguous,
     CloudError,
     Gone,
     InvalidRequest,
@@ -23,6 +22,8 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
+from providers.renting.answers.price import check_quote, said
+from providers.renting.answers.rows import whole
 from providers.renting.naming import nearest
 from providers.renting.presence.ending import Ending
 
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 class Quote:
     """What the catalogue says of one GPU type for pods of one size."""
 
-    usd_per_gpu_hour: Decimal
+    usd_per_gpu_hour: Decimal | None
+    """None where the catalogue tells none."""
     level: str
     """NONE, LOW, MEDIUM or HIGH, over all data centres."""
     levels: Mapping[str, str]
@@ -50,12 +52,12 @@ class Quote:
         """From the schema GpuType. Raises Unavailable where it lacks what it must have."""
         try:
             return cls(
-                usd(gpu["price"]["secure"]),
+                usd_per_hour(gpu["price"]["secure"]),
                 gpu.get("availability", "NONE"),
                 {center["id"]: center["availability"] for center in gpu.get("dataCenters") or []},
                 tuple(cuda["version"] for cuda in gpu.get("cudaVersions") or [] if cuda["available"]),
             )
-        except (LookupError, TypeError, ValueError) as e:
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
             raise Unavailable(f"runpod's catalogue entry cannot be read: {e!r}") from e
 
     def free(self, region: str) -> bool:
@@ -118,51 +120,44 @@ class RunpodCloud:
         quote = Quote.of(self.client.gpu(sku.gpu_id, sku.count, settings.min_cuda_version))
         data_centers = self._data_centers(spec, settings, quote)
         orders = [order(spec, sku, settings, data_center) for data_center in data_centers]
-        usd_per_gpu_hour = quote.usd_per_gpu_hour
-        if sku.interruptible:
-            usd_per_gpu_hour = self.interruptible.usd_per_gpu_hour(sku.gpu_id)
-        _refuse(spec, usd_per_gpu_hour * sku.count, quote, data_centers)
+        per_gpu = self.interruptible.usd_per_gpu_hour(sku.gpu_id) if sku.interruptible else quote.usd_per_gpu_hour
+        asked = check_quote(self.name, spec.sku, per_gpu and per_gpu * sku.count, spec.max_usd_per_hour)
+        _refuse_sold_out(spec, asked, quote, data_centers)
         if sku.interruptible:
             log.warning(RETIREMENT)
         for body in orders:
             try:
                 if sku.interruptible:
-                    pod = self._rent_interruptible(body, usd_per_gpu_hour, quote)
+                    pod = self._rent_interruptible(body, asked / sku.count, quote)
                 else:
                     pod = self.client.create_pod(body)
                 break
             except NoCapacity:
                 if body is orders[-1]:
                     raise
-        try:
-            return machine(pod)
-        except (LookupError, TypeError, ValueError, AttributeError) as e:
-            raise Ambiguous(f"runpod created pod {pod.get('id')}, and its answer cannot be read: {e!r}") from e
+        return machine(pod)
 
     def get(self, machine_id: str) -> Machine:
         """Raises NotFound on RunPod's 404, and Gone for a pod that it calls TERMINATED ("permanently deleted"). From
         the listing that all waiting threads share; what is not in it, or all without one, is asked for by its id."""
-        listed = None
+        row = None
         with contextlib.suppress(Unavailable):
-            listed = next((pod for pod in self.client.look() if pod.get("id") == machine_id), None)
-        found = machine(listed or self.client.pod(machine_id))
+            row = next((pod for pod in self.client.look().read if pod["id"] == machine_id), None)
+        found = machine(row or self.client.pod(machine_id))
         if found.state is MachineState.TERMINATED:
             raise Gone(f"runpod lists pod {machine_id} as TERMINATED")
         return found
 
     def inventory(self) -> list[Machine]:
         """Every pod of the account."""
-        return [machine(pod) for pod in self.client.pods()]
+        rows = self.client.pods()
+        return whole(self.name, [machine(pod) for pod in rows.read], rows.unread)
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
-        """The pods whose environment carries our mark."""
-        return [
-            found
-            for found in self.inventory()
-            if found.owner is not None
-            and found.state is not MachineState.TERMINATED
-            and owner_project in (None, found.owner.project)
-        ]
+        """The pods whose environment carries our mark, or cannot be read."""
+        rows = self.client.pods()
+        found = [(pod, machine(pod)) for pod in rows.read]
+        return whole(self.name, [m for pod, m in found if listed(pod, m, owner_project)], rows.unread)
 
     def start(self, machine_id: str) -> Machine:
         """Starts a stopped pod on its old host. Raises NoCapacity where that has no GPUs left. RunPod wiped its
@@ -229,17 +224,13 @@ class RunpodCloud:
         return {**made, "id": pod_id, "status": "PROVISIONING", "cost": float(usd_per_gpu_hour * gpu["count"])}
 
 
-def _refuse(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, data_centers: Sequence[str]) -> None:
-    """Raises NoCapacity where it is too dear, or nothing is free."""
-    if spec.max_usd_per_hour is not None and usd_per_hour > spec.max_usd_per_hour:
-        raise NoCapacity(
-            f"runpod asks {usd_per_hour} USD/h for {spec.sku}, above the ceiling of {spec.max_usd_per_hour} USD/h"
-        )
+def _refuse_sold_out(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, data_centers: Sequence[str]) -> None:
+    """Raises NoCapacity where nothing is free."""
     if not any(quote.free(center) for center in data_centers):
         elsewhere = ", ".join(center for center in sorted(quote.levels) if quote.free(center)) or "nowhere"
         taken = f" where the fleet has room (it is in {', '.join(sorted(spec.full))})" if spec.full else ""
         raise NoCapacity(
-            f"runpod has no {spec.sku} free in {spec.region}{taken} at {usd_per_hour} USD/h; free in: {elsewhere}"
+            f"runpod has no {spec.sku} free in {spec.region}{taken} at {said(usd_per_hour)}; free in: {elsewhere}"
         )
 
 

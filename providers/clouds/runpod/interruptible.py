@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from providers.clouds.runpod.config import KEY_VARIABLE, KEYS_PAGE, RunpodConfig
-from providers.clouds.runpod.pods import usd
+from providers.clouds.runpod.pods import usd_per_hour
 from providers.errors import Ambiguous, CloudError, InvalidRequest, NoCapacity, Unauthorized, Unavailable
 
 RETIREMENT = (
@@ -42,10 +42,10 @@ class Interruptible:
         """What an interruptible GPU of secure cloud costs now. Raises NoCapacity where RunPod quotes no such price,
         Unauthorized, Unavailable."""
         gpu = self._ask(lambda sdk: sdk.get_gpu(gpu_id, 1, api_key=self.config.api_key), Unavailable)
-        price = gpu.get("secureSpotPrice") if isinstance(gpu, dict) else None
-        if not price:
+        price = usd_per_hour(gpu.get("secureSpotPrice")) if isinstance(gpu, dict) else None
+        if price is None:
             raise NoCapacity(f"runpod quotes no interruptible price for {gpu_id}")
-        return usd(price)
+        return price
 
     def create_pod(self, order: Mapping[str, Any], usd_per_gpu_hour: Decimal) -> str:
         """Rents what `order` (the body of v2's POST /pods) describes, at that bid. Returns the pod's id.

@@ -15,6 +15,7 @@ from typing import Any
 from providers.base import Machine, MachineState, NodeSpec
 from providers.clouds.runpod.config import PodSize, RunpodSettings
 from providers.errors import InvalidRequest
+from providers.renting.answers.price import usd
 from providers.renting.firstboot import ENTRY, environment
 from providers.renting.naming import mark, owner_of
 
@@ -85,29 +86,27 @@ def order(spec: NodeSpec, sku: PodSize, settings: RunpodSettings, data_center: s
 
 
 def machine(pod: Mapping[str, Any]) -> Machine:
-    """The pod (schema Pod) as a Machine. Ports are those of now: a reset gives a pod other ones."""
+    """The pod (schema Pod) as a Machine, in as much as it can be read: it may be somebody else's, and of any shape.
+    Ports are those of now: a reset gives a pod other ones."""
     env = pod.get("env") or {}
-    launch = Launch.of(env)
-    reached = [
-        port
-        for port in (pod.get("runtime") or {}).get("ports") or []
-        if port.get("type") == "tcp" and port.get("private") and port.get("public") and port.get("ip")
-    ]
-    outer = {port["private"]: port["public"] for port in reached}
-    region = pod.get("dataCenterId") or launch.region
-    status = str(pod.get("status", ""))
+    marked = isinstance(env, dict)
+    launch = Launch.of(env) if marked else Launch()
+    outer, address = _reached(pod.get("runtime"))
+    region = str(pod.get("dataCenterId") or launch.region)
+    gpu = pod.get("gpu")
+    status = str(pod.get("status") or "its status cannot be read")
     return Machine(
         id=str(pod.get("id", "")),
-        name=str(pod.get("name", "")),
+        name=str(pod.get("name") or ""),
         cloud="runpod",
         region=region,
-        sku=launch.sku or str((pod.get("gpu") or {}).get("id", "")),
-        owner=owner_of(str(env.get(OWNER, ""))),
-        state=STATES.get(status, MachineState.UNKNOWN),
+        sku=launch.sku or str(gpu.get("id", "") if isinstance(gpu, dict) else ""),
+        owner=owner_of(str(env.get(OWNER, ""))) if marked else None,
+        state=STATES.get(status, MachineState.UNKNOWN) if marked else MachineState.UNKNOWN,
         failure_domain=f"runpod/{region}",
-        usd_per_hour=usd(pod.get("cost") or 0),
+        usd_per_hour=usd_per_hour(pod.get("cost")),
         created_at=str(pod.get("createdAt") or ""),
-        address=reached[0]["ip"] if reached else None,
+        address=address,
         ports={service: outer[port] for service, port in (launch.ports or {}).items() if port in outer},
         listen=launch.ports or {},
         ssh_user="root",
@@ -117,6 +116,28 @@ def machine(pod: Mapping[str, Any]) -> Machine:
     )
 
 
-def usd(value: float | str) -> Decimal:
-    """A price that JSON carries as a (single precision) float, to a hundredth of a cent."""
-    return Decimal(str(round(float(value), 4)))
+def listed(pod: Mapping[str, Any], found: Machine, project: str | None) -> bool:
+    """Whether a listing shows the pod's machine: ours, and what has an environment that cannot be read."""
+    if found.state is MachineState.TERMINATED:
+        return False
+    if found.owner is None:
+        return not isinstance(pod.get("env") or {}, dict)
+    return project in (None, found.owner.project)
+
+
+def _reached(runtime: Any) -> tuple[dict[int, int], str | None]:
+    """Inner port → outer port, and the address."""
+    ports = runtime.get("ports") if isinstance(runtime, dict) else None
+    found = [
+        port
+        for port in (ports if isinstance(ports, list) else ())
+        if isinstance(port, dict) and port.get("type") == "tcp" and isinstance(port.get("ip"), str) and port["ip"]
+        and all(isinstance(port.get(side), int) and port[side] for side in ("private", "public"))
+    ]  # fmt: skip
+    return {port["private"]: port["public"] for port in found}, found[0]["ip"] if found else None
+
+
+def usd_per_hour(told: Any) -> Decimal | None:
+    """A price that JSON carries as a (single precision) float, to a hundredth of a cent; None where it is none."""
+    found = usd(told)
+    return None if found is None else usd(str(round(float(found), 4)))

@@ -20,6 +20,7 @@ from providers.errors import (
     Unauthorized,
     Unavailable,
 )
+from providers.renting.answers.rows import Rows
 from providers.transport.together import Together
 from providers.transport.transport import Answer, Pace, Transport
 
@@ -32,6 +33,9 @@ CREATE_PACE = Pace(4.5)
 threshold=4.5" (docs.vast.ai/api-reference/instances/create-instance), and it never says when to come back."""
 LONG_TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 """A key's look. The vendor may quote in a message what it was sent, the one-use host key included."""
+
+
+Json = dict[str, Any]
 
 
 class FailedContract(NoCapacity):
@@ -103,7 +107,7 @@ class VastaiClient:
     def search(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The offers that the server thinks fit."""
         body = self._transport().read("POST", "/api/v0/bundles/", json=dict(query))
-        return _rows(body, "offers", "POST /api/v0/bundles/")
+        return [row for row in _listed(body, "offers", "POST /api/v0/bundles/") if isinstance(row, dict)]
 
     def create(self, offer_id: int, order: Mapping[str, Any]) -> int:
         """Accepts an offer; returns the contract, which is the instance's id. Raises NoCapacity where the offer is
@@ -116,16 +120,17 @@ class VastaiClient:
             raise classify(Answer(200, body), f"PUT {path}")
         raise Ambiguous(f"vastai answered PUT {path} without a contract")
 
-    def instances(self) -> list[dict[str, Any]]:
+    def instances(self) -> Rows[Json]:
         """All instances of the account, by id."""
-        found: list[dict[str, Any]] = []
+        rows: list[Any] = []
         asked: dict[str, Any] = {"limit": PAGE, "order_by": json.dumps([{"col": "id", "dir": "asc"}])}
         for _ in range(MOST_PAGES):
             body = self._transport().read("GET", "/api/v1/instances/", query=asked)
-            found += _rows(body, "instances", "GET /api/v1/instances/")
+            rows += _listed(body, "instances", "GET /api/v1/instances/")
             token = body.get("next_token")
             if not token:
-                return found
+                read = [row for row in rows if isinstance(row, dict) and type(row.get("id")) is int]
+                return Rows(read, len(rows) - len(read))
             asked["after_token"] = token
         raise Unavailable(f"vastai's listing does not end after {MOST_PAGES} pages")
 
@@ -135,9 +140,12 @@ class VastaiClient:
         body = self._transport().read("GET", path)
         if not isinstance(body, dict) or "instances" not in body:
             raise Unavailable(f"vastai answered GET {path} without an instance")
-        if body["instances"] is None:
+        row = body["instances"]
+        if row is None:
             raise NotFound(f"vastai has no instance {instance_id}")
-        return dict(body["instances"])
+        if not isinstance(row, dict):
+            raise Unavailable(f"vastai answered GET {path} with what is no instance")
+        return {**row, "id": instance_id}
 
     def start(self, instance_id: int) -> None:
         """Asks for a stopped instance to run; the machine's GPUs may be another's by now."""
@@ -163,7 +171,7 @@ def _shared(config: VastaiConfig) -> VastaiClient:
     return VastaiClient(config, paces=(PACE,), create_paces=(CREATE_PACE,))
 
 
-def _rows(body: Any, key: str, what: str) -> list[dict[str, Any]]:
+def _listed(body: Any, key: str, what: str) -> list[Any]:
     rows = body.get(key) if isinstance(body, dict) else None
     if not isinstance(rows, list):
         raise Unavailable(f"vastai answered {what} without {key}")

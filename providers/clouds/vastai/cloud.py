@@ -15,14 +15,13 @@ from providers.clouds.vastai.config import INSTANCES_PAGE, VastaiSettings, parse
 from providers.clouds.vastai.instances import Label
 from providers.clouds.vastai.market import ANY, SKUS, Sku
 from providers.errors import CloudError, InvalidRequest, NoCapacity, Unavailable
+from providers.renting.answers.rows import whole
 from providers.renting.firstboot import ENTRY, environment
 from providers.renting.presence.ending import Ending
 
 ATTEMPTS = 25
 """Offers tried in one launch."""
 TERMINATE_POLL_S = 5.0
-PRICE_NOISE_USD = Decimal("0.01")
-"""Vast's prices are floats, of many parts."""
 
 
 class VastaiCloud:
@@ -58,17 +57,14 @@ class VastaiCloud:
         for sku in SKUS.values():
             fitting = self._search(sku, ANY, VastaiSettings(), ports=2, ceiling=None)
             for region in dict.fromkeys([ANY, *map(market.country, fitting)]):
-                there = [o for o in fitting if region in (ANY, market.country(o))]
-                what = f"{sku.gpus}×{market.GPU_NAME} {sku.memory_gib} GB, verified data centre, {len(there)} offered"
-                found += [
-                    Offer(self.name, region, sku.name, market.usd_per_hour(cheapest, sku), True, sku.gpus,
-                          sku.memory_gib, what)
-                    for cheapest in there[:1]
-                ]  # fmt: skip
+                prices = [market.usd_per_hour(o, sku) for o in fitting if region in (ANY, market.country(o))]
+                what = f"{sku.gpus}×{market.GPU_NAME} {sku.memory_gib} GB, verified data centre, {len(prices)} offered"
+                if prices:
+                    found.append(Offer(self.name, region, sku.name, min(prices), True, sku.gpus, sku.memory_gib, what))
         return found
 
     def launch(self, spec: NodeSpec) -> Machine:
-        """Accepts the cheapest fitting offer on a machine and a host that the fleet does not use yet. Raises
+        """Accepts the best fitting offer on a machine and a host that the fleet does not use yet. Raises
         NoCapacity, InvalidRequest (a ceiling is mandatory), TerminateFailed where a failed bid could not be ended."""
         market.check_region(spec.region)
         sku = market.sku_of(spec.sku)
@@ -100,17 +96,21 @@ class VastaiCloud:
         number = _number(machine_id)
         listed = None
         with contextlib.suppress(Unavailable):
-            listed = next((row for row in self.client.look() if row.get("id") == number), None)
+            listed = next((row for row in self.client.look().read if row["id"] == number), None)
         return instances.machine(listed or self.client.instance(number))
 
     def inventory(self) -> list[Machine]:
         """Every instance of the account."""
-        return [instances.machine(row) for row in self.client.instances()]
+        rows = self.client.instances()
+        return whole(self.name, [instances.machine(row) for row in rows.read], rows.unread)
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every instance that carries our mark. All are read and chosen here: Vast has no filter by prefix, and its
         order of texts, which a range would rest on, is not documented."""
-        return [m for m in self.inventory() if m.owner is not None and owner_project in (None, m.owner.project)]
+        rows = self.client.instances()
+        found = [(row, instances.machine(row)) for row in rows.read]
+        ours = [m for row, m in found if instances.listed(row, m, owner_project)]
+        return whole(self.name, ours, rows.unread)
 
     def start(self, machine_id: str) -> Machine:
         """Asks Vast once to run what was stopped. Raises NoCapacity for an instance that was outbid: whoever waits for
@@ -136,9 +136,9 @@ class VastaiCloud:
     def _search(
         self, sku: Sku, region: str, settings: VastaiSettings, ports: int, ceiling: Decimal | None
     ) -> Sequence[market.Offer]:
-        """What fits, cheapest first."""
+        """What fits, the best first."""
         asked = market.query(sku, region, settings, ports, ceiling)
-        fitting = market.cheapest((o for o in self.client.search(asked) if not market.unmet(o, asked)), sku)
+        fitting = market.best_first((o for o in self.client.search(asked) if not market.unmet(o, asked)), sku)
         return [o for o in fitting if ceiling is None or market.usd_per_hour(o, sku) <= ceiling]
 
     def _why_none(self, sku: Sku, spec: NodeSpec, settings: VastaiSettings, ceiling: Decimal) -> str:
@@ -147,13 +147,14 @@ class VastaiCloud:
         elsewhere = self._search(sku, ANY, settings, len(spec.ports), None)
         if not elsewhere:
             return f"{what}, and none at any price anywhere"
-        prices = {market.country(o): f"{market.usd_per_hour(o, sku):.2f}" for o in reversed(elsewhere)}
-        return f"{what}; live prices: " + ", ".join(f"{where} {usd} USD/h" for where, usd in sorted(prices.items()))
+        dearest_first = sorted(((market.usd_per_hour(o, sku), market.country(o)) for o in elsewhere), reverse=True)
+        prices = {where: usd_per_hour for usd_per_hour, where in dearest_first}
+        return f"{what}; live prices: " + ", ".join(f"{where} {prices[where]:.2f} USD/h" for where in sorted(prices))
 
     def _used(self, spec: NodeSpec) -> tuple[set[str], set[str]]:
         """The machines and the hosts of the fleet's living nodes."""
-        living = [m for m in self.list(spec.owner.project) if m.state in ALIVE]
-        domains = [m.failure_domain.split("/") for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
+        living = [m for m in map(instances.machine, self.client.instances().read) if m.state in ALIVE]
+        domains = [m.failure_domain.split("/", 2) for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
         return {machine for _, machine, _ in domains}, {host for _, _, host in domains}
 
     def _accept(
@@ -169,19 +170,9 @@ class VastaiCloud:
         machine = instances.machine({**known, "start_date": None, "status_msg": None})
         if price is not None:
             machine = replace(machine, usd_per_hour=price + market.beside_gpus(offer))
-        self._hold_to(ceiling, machine.id)
+        with contextlib.suppress(CloudError):  # a create takes no ceiling: the price may have jumped since the search
+            machine = replace(machine, usd_per_hour=self.get(machine.id).usd_per_hour or machine.usd_per_hour)
         return machine
-
-    def _hold_to(self, ceiling: Decimal, machine_id: str) -> None:
-        """A create takes no ceiling: where the price has jumped since the search, the machine is ended again. Raises
-        NoCapacity, TerminateFailed. What cannot be seen yet is left to stand."""
-        try:
-            usd_per_hour = self.get(machine_id).usd_per_hour
-        except CloudError:
-            return
-        if usd_per_hour > ceiling + PRICE_NOISE_USD:
-            self.terminate(machine_id)
-            raise NoCapacity(f"its price jumped to {usd_per_hour:.2f} USD/h, above {ceiling}; it was ended again")
 
 
 def order(spec: NodeSpec, settings: VastaiSettings, label: str, price: Decimal | None) -> dict[str, Any]:

@@ -7,14 +7,15 @@ and what else a listing must tell again. It may have 1,024 characters
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from providers.base import Machine, MachineState, NodeSpec, Owner
 from providers.clouds.vastai.market import ANY
+from providers.renting.answers.price import usd
 from providers.renting.naming import machine_name, mark, owner_of
 
 Row = Mapping[str, Any]
@@ -60,7 +61,7 @@ class Label:
         if len(words) != 5:
             return cls(owner, machine_name(owner))
         pairs = (pair.partition("=") for pair in words[4].split(","))
-        ports = tuple((service, int(port)) for service, _, port in pairs if port.isdigit())
+        ports = tuple((service, int(port)) for service, _, port in pairs if re.fullmatch("[0-9]{1,5}", port))
         return cls(owner, words[1], words[2], words[3], ports)
 
     def __str__(self) -> str:
@@ -69,27 +70,51 @@ class Label:
 
 
 def machine(row: Row) -> Machine:
-    """Its owner is None where the label is not ours."""
-    label = Label.parse(str(row.get("label") or ""))
-    started = row.get("start_date")
+    """In as much as it can be read: the row may be somebody else's, and of any shape but for its id. Its owner is None
+    where the label is not ours."""
+    text = row.get("label")
+    label = Label.parse(text) if isinstance(text, str) else None
+    address = row.get("public_ipaddr")
     return Machine(
         id=str(row["id"]),
-        name=label.name if label else str(row.get("label") or ""),
+        name=label.name if label else str(text or ""),
         cloud="vastai",
         region=label.region if label else ANY,
         sku=label.sku if label else "",
         owner=label.owner if label else None,
-        state=state(row),
+        state=state(row) if marked(row) else MachineState.UNKNOWN,
         failure_domain=failure_domain(row),
-        usd_per_hour=Decimal(str(row.get("dph_total") or 0)),
-        created_at=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds") if started else "",
-        address=str(row.get("public_ipaddr") or "").strip() or None,
+        usd_per_hour=usd(row.get("dph_total")),
+        created_at=_started(row.get("start_date")),
+        address=address.strip() or None if isinstance(address, str) else None,
         ports=_outer_ports(row, label.ports if label else ()),
         listen=dict(label.ports) if label else {},
         ssh_user="root",
         loses_disk=True,
         status=status(row),
     )
+
+
+def marked(row: Row) -> bool:
+    """Whether its label can be read, or it has none."""
+    return row.get("label") is None or isinstance(row["label"], str)
+
+
+def listed(row: Row, found: Machine, project: str | None) -> bool:
+    """Whether a listing shows the instance's machine: ours, and what has a label that cannot be read."""
+    if found.owner is None:
+        return not marked(row)
+    return project in (None, found.owner.project)
+
+
+def _started(told: Any) -> str:
+    """RFC 3339, of seconds since 1970; empty where it has not, or they cannot be read."""
+    if not isinstance(told, int | float) or not told:
+        return ""
+    try:
+        return datetime.fromtimestamp(told, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def failure_domain(row: Row) -> str:
@@ -106,6 +131,8 @@ def outbid(row: Row) -> bool:
 def state(row: Row) -> MachineState:
     """What no documentation knows is UNKNOWN."""
     actual = row.get("actual_status")
+    if actual is not None and not isinstance(actual, str):
+        return MachineState.UNKNOWN
     if outbid(row) or (actual in NOT_YET and row.get("intended_status") == "stopped"):
         return MachineState.STOPPED
     return STATES.get(actual, MachineState.UNKNOWN)
@@ -123,5 +150,12 @@ def _outer_ports(row: Row, services: tuple[tuple[str, int], ...]) -> dict[str, i
     reported = row.get("ports")
     if not isinstance(reported, dict):
         return {}
-    bindings = {service: reported.get(f"{port}/tcp") for service, port in services}
-    return {service: int(found[0]["HostPort"]) for service, found in bindings.items() if found}
+    found = {service: _first(reported.get(f"{port}/tcp")) for service, port in services}
+    return {service: port for service, port in found.items() if port}
+
+
+def _first(bindings: Any) -> int:
+    """The outer port of the first of Docker's bindings; 0 where there is none that can be read."""
+    first = bindings[0] if isinstance(bindings, list) and bindings else None
+    port = str(first.get("HostPort")) if isinstance(first, dict) else ""
+    return int(port) if re.fullmatch("[0-9]{1,5}", port) else 0

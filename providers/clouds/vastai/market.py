@@ -6,6 +6,7 @@ answer, because a filter that the server overlooks would rent a machine of the w
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 from providers.clouds.vastai.config import VastaiSettings
 from providers.errors import InvalidRequest
+from providers.renting.answers.price import usd
 from providers.renting.naming import nearest
 
 Offer = Mapping[str, Any]
@@ -39,6 +41,12 @@ SEARCH_LIMIT = 64
 """More than this the search never answers."""
 CENT_TENTH = Decimal("0.001")
 """The smallest bid, and the step of ours."""
+
+
+LOST_HOUR = 10
+"""What an hour without the machine costs, in hours of it. Chosen, not measured: a managed API answers meanwhile, and a
+machine that fails at its start costs half an hour of rent and an install. By price alone the cheapest dud is rented
+again and again (dstackai/dstack#3898: offers that cost less are often less reliable)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +126,28 @@ def unmet(offer: Offer, asked: Query) -> str:
     needed = IDENTITY | (BIDDING if asked["type"] == "bid" else set())
     if missing := sorted(name for name in needed if offer.get(name) is None):
         return f"{missing[0]} is not shown"
+    if type(offer["id"]) is not int or usd(offer["dph_total"]) is None or not all(map(_finite, _amounts(offer, asked))):
+        return "its id or its price cannot be read"
     for name, conditions in asked.items():
         if not isinstance(conditions, dict):
             continue
         shown = SHOWN[name](offer) if name in SHOWN else offer.get(name)
         for sign, wanted in conditions.items():
-            if shown is None or not OPERATORS[sign](shown, wanted):
+            if shown is None or not _holds(sign, shown, wanted):
                 return f"{name} is {shown!r}, asked was {sign} {wanted!r}"
     return ""
 
 
-def cheapest(offers: Iterable[Offer], sku: Sku) -> list[Offer]:
-    """By price, then by id, so that the same market gives the same order."""
-    return sorted(offers, key=lambda offer: (usd_per_hour(offer, sku), offer["id"]))
+def best_first(offers: Iterable[Offer], sku: Sku) -> list[Offer]:
+    """By price and reliability: `price × (1 + 10 × (1 − reliability))`; then by id, so that the same market gives the
+    same order."""
+    return sorted(offers, key=lambda offer: (weighed(offer, sku), offer["id"]))
+
+
+def weighed(offer: Offer, sku: Sku) -> Decimal:
+    """USD/h, as if each hour that its host's record lets one expect to lose cost LOST_HOUR of the others."""
+    lost = 1 - Decimal(str(SHOWN["reliability"](offer)))
+    return usd_per_hour(offer, sku) * (1 + LOST_HOUR * lost)
 
 
 def usd_per_hour(offer: Offer, sku: Sku) -> Decimal:
@@ -149,6 +166,22 @@ def bid(offer: Offer, ceiling: Decimal, wished: Decimal | None) -> Decimal | Non
 def beside_gpus(offer: Offer) -> Decimal:
     """USD/h for the disk: `dph_base` is the price of the GPUs, `dph_total` that of everything."""
     return max(_usd(offer["dph_total"]) - _usd(offer["dph_base"]), Decimal(0))
+
+
+def _amounts(offer: Offer, asked: Query) -> list[Any]:
+    """The figures that prices are reckoned from beside `dph_total`; a host may bid 0."""
+    return [offer[name] for name in sorted(BIDDING)] if asked["type"] == "bid" else []
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _holds(sign: str, shown: Any, wanted: Any) -> bool:
+    try:
+        return OPERATORS[sign](shown, wanted)
+    except TypeError:  # a text where a number belongs
+        return False
 
 
 def _usd(value: Any) -> Decimal:

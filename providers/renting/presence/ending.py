@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from providers.base import Machine, MachineState
 from providers.errors import CloudError, Gone, Incomplete, NotFound, RateLimited, TerminateFailed, Unavailable
+from providers.renting.answers.price import said
 
 PATIENCE_S = 15 * 60.0
 """Some vendors take minutes to end a machine; a person can do no more than read the message after that."""
@@ -118,7 +119,7 @@ class Ending:
         return next((m for m in found if m.id == self.machine_id), None), sure
 
     def _failed(self, why: str) -> TerminateFailed:
-        price = f"{self._seen.usd_per_hour} USD/h" if self._seen else "its price"
+        price = said(self._seen.usd_per_hour if self._seen else None)
         return TerminateFailed(
             f"machine {self.machine_id} at {self.cloud} is not confirmed gone ({why}). It goes on costing {price}: "
             f"{self.by_hand}"

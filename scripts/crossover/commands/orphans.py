@@ -62,7 +62,7 @@ def _agreed(found: Census) -> bool:
 
 
 def _total(sightings: Sequence[Sighting]) -> Decimal:
-    return sum((f.machine.usd_per_hour for f in sightings), Decimal(0))
+    return sum((f.machine.usd_per_hour or Decimal(0) for f in sightings), Decimal(0))
 
 
 def _show(found: Census) -> None:
@@ -75,7 +75,7 @@ def _show(found: Census) -> None:
             m, owner = f.machine, f.machine.owner
             mark = "" if owner is None else f"{owner.stack}/{owner.key} g{owner.generation}"
             style = "FAIL" if f.standing is Standing.ORPHAN else "WARN"
-            price = f"{m.usd_per_hour:.2f}"
+            price = "unknown" if m.usd_per_hour is None else f"{m.usd_per_hour:.2f}"
             shown.add_row(styled(style, f.standing), f.resource_id, m.name, mark, price, age(m.created_at, now))
         console().print(shown)
     known = len(found.sightings) - len(strays)
@@ -100,7 +100,7 @@ def _plain(found: Census, failures: Mapping[str, str]) -> dict[str, Any]:
             "stack": owner.stack if owner else "",
             "key": owner.key if owner else "",
             "generation": owner.generation if owner else None,
-            "usdPerHour": f"{m.usd_per_hour:f}",
+            "usdPerHour": None if m.usd_per_hour is None else f"{m.usd_per_hour:f}",
             "createdAt": m.created_at,
             "age": age(m.created_at, now),
         }

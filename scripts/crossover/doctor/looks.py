@@ -17,10 +17,11 @@ from providers import registry
 from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
+from scripts.crossover.doctor.disk import disk
 from scripts.crossover.doctor.image import image
 from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
-from scripts.crossover.stack.engine import StackError, project, pulumi
+from scripts.crossover.stack.engine import STATE, StackError, project, pulumi
 from scripts.crossover.stack.fleet import configured
 from scripts.crossover.stack.state import nodes
 from strict.day import today
@@ -39,6 +40,7 @@ def run(stack: str) -> list[Check]:
     found = [
         _engine(),
         checks.version("Python", platform.python_version(), checks.LEAST_PYTHON, "run scripts/bootstrap"),
+        *disk(STATE),
     ]
     try:
         rungs = wanted(stack)

@@ -46,6 +46,8 @@ def ask(question: Callable[[Cloud], Iterable[Found]], names: Iterable[str] | Non
             return CloudAnswer(name, missing=str(e))
         except CloudError as e:
             return CloudAnswer(name, failed=str(e))
+        except Exception as e:  # a bug of ours, or an answer of a shape that nobody thought of: the others answer
+            return CloudAnswer(name, failed=f"bug in the cloud {name}: {type(e).__name__}: {e}")
 
     with ThreadPoolExecutor(max(1, len(clouds))) as pool:
         return list(pool.map(answer, clouds))

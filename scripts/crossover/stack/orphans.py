@@ -11,6 +11,7 @@ from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from providers import registry
 from providers.base import Machine, MachineState
 from providers.errors import CloudError, TerminateFailed
+from providers.renting.answers.price import said
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import StackError, project, stacks
 from scripts.crossover.stack.state import Known, known_machines
@@ -106,7 +107,7 @@ def census() -> Census:
 def priced(machine: Machine, catalogue: Catalogue) -> Machine:
     """At the catalogue's price where the cloud tells none."""
     row = catalogue.prices.get(f"{machine.cloud}/{machine.sku}")
-    if machine.usd_per_hour or row is None or row.usd_per_hour is None:
+    if machine.usd_per_hour is not None or row is None or row.usd_per_hour is None:
         return machine
     return replace(machine, usd_per_hour=row.usd_per_hour)
 
@@ -160,4 +161,4 @@ def by_hand(machine: Machine, error: CloudError) -> str:
     if isinstance(error, TerminateFailed):
         return str(error)
     retry = "run `crossover orphans --terminate` again, or end it by its id in the console of the cloud"
-    return f"{error}; it goes on costing {machine.usd_per_hour:f} USD/h: {retry}"
+    return f"{error}; it goes on costing {said(machine.usd_per_hour)}: {retry}"

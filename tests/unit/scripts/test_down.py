@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import socket
 import subprocess
-from pathlib import Path
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.scripts import Sandbox
+from tests.support.scripts import CHECKOUT, Sandbox
 
 
 @pytest.fixture
@@ -28,7 +30,17 @@ def stack(sandbox: Sandbox) -> Sandbox:
         esac
         """,
     )
-    sandbox.write(sandbox.root / ".venv/bin/python", f'echo "python $*" >>{log}')
+    sandbox.write(
+        sandbox.root / ".venv/bin/python",
+        f"""
+        case "$*" in
+            *scripts.locks* | *scripts.mend*) exec {sys.executable} "$@" ;;
+        esac
+        echo "python $*" >>{log}
+        """,
+    )
+    for name in ("locks.py", "mend.py"):
+        shutil.copy(CHECKOUT / "scripts" / name, sandbox.root / "scripts" / name)
     return sandbox
 
 
@@ -43,12 +55,21 @@ def called(sandbox: Sandbox) -> list[str]:
     return [line for line in lines if "stack ls" not in line]
 
 
-def lock(sandbox: Sandbox, pid: int, hostname: str | None = None) -> None:
+def lock(sandbox: Sandbox, pid: int, hostname: str | None = None, timestamp: str | None = None) -> None:
     """A lock as the file backend writes it (pkg/v3 backend/diy/lock.go)."""
     folder = sandbox.root / ".state/pulumi/.pulumi/locks/organization/crossover/local"
     folder.mkdir(parents=True)
-    content = {"pid": pid, "username": "me", "hostname": hostname or socket.gethostname(), "timestamp": "2026-01-01"}
+    since = timestamp or datetime.now(UTC).isoformat()
+    content = {"pid": pid, "username": "me", "hostname": hostname or socket.gethostname(), "timestamp": since}
     (folder / "1.json").write_text(json.dumps(content, separators=(",", ":")))
+
+
+@pytest.fixture
+def living() -> Iterator[int]:
+    """A process that lives."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process.pid
+        process.kill()
 
 
 def dead_pid() -> int:
@@ -116,17 +137,81 @@ def test_the_lock_of_a_killed_engine_is_ended_first(stack: Sandbox) -> None:
     ]
 
 
-@pytest.mark.parametrize("hostname", [None, "another-computer"])
-def test_a_lock_that_may_be_alive_is_respected(stack: Sandbox, hostname: str | None) -> None:
-    """That of a process that runs, or of another computer."""
-    lock(stack, os.getpid() if hostname is None else dead_pid(), hostname)
+def test_the_lock_of_a_living_engine_is_respected(stack: Sandbox, living: int) -> None:
+    lock(stack, living)
     stack.run("scripts/down")
     assert called(stack) == [DESTROY, LEFTOVERS]
 
 
-def test_recover_is_the_documented_recovery(stack: Sandbox, tmp_path: Path) -> None:
+def test_the_lock_of_another_computer_is_respected(stack: Sandbox) -> None:
+    lock(stack, dead_pid(), "another-computer")
+    stack.run("scripts/down")
+    assert called(stack) == [DESTROY, LEFTOVERS]
+
+
+RECOVERY = [
+    "pulumi cancel --yes --stack local",
+    "pulumi refresh --yes --skip-preview --clear-pending-creates --stack local",
+]
+
+
+def test_recover_is_the_documented_recovery(stack: Sandbox) -> None:
     stack.run("scripts/recover")
-    assert called(stack) == [
-        "pulumi cancel --yes --stack local",
-        "pulumi refresh --yes --skip-preview --clear-pending-creates --stack local",
-    ]
+    assert called(stack) == RECOVERY
+
+
+def test_recover_refuses_while_the_engine_lives(stack: Sandbox, living: int) -> None:
+    """Audit 15: `make recover` broke the lock of an engine that was at work."""
+    lock(stack, living)
+    said = stack.run("scripts/recover", status=1)
+    assert f"local is locked by me@{socket.gethostname()}, process {living}, since" in said
+    assert "wait for it" in said
+    assert "--force" in said
+    assert "loses" in said
+    assert not (stack.folder / "log").exists()
+
+
+def test_recover_refuses_the_lock_of_another_computer(stack: Sandbox) -> None:
+    """Audit 15: whether that engine lives nobody can see from here."""
+    lock(stack, dead_pid(), "another-computer")
+    assert "me@another-computer" in stack.run("scripts/recover", status=1)
+    assert not (stack.folder / "log").exists()
+
+
+def test_force_ends_the_lock_all_the_same(stack: Sandbox, living: int) -> None:
+    lock(stack, living)
+    stack.run("scripts/recover", "--force")
+    assert called(stack) == RECOVERY
+
+
+def test_a_number_that_the_system_gave_to_a_later_process_is_no_living_engine(stack: Sandbox, living: int) -> None:
+    lock(stack, living, timestamp="2026-01-01T00:00:00Z")
+    stack.run("scripts/recover")
+    assert called(stack) == RECOVERY
+
+
+def test_of_a_backend_that_is_no_folder_it_can_tell_nothing_and_says_so(stack: Sandbox) -> None:
+    stack.env["PULUMI_BACKEND_URL"] = "s3://somewhere"
+    assert "cannot be seen in s3://somewhere" in stack.run("scripts/recover", status=1)
+    assert not (stack.folder / "log").exists()
+    stack.run("scripts/recover", "--force", "dev")
+    assert called(stack) == [line.replace("local", "dev") for line in RECOVERY]
+
+
+def test_recover_mends_a_state_in_pieces_before_it_does_anything_else(stack: Sandbox) -> None:
+    """Audit 7: a full disk cut the state, and every command refused it."""
+    folder = stack.root / ".state/pulumi/.pulumi/stacks/crossover"
+    folder.mkdir(parents=True)
+    (folder / "local.json").write_text('{"version": 3, "checkpo')
+    (folder / "local.json.bak").write_text('{"version": 3, "checkpoint": {"latest": {"manifest": {"time": "2026"}}}}')
+    assert "put back local.json.bak of 2026" in stack.run("scripts/recover")
+    assert json.loads((folder / "local.json").read_text())["version"] == 3
+    assert called(stack) == RECOVERY
+
+
+def test_without_a_readable_backup_recover_ends_and_says_what_is_left(stack: Sandbox) -> None:
+    folder = stack.root / ".state/pulumi/.pulumi/stacks/crossover"
+    folder.mkdir(parents=True)
+    (folder / "local.json").write_text("")
+    assert "crossover orphans" in stack.run("scripts/recover", status=1)
+    assert not (stack.folder / "log").exists()

@@ -152,3 +152,23 @@ def test_everything_else_is_passed_on_untouched(engine: Sandbox, arguments: list
     """`config set` edits the committed file; a stack without a file has nothing to copy."""
     commit_config(engine)
     assert ran(engine, *arguments)[0] == arguments
+
+
+OPERATIONS = ("up", "preview", "refresh", "destroy", "import x", "stack init dev", "state delete")
+QUESTIONS = ("stack export", "stack ls", "stack output", "cancel", "config")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_nothing_that_writes_the_state_begins_on_a_full_disk(engine: Sandbox, operation: str) -> None:
+    """Audit 7: half a state is one that no command can read."""
+    commit_config(engine)
+    engine.env["CROSSOVER_LEAST_FREE_MIB"] = str(2**40)
+    refused = engine.run("scripts/pulumi", *operation.split(), status=1)
+    assert f"MiB free, and {2**40} are needed" in refused
+    assert "Make room" in refused
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_full_disk_keeps_nobody_from_looking(engine: Sandbox, question: str) -> None:
+    engine.env["CROSSOVER_LEAST_FREE_MIB"] = str(2**40)
+    assert ran(engine, *question.split())[0] == question.split()

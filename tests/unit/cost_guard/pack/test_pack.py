@@ -27,6 +27,8 @@ PACK = Path(__file__).parents[4] / "policies"
 FLEET = "crossover:index:Fleet"
 MANDATORY = codes().mandatory
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
+PRESET = ("OPENBLAS_NUM_THREADS", "PYDANTIC_DISABLE_PLUGINS")
+"""What the packages set where nobody else did, for this process has inherited it."""
 OURS = f"{names.AWS_NETWORK}$"
 
 
@@ -129,6 +131,32 @@ def test_the_pack_tells_its_rules_before_it_loads_what_a_verdict_needs() -> None
         "cost_guard.scenario.scenario",
         "numpy",
     }
+
+
+def test_a_verdicts_libraries_bring_no_thread_and_read_no_metadata() -> None:
+    """The program starts beside them, on the same cores: OpenBLAS would spin on each, and for plugins pydantic would
+    read what every package says of itself."""
+    code = """
+import os, sys
+from importlib import metadata
+metadata.distributions = lambda *given, **named: sys.exit("pydantic looks for plugins")
+from cost_guard.pack.gate import warm_up
+warm_up()
+print("numpy" in sys.modules, len(os.listdir("/proc/self/task")))
+"""
+    unset = {name: value for name, value in os.environ.items() if name not in PRESET}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, env=unset
+    )
+    assert done.stdout.split() == ["True", "1"]
+
+
+def test_a_rules_schema_names_what_may_be_configured(stub: Any) -> None:
+    """One that has nothing to configure has none: each is built while the engine waits."""
+    info = stub.GetAnalyzerInfo(empty_pb2.Empty(), timeout=60)
+    told = {one.name: set(one.configSchema.properties) for one in info.policies if one.HasField("configSchema")}
+    assert told["spot-share"] == {"maxShare"}
+    assert "budget" not in told
 
 
 def test_the_rules_are_known_without_the_sdk() -> None:

@@ -55,6 +55,20 @@ def test_the_job_that_writes_runs_nothing_of_the_pull_request(workflow: dict[Any
         assert ".venv" not in step.get("run", "")
 
 
+def test_only_the_job_that_runs_the_pull_requests_code_has_an_environment(workflow: dict[Any, Any]) -> None:
+    """Audit 19: its secrets wait there for a reviewer, and the role at AWS can ask for it."""
+    assert {name for name, job in workflow["jobs"].items() if "environment" in job} == {"preview"}
+
+
+def test_a_secret_is_given_to_the_step_that_needs_it_and_to_no_other(workflow: dict[Any, Any]) -> None:
+    """Audit 19: the passphrase was in the environment of every step, the bootstrap's among them."""
+    for name, job in workflow["jobs"].items():
+        assert "secrets." not in json.dumps(job.get("env", {})), name
+        for step in job["steps"]:
+            if "secrets." in json.dumps(step):
+                assert "preview" in step["run"] or "stack-init" in step["run"], step
+
+
 def test_the_base_judges_without_a_secret_and_checks_nothing_else_out(workflow: dict[Any, Any]) -> None:
     """Forks and branches alike: what a pull request changes of the code, of prices and of waivers has no say there."""
     job = workflow["jobs"]["verdict"]

@@ -117,7 +117,7 @@ def test_a_service_whose_name_lambda_cannot_keep_is_refused_before_anything_is_m
 
 def test_above_the_ceiling_nothing_is_rented_and_the_price_is_said(lab: Stage) -> None:
     lab.launch("a", max_usd_per_hour=Decimal("22.32"))
-    with pytest.raises(NoCapacity, match=r"22\.32 USD/h .* more than the ceiling of 22\.31 USD/h"):
+    with pytest.raises(NoCapacity, match=r"22\.32 USD/h .* above the ceiling of 22\.31 USD/h"):
         lab.launch("b", max_usd_per_hour=Decimal("22.31"))
     assert len(lab.emulator.machines) == 1
 

@@ -199,7 +199,7 @@ def test_a_broken_answer_is_asked_for_again(lab: Stage) -> None:
 def test_an_answer_that_no_description_has_is_unavailable_and_does_not_show_what_it_holds(
     lab: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = {"data": [{"id": "1", "status": "active", "jupyter_token": "hidden", "region": "us"}]}
+    wrong = {"data": {"id": "1", "status": "active", "jupyter_token": "hidden", "region": "us"}}
     monkeypatch.setattr(lab.emulator, "_list", lambda _: (200, wrong))
     with pytest.raises(Unavailable, match=r"GET /api/v1/instances with what its API does not describe") as failed:
         lab.cloud.list()
@@ -242,7 +242,7 @@ def test_an_end_goes_on_through_faults_until_the_machine_is_gone(lab: Stage, fau
 
 def test_an_end_that_is_refused_is_reported_at_once(lab: Stage) -> None:
     machine = lab.launch()
-    with pytest.raises(TerminateFailed, match=r"LAMBDA_API_KEY.*its price.*https://cloud\.lambda\.ai/instances"):
+    with pytest.raises(TerminateFailed, match=r"LAMBDA_API_KEY.*an unknown price.*https://cloud\.lambda\.ai/instances"):
         lab.other("another key").terminate(machine.id)
     assert lab.clock.now == 0
 

@@ -35,6 +35,7 @@ from providers.errors import (
     Unavailable,
 )
 from providers.renting import hostkeys
+from providers.renting.answers.rows import Rows
 from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.renting.presence.ending import PATIENCE_S
 from providers.transport.transport import Answer
@@ -678,7 +679,7 @@ def test_a_look_is_one_listing_and_what_is_not_listed_yet_is_asked_for_by_its_id
     seen = len(bench.api.seen)
     found = bench.cloud.get(machine.id)
     assert [(r.method, r.path) for r in bench.api.seen[seen:]] == [("GET", "/v2/pods")]
-    monkeypatch.setattr(bench.cloud.client, "look", list)
+    monkeypatch.setattr(bench.cloud.client, "look", lambda: Rows([]))
     assert bench.cloud.get(machine.id) == found
 
 
