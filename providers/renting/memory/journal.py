@@ -76,6 +76,11 @@ class Journal:
                 if intent.machine_id == machine_id:
                     self._remove(intent)
 
+    def given_up(self, name: str, cloud: str, machine_id: str) -> None:
+        """A person has taken this machine out of the state. The next create of the name looks for it once more, and
+        sends the end request, before another is made. Raises Unavailable."""
+        self._written(Intent(name, cloud, self.now(), machine_id))
+
     def open(self, name: str = "") -> list[Intent]:
         """Those that have not ended, of one name or of all, oldest first. Raises Unavailable."""
         try:

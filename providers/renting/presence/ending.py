@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from providers.base import Machine, MachineState
 from providers.errors import CloudError, Gone, Incomplete, NotFound, RateLimited, TerminateFailed, Unavailable
 from providers.renting.answers.price import said
+from providers.renting.presence.looking import LOOK_POLL_S
 
 PATIENCE_S = 15 * 60.0
 """Some vendors take minutes to end a machine; a person can do no more than read the message after that."""
@@ -64,7 +65,9 @@ class Ending:
                 self._problem, wait_s = str(e), self.poll_s
             except CloudError as e:
                 raise self._failed(str(e)) from e
-            if self.clock() + wait_s > max(begun + PATIENCE_S, self._hidden_until + self.poll_s):
+            if self._seen is None:
+                wait_s = max(wait_s, LOOK_POLL_S)
+            if self.clock() + wait_s > max(begun + PATIENCE_S, self._hidden_until + wait_s):
                 raise self._failed(f"after {self.clock() - begun:.0f} s: {self._problem}")
             self.sleep(wait_s)
 
