@@ -177,5 +177,6 @@ def on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines that only exist on paper answer at once; the others answer for themselves."""
     answers_at_once(monkeypatch.setattr)
     for module in (looking, ending, creating, providers.renting.until):
-        monkeypatch.setattr(module, "LOOK_POLL_S", 30.0)  # what nobody shows is looked for less often: it is all HTTP
+        monkeypatch.setattr(module, "LOOK_POLL_S", 30.0)  # on a clock that nobody waits for, each look is HTTP
+    monkeypatch.setattr(providers.renting.until, "CONTACT_POLL_S", 10.0)
     monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())

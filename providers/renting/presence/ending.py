@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from providers.base import Machine, MachineState
@@ -44,14 +45,18 @@ class Ending:
     _problem: str = ""
 
     def confirm(self) -> None:
-        """Sends the end request, whatever a look said, and again until the machine is gone.
+        """Looks, sends the end request whatever that said, and again until the machine is gone.
 
         Gone is what the vendor lists as ended; and what neither a look nor the listing shows, once its end was accepted
         and it had been seen, or no create can be so young that it is not shown yet. Raises TerminateFailed with its id,
         its price and what ends it by hand.
         """
+        self._hidden_until = self.clock() + max(0.0, self.visibility_s - self.age_s)
+        deadline = max(self.clock() + PATIENCE_S, self._hidden_until)
         begun = self.clock()
-        self._hidden_until = begun + max(0.0, self.visibility_s - self.age_s)
+        # One that is seen before is no create that is not shown yet: then its absence afterwards is its end.
+        with suppress(CloudError):
+            self._seen = self.look()
         while True:
             try:
                 wait_s = self._request()
@@ -67,7 +72,7 @@ class Ending:
                 raise self._failed(str(e)) from e
             if self._seen is None:
                 wait_s = max(wait_s, LOOK_POLL_S)
-            if self.clock() + wait_s > max(begun + PATIENCE_S, self._hidden_until + wait_s):
+            if self.clock() + wait_s > deadline + (self._seen is None) * wait_s:
                 raise self._failed(f"after {self.clock() - begun:.0f} s: {self._problem}")
             self.sleep(wait_s)
 
