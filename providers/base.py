@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -86,11 +86,29 @@ class Owner:
     """"inference" or "gateway": failure domains are counted among machines of one role."""
     key: str
     generation: int
+    stack_id: str = ""
+    """The stack's identity, made once with its credentials; "" in a mark of before there was one."""
 
     @property
     def fleet(self) -> tuple[str, str, str]:
-        """What siblings share."""
+        """What siblings are called."""
         return (self.project, self.stack, self.role)
+
+    def same_name(self, other: Owner) -> bool:
+        """Whether both stacks are called alike, whoever's they are."""
+        return (self.project, self.stack) == (other.project, other.stack)
+
+    def same_stack(self, other: Owner) -> bool:
+        """Whether both are of one stack. A mark of before identities tells a name alone, and is taken by it."""
+        return self.same_name(other) and ("" in (self.stack_id, other.stack_id) or self.stack_id == other.stack_id)
+
+    def same_fleet(self, other: Owner) -> bool:
+        """Whether both are nodes of one fleet."""
+        return self.role == other.role and self.same_stack(other)
+
+    def plain(self) -> dict[str, str | int]:
+        """Its fields, as a file keeps them; `Owner(**…)` is the inverse, also of a file of before identities."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,8 @@ class NodeSpec:
     """The stack's `clouds.<cloud>` section, camelCase, as the cloud's `check_settings` accepts it."""
     full: frozenset[str] = frozenset()
     """Failure domains that hold as many of the fleet's nodes as they may, for a region that leaves a choice of them."""
+    left_out: frozenset[str] = frozenset()
+    """What had a dud (`Machine.blame`): a cloud that has a choice takes none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +188,9 @@ class Machine:
     """A container: when it is stopped or reset its disk is lost, and with it the host key of first contact."""
     status: str = ""
     """The vendor's own words, for people."""
+    blame: str = ""
+    """What is left out for a day if this machine is a dud, a path from the cloud down: a host, a region, its SKU. Empty
+    where another machine would be no other one."""
 
 
 def plain_host(machine: Machine) -> dict[str, Any]:
@@ -195,38 +218,6 @@ def placed(cloud: str, machine_id: str, name: str = "", **known: Any) -> Machine
         id=machine_id, name=name, cloud=cloud, region="", sku="", owner=None, state=MachineState.UNKNOWN,
         failure_domain="", usd_per_hour=None, created_at="", **known,
     )  # fmt: skip
-
-
-class Grade(StrEnum):
-    """`fail` ends `crossover doctor` with exit code 1: `up` would fail, or be refused."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line. `remedy` is empty where all is well."""
-
-    name: str
-    level: Grade
-    detail: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a stack wants of one cloud. A cloud with a method `preflight(plan) -> list[Check]` says what stands in the
-    way; one with a method `offers_of(places)` need not list its whole catalogue for it."""
-
-    project: str
-    stack: str
-    candidates: Mapping[str, Candidate]
-    """Node key → its first candidate there; the gateway's own machine too."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """The stack's `clouds.<cloud>` section."""
-    max_per_failure_domain: int = 1
 
 
 class Cloud(Protocol):

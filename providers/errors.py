@@ -40,6 +40,10 @@ class InvalidRequest(CloudError):
     """The request can never succeed as it is: an unknown region or SKU, a malformed name."""
 
 
+class SomebodyElses(InvalidRequest):
+    """A machine of this stack's name is another stack's, by its identity. Nothing is done to it."""
+
+
 class NotFound(CloudError):
     """An authoritative answer that the thing does not exist. Unreachable is never NotFound. Of a machine it is no
     evidence by itself: the vendor may not show it yet, or not now."""

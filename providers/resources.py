@@ -11,7 +11,8 @@ from strict import names
 
 
 class Credentials(pulumi.CustomResource):
-    """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all."""
+    """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all, but for
+    `stack_id`, the stack's identity."""
 
     sshPublicKey: pulumi.Output[str]
     sshPrivateKey: pulumi.Output[str]
@@ -33,6 +34,11 @@ class Credentials(pulumi.CustomResource):
         )  # fmt: skip
         props: dict[str, Any] = {"nodes": sorted(nodes), "generation": generation, **dict.fromkeys(made)}
         super().__init__(names.CREDENTIALS, name, props, opts)
+
+    @property
+    def stack_id(self) -> pulumi.Output[str]:
+        """What marks tell the stack by among those of its name: of the resource's id, so that every state has it."""
+        return self.id.apply(names.stack_id_of)
 
 
 class Node(pulumi.CustomResource):
@@ -56,6 +62,7 @@ class Node(pulumi.CustomResource):
         ports: Mapping[str, int],
         ssh_public_key: pulumi.Input[str],
         ssh_private_key: pulumi.Input[str],
+        stack_id: pulumi.Input[str],
         generation: int = 1,
         max_per_failure_domain: int = 1,
         deadline_s: int = 1800,
@@ -68,6 +75,7 @@ class Node(pulumi.CustomResource):
             "role": role,
             "project": pulumi.get_project(),
             "stack": pulumi.get_stack(),
+            "stackId": stack_id,
             "generation": generation,
             "candidates": [dict(candidate) for candidate in candidates],
             "ports": dict(ports),
@@ -129,6 +137,7 @@ class Install(pulumi.CustomResource):
         bundle: pulumi.Input[Mapping[str, Any]],
         secrets: Mapping[str, pulumi.Input[str]],
         ssh_private_key: pulumi.Input[str],
+        stack_id: pulumi.Input[str],
         deadline_s: int = 900,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -140,6 +149,7 @@ class Install(pulumi.CustomResource):
             "bundle": bundle,
             "secrets": pulumi.Output.secret(secrets),
             "sshPrivateKey": pulumi.Output.secret(ssh_private_key),
+            "stackId": stack_id,
             "deadlineS": deadline_s,
         }
         replace_in_order = pulumi.ResourceOptions(delete_before_replace=True)

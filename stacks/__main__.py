@@ -14,12 +14,12 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
-from stacks.checks import check_memory, check_weights, tell_secrets
+from stacks.checks import check_memory, check_weights, note_identity, tell_buffer, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
+from stacks.judged.proposal import GATEWAY
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring
-from stacks.served import GATEWAY
 from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems
@@ -39,14 +39,16 @@ if not blocked:
     (pulumi.log.warn if verdict.reasons else pulumi.log.info)(told)
 
 tell_secrets(settings)
+tell_buffer(settings)
 check_weights(settings)
 check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
 credentials = Credentials("credentials", nodes=certificate_names(settings), generation=settings.credentials_generation)
+note_identity(credentials)
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
 fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, verdict.models or (verdict,), nodes)
+along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes)
 gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
 
 pulumi.export("endpoint", gateway.endpoint)

@@ -60,6 +60,7 @@ class Fleet(pulumi.ComponentResource):
                 bundle=bundles.of(key, node),
                 secrets=_secrets(model, key, settings, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
+                stack_id=credentials.stack_id,
                 deadline_s=settings.deadlines.install_s,
                 # A machine that goes takes along what is on it: what cannot be tidied up must not keep it billing.
                 opts=pulumi.ResourceOptions(parent=self, deleted_with=node.takes_along),

@@ -11,8 +11,8 @@ import pulumi
 from images.bundle import Bundle
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET
 from images.roles.gateway.bundle import gateway_bundle
-from images.roles.gateway.haproxy import CERTIFICATE
-from images.roles.gateway.settings import Peer
+from images.roles.gateway.endpoint import CERTIFICATE
+from images.roles.gateway.settings import GatewaySettings, Peer
 from providers.base import GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
 from stacks.fleet import Fleet, server_name
@@ -26,6 +26,12 @@ def certificate_names(settings: Settings) -> list[str]:
     """Every name that the stack needs a certificate for."""
     endpoint = [settings.gateway.tls_server_name] if settings.gateway.tls_server_name else []
     return [server_name(key) for key in settings.nodes] + endpoint
+
+
+def sized(settings: Settings) -> GatewaySettings:
+    """The gateway's settings, made to fit what the nodes of all models take at a time, and the longest of them."""
+    serving = [model.serving for model in settings.models]
+    return settings.gateway.sized(min(s.max_num_seqs for s in serving), max(s.max_model_len for s in serving))
 
 
 class Gateway(pulumi.ComponentResource):
@@ -50,10 +56,13 @@ class Gateway(pulumi.ComponentResource):
     ) -> None:
         # For the pack: who answers when no node of that fleet can. The URN makes the engine see the Fleet first. Its
         # input names one: settings hold one served model today.
-        answers = {"fleet": fleets[0].urn, "fallback": settings.gateway.fallback}
+        # On the nodes themselves the gateway comes when they are done: two Installs at once are in each other's way.
+        fleet = fleets[0].urn if settings.gateway_node is None else _alone(fleets[0].urn)
+        answers = {"fleet": fleet, "fallback": settings.gateway.fallback}
         super().__init__(names.GATEWAY, name, answers)
+        fitting = sized(settings)
         bundle = pulumi.Output.all(peers, credentials.caCertificate, along).apply(
-            lambda known: gateway_bundle(settings.gateway, settings.served_names, settings.engine, *known).to_dict()
+            lambda known: gateway_bundle(fitting, settings.served_names, settings.engine, *known).to_dict()
         )
         installs = [
             Install(
@@ -65,6 +74,7 @@ class Gateway(pulumi.ComponentResource):
                 bundle=bundle,
                 secrets=_secrets(settings, credentials),
                 ssh_private_key=credentials.sshPrivateKey,
+                stack_id=credentials.stack_id,
                 deadline_s=settings.deadlines.install_s,
                 opts=pulumi.ResourceOptions(parent=self, deleted_with=host.takes_along),
             )
@@ -89,6 +99,16 @@ class Gateway(pulumi.ComponentResource):
             return {name: machines.host(name, settings.gateway_node, self)}
         nodes = {key: node for fleet in fleets for key, node in fleet.nodes.items()}
         return {key: replace(node, machine=node.machine.apply(_beside_its_server)) for key, node in nodes.items()}
+
+
+def _alone(urn: pulumi.Output[str]) -> pulumi.Output[str]:
+    """That output without the resource it is of: Pulumi waits, for a component that a resource depends on, until all of
+    its children are made, and the gateway needs the nodes' addresses but none of their Installs."""
+    return pulumi.Output(set(), _value(urn), urn.is_known())
+
+
+async def _value(of: pulumi.Output[str]) -> str:
+    return await of.future(with_unknowns=True) or ""
 
 
 def _beside_its_server(machine: Mapping[str, Any]) -> dict[str, Any]:

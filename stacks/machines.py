@@ -49,11 +49,13 @@ def surveyed(settings: Settings) -> Survey | None:
     from providers.clouds.aws import NAME
     from providers.clouds.aws.config import parse
     from providers.clouds.aws.resources.survey import Demand, survey
+    from providers.clouds.aws.resources.tries import Tries
 
-    demand = Demand(nodes, gateway, settings.max_per_failure_domain)
+    demand = Demand(nodes, gateway, settings.max_per_failure_domain, settings.generations)
     try:
         regions = [candidate.region for candidate in demand.candidates.values()]
-        return survey(parse(settings.clouds.get(NAME, {}), regions), demand)
+        tries = Tries.of(pulumi.get_project(), pulumi.get_stack())
+        return survey(parse(settings.clouds.get(NAME, {}), regions), demand, tries)
     except InvalidRequest as e:
         raise pulumi.RunError(f"crossover:clouds.{NAME}: {e}") from None
 
@@ -131,6 +133,7 @@ class Machines:
             ports=self._ports[wanted.role],
             ssh_public_key=self._credentials.sshPublicKey,
             ssh_private_key=self._credentials.sshPrivateKey,
+            stack_id=self._credentials.stack_id,
             max_per_failure_domain=wanted.max_per_failure_domain,
             deadline_s=settings.deadlines.rent_s,
             on_no_capacity=settings.on_no_capacity,
@@ -163,6 +166,7 @@ class Machines:
             ports=self._ports[wanted.role],
             usd_per_hour=None if price is None else price.usd_per_hour,
             ssh_private_key=self._credentials.sshPrivateKey,
+            stack_id=self._credentials.stack_id,
             generation=self._settings.generations.get(wanted.key, 1),
             deadline_s=self._settings.deadlines.rent_s,
             opts=opts,

@@ -6,29 +6,54 @@ from collections.abc import Iterable, Sequence
 
 import pulumi
 
+from cost_guard.catalogue.catalogue import Catalogue
+from cost_guard.catalogue.managed import ManagedRates
 from cost_guard.verdict.verdict import Verdict
 from images.bundle import Bundle
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.prometheus import Target
-from images.roles.monitoring.settings import Limits
+from images.roles.monitoring.settings import Limits, SpillPrice
 from stacks.settings import Settings
 
 
 def monitoring(
-    settings: Settings, verdicts: Iterable[Verdict], targets: pulumi.Output[Sequence[Target]]
+    settings: Settings, verdicts: Iterable[Verdict], catalogue: Catalogue, targets: pulumi.Output[Sequence[Target]]
 ) -> pulumi.Output[Bundle]:
     """Prometheus and Alertmanager, which look at `targets` and at the gateway beside them."""
-    compared, metrics = limits(settings, verdicts), settings.engine.metrics
+    compared, metrics = limits(settings, verdicts, catalogue), settings.engine.metrics
     return targets.apply(
         lambda known: monitoring_bundle(settings.monitoring, compared, pulumi.get_stack(), known, metrics)
     )
 
 
-def limits(settings: Settings, verdicts: Iterable[Verdict]) -> Limits:
-    """Of all models together: the nodes that must serve, and the volume that pays for them, where there is one."""
+def limits(settings: Settings, verdicts: Iterable[Verdict], catalogue: Catalogue) -> Limits:
+    """Of all models together: the nodes that must serve, the volume that pays for them, where there is one, and what
+    their fallback costs, where that is known."""
     volumes = [verdict.break_even.stable for verdict in verdicts]
     pay = [float(volume) for volume in volumes if volume is not None]
     return Limits(
         minimum_nodes=sum(model.fleet.node_count - model.fleet.spare_nodes for model in settings.models),
         break_even_tokens_per_month=sum(pay) if len(pay) == len(volumes) else None,
+        spill=spill_price(settings, catalogue),
     )
+
+
+def spill_price(settings: Settings, catalogue: Catalogue) -> SpillPrice | None:
+    """The catalogue's price of the fallback. None where it bills nothing, has an address of its own, or no row."""
+    gateway = settings.gateway
+    model = next((m for m in gateway.managed if m.name == gateway.fallback and gateway.paid_fallback), None)
+    row = None if model is None or model.api_base else _row(model.model, catalogue)
+    if row is None:
+        return None
+    return SpillPrice(
+        served_names=settings.served_names,
+        input_usd_per_token=float(row.input_usd_per_million) / 1e6,
+        output_usd_per_token=float(row.output_usd_per_million) / 1e6,
+    )
+
+
+def _row(model: str, catalogue: Catalogue) -> ManagedRates | None:
+    """LiteLLM's table has some names with their provider before them, and some without."""
+    provider, _, bare = model.partition("/")
+    row = catalogue.managed.get(model) or catalogue.managed.get(bare)
+    return row if row is not None and (row.key == model or row.provider == provider) else None

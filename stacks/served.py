@@ -14,17 +14,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from cost_guard.catalogue.models import Shape
-from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.fleet import LadderFleet
 from cost_guard.scenario.models import OWN
-from cost_guard.scenario.proposal import BASELINE, STACK_PREFIX, Proposal, parse_proposal
-from cost_guard.scenario.scenario import Scenario, ScenarioError
-from cost_guard.scenario.sections.beside import NO_SPEND, GatewaySpend, ServedAs
+from cost_guard.scenario.proposal import BASELINE, STACK_PREFIX, Proposal
+from cost_guard.scenario.sections.beside import BilledResource, ServedAs
 from images.bundle import KNOWN_ANSWER, KNOWN_PROMPT, RuntimeKind, Source, Weights
 from images.engines.common.base import GPUS, WEIGHTS, Engine
 from images.engines.common.registry import DEFAULT, EngineName, engine
 from images.gpu import matrix
-from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings
+from images.roles.gateway.settings import RESERVED_SERVER
 from images.weights.settings import WeightsSettings, weights_of
 from providers import registry
 from providers.base import Capability
@@ -47,13 +45,11 @@ from stacks.arguments import (
     model_shape,
     template_source,
 )
+from stacks.judged.proposal import GATEWAY, SCENARIO_KEYS, proposal_of
 from strict.fields import ModelName, Section, Text, form
 from strict.problems import Problems, about, parse
 
-GATEWAY = "gateway"
-"""The key of the gateway's own machine."""
 _IMAGE = "an image with an exact tag or a digest, such as org/name:v1.2 or org/name@sha256: and 64 hexadecimal digits"
-SCENARIO_KEYS = tuple(field.alias or name for name, field in Scenario.model_fields.items())
 
 
 class Acceptance(Section):
@@ -223,9 +219,15 @@ OWN_KEYS = (*OWN, *ModelKeys.model_fields)
 """Those that each of several models has for itself; the others are the stack's."""
 
 
-def served_model(name: str, values: Mapping[str, Any], root: Path, prefix: str = STACK_PREFIX) -> ServedModel:
+def served_model(
+    name: str,
+    values: Mapping[str, Any],
+    root: Path,
+    prefix: str = STACK_PREFIX,
+    resources: tuple[BilledResource, ...] = (),
+) -> ServedModel:
     """Of its keys among `values`, which are called by `prefix`; a usage file that they name is relative to `root`.
-    Raises Problems, with the lines of all."""
+    `resources` are those of the whole stack. Raises Problems, with the lines of all."""
     keys = {key: value for key, value in values.items() if key in ModelKeys.model_fields}
     lines: list[str] = []
     files: dict[str, Source | Shape | None] = {}
@@ -244,7 +246,7 @@ def served_model(name: str, values: Mapping[str, Any], root: Path, prefix: str =
             except Problems as error:
                 lines += error.lines
     try:
-        proposal = proposal_of(values, root, prefix)
+        proposal = proposal_of(values, root, prefix, resources)
     except Problems as error:
         lines = [*error.lines, *lines]
     if own is None or lines:
@@ -268,33 +270,3 @@ def served_as(serving: Serving, shape: Shape | None = None) -> ServedAs:
         kv_type_bytes=1 if cache.startswith("fp8") else 4 if full and cache == "auto" else 2,
         shape=None if shape is None else {k: v for k, v in asdict(shape).items() if v is not None},
     )
-
-
-def proposal_of(values: Mapping[str, Any], root: Path, prefix: str = STACK_PREFIX) -> Proposal:
-    """What the gate judges, whatever the other keys say but serving.model, which is what the nodes serve. Raises
-    ScenarioError."""
-    scenario = {key: value for key, value in values.items() if key in SCENARIO_KEYS}
-    spend = _gateway_spend(values.get(GATEWAY, {}))
-    usage = read_usage(values, root, prefix)
-    return parse_proposal(_with_model(scenario, values, prefix), values.get(BASELINE), usage, prefix, gateway=spend)
-
-
-def _with_model(scenario: dict[str, Any], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The scenario, and in its workload the model that is served. Raises ScenarioError where it names another."""
-    serving, workload = values.get("serving"), scenario.get("workload")
-    model = serving.get("model") if isinstance(serving, Mapping) else None
-    if not isinstance(workload, Mapping) or not isinstance(model, str):
-        return scenario
-    if (own := workload.get("model", model)) != model:
-        raise ScenarioError(f"{prefix}workload.model: {own!r}, and serving.model is {model!r}; take it away here")
-    return {**scenario, "workload": {**workload, "model": model}}
-
-
-def _gateway_spend(section: object) -> GatewaySpend:
-    """Nothing where the section cannot be read: who reads it whole says why."""
-    try:
-        gateway = parse(GatewaySettings, section)
-    except Problems:
-        return NO_SPEND
-    budget = gateway.managed_budget_usd_per_month
-    return GatewaySpend(managed_budget_usd_per_month=budget, paid_fallback=gateway.paid_fallback)

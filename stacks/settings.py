@@ -24,7 +24,9 @@ from providers import registry
 from providers.base import Capability
 from stacks import runtime
 from stacks.arguments import Deadlines, GatewayNode
-from stacks.served import GATEWAY, MODEL_KEYS, OWN_KEYS, ServedModel, proposal_of, served_model
+from stacks.judged.listed import listed_resources
+from stacks.judged.proposal import GATEWAY, proposal_of
+from stacks.served import MODEL_KEYS, OWN_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section, named_secrets
 from strict.problems import Problems, did_you_mean, unknown
@@ -151,7 +153,7 @@ class Settings(StackKeys):
     def _check_queue(self) -> None:
         """Raises ValueError where the gateway would send a node more than it takes."""
         sent, taken = self.gateway.max_connections_per_node, min(m.serving.max_num_queued_reqs for m in self.models)
-        if sent > taken:
+        if sent is not None and sent > taken:
             raise ValueError(
                 f"gateway.maxConnectionsPerNode: {sent}, and a node answers 503 beyond serving.maxNumQueuedReqs, "
                 f"{taken}; the nearest that fits is {taken}"
@@ -277,9 +279,9 @@ def parse(values: Mapping[str, Any], root: Path = REPOSITORY) -> Settings:
 
 def proposals_of(values: Mapping[str, Any], root: Path = REPOSITORY) -> dict[str, Proposal]:
     """What the gate judges, whatever the other keys say, by the names of the served models. Raises ScenarioError."""
-    several = MODELS in values
+    several, resources = MODELS in values, listed_resources(values)
     return {
-        name: proposal_of(own, root, prefix_of(name, several, STACK_PREFIX))
+        name: proposal_of(own, root, prefix_of(name, several, STACK_PREFIX), resources)
         for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items()
     }
 
@@ -287,10 +289,10 @@ def proposals_of(values: Mapping[str, Any], root: Path = REPOSITORY) -> dict[str
 def _models(values: Mapping[str, Any], root: Path) -> tuple[ServedModel, ...]:
     """Those below `models`, or the one whose keys stand at the top. Raises Problems, with the lines of all."""
     found, lines = [], list[str]()
-    several = MODELS in values
+    several, resources = MODELS in values, listed_resources(values)
     for name, own in by_model(values, STACK_PREFIX, OWN_KEYS).items():
         try:
-            found.append(served_model(name, own, root, prefix_of(name, several, STACK_PREFIX)))
+            found.append(served_model(name, own, root, prefix_of(name, several, STACK_PREFIX), resources))
         except Problems as error:
             lines += shared_as_such(error.lines, name, STACK_PREFIX, OWN_KEYS) if several else error.lines
     if lines:

@@ -13,6 +13,9 @@ INSTALL = "gpucloud:index:Install"
 FIRST_CONTACT = "gpucloud:index:FirstContact"
 CREDENTIALS = "gpucloud:index:Credentials"
 
+CREDENTIALS_ID = "credentials-"
+"""Before the stack's identity in the id of its Credentials."""
+
 STACK = "pulumi:pulumi:Stack"
 AWS_INSTANCE = "aws:ec2/instance:Instance"
 AWS_SPOT_INSTANCE = "aws:ec2/spotInstanceRequest:SpotInstanceRequest"
@@ -28,6 +31,11 @@ SERVING_PORT = "vllm"
 in the state of stacks."""
 GATEWAY_PORT = "endpoint"
 """The port of a machine that carries a gateway, whatever its role."""
+
+
+def stack_id_of(credentials_id: str) -> str:
+    """The stack's identity, of the id of its Credentials."""
+    return credentials_id.removeprefix(CREDENTIALS_ID)
 
 
 def urn(stack: str, project: str, chain: str, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from strict.conflict import WORDS, conflict_line
-from strict.places import Lines, Place, told
+from strict.places import Lines, Place, key_of, told
 from strict.problems import Problems
 
 TAG = "tag:yaml.org,2002:"
@@ -111,7 +111,8 @@ def _places(root: yaml.Node | None) -> Iterator[tuple[Place, int]]:
         for key, item in node.value:
             name = str(key.value)
             if name in seen:
-                raise _Unwanted(problem=f"{name}: stands twice; keep one", problem_mark=key.start_mark)
+                whole = key_of(int(part) if part.isdigit() else part for part in (*place, name))
+                raise _Unwanted(problem=f"{whole}: stands twice; keep one", problem_mark=key.start_mark)
             seen.add(name)
             yield (*place, name), key.start_mark.line + 1
             waiting.append(((*place, name), item))

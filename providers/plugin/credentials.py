@@ -13,7 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from images.remote.waiting import Waiting
 from providers.plugin.handler import Handler
 from providers.plugin.values import UNKNOWN, Plain
+from strict.names import CREDENTIALS_ID
 
+STACK_ID_BYTES = 8
 VALIDITY = timedelta(days=3650)
 """Rotation is a raised `generation`, which a person plans; not a date on which a fleet falls silent."""
 API_KEYS = ("endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey")
@@ -28,6 +30,8 @@ class CredentialsHandler(Handler):
     {server name: {certificate, privateKey}}, clientCertificate (what nodes ask of whoever reaches them: certificate and
     private key, one PEM), endpointKey, vllmApiKey, litellmMasterKey, redisPassword,
     standInKey. All but the SSH public key and the CA's certificate are secret.
+
+    The id is the stack's identity (`strict.names.stack_id_of`): made once with the resource, kept by every rotation.
     """
 
     inputs = ("nodes", "generation")
@@ -46,7 +50,7 @@ class CredentialsHandler(Handler):
         return {**news, **dict.fromkeys(MADE, UNKNOWN)}
 
     def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
-        return f"credentials-{secrets.token_hex(4)}", {**news, **_made(news["nodes"])}
+        return f"{CREDENTIALS_ID}{secrets.token_hex(STACK_ID_BYTES)}", {**news, **_made(news["nodes"])}
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if not olds:

@@ -41,6 +41,10 @@ class Handler(ABC):
         failures += [CheckFailure(key, f"{key} is required") for key in self.inputs if news.get(key) is None]
         return failures
 
+    def inputs_of(self, olds: Plain) -> Plain:
+        """The inputs among a state's outputs; an older state has not each."""
+        return {key: olds[key] for key in self.inputs if key in olds}
+
     def unfinished(self, olds: Plain) -> tuple[str, ...]:
         """Outputs that the next `up` must try for again although no input changed."""
         return ()

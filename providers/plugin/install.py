@@ -20,6 +20,7 @@ from providers.base import Clouds, Owner, plain_host
 from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import gateways_of, host_of, is_vacant, look, owner_of, siblings_of
+from providers.plugin.node_inputs import STACK_ID
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
 from strict.names import GATEWAY_ROLE
@@ -88,13 +89,13 @@ class RollingChange:
 
 class InstallHandler(Handler):
     """Inputs: machine (a node's output), role, fleet (name under which changes go one by one), serverName (in the
-    node's certificate), bundle, secrets {name: value}, sshPrivateKey, deadlineS.
+    node's certificate), bundle, secrets {name: value}, sshPrivateKey, stackId, deadlineS.
 
     Outputs: the inputs, and `found`: what the machine turned out to have, for people."""
 
-    inputs = ("machine", "role", "fleet", "serverName", "bundle", "secrets", "sshPrivateKey", "deadlineS")
+    inputs = ("machine", "role", "fleet", "serverName", "bundle", "secrets", "sshPrivateKey", STACK_ID, "deadlineS")
     replacing = frozenset({"machine.id"})
-    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS", STACK_ID})
     secret = frozenset({"secrets", "sshPrivateKey"})
 
     def __init__(self, installer: Installer, clouds: Clouds, cloud_names: Sequence[str]) -> None:
@@ -127,11 +128,11 @@ class InstallHandler(Handler):
         if not olds:
             raise NotFound("an Install cannot be imported: `up` finds what is installed and transfers nothing twice")
         if is_vacant(olds["machine"]):
-            return {key: olds[key] for key in self.inputs}, olds
+            return self.inputs_of(olds), olds
         if self._machine_is_gone(olds, waiting):
             return None
         reasons = self.installer.inspect(olds, waiting)
-        inputs = {key: olds[key] for key in self.inputs}
+        inputs = self.inputs_of(olds)
         if reasons:
             raise InitFailed(resource_id, olds, inputs, reasons)
         return inputs, olds
@@ -145,7 +146,7 @@ class InstallHandler(Handler):
                 behind.append(late)
                 return
             try:
-                with self._out_of_rotation(olds, news, waiting):
+                with self.out_of_rotation(olds, news, waiting):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
             except CloudError:
                 raise
@@ -167,8 +168,8 @@ class InstallHandler(Handler):
         self.installer.remove(olds, waiting)
 
     @contextmanager
-    def _out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
-        """A node's clients go elsewhere while it changes."""
+    def out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
+        """A node's clients go elsewhere while it changes: by the values of an Install, or of a Node."""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
         with ExitStack() as held:
             owner = None if news["role"] == GATEWAY_ROLE else owner_of(news, self.clouds, waiting)
@@ -275,7 +276,7 @@ class SshInstaller:
         machine_id, key = str(news["machine"]["id"]), news["sshPrivateKey"]
 
         def find() -> Iterator[Host]:
-            for other in siblings_of(machine_id, key, self.clouds, waiting):
+            for other in siblings_of(machine_id, key, self.clouds, waiting, news.get(STACK_ID, "")):
                 yield host_of(plain_host(other), self.clouds)
 
         return Siblings(self.sharing, news["fleet"], key, find)

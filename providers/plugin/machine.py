@@ -11,6 +11,7 @@ from images.remote.host import Host
 from images.remote.waiting import Waiting
 from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placed
 from providers.errors import CloudError, Gone, Incomplete, InvalidRequest, Missing
+from providers.plugin.node_inputs import STACK_ID
 from providers.plugin.values import Plain
 from providers.renting.answers.rows import listed
 from providers.renting.contact import WayIn, identified, tunnel_to
@@ -75,12 +76,17 @@ def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
 
 
 def owner_of(values: Plain, clouds: Clouds, waiting: Waiting) -> Owner | None:
-    """The mark on the machine of an install; None where its cloud cannot show it, which the install will tell."""
+    """Whose the machine of an install is; None where its cloud cannot show it, which the install will tell."""
     try:
         machine = look(str(values["machine"]["id"]), clouds, waiting)
     except RemoteError:
         return None
-    return None if machine is None else machine.owner
+    return None if machine is None else _owner(machine, values.get(STACK_ID, ""))
+
+
+def _owner(machine: Machine, stack_id: str) -> Owner | None:
+    """By its mark. It is in the state, and so the stack's, also where its mark cannot tell the identity."""
+    return machine.owner and replace(machine.owner, stack_id=machine.owner.stack_id or stack_id)
 
 
 def gateways_of(owner: Owner, clouds: Clouds, cloud_names: Sequence[str], waiting: Waiting) -> list[Machine]:
@@ -99,21 +105,23 @@ def gateways_of(owner: Owner, clouds: Clouds, cloud_names: Sequence[str], waitin
         found += [
             _gateway_on(m)
             for m in machines
-            if m.owner and (m.owner.project, m.owner.stack) == (owner.project, owner.stack)
+            if m.owner and m.owner.same_stack(owner)
             and GATEWAY_PORT in m.ports and m.state is MachineState.RUNNING
         ]  # fmt: skip
     return found
 
 
-def siblings_of(machine_id: str, ssh_private_key: str, clouds: Clouds, waiting: Waiting) -> Iterator[Machine]:
+def siblings_of(
+    machine_id: str, ssh_private_key: str, clouds: Clouds, waiting: Waiting, stack_id: str = ""
+) -> Iterator[Machine]:
     """Machines that run beside that one ("cloud/machine id") in its fleet and cloud. They are an offer on which nothing
     depends: where they cannot be looked for, there are none."""
     try:
         me = look(machine_id, clouds, waiting)
-        if me is None or me.owner is None:
+        if me is None or (owner := _owner(me, stack_id)) is None:
             return
-        for other in listed(clouds(me.cloud), me.owner.project, waiting.say):
-            beside = other.id != me.id and other.owner is not None and other.owner.fleet == me.owner.fleet
+        for other in listed(clouds(me.cloud), owner.project, waiting.say):
+            beside = other.id != me.id and other.owner is not None and other.owner.same_fleet(owner)
             if beside and other.state is MachineState.RUNNING and SSH_PORT in other.ports:
                 way = WayIn(tunnel_to(other, clouds), waiting.cancelled)
                 known = identified(other, [ssh_private_key], way)

@@ -1,8 +1,8 @@
 """gpucloud:index:Node — one rented machine. Only `generation` replaces it.
 
-A node may be *vacant*: with `onNoCapacity: degrade`, where no candidate can be had, it exists without a machine, the
-rest of the fleet serves, and every `up` tries again. Its id was given before it had a machine, so the machine's id is
-always taken from the outputs.
+A node may be *vacant*: with `onNoCapacity: degrade`, where no machine can be had, for whatever reason, it exists
+without one, the rest of the fleet serves, and every `up` tries again. Its id was given before it had a machine, so the
+machine's id is always taken from the outputs.
 """
 
 from __future__ import annotations
@@ -14,34 +14,37 @@ from typing import ClassVar
 
 from pulumi.provider.experimental.provider import CheckFailure
 
-from images.remote.errors import RemoteError
+from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Waiting
 from providers import registry
 from providers.base import Clouds, Machine, MachineState, placed, plain_host
-from providers.errors import Gone, Missing, NoCapacity, NotFound
+from providers.errors import Gone, InvalidRequest, Missing, NotFound
 from providers.plugin import node_inputs
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import VACANT, is_vacant, split
-from providers.plugin.missing import Missed
-from providers.plugin.node_inputs import Capabilities
+from providers.plugin.node_inputs import STACK_ID, Capabilities
 from providers.plugin.values import UNKNOWN, Plain
 from providers.renting.answers.price import TooDear, breach
 from providers.renting.contact import answers_ssh
+from providers.renting.memory.duds import Duds
 from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
+from providers.renting.presence.missing import Missed
 from providers.renting.rent import rent
 from providers.renting.until import Kept, admit, await_contact, remembered
 
 REFUSED = "refused"
 """The output of a machine that was taken over at a price above its ceiling, and has not served: why. One that has
 served goes on at any price."""
+NEVER_VACANT = (Kept, Cancelled, InvalidRequest)
+"""What is told although the rest could serve: there is a machine, a person stopped it, or it can never be rented."""
 MADE = ("machine", "failureDomain", "usdPerHour")
 
 
 class NodeHandler(Handler):
-    """Inputs: key, role, project, stack, generation, candidates [{cloud, region, sku, maxUsdPerHour, standsFor}],
-    ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS, onNoCapacity ("fail" or
-    "degrade"), settings {cloud: its section of the stack's `clouds`}.
+    """Inputs: key, role, project, stack, stackId (the stack's identity), generation, candidates [{cloud, region, sku,
+    maxUsdPerHour, standsFor}], ports {service: port}, sshPublicKey, sshPrivateKey, maxPerFailureDomain, deadlineS,
+    onNoCapacity ("fail" or "degrade"), settings {cloud: its section of the stack's `clouds`}.
 
     Outputs: the inputs, and `machine` (all that an install needs), `failureDomain`, `usdPerHour` (decimal string).
     The id is "cloud/machine id", or "vacant/machine name" where the first `up` found no machine.
@@ -52,6 +55,7 @@ class NodeHandler(Handler):
         "role",
         "project",
         "stack",
+        STACK_ID,
         "generation",
         "candidates",
         "ports",
@@ -63,15 +67,16 @@ class NodeHandler(Handler):
         "settings",
     )
     replacing = frozenset({"generation"})
-    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS"})
+    silent: ClassVar[frozenset[str]] = frozenset({"deadlineS", STACK_ID})
     secret = frozenset({"sshPrivateKey"})
 
     def __init__(
         self, clouds: Clouds, capabilities: Capabilities = registry.capabilities,
-        journals: Callable[[str, str], Journal] = Journal.of,
+        duds: Callable[[str, str], Duds] = Duds.of, journals: Callable[[str, str], Journal] = Journal.of,
     ) -> None:  # fmt: skip
         self.clouds = clouds
         self.capabilities = capabilities
+        self.duds = duds
         self.journals = journals
         self.missed = Missed(clouds, capabilities)
 
@@ -95,9 +100,10 @@ class NodeHandler(Handler):
     def _rented(self, news: Plain, waiting: Waiting) -> Plain:
         """Outputs of a node in contact, or vacant where that is allowed. Raises what `rent` raises."""
         try:
-            machine = rent(node_inputs.request(news), self.clouds, waiting, self._journal(news))
-        except NoCapacity as e:
-            if news["onNoCapacity"] != "degrade":
+            duds = self.duds(str(news["project"]), str(news["stack"]))
+            machine = rent(node_inputs.request(news), self.clouds, waiting, duds, self._journal(news))
+        except RemoteError as e:
+            if news["onNoCapacity"] != "degrade" or isinstance(e, NEVER_VACANT):
                 raise
             waiting.warn(f"{news['key']} is vacant, and the rest of the fleet serves: {e}. The next `up` tries again")
             return _vacant(news)
@@ -106,7 +112,7 @@ class NodeHandler(Handler):
 
     def read(self, resource_id: str, olds: Plain, waiting: Waiting) -> tuple[Plain, Plain] | None:
         if olds and is_vacant(olds["machine"]):
-            return {key: olds[key] for key in self.inputs}, olds
+            return self.inputs_of(olds), olds
         machine_id = olds["machine"]["id"] if olds else resource_id
         try:
             machine = self.missed.look(machine_id, waiting, window_s=None if olds else 0.0)
@@ -114,11 +120,11 @@ class NodeHandler(Handler):
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import") from e
             if isinstance(e, Missing) and (why := self.missed.refusal(machine_id, olds, str(e))):
-                raise InitFailed(resource_id, olds, {key: olds[key] for key in self.inputs}, [why]) from e
+                raise InitFailed(resource_id, olds, self.inputs_of(olds), [why]) from e
             self._settled(olds)
             return None
         self._settled(olds)
-        inputs = {key: olds[key] for key in self.inputs} if olds else node_inputs.imported(machine)
+        inputs = self.inputs_of(olds) if olds else node_inputs.imported(machine)
         machine = _as_in_state(machine, olds)
         why = breach(machine, node_inputs.candidates(inputs)) if olds else ""
         refused = why if REFUSED in olds else ""

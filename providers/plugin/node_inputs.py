@@ -15,6 +15,8 @@ from providers.renting.rent import Request
 
 DEFAULT_DEADLINE_S = 1800
 """Lambda's 8-GPU machines boot in 10–15 minutes (facts of the vendor): twice that."""
+STACK_ID = "stackId"
+"""The stack's identity. A node of before there were any has none in the state until it is changed otherwise."""
 NO_CAPACITY = ("fail", "degrade")
 
 Capabilities = Callable[[str], frozenset[Capability]]
@@ -89,7 +91,8 @@ def request(news: Plain) -> Request:
 
 def owner(news: Plain) -> Owner:
     """The mark of the node's machine."""
-    return Owner(news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
+    known = (news["project"], news["stack"], news["role"], news["key"], int(news["generation"]))
+    return Owner(*known, news.get(STACK_ID, ""))
 
 
 def candidates(news: Plain) -> list[Candidate]:
@@ -120,6 +123,7 @@ def imported(machine: Machine) -> Plain:
         "project": machine.owner.project,
         "stack": machine.owner.stack,
         "generation": machine.owner.generation,
+        STACK_ID: machine.owner.stack_id,
         "candidates": [{"cloud": machine.cloud, "region": machine.region, "sku": machine.sku}],
         "ports": dict(machine.listen or machine.ports),
         "sshPublicKey": "",

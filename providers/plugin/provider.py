@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from pulumi.provider.experimental import provider as rpc_provider
@@ -14,7 +15,9 @@ from pulumi.provider.experimental.provider import PropertyDiff, PropertyDiffKind
 
 from images.remote.waiting import Say, Waiting
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.values import detailed_diff, plain_map, wrapped_map
+from providers.plugin.turns.replacing import Replacements
+from providers.plugin.values import Plain, detailed_diff, plain_map, wrapped_map
+from strict.names import INSTALL, NODE
 
 T = TypeVar("T")
 THREADS = 256
@@ -25,8 +28,14 @@ class Gpucloud(rpc_provider.Provider):
     """`handlers` maps a type token to its handler; `log` shows a line under a resource (URN, message, whether it is a
     warning that stays)."""
 
-    def __init__(self, handlers: Mapping[str, Handler], log: Callable[[str, str, bool], None]) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        log: Callable[[str, str, bool], None],
+        replacements: Replacements | None = None,
+    ) -> None:
         self.handlers = handlers
+        self.replacements = replacements or Replacements()
         self.log = log
         self.interrupted = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gpucloud")
@@ -66,6 +75,8 @@ class Gpucloud(rpc_provider.Provider):
         if not unfinished and all(path in handler.silent for path in detail):
             return rpc_provider.DiffResponse(changes=False)
         replaces = sorted({path for path, change in detail.items() if change.kind.name.endswith("_REPLACE")})
+        if replaces and resource_type(request.urn) == NODE:
+            self.replacements.plan(olds)
         again = dict.fromkeys(unfinished, PropertyDiff(PropertyDiffKind.UPDATE, input_diff=False))
         return rpc_provider.DiffResponse(
             changes=True,
@@ -81,7 +92,8 @@ class Gpucloud(rpc_provider.Provider):
         if request.preview:
             return rpc_provider.CreateResponse("", self._wrapped(handler, handler.preview({}, news)))
         waiting = self._waiting(request.urn)
-        resource_id, outputs = await self._thread(lambda: handler.create(request.urn, news, waiting))
+        make = partial(handler.create, request.urn, news, waiting)
+        resource_id, outputs = await self._thread(lambda: self._in_turn(resource_type(request.urn), news, make))
         return rpc_provider.CreateResponse(resource_id, self._wrapped(handler, outputs))
 
     async def read(self, request: rpc_provider.ReadRequest) -> rpc_provider.ReadResponse:
@@ -109,11 +121,20 @@ class Gpucloud(rpc_provider.Provider):
         handler = self._handler(request.urn)
         olds = plain_map(request.properties)
         waiting = self._waiting(request.urn)
-        await self._thread(lambda: handler.delete(request.resource_id, olds, waiting))
+        end = partial(handler.delete, request.resource_id, olds, waiting)
+        if resource_type(request.urn) in (NODE, INSTALL):
+            end = partial(self.replacements.delete, olds, waiting, end)
+        await self._thread(end)
 
     async def cancel(self) -> None:
         """Comes on SIGINT, SIGTERM and at every normal end: waits hear of it and save what they have."""
         self.interrupted = True
+
+    def _in_turn(self, kind: str, news: Plain, make: Callable[[], tuple[str, Plain]]) -> tuple[str, Plain]:
+        """A node's successor, and its install, are parts of a replacement's turn."""
+        if kind == NODE:
+            return self.replacements.create(news, make)
+        return self.replacements.accept(news, make) if kind == INSTALL else make()
 
     def _handler(self, urn: str) -> Handler:
         return self.handlers[resource_type(urn)]

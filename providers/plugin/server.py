@@ -15,6 +15,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, stat
 from images.remote.errors import RemoteError
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.provider import Gpucloud, failed_state
+from providers.plugin.turns.replacing import Replacements
 
 VERSION = "0.1.0"
 
@@ -50,14 +51,14 @@ class EngineLog:
                 return  # the engine is gone: its own end reports that
 
 
-def serve(handlers: Mapping[str, Handler], arguments: list[str]) -> None:
+def serve(handlers: Mapping[str, Handler], arguments: list[str], replacements: Replacements | None = None) -> None:
     """Serves until the engine ends it. The first argument is the engine's address."""
     log = EngineLog(arguments[0])
 
     _Servicer.handlers = handlers
     _Servicer.log = log
     server.ProviderServicer = _Servicer  # type: ignore[misc]  # server.main looks it up there
-    server.main(arguments, VERSION, Gpucloud(handlers, log))
+    server.main(arguments, VERSION, Gpucloud(handlers, log, replacements))
 
 
 class _Servicer(server.ProviderServicer):

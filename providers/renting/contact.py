@@ -79,6 +79,22 @@ def identified(machine: Machine, ssh_private_keys: Sequence[str], way: WayIn = D
     return machine
 
 
+def shows_keys_of(machine: Machine, ssh_private_key: str, way: WayIn = DIRECT) -> bool:
+    """Whether the machine was launched by the stack of this SSH key: it has a host key that was made from it, or,
+    where its cloud reports another, it lets the SSH key log in. Raises Unreachable."""
+    made = (hostkeys.durable(ssh_private_key, machine.name), hostkeys.one_use(ssh_private_key, machine.name))
+    with _met(replace(machine, host_key=machine.host_key or made[0].public), way) as session:
+        if any(session.shows(key.public) for key in made):
+            return True
+        if not machine.host_key or not session.shows(machine.host_key):
+            return False
+        try:
+            session.log_in(machine.ssh_user, ssh_private_key)
+        except AuthenticationFailed:
+            return False
+        return True
+
+
 def answers_ssh(machine: Machine, way: WayIn = DIRECT) -> None:
     """Completes an SSH key exchange with the machine, without logging in.
 

@@ -14,19 +14,18 @@ MAX_LENGTH = 60
 
 
 def machine_name(owner: Owner) -> str:
-    """A name of at most 60 characters of [a-z0-9-], unique per project, stack, role, key and generation.
+    """A name of at most 60 characters of [a-z0-9-], unique per project, stack, role, key, generation and identity.
 
     The readable part may be cut; the hash of the whole mark never is.
     """
-    mark = "\0".join((owner.project, owner.stack, owner.role, owner.key, str(owner.generation)))
-    digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
+    digest = hashlib.sha256("\0".join(_fields(owner)).encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", f"{owner.project}-{owner.stack}-{owner.key}-g{owner.generation}".lower())
     return f"{readable[: MAX_LENGTH - 9].strip('-')}-{digest}"
 
 
 def mark(owner: Owner) -> str:
     """The ownership mark as one line of [A-Za-z0-9_.:/-], for clouds that keep a text and no tags."""
-    return ":".join(("crossover", owner.project, owner.stack, owner.role, owner.key, str(owner.generation)))
+    return ":".join(("crossover", *_fields(owner)))
 
 
 def owner_of(text: str) -> Owner | None:
@@ -34,7 +33,15 @@ def owner_of(text: str) -> Owner | None:
     match text.split(":"):
         case ["crossover", project, stack, role, key, generation] if re.fullmatch("[0-9]{1,9}", generation):
             return Owner(project, stack, role, key, int(generation))
+        case ["crossover", project, stack, role, key, generation, stack_id] if generation.isdigit():
+            return Owner(project, stack, role, key, int(generation), stack_id)
     return None
+
+
+def _fields(owner: Owner) -> tuple[str, ...]:
+    """Without an identity what it was before there were any: machines of then keep their names."""
+    fields = (owner.project, owner.stack, owner.role, owner.key, str(owner.generation))
+    return (*fields, owner.stack_id) if owner.stack_id else fields
 
 
 def nearest(given: str, valid: Iterable[str], shown: int = 8) -> str:

@@ -8,24 +8,38 @@ the id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Locks, Waiting
-from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
-from providers.errors import InvalidRequest, NoCapacity, QuotaExceeded
+from providers.base import Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
+from providers.errors import (
+    CloudError,
+    InvalidRequest,
+    NoCapacity,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
 from providers.renting import hostkeys
 from providers.renting.answers.price import held, said
 from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
 from providers.renting.memory.creating import create, recalled
+from providers.renting.memory.duds import Dud, Duds
 from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
+from providers.renting.ownership import is_of_before, of_stack, prove
 from providers.renting.until import Kept, await_contact
 
 FLEET_LOCKS = Locks()
 BLOCKLIST = Blocklist()
+MOST_DUDS = 3
+"""How many machines one call rents in vain. Chosen: each may cost as much as its deadline is long."""
+NO_DUD = (InvalidRequest, RateLimited, Unauthorized, Unavailable)
+"""What is no machine's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +58,47 @@ class Request:
     """Cloud → its section of the stack's `clouds`."""
 
 
-def rent(request: Request, clouds: Clouds, waiting: Waiting, journal: Journal | None = None) -> Machine:
-    """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that
-    nothing of this call is left behind, or that the journal has it; NoCapacity names every candidate with its
-    reason. Without a journal nothing is remembered of a create that was cut off."""
+class GivenBack(CloudError):
+    """A machine was launched, not reached and ended again."""
+
+    def __init__(self, failure: RemoteError, blame: str) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.blame = blame
+
+
+def rent(
+    request: Request, clouds: Clouds, waiting: Waiting, duds: Duds | None = None, journal: Journal | None = None
+) -> Machine:
+    """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that nothing
+    of this call is left behind, or that the journal has it; NoCapacity names every candidate with its reason. Without a
+    journal nothing is remembered of a create that was cut off.
+
+    A machine that was launched, not reached and given back is a dud: what it came from is left out (`duds`), and the
+    ladder is climbed on."""
+    duds = Duds() if duds is None else duds
+    for _ in range(MOST_DUDS):
+        try:
+            return _rent_once(request, clouds, waiting, duds, journal)
+        except GivenBack as e:
+            failure = e.failure
+            waiting.warn(f"{failure}. {e.blame} is left out for a day")
+    raise failure
+
+
+def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds, journal: Journal | None) -> Machine:
+    """Raises GivenBack for a dud; else as `rent`."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
         found = _siblings(request, clouds, waiting)
-        machine = recalled(request.owner, name, _adopt(name, found, waiting), clouds, waiting, journal)
+        machine = recalled(request.owner, name, _adopt(request.owner, found, waiting), clouds, waiting, journal)
         launched = machine is None
         if machine is None:
-            domains = [m.failure_domain for m in found if m.name != name]
-            machine = _climb(request, name, domains, clouds, waiting, journal)
+            domains = [m.failure_domain for m in found]
+            machine = _climb(request, name, domains, clouds, waiting, duds.left_out(), journal)
         launched_at = waiting.clock()
+    if not launched and is_of_before(machine, request.owner):
+        prove(machine, clouds(machine.cloud), request.ssh_private_key, waiting.within(request.deadline_s))
     try:
         settings = request.settings.get(machine.cloud, {})
         key, deadline_s, hold = request.ssh_private_key, request.deadline_s, held(request.candidates)
@@ -72,27 +114,30 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting, journal: Journal | 
         failure = _given_back(machine, clouds(machine.cloud), e, waiting.clock() - launched_at)
         if journal and not isinstance(failure, Kept):
             journal.settled(name, machine.id)
-        raise failure from e
+        if isinstance(failure, Kept) or isinstance(e, NO_DUD) or not machine.blame:
+            raise failure from e
+        duds.add(machine.blame, f"{machine.cloud}/{machine.id}", str(e))
+        raise GivenBack(failure, machine.blame) from e
     except Exception as e:  # a bug of ours: the machine exists all the same, and the state must know
         raise Kept(machine, f"bug in gpucloud: {type(e).__name__}: {e}") from e
 
 
 def _siblings(request: Request, clouds: Clouds, waiting: Waiting) -> list[Machine]:
-    """All living machines of the fleet, this node's own included, at every cloud of its ladder."""
+    """All living machines of the fleet, this node's own included, at every cloud of its ladder. Raises SomebodyElses
+    where another stack has the name of this one."""
     names = dict.fromkeys(candidate.cloud for candidate in request.candidates)
-    return [
-        machine
-        for name in names
-        for machine in listed(clouds(name), request.owner.project, waiting.say)
-        if machine.owner is not None and machine.owner.fleet == request.owner.fleet and machine.state in ALIVE
-    ]
+    found = [machine for name in names for machine in listed(clouds(name), request.owner.project, waiting.say)]
+    return [m for m in of_stack(request.owner, found) if m.owner and m.owner.role == request.owner.role]
 
 
-def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
-    mine = [machine for machine in found if machine.name == name]
+def _adopt(owner: Owner, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
+    names = {machine_name(owner), machine_name(replace(owner, stack_id=""))}
+    mine = [machine for machine in found if machine.name in names]
     if len(mine) > 1:
         listing = ", ".join(f"{m.cloud}/{m.id} at {said(m.usd_per_hour)}" for m in mine)
-        raise InvalidRequest(f"{len(mine)} machines carry the name {name}: {listing}. End all but one, then run again")
+        raise InvalidRequest(
+            f"{len(mine)} machines are this node's, {mine[0].name}: {listing}. End all but one, then run again"
+        )
     if mine:
         waiting.say(f"adopting {mine[0].id}, which an earlier run rented")
         return mine[0]
@@ -100,19 +145,26 @@ def _adopt(name: str, found: Sequence[Machine], waiting: Waiting) -> Machine | N
 
 
 def _climb(
-    request: Request, name: str, domains: Sequence[str], clouds: Clouds, waiting: Waiting, journal: Journal | None
+    request: Request,
+    name: str,
+    domains: Sequence[str],
+    clouds: Clouds,
+    waiting: Waiting,
+    left_out: Mapping[str, Dud],
+    journal: Journal | None,
 ) -> Machine:
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
     for candidate in request.candidates:
         waiting.pause(0)  # nothing more is rented once the user has interrupted
         rung = f"{candidate.cloud}/{candidate.region}/{candidate.sku}"
-        reason = _full(candidate, domains, request.max_per_failure_domain) or BLOCKLIST.reason(candidate)
+        reason = _full(candidate, domains, request.max_per_failure_domain) or _left_out(candidate, left_out)
+        reason = reason or BLOCKLIST.reason(candidate)
         if reason is None:
             waiting.say(f"renting {rung}")
             try:
                 full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
-                spec = _spec(request, name, candidate, full)
+                spec = _spec(request, name, candidate, full, left_out)
                 return create(clouds(candidate.cloud), spec, waiting, journal)
             except (NoCapacity, QuotaExceeded) as e:
                 BLOCKLIST.add(candidate, e)
@@ -131,7 +183,16 @@ def _full(candidate: Candidate, domains: Sequence[str], limit: int) -> str | Non
     return f"failure domain {domain} already holds {domains.count(domain)} node(s)"
 
 
-def _spec(request: Request, name: str, candidate: Candidate, full: frozenset[str]) -> NodeSpec:
+def _left_out(candidate: Candidate, left_out: Mapping[str, Dud]) -> str | None:
+    """Why the rung itself is left out; None if it is not. Where only a host is, the cloud takes another one."""
+    region = f"{candidate.cloud}/{candidate.region}"
+    dud = left_out.get(region) or left_out.get(f"{region}/{candidate.sku}")
+    return None if dud is None else f"{dud.said}; `crossover doctor --forget` lets it be rented again"
+
+
+def _spec(
+    request: Request, name: str, candidate: Candidate, full: frozenset[str], left_out: Mapping[str, Dud]
+) -> NodeSpec:
     return NodeSpec(
         name=name,
         owner=request.owner,
@@ -143,6 +204,7 @@ def _spec(request: Request, name: str, candidate: Candidate, full: frozenset[str
         host_key=hostkeys.one_use(request.ssh_private_key, name),
         settings=request.settings.get(candidate.cloud, {}),
         full=full,
+        left_out=frozenset(left_out),
     )
 
 

@@ -35,6 +35,7 @@ NODES = """
             f"n{{number}}", key=f"n{{number}}", role="inference", max_per_failure_domain={count},
             candidates=[{{"cloud": "{cloud}", "region": "{region}", "sku": "{sku}", "maxUsdPerHour": 30}}],
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key="ssh-ed25519 AAAA", ssh_private_key="the stack's",
+            stack_id="1a2b",
             settings={{"{cloud}": {settings}}},
         )
 """

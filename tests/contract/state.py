@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import providers.renting.rent
 from images.remote.errors import RemoteError
@@ -10,6 +11,7 @@ from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
 from providers.renting.blocklist import Blocklist
+from providers.renting.memory.duds import Duds
 from providers.renting.naming import machine_name
 from providers.renting.presence.looking import shown
 from tests.contract.conftest import KEY, PRIVATE, Killed, Trial
@@ -24,12 +26,14 @@ class State:
         self.id: str | None = None
         self.outputs: Plain = {}
         self.last_error = ""
+        self.duds = Duds(now=trial.clock or time.time)
         rungs = [
             {"cloud": trial.cloud.name, "region": region, "sku": trial.sku, "maxUsdPerHour": 30}
             for region in (trial.region, *trial.regions)
         ]
         self.inputs: Plain = {
-            "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "candidates": rungs,
+            "key": "a", "role": "inference", "project": "p", "stack": "s", "stackId": "1a2b", "generation": 1,
+            "candidates": rungs,
             "ports": {"ssh": 22, "vllm": 8000, "endpoint": 8443}, "sshPublicKey": KEY, "sshPrivateKey": PRIVATE,
             "maxPerFailureDomain": 1, "deadlineS": DEADLINE_S, "onNoCapacity": "fail",
             "settings": trial.sections,
@@ -45,14 +49,16 @@ class State:
         """Ids that the state knows."""
         return [] if self.id is None else [str(self.outputs["machine"]["id"]).partition("/")[2]]
 
-    def run(self, what: str, stop: threading.Event) -> None:
+    def run(self, what: str, stop: threading.Event | None = None) -> None:
         """One run of the plugin, a process of its own."""
         providers.renting.rent.BLOCKLIST = Blocklist()
         assert self.trial.journal is not None
         journal = self.trial.journal
-        handler = NodeHandler(lambda _: self.trial.cloud, journals=lambda project, stack: journal)
+        handler = NodeHandler(
+            lambda _: self.trial.cloud, duds=lambda *_: self.duds, journals=lambda project, stack: journal
+        )
         assert self.trial.clock is not None
-        waiting = self.trial.clock.waiting(cancelled=stop.is_set)
+        waiting = self.trial.clock.waiting(cancelled=(stop or threading.Event()).is_set)
         self.last_error = ""
         try:
             if what == "accept":

@@ -38,7 +38,7 @@ def test_one_fault_and_one_good_run_leave_exactly_one_machine(emulated: Trial, f
     for _ in range(2):
         providers.renting.rent.BLOCKLIST = Blocklist()  # each run is a process of its own
         try:
-            known = [rent(request(emulated), lambda _: emulated.cloud, emulated.waiting(), emulated.journal).id]
+            known = [rent(request(emulated), lambda _: emulated.cloud, emulated.waiting(), None, emulated.journal).id]
         except providers.renting.until.Kept as e:
             known = [e.machine.id]
         except RemoteError as e:

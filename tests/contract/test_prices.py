@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from images.remote.errors import RemoteError
 from providers.errors import NoCapacity
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
@@ -23,6 +22,20 @@ PRICES = list(COSTS)
 
 
 @pytest.mark.parametrize("fault", PRICES)
+def test_finding_11_a_machine_at_another_price_is_given_back_and_another_one_rented(
+    emulated: Trial, fault: Fault
+) -> None:
+    """Audit 11: ten times the price, 0 and null were accepted without a word."""
+    assert emulated.emulator is not None
+    emulated.emulator.inject(fault)
+    machine = rent(request(emulated), lambda _: emulated.cloud, emulated.waiting())
+    assert emulated.billed() == [machine.id]
+    assert machine.id not in emulated.emulator.costs
+    assert machine.usd_per_hour is not None
+    assert 0 < machine.usd_per_hour <= 30
+
+
+@pytest.mark.parametrize("fault", PRICES)
 def test_finding_11_where_every_machine_is_too_dear_nothing_is_left_and_the_price_is_told(
     emulated: Trial, fault: Fault
 ) -> None:
@@ -30,7 +43,7 @@ def test_finding_11_where_every_machine_is_too_dear_nothing_is_left_and_the_pric
     assert emulated.emulator is not None
     emulated.emulator.inject(fault, times=100)
     told = "223.20? USD/h, above its ceiling of 30 USD/h" if fault is Fault.PRICE_JUMP else "tells no price of machine"
-    with pytest.raises(RemoteError, match=told):
+    with pytest.raises(NoCapacity, match=told):
         rent(request(emulated), lambda _: emulated.cloud, emulated.waiting())
     assert emulated.billed() == []
 

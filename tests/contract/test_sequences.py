@@ -40,6 +40,7 @@ def test_after_any_sequence_of_faults_the_bill_is_what_the_state_and_the_journal
         assert_accounted_for(emulated, node.machines)
     emulated.emulator.faults.clear()
     emulated.clock.on_sleep = lambda: None
+    node.duds.forget()
     for what in ("read", "up", "read", "accept", "up"):  # a person accepts what is gone, and `up` makes it good
         node.run(what, threading.Event())
     assert len(emulated.billed()) == 1, node.last_error

@@ -257,17 +257,21 @@ def test_reconcile_brings_a_changed_port_to_the_gateway_and_is_quiet_else(runnin
 
 
 def test_orphans_ends_what_the_state_does_not_know_and_nothing_else(running: Checkout) -> None:
+    """Audit 4: and nothing of another stack of this one's name; the identity of `up` is the one in the marks, in the
+    state and in the copy beside it."""
     before = {machine.id for machine in running.cloud.list()}
+    [copy] = (running.folder / ".state/pulumi/.crossover/crossover/local/stack-ids").read_text().split()
+    assert {m.owner.stack_id for m in running.cloud.list() if m.owner} == {copy}
     strays = {}
-    for stack in ("local", "elsewhere"):
-        owner = Owner("crossover", stack, "inference", "x", 1)
-        spec = NodeSpec(f"crossover-{stack}-x", owner, "bay-4", "small", HOST_KEY, {"ssh": 22})
-        strays[stack] = running.cloud.launch(spec).id
+    for stray, stack, stack_id in (("ours", "local", copy), ("theirs", "local", "0badcafe"), ("far", "far", copy)):
+        owner = Owner("crossover", stack, "inference", "x", 1, stack_id)
+        spec = NodeSpec(f"crossover-{stray}-x", owner, "bay-4", "small", HOST_KEY, {"ssh": 22})
+        strays[stray] = running.cloud.launch(spec).id
     try:
         told = running.run(CROSSOVER, "orphans", fails=True)
         assert "1 orphan(s) at 0.00 USD/h; 3 machine(s) known to a state" in told
-        assert f"ended local/{strays['local']}" in running.run(CROSSOVER, "orphans", "--terminate", "--yes")
-        assert {machine.id for machine in running.cloud.list()} == before | {strays["elsewhere"]}
+        assert f"ended local/{strays['ours']}" in running.run(CROSSOVER, "orphans", "--terminate", "--yes")
+        assert {machine.id for machine in running.cloud.list()} == before | {strays["theirs"], strays["far"]}
     finally:
         for machine_id in strays.values():
             running.cloud.terminate(machine_id)

@@ -43,15 +43,16 @@ PROGRAM = """
     for key in {keys}:
         node = AwsNode(key, network, key=key, role="inference", candidate=gpu, ports=ports,
                         usd_per_hour=Decimal("27.447050"), ssh_private_key=credentials.sshPrivateKey,
-                        generation={generation})
+                        stack_id=credentials.stack_id, generation={generation})
         Install(key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key, bundle={{"v": 1}},
-                secrets={{"k": "v"}}, ssh_private_key=credentials.sshPrivateKey,
+                secrets={{"k": "v"}}, ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id,
                 opts=pulumi.ResourceOptions(deleted_with=node.instance))
         pulumi.export(key, node.machine)
         pulumi.export(key + "-domain", node.failureDomain)
         pulumi.export(key + "-price", node.usdPerHour)
     gateway = AwsNode("gateway", network, key="gateway", role="gateway", candidate=small, ports=gateway_ports,
-                       usd_per_hour=Decimal("0.1008"), ssh_private_key=credentials.sshPrivateKey)
+                       usd_per_hour=Decimal("0.1008"), ssh_private_key=credentials.sshPrivateKey,
+                       stack_id=credentials.stack_id)
     pulumi.export("gateway", gateway.machine)
 """
 

@@ -26,13 +26,13 @@ FLEET = """
             ],
             on_no_capacity="{on_no_capacity}",
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey, deadline_s=20,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=20,
             opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(protect={protect})),
         )
         Install(
             key + "-install", machine=node.machine, role="inference", fleet="f", server_name=key,
             bundle={bundle}, secrets={{"k": credentials.vllmApiKey}},
-            ssh_private_key=credentials.sshPrivateKey,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id,
             opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(deleted_with=node)),
         )
         pulumi.export(key, node.machine["id"])
@@ -113,6 +113,31 @@ def test_only_a_raised_generation_replaces_and_it_deletes_before_it_creates(proj
     assert len(after) == 2
     assert len(set(before.values()) & set(after.values())) == 1
     assert {m.region for m in project.cloud.list()} == {"bay-3", "bay-2"}
+
+
+def test_public_bug_9_generations_raised_at_once_go_one_after_the_other_and_the_first_failure_stops_the_rest(
+    project: Project,
+) -> None:
+    """Public bug 9: the engine ends all machines before it rents the first new one."""
+    project.program(fleet())
+    project.up()
+    before, begun = project.machines, len(project.installs)
+    project.program(fleet(generation={"a": 2, "b": 2}, bundle={"slow_s": 2}))
+    project.up()
+    after = project.machines
+    assert (len(after), set(before.values()) & set(after.values())) == (2, set())
+    events = [line.split()[:2] for line in project.installs[begun:]]
+    first, second = (("a", "b"), ("b", "a"))[events[0][1] == "b"]
+    assert events == [[what, key] for key in (first, second) for what in ("remove", "begin", "end")]
+
+    project.program(fleet(generation={"a": 3, "b": 3}, bundle={"fail": True}))
+    failed = project.up(fails=True)
+    assert "is left as it is: the replacement of" in failed, failed
+    assert len(set(after.values()) & set(project.machines.values())) == 1
+    project.program(fleet(generation={"a": 3, "b": 3}))
+    project.up()
+    assert len(project.machines) == 2
+    assert set(after.values()) & set(project.machines.values()) == set()
 
 
 def test_taint_obeys_delete_before_replace_so_adoption_never_meets_the_old_machine(project: Project) -> None:

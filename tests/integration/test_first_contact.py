@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,7 @@ from providers.errors import (
 )
 from providers.plugin.contact import FirstContactHandler
 from providers.plugin.values import Plain
-from providers.renting.contact import NotSettled, first_contact, identified
+from providers.renting.contact import NotSettled, first_contact, identified, shows_keys_of
 from providers.renting.firstboot import ENTRY, environment, user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot
@@ -90,6 +91,24 @@ def test_a_vm_gets_its_durable_key_at_once_and_is_known_by_it(host: Sandboxes, k
     # Who has lost all state knows it again: by the stack's key alone.
     assert first_contact(replace(settled, host_key="", supervision=""), key) == settled
     assert identified(replace(settled, host_key=""), ["another key", key]).host_key == settled.host_key
+
+
+def test_a_machine_shows_whose_it_is_before_and_after_its_first_contact(
+    host: Sandboxes, key: str, public: str, tmp_path: Path
+) -> None:
+    """Audit 4: its host keys are made from its stack's SSH key, so another stack's of the same name knows none."""
+    booted, other = vm(host, key, public), make_key(tmp_path / "other")
+    eventually(lambda: shown(booted, key), "the machine answers with its one-use key")
+    assert not shows_keys_of(booted, other)
+    met(booted, key)
+    assert shows_keys_of(booted, key)
+    assert not shows_keys_of(booted, other)
+
+
+def shown(found: Machine, key: str) -> bool:
+    with suppress(Unreachable):
+        return shows_keys_of(found, key)
+    return False
 
 
 def test_the_one_use_key_is_good_for_one_contact(host: Sandboxes, key: str, public: str) -> None:

@@ -65,7 +65,7 @@ class FakeCloud:
                 id=f"{self.name}-{self.launches}", name=spec.name, cloud=self.name, region=spec.region, sku=spec.sku,
                 owner=spec.owner, state=MachineState.PENDING, failure_domain=f"{self.name}/{spec.region}",
                 usd_per_hour=Decimal("22.32"), created_at="2026-11-22T00:00:00Z", address="192.0.2.1",
-                ports=dict(spec.ports), host_key="ssh-ed25519 AAAA",
+                ports=dict(spec.ports), host_key="ssh-ed25519 AAAA", blame=f"{self.name}/{spec.region}",
             )  # fmt: skip
             self.machines[machine.id] = machine
         if fault is not None:

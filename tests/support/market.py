@@ -48,10 +48,16 @@ def offer(cloud: str, usd_per_hour: str, region: str = "r1", sku: str = "8x", av
     return Offer(cloud, region, sku, Decimal(usd_per_hour), available, 8, 80)
 
 
-def rented(number: int, stack: str = "prod", cloud: str = "fake", owned: bool = True) -> Machine:
+IDENTITY = "00c0ffee"
+"""Of the stacks that `rented` machines are of."""
+
+
+def rented(
+    number: int, stack: str = "prod", cloud: str = "fake", owned: bool = True, stack_id: str = IDENTITY
+) -> Machine:
     """A machine of ours at 22.32 USD/h, since midnight of 2026-11-22."""
     return Machine(
         id=f"m-{number}", name=f"crossover-{stack}-a-g1-{number}", cloud=cloud, region="r1", sku="8x",
-        owner=Owner("crossover", stack, "inference", "a", 1) if owned else None, state=MachineState.RUNNING,
+        owner=Owner("crossover", stack, "inference", "a", 1, stack_id) if owned else None, state=MachineState.RUNNING,
         failure_domain=f"{cloud}/r1", usd_per_hour=Decimal("22.32"), created_at="2026-11-22T00:00:00Z",
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import providers.plugin.node
 import providers.renting.contact
+import providers.renting.ownership
 import providers.renting.until
 from providers.base import Machine
 
@@ -18,6 +19,8 @@ def answers_at_once(patch: Patch) -> None:
     for themselves."""
     first_contact, answers_ssh = providers.renting.contact.first_contact, providers.renting.contact.answers_ssh
     patch(providers.renting.until, "first_contact", lambda m, key: m if on_paper(m) else first_contact(m, key))
+    shows = providers.renting.contact.shows_keys_of
+    patch(providers.renting.ownership, "shows_keys_of", lambda m, key: on_paper(m) or shows(m, key))
     patch(providers.plugin.node, "answers_ssh", lambda m: None if on_paper(m) else answers_ssh(m))
 
 

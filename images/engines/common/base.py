@@ -22,6 +22,8 @@ PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""
 CLIENT_CERTIFICATE_SECRET = "client.pem"
 """The secret that whoever reaches a node shows it: the stack's client certificate and its key, in one PEM."""
+CANARY_HEADER = "x-crossover-canary"
+"""By which a node's guard knows the gateway's canary. Its own file, on the node, spells it too."""
 
 GPUS = "gpus"
 """Capability: it runs on GPUs, and the machine must have them."""

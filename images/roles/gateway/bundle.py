@@ -8,7 +8,9 @@ from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.engines import simulator
 from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.cache import render_redis_conf
-from images.roles.gateway.haproxy import CERTIFICATE, HEALTH_PATH, environment, render_haproxy
+from images.roles.gateway.endpoint import CERTIFICATE, LUA_FILES
+from images.roles.gateway.errors import HEALTH_PATH
+from images.roles.gateway.haproxy import environment, render_haproxy
 from images.roles.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
 from images.sources import repository_source
@@ -84,8 +86,11 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
     return Bundle(
         role="haproxy",
         files=(File(_HAPROXY, configuration), File(_CA, ca_pem)),
-        # What takes a node out of rotation while it changes: see images/vehicles/ssh/drain.py.
-        sources=(repository_source(_ROUTE, "images/roles/gateway/route.py"),),
+        # The first takes a node out of rotation while it changes: see images/vehicles/ssh/drain.py.
+        sources=(
+            repository_source(_ROUTE, "images/roles/gateway/route.py"),
+            *(repository_source(file, file.replace("bin/", "images/roles/gateway/")) for file in LUA_FILES),
+        ),
         services=(
             Service(
                 name="haproxy",
@@ -93,7 +98,13 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
                 secret_environment=secrets,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(_HAPROXY, _CA, _ROUTE, *(f"secrets/{s}" for s in ("endpoint-keys", *certificates))),
+                reload_files=(
+                    _HAPROXY,
+                    _CA,
+                    _ROUTE,
+                    *LUA_FILES,
+                    *(f"secrets/{s}" for s in ("endpoint-keys", *certificates)),
+                ),
             ),
         ),
         checks=(

@@ -1,7 +1,8 @@
 """Runs on the gateway's machine: `route.py NODE LIMIT_S` takes a node out of HAProxy's rotation until its stdin ends.
 
 It waits until the node has finished what it had begun, at most LIMIT_S seconds, says so in one line, and then holds the
-node out for as long as whoever called stays connected: a caller that dies gives the node back.
+node out for as long as whoever called stays connected: a caller that dies gives the node back. A HAProxy that is
+reloaded meanwhile, and takes all nodes in again, is told anew.
 
 `route.py --shows SECRET` says whether HAProxy, as it runs now, shows nodes that certificate: "yes", "no", or "silent"
 where none runs. Standard library only.
@@ -9,8 +10,10 @@ where none runs. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import select
 import socket
 import sys
 import time
@@ -20,6 +23,7 @@ BACKEND = "vllm"
 SOCKET = "run/haproxy.sock"
 """Relative to the machine's root, the folder above this file's: the path of a socket ends at 108 bytes."""
 POLL_S = 0.2
+HOLD_S = 1.0
 
 
 def ask(command: str) -> str:
@@ -48,6 +52,14 @@ def drain(node: str, limit_s: float) -> str:
     return f"{node} is out of rotation, all its requests finished"
 
 
+def hold(node: str) -> None:
+    """Until stdin ends."""
+    while not select.select([sys.stdin], [], [], HOLD_S)[0]:
+        with contextlib.suppress(OSError):  # one that is being started again is told the next time
+            ask(f"set server {BACKEND}/{node} state drain")
+    sys.stdin.buffer.read()
+
+
 def shows(secret: str) -> str:
     """Asked of HAProxy and not of the disk: after a reload it is its new worker that answers."""
     try:
@@ -63,6 +75,6 @@ if __name__ == "__main__":
         sys.exit(print(shows(sys.argv[2])))
     try:
         print(drain(sys.argv[1], float(sys.argv[2])), flush=True)
-        sys.stdin.buffer.read()
+        hold(sys.argv[1])
     finally:  # also where the caller died meanwhile, and its pipe with it
         ask(f"set server {BACKEND}/{sys.argv[1]} state ready")

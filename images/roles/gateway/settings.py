@@ -12,6 +12,9 @@ from strict.fields import ModelName, SecretName, Section, Url, Usd, model_name
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*")
 _KEY = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+MAX_BUFFER_BYTES = 4_194_304
+_BYTES_PER_TOKEN = 8
+"""Of a long request's body, more than there are: JSON's \\uXXXX takes six for a character, English four a token."""
 RESERVED_SERVER = "spill"
 """HAProxy's name for the way to LiteLLM; no node may have this key."""
 
@@ -62,14 +65,15 @@ class GatewaySettings(Section):
     cache_ttl_seconds: int = Field(600, ge=0, le=30 * 86400)
     """How long LiteLLM answers an identical managed request from Redis; 0 turns the cache off."""
 
-    max_connections_per_node: int = Field(64, ge=1, le=4096)
-    """Requests in flight per node. Keep it at or below vLLM's --max-num-seqs: the queue is here, not there."""
-    queue_timeout_ms: int = Field(250, ge=10, le=60_000)
-    """How long a request waits for a free slot before it is refused with 503."""
-    spill_queue: int = Field(0, ge=0, le=10_000)
-    """With a fallback: requests go to it once no slot is free and at least this many already wait."""
-    buffer_bytes: int = Field(262_144, ge=16_384, le=4_194_304)
-    """Longest request that is routed by its model and replayed on another node: about 4 bytes a token of context."""
+    max_connections_per_node: int | None = Field(None, ge=1, le=4096)
+    """Requests in flight per node; None is as many as it batches, `serving.maxNumSeqs`: the queue is here."""
+    queue_timeout_ms: int = Field(3000, ge=10, le=60_000)
+    """How long a request waits for a free slot before the fallback gets it, or it is refused with 503."""
+    spill_queue: int = Field(16, ge=0, le=10_000)
+    """With a fallback: requests go to it at once while no slot is free and at least this many already wait."""
+    buffer_bytes: int | None = Field(None, ge=16_384, le=MAX_BUFFER_BYTES)
+    """Longest request that is routed by its model and replayed on another node; None is what a request of
+    `serving.maxModelLen` tokens needs."""
     request_timeout_seconds: int = Field(600, ge=10, le=7200)
     """Longest silence of a node within a request, first byte included. A stream that moves is never cut."""
     balance: Literal["leastConnections", "prefixHash"] = "leastConnections"
@@ -106,6 +110,27 @@ class GatewaySettings(Section):
             raise ValueError(f"standIn: it speaks OpenAI's API only; {', '.join(other)} must be openai/…")
         if len({m.api_key_secret for m in played}) > 1:
             raise ValueError("standIn: the models it plays must share one apiKeySecret")
+
+    def sized(self, max_num_seqs: int, max_model_len: int) -> GatewaySettings:
+        """These, with what was left out made to fit nodes that batch so many requests, of up to so many tokens."""
+        usual = GatewaySettings()
+        fitting = min(max(usual.request_buffer_bytes, _BYTES_PER_TOKEN * max_model_len), MAX_BUFFER_BYTES)
+        return self.model_copy(
+            update={
+                "max_connections_per_node": self.max_connections_per_node or max_num_seqs,
+                "buffer_bytes": self.buffer_bytes or fitting,
+            }
+        )
+
+    @property
+    def slots_per_node(self) -> int:
+        """Requests in flight per node. Unless sized: of nodes with the usual `serving`."""
+        return self.max_connections_per_node or 128
+
+    @property
+    def request_buffer_bytes(self) -> int:
+        """What a request must fit to be routed and replayed. Unless sized: of nodes with the usual `serving`."""
+        return self.buffer_bytes or _BYTES_PER_TOKEN * 32_768
 
     @property
     def stood_in(self) -> tuple[GatewayModel, ...]:

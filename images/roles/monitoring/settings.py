@@ -26,6 +26,8 @@ class MonitoringSettings(Section):
     """Alert when more requests than this wait on one node."""
     error_share_limit: float = Field(0.05, gt=0, le=1)
     """Alert when a larger share of the endpoint's answers are 5xx."""
+    spill_usd_per_day: float = Field(20.0, gt=0, le=1_000_000)
+    """Alert when the fallback has cost more in 24 hours."""
     volume_minimum_days: int = Field(7, ge=1, le=30)
     """How much history a verdict on the volume needs: a week, because traffic has a weekly shape."""
     scrape_interval_s: int = Field(15, ge=1, le=300)
@@ -37,6 +39,14 @@ class MonitoringSettings(Section):
     """None: alerts are seen in Alertmanager and nowhere else."""
 
 
+class SpillPrice(Section):
+    """What the fallback bills for a request that asked for one of the self-hosted names."""
+
+    served_names: tuple[str, ...]
+    input_usd_per_token: float = Field(gt=0)
+    output_usd_per_token: float = Field(gt=0)
+
+
 class Limits(Section):
     """What alerts compare with, settings and the gate's figures together: the numbers of `limits.yaml`."""
 
@@ -44,3 +54,5 @@ class Limits(Section):
     """Nodes that must serve for the fleet to be redundant."""
     break_even_tokens_per_month: float | None = Field(gt=0)
     """The volume below which it does not pay, in tokens per month of 730 hours; None where no volume does."""
+    spill: SpillPrice | None = None
+    """None where nothing is spilled, or nobody knows its price."""

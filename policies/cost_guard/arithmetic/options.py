@@ -79,7 +79,9 @@ def _part(part: BestPart, reading: Reading, horizon: HorizonTerms, over: Tco) ->
     if part.volume == 0:
         return part.usd_per_month + _due_now(horizon), over.managed_usd + over.running_usd
     left = over.managed_usd * part.left_usd_per_month / reading.managed(reading.volume)
-    return part.usd_per_month, tco(replace(reading, volume=part.volume), horizon).self_hosted_usd + left
+    whole = part.volume == reading.volume
+    ours = over if whole else tco(replace(reading, volume=part.volume), horizon)
+    return part.usd_per_month, ours.self_hosted_usd + left
 
 
 def _due_now(horizon: HorizonTerms) -> Fraction:

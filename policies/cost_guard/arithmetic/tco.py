@@ -39,7 +39,7 @@ class HorizonTerms:
 
     def growth(self, month: int) -> Fraction:
         """(1 + g)^(t − 1)."""
-        return (1 + Fraction(self.growth_per_month)) ** (month - 1)
+        return _grown(self.growth_per_month, month - 1)
 
     def decline(self, month: int) -> Fraction:
         """(1 − d)^((t − 1)/12)."""
@@ -155,13 +155,13 @@ class Tco:
         owed = (month.owed_usd * worth for month, worth in zip(self.months, self._worth[1:], strict=True))
         return tuple(always + sum(parts) for parts in zip(paid, owed, bought, strict=True))
 
-    @property
+    @cached_property
     def best_start(self) -> tuple[int, Fraction]:
         """The least m with the least S(m), and that; m = T means never."""
         usd, month = min((usd, month) for month, usd in enumerate(self.starts_usd))
         return month, usd
 
-    @property
+    @cached_property
     def best_end(self) -> tuple[int, Fraction]:
         """The greatest x with the least E(x), and that."""
         usd, month = min((usd, -month) for month, usd in enumerate(self.ends_usd, 1))
@@ -223,6 +223,12 @@ def _months(reading: Reading, horizon: HorizonTerms, held: tuple[Commitment, ...
             managed_sum_usd=theirs,
             owed_usd=sum((one.owed_usd(number) for one in held), Fraction(0)),
         )
+
+
+@lru_cache(maxsize=4096)
+def _grown(rate_per_month: Decimal, months: int) -> Fraction:
+    """(1 + rate)^months."""
+    return (1 + Fraction(rate_per_month)) ** months
 
 
 @lru_cache(maxsize=4096)

@@ -9,17 +9,32 @@ from functools import lru_cache
 from pathlib import Path
 
 from cost_guard import wording
-from cost_guard.catalogue.clouds import CloudFacts, cloud_facts, load_clouds
-from cost_guard.catalogue.machines import GpuMachine, load_machines
+from cost_guard.catalogue.clouds import CLOUDS, CloudFacts, cloud_facts, load_clouds, read_clouds
+from cost_guard.catalogue.machines import GPUS, GpuMachine, load_machines, read_machines
 from cost_guard.catalogue.managed import MANAGED, ManagedRates
-from cost_guard.catalogue.models import KnownModel, load_models
+from cost_guard.catalogue.models import MODELS, KnownModel, load_models, read_models
 from cost_guard.catalogue.prices import PRICES, Price
+from cost_guard.catalogue.resources import (
+    ALLOWED,
+    RESOURCES,
+    AllowedType,
+    ResourcePrice,
+    load_allowed,
+    load_resources,
+    read_allowed,
+    read_resources,
+)
 from cost_guard.catalogue.throughput import THROUGHPUT, Throughput
 from strict.numbers import shown
 from strict.problems import nearest
 from strict.toml import CatalogueError, Row, read, read_rows, wrong
 
 DATA = Path(__file__).parent / "data"
+TABLES = {
+    "prices": PRICES, "throughputs": THROUGHPUT, "managed": MANAGED, "clouds": CLOUDS, "machines": GPUS,
+    "models": MODELS, "resources": RESOURCES, "allowed": ALLOWED,
+}  # fmt: skip
+"""Table of the Catalogue → its file."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,10 @@ class Catalogue:
     machines: Mapping[str, GpuMachine] = field(default_factory=load_machines)
     models: Mapping[str, KnownModel] = field(default_factory=load_models)
     """By each name that a model has."""
+    resources: Mapping[str, ResourcePrice] = field(default_factory=load_resources)
+    """What resources beside nodes cost, by `cloud/service/kind`."""
+    allowed: Mapping[str, AllowedType] = field(default_factory=load_allowed)
+    """The types that the team lets through, by their tokens."""
 
     def cloud(self, name: str) -> CloudFacts:
         """The facts of a cloud, whether the table has it or not."""
@@ -76,14 +95,32 @@ class Catalogue:
         return nearest(key, self.prices)
 
 
-@lru_cache(maxsize=1)
 def load_catalogue(folder: Path = DATA) -> Catalogue:
-    """The committed catalogue. What a folder lacks of machines and models is the committed one's. Raises
-    CatalogueError."""
-    prices = read_rows(folder / PRICES, Price)
-    served = read_rows(folder / THROUGHPUT, Throughput)
-    managed = read_rows(folder / MANAGED, ManagedRates) if (folder / MANAGED).exists() else {}
-    found = Catalogue(prices, served, managed)
+    """The catalogue of a folder: the committed one is read once, any other as it stands now. Where a folder has no
+    file of clouds, machines, models or resources, the committed one counts. Raises CatalogueError."""
+    return committed() if folder == DATA else _read(folder)
+
+
+@lru_cache(maxsize=1)
+def committed() -> Catalogue:
+    """Raises CatalogueError."""
+    return _read(DATA)
+
+
+def _read(folder: Path) -> Catalogue:
+    def own(name: str) -> bool:
+        return (folder / name).exists()
+
+    found = Catalogue(
+        prices=read_rows(folder / PRICES, Price),
+        throughputs=read_rows(folder / THROUGHPUT, Throughput),
+        managed=read_rows(folder / MANAGED, ManagedRates) if own(MANAGED) else {},
+        clouds=read_clouds(folder / CLOUDS) if own(CLOUDS) else load_clouds(),
+        machines=read_machines(folder / GPUS) if own(GPUS) else load_machines(),
+        models=read_models(folder / MODELS) if own(MODELS) else load_models(),
+        resources=read_resources(folder / RESOURCES) if own(RESOURCES) else load_resources(),
+        allowed=read_allowed(folder),
+    )
     _check_prices(found, folder)
     _check_throughputs(found, folder)
     return found
@@ -138,6 +175,6 @@ def check_dates(folder: Path, today: date) -> None:
 
 
 __all__ = [
-    "DATA", "MANAGED", "PRICES", "THROUGHPUT", "Catalogue", "CatalogueError", "ManagedRates", "Price",
-    "Throughput", "check_dates", "load_catalogue",
+    "ALLOWED", "DATA", "MANAGED", "PRICES", "RESOURCES", "TABLES", "THROUGHPUT", "Catalogue", "CatalogueError",
+    "ManagedRates", "Price", "Throughput", "check_dates", "committed", "load_catalogue",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ from typing import Annotated
 from strict.fields import Flag, Given, Section
 from strict.toml import read_rows
 
-FILE = Path(__file__).parent / "data" / "clouds.toml"
+CLOUDS = "clouds.toml"
+_FILE = Path(__file__).parent / "data" / CLOUDS
 
 
 class CloudFacts(Section):
@@ -33,8 +34,13 @@ class CloudFacts(Section):
 
 
 @lru_cache(maxsize=1)
-def load_clouds(path: Path = FILE) -> Mapping[str, CloudFacts]:
+def load_clouds() -> Mapping[str, CloudFacts]:
     """The committed table. Raises CatalogueError."""
+    return read_clouds(_FILE)
+
+
+def read_clouds(path: Path) -> Mapping[str, CloudFacts]:
+    """The table of a file, as it stands now. Raises CatalogueError."""
     return read_rows(path, CloudFacts)
 
 

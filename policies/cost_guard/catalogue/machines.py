@@ -52,9 +52,14 @@ class GpuMachine:
     """Of one GPU's memory; see GpuKind."""
 
 
-@lru_cache(maxsize=2)
-def load_machines(path: Path = _FILE) -> Mapping[str, GpuMachine]:
+@lru_cache(maxsize=1)
+def load_machines() -> Mapping[str, GpuMachine]:
     """The committed table, by names as `8x-a100-sxm-80gb`. Raises CatalogueError."""
+    return read_machines(_FILE)
+
+
+def read_machines(path: Path) -> Mapping[str, GpuMachine]:
+    """The table of a file, as it stands now. Raises CatalogueError."""
     return {
         f"{count}x-{row.key}": GpuMachine(
             f"{count}x-{row.key}", count, row.name, row.memory_gib, row.tflops, row.gigabytes_per_second

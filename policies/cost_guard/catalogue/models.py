@@ -14,8 +14,8 @@ from strict.fields import Flag, Name
 from strict.numbers import Whole
 from strict.toml import Row, read_rows
 
-DATA = Path(__file__).parent / "data"
-MODELS = DATA / "models.toml"
+MODELS = "models.toml"
+_FILE = Path(__file__).parent / "data" / MODELS
 
 Count = Annotated[int, Whole(at_least="1", at_most="1e9")]
 Many = Annotated[int, Whole(at_least="1", at_most="1e15")]
@@ -67,8 +67,6 @@ class KnownModel(Row):
     """The model of the same shape and types by whose rows of throughput.toml it is judged; None is its own."""
     quantizes: Name | None = None
     """The model whose weights these are, with fewer bits: who sells those, sells these."""
-    managed: tuple[str, ...] = ()
-    """Who sells its weights as an API: names in LiteLLM's table, each a row of managed.toml."""
     parameters: Many
     active_parameters: Many | None = None
     """Those that one token uses, where it does not use all."""
@@ -104,8 +102,13 @@ class KnownModel(Row):
 
 
 @lru_cache(maxsize=1)
-def load_models(path: Path = MODELS) -> Mapping[str, KnownModel]:
+def load_models() -> Mapping[str, KnownModel]:
     """The committed table by each name that a model has. Raises CatalogueError."""
+    return read_models(_FILE)
+
+
+def read_models(path: Path) -> Mapping[str, KnownModel]:
+    """The table of a file, as it stands now. Raises CatalogueError."""
     rows = read_rows(path, KnownModel).values()
     return {name: row for row in rows for name in (row.key, *row.also)}
 

@@ -41,10 +41,11 @@ class Price(Row):
     """Where this is the price, if it differs by region."""
     usd_per_month_quoted: Positive | None = Field(default=None, alias="usdPerMonth")
     usd_per_hour: Annotated[Decimal, Number(above="0", at_most="1000", hint="for one hour of one node")] | None = None
-    interruption_loss: Annotated[
-        Decimal, Number(at_least="0", below="1", hint="the share of the paid time that serves nothing")
-    ] = Decimal(0)
-    """Of a spot price: the share of the paid time that serves nothing; 0 also where none is known."""
+    interruption_loss: (
+        Annotated[Decimal, Number(at_least="0", below="1", hint="the share of the paid time that serves nothing")]
+        | None
+    ) = None
+    """Of a spot price: the share of the paid time that serves nothing; None where nobody knows it."""
     sigma: Annotated[Decimal, Number(at_least="0", at_most="3", hint="of the logarithm of the price")] = Decimal(0)
     """How far what is billed may be off, as a standard deviation of the logarithm; 0 of a price that is certain."""
     commitment_months: Annotated[int, Whole(at_least="1", at_most="120")] | None = None
@@ -82,6 +83,11 @@ class Price(Row):
         return self
 
     @property
+    def known_loss(self) -> Decimal:
+        """ℓ: 0 of what is not interrupted, and where the loss is not known, which `price-known` says."""
+        return self.interruption_loss or Decimal(0)
+
+    @property
     def usd_per_month(self) -> Decimal:
         """A monthly quotation as quoted; an hourly price × 730. Without what interruptions and commitments add."""
         if self.usd_per_month_quoted is not None:
@@ -108,7 +114,7 @@ class Price(Row):
 
     def _conditions(self) -> str:
         if self.terms == "spot":
-            loss = wording.percent(self.interruption_loss) if self.interruption_loss else "not known"
+            loss = "not known" if self.interruption_loss is None else wording.percent(self.interruption_loss)
             return f" (spot, interruption loss {loss})"
         if self.terms == "reserved":
             upfront = f", {wording.usd(self.upfront_usd)} up front" if self.upfront_usd else ""

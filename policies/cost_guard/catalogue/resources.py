@@ -15,9 +15,8 @@ from strict.fields import Text, Usd
 from strict.numbers import Number, refuse
 from strict.toml import Row, read_rows
 
-PRICES = Path(__file__).parent / "data" / "resources.toml"
-ALLOWED = Path(__file__).resolve().parents[2] / "allowed-types.toml"
-"""Beside the pack's entry, so that it is copied with it."""
+RESOURCES, ALLOWED = "resources.toml", "allowed-types.toml"
+_FILE = Path(__file__).resolve().parent / "data" / RESOURCES
 
 OptionalUsd = Annotated[Decimal, Number(above="0", at_most="1e6", hint="in USD")] | None
 Free = Annotated[Decimal, Number(at_least="0", at_most="1e6")]
@@ -26,7 +25,7 @@ Free = Annotated[Decimal, Number(at_least="0", at_most="1e6")]
 class ResourcePrice(Row):
     """What a vendor lists for one resource, keyed `cloud/service/kind`; of another region, with `@region` after it."""
 
-    FILE: ClassVar = PRICES.name
+    FILE: ClassVar = RESOURCES
 
     region: str
     """Where this is the price."""
@@ -57,7 +56,7 @@ class ResourcePrice(Row):
 class AllowedType(Row):
     """A resource type that the team lets through, keyed by its token."""
 
-    FILE: ClassVar = ALLOWED.name
+    FILE: ClassVar = ALLOWED
 
     usd_per_month: Usd
     """Of one resource."""
@@ -65,13 +64,24 @@ class AllowedType(Row):
 
 
 @lru_cache(maxsize=1)
-def resource_prices(path: Path = PRICES) -> Mapping[str, ResourcePrice]:
+def load_resources() -> Mapping[str, ResourcePrice]:
     """The committed list. Raises CatalogueError."""
+    return read_resources(_FILE)
+
+
+def read_resources(path: Path) -> Mapping[str, ResourcePrice]:
+    """The list of a file, as it stands now. Raises CatalogueError."""
     return read_rows(path, ResourcePrice)
 
 
 @lru_cache(maxsize=1)
-def allowed_types(path: Path | None = None) -> Mapping[str, AllowedType]:
-    """Those of allowed-types.toml beside the pack's entry; none where there is no such file. Raises CatalogueError."""
-    file = path or ALLOWED
+def load_allowed() -> Mapping[str, AllowedType]:
+    """The types of the allowed-types.toml of the pack. Raises CatalogueError."""
+    return read_allowed(_FILE.parent)
+
+
+def read_allowed(data: Path) -> Mapping[str, AllowedType]:
+    """Those that a catalogue's folder goes with: the file lies beside the pack's entry, so that it is copied with it.
+    None where there is no such file. Raises CatalogueError."""
+    file = data / ".." / ".." / ".." / ALLOWED
     return read_rows(file, AllowedType) if file.exists() else {}

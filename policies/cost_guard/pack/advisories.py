@@ -27,11 +27,22 @@ from cost_guard.pack.rule import Failure
 from cost_guard.scenario.waiver_file import WaiverError
 from cost_guard.scenario.waivers import unused_words
 from strict import names
-from strict.numbers import parse_number
 from strict.toml import CatalogueError
 
 if TYPE_CHECKING:  # to start faster
     from cost_guard.pack.priced import PricedResources
+
+
+def _advisory(code: str, description: str, remedy: str) -> dict[str, Any]:
+    """What is said of each of them to the SDK's class, but for what it shows."""
+    return {
+        "name": code,
+        "description": description,
+        "enforcement_level": EnforcementLevel.ADVISORY,
+        "severity": Severity.LOW,
+        "remediation_steps": remedy,
+        "url": f"{DOCS}#{code}",
+    }
 
 
 class Advisories(ResourceValidationPolicy):
@@ -39,13 +50,12 @@ class Advisories(ResourceValidationPolicy):
 
     def __init__(self, rules: Sequence[ResourcePolicy]) -> None:
         super().__init__(
-            ADVISORY,
-            "What a reader should know about the cost gate's verdict, and what is waived.",
-            self._show,
-            EnforcementLevel.ADVISORY,
-            severity=Severity.LOW,
-            remediation_steps="Nothing must be done; a waived violation must be mended before the waiver expires.",
-            url=f"{DOCS}#{ADVISORY}",
+            **_advisory(
+                ADVISORY,
+                "What a reader should know about the cost gate's verdict, and what is waived.",
+                "Nothing must be done; a waived violation must be mended before the waiver expires.",
+            ),
+            validate=self._show,
         )
         self._rules = rules
         self.looks_at = tuple(dict.fromkeys(glob for rule in rules for glob in rule.looks_at))
@@ -63,9 +73,6 @@ def _verdict(args: ResourceValidationArgs) -> list[str]:
     verdict = verdict_on(args)
     if isinstance(verdict, Failure):  # The mandatory rules refuse it.
         return []
-    assumed = verdict.inputs.get("storageNetworkUsdPerMonth")
-    if assumed is not None:
-        standing.program.storage_network_usd_per_month[args.urn] = parse_number(assumed.value)
     return [*(reason.line() for reason in verdict.reasons if reason.level is not Level.BLOCK), *verdict.notes]
 
 
@@ -77,13 +84,12 @@ class WaiversShown(StackValidationPolicy):
 
     def __init__(self, rules: Sequence[StackPolicy]) -> None:
         super().__init__(
-            WAIVERS,
-            "Waivers that lift something of the whole stack, and those that nothing needs.",
-            self._show,
-            EnforcementLevel.ADVISORY,
-            severity=Severity.LOW,
-            remediation_steps="Remove a waiver that is not used.",
-            url=f"{DOCS}#{WAIVERS}",
+            **_advisory(
+                WAIVERS,
+                "Waivers that lift something of the whole stack, and those that nothing needs.",
+                "Remove a waiver that is not used.",
+            ),
+            validate=self._show,
         )
         self._rules = rules
         self.looks_at = (names.STACK,)
@@ -106,13 +112,12 @@ class BesideNodes(StackValidationPolicy):
 
     def __init__(self, rules: Sequence[StackPolicy]) -> None:
         super().__init__(
-            BESIDE,
-            "What disks, gateways, load balancers and other resources beside the nodes cost a month.",
-            self._show,
-            EnforcementLevel.ADVISORY,
-            severity=Severity.LOW,
-            remediation_steps="Raise overhead.storageNetworkUsdPerMonth to it, so that the gate reckons with it.",
-            url=f"{DOCS}#{BESIDE}",
+            **_advisory(
+                BESIDE,
+                "What disks, gateways, load balancers and other resources beside the nodes cost a month.",
+                "Raise overhead.storageNetworkUsdPerMonth to it, so that every report says so.",
+            ),
+            validate=self._show,
         )
         self._rules = rules
         self.looks_at = ("*",)
@@ -126,32 +131,34 @@ class BesideNodes(StackValidationPolicy):
                 report(f"{Level.WARN} {rule.name}: {text}", urn)
         with suppress(CatalogueError):  # a mandatory rule refuses it
             found = priced_resources_usd_per_month(args.resources)
-            fleets = standing.program.storage_network_usd_per_month
+            fleets = standing.program.fleets
             if found.lines:
                 # of several Fleets, the most that one assumes: they share these resources
-                words = _beside(found, max(fleets.values(), default=None))
-                report(words, next(iter(fleets), None))
+                assumed = (one.scenario.overhead.storage_network_usd_per_month for one in fleets.values())
+                report(_beside(found, max(assumed, default=None)), next(iter(fleets), None))
 
 
 def _has_a_price(resource: Any) -> bool:
     """Of the engine's own message."""
-    from cost_guard.catalogue.resources import allowed_types  # when a plan ends, to start faster
-    from cost_guard.pack.priced import PRICED
+    from cost_guard.pack.priced import has_a_price  # when a plan ends, to start faster
 
-    return resource.type in PRICED or resource.type in allowed_types()
+    with suppress(CatalogueError):  # a mandatory rule refuses it
+        return has_a_price(resource)
+    return False
 
 
 def _beside(found: PricedResources, assumed_usd_per_month: Decimal | None) -> str:
     """A line; one that begins with WARN where they cost more than is assumed."""
-    cost = f"beside the nodes are {wording.usd(found.usd_per_month)}/month: {'; '.join(found.lines)}"
+    usd = wording.to_decimal(found.usd_per_month)
+    cost = f"beside the nodes are {wording.usd(usd)}/month: {'; '.join(found.lines)}"
     if found.unpriced:
         cost += f"; {wording.count(len(found.unpriced), 'more resource')} of unknown price"
     if assumed_usd_per_month is None:
         return cost
     said = f"{cost}. The scenario assumes {wording.usd(assumed_usd_per_month)} for storage and network"
-    if found.usd_per_month <= assumed_usd_per_month:
+    if usd <= assumed_usd_per_month:
         return said
-    return f"{Level.WARN} {BESIDE}: {said}: set overhead.storageNetworkUsdPerMonth to what they cost"
+    return f"{Level.WARN} {BESIDE}: {said}: what they cost is judged in its place (whole-cost)"
 
 
 def policies() -> list[Policy]:

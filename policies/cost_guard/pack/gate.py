@@ -1,5 +1,6 @@
-"""The verdict on a Fleet's inputs, reckoned once for all rules. Loading this takes most of the pack's start: it is done
-beside the program's (`warm_up`), and who asks for a verdict before that waits.
+"""The verdict on a Fleet's inputs, reckoned once for all rules, and once more at a plan's end, with what it makes
+besides nodes. Loading this takes most of the pack's start: it is done beside the program's (`warm_up`), and who asks
+for a verdict before that waits.
 
 Everything fails closed: an unknown, missing or misspelt input, an unreadable catalogue and any other exception are
 violations, because the engine turns an UnknownValueError into an advisory note and an exception into a failed run that
@@ -9,8 +10,11 @@ names no reason. Values of inputs that the scenario does not know are never show
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -19,16 +23,21 @@ from pulumi_policy import ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
 from cost_guard.catalogue.catalogue import Catalogue, CatalogueError, load_catalogue
+from cost_guard.codes import Level
+from cost_guard.pack import standing
 from cost_guard.pack.rule import CannotJudge, Failure, unwrapped
 from cost_guard.pack.standing import standing_day, standing_waivers
 from cost_guard.scenario.fleet import Fleet, QuotationFleet
 from cost_guard.scenario.proposal import BESIDE, Proposal, parse_scenario, proposal_of_inputs
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.waiver_file import WaiverError
+from cost_guard.verdict.facts.beside import resource_facts
+from cost_guard.verdict.facts.facts import overhead_usd_per_month
 from cost_guard.verdict.facts.rungs import served_tokens_per_second
-from cost_guard.verdict.judge import judge
+from cost_guard.verdict.judge import judge, judge_stack
 from cost_guard.verdict.rule import STALE_DAYS
 from cost_guard.verdict.verdict import Verdict
+from cost_guard.wording import to_decimal
 from strict.day import VARIABLE as DAY_VARIABLE
 
 
@@ -76,7 +85,8 @@ def _judge(inputs: str, urn: str, day: date | None) -> Verdict | Failure:
         quoted = isinstance(given.scenario.fleet, QuotationFleet)
         if quoted and (refused := not_contracted(given, catalogue, day)):
             return Failure((refused,))
-        return judge(given.under(waivers, urn), catalogue, day)
+        standing.program.fleets[urn] = given.under(waivers, urn)
+        return judge(standing.program.fleets[urn], catalogue, day)
     except (ScenarioError, CatalogueError) as error:
         return Failure(tuple(error.lines))
     except Exception as error:
@@ -122,3 +132,40 @@ def not_contracted(given: Proposal, catalogue: Catalogue, today: date) -> str:
         f"crossover:fleet: usdPerNodeMonth rests on the contract {latest.contract} ({latest.key}) as of {latest.date}, "
         f"over {STALE_DAYS} days ago; look it up again and change the row's date"
     )
+
+
+def blocks_with(usd_per_month: Fraction) -> Iterator[tuple[str, str]]:
+    """Fleet URN and words of what blocks where all resources besides nodes cost that much, and does not by the Fleets'
+    own inputs. Nothing where the inputs count as much already, or cannot be judged: others refuse them. Raises
+    CatalogueError."""
+    before, day = dict(standing.program.fleets), standing_day()
+    if not before or day is None:
+        return
+    catalogue = load_catalogue()
+    after = {urn: _with(one, usd_per_month, catalogue) for urn, one in before.items()}
+    if all(_besides(after[urn], catalogue) == _besides(one, catalogue) for urn, one in before.items()):
+        return
+    try:
+        known = {(urn, code) for urn, code, _ in _blocks(judge_stack(before, catalogue, day), before)}
+        found = _blocks(judge_stack(after, catalogue, day), after)
+    except ScenarioError:
+        return
+    yield from ((urn, line) for urn, code, line in found if (urn, code) not in known)
+
+
+def _with(given: Proposal, usd_per_month: Fraction, catalogue: Catalogue) -> Proposal:
+    """What the inputs list is a part of what the plan makes, so it does not count twice."""
+    own = resource_facts(replace(given, more_usd_per_month=Decimal(0)), catalogue).usd_per_month
+    return replace(given, more_usd_per_month=to_decimal(max(usd_per_month - own, Fraction(0))))
+
+
+def _besides(given: Proposal, catalogue: Catalogue) -> Fraction:
+    return overhead_usd_per_month(given, resource_facts(given, catalogue))
+
+
+def _blocks(verdict: Verdict, fleets: dict[str, Proposal]) -> Iterator[tuple[str, str, str]]:
+    """Fleet URN, code and line of each reason that blocks."""
+    for urn, one in zip(fleets, verdict.models or (verdict,), strict=True):
+        for reason in one.reasons:
+            if reason.level is Level.BLOCK:
+                yield urn, reason.code, reason.line()

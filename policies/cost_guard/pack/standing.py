@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
@@ -14,6 +14,9 @@ from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from cost_guard.scenario.waivers import Waivers
 from strict import day
 from strict.problems import Problems
+
+if TYPE_CHECKING:  # to start faster
+    from cost_guard.scenario.proposal import Proposal
 
 ROOT = Path(__file__).resolve().parents[3]
 """The folder in which the pack's folder lies: waivers.yaml is there."""
@@ -28,8 +31,8 @@ class ProgramFacts:
 
     is_ours: bool = True
     """Whether the plan has an Install of ours: known when a preview or an update ends."""
-    storage_network_usd_per_month: dict[str, Decimal] = field(default_factory=dict)
-    """Fleet URN → what its scenario assumes for storage and network."""
+    fleets: dict[str, Proposal] = field(default_factory=dict)
+    """Fleet URN → what it proposes, under the waivers, as of the last time it was judged."""
 
 
 program = ProgramFacts()

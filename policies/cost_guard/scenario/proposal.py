@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
@@ -12,16 +13,16 @@ from typing import Any
 from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError, plain
-from cost_guard.scenario.sections.beside import NO_SPEND, GatewaySpend, ServedAs
+from cost_guard.scenario.sections.beside import NO_SPEND, BilledResource, GatewaySpend, ServedAs
 from cost_guard.scenario.usage import Usage, parse_usage, with_usage
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
 from strict.problems import parse
 
 STACK_PREFIX = "crossover:"
 """How a key is called in a stack's config, e.g. crossover:workload.tokensPerMonth."""
-BASELINE, USAGE, SERVED, GATEWAY = "baseline", "usage", "served", "gateway"
+BASELINE, USAGE, SERVED, GATEWAY, RESOURCES = "baseline", "usage", "served", "gateway", "resources"
 """Keys of a Fleet's inputs beside those of the scenario."""
-BESIDE = (BASELINE, USAGE, SERVED, GATEWAY)
+BESIDE = (BASELINE, USAGE, SERVED, GATEWAY, RESOURCES)
 _ALIKE = 0.8
 """From which likeness on another namespace is a misspelling of ours: "crosover" is 0.94, "crossplane" 0.74."""
 
@@ -44,6 +45,10 @@ class Proposal:
     served: ServedAs | None = None
     """How the nodes serve their model; None in a plan."""
     gateway: GatewaySpend = NO_SPEND
+    resources: tuple[BilledResource, ...] = ()
+    """What the stack makes besides nodes and has a list price, as far as its configuration tells."""
+    more_usd_per_month: Decimal = Decimal(0)
+    """What a plan makes besides nodes and beyond `resources`, at list prices: the pack alone sees it."""
     overhead_share: Fraction = Fraction(1)
     """Of several models, the part of what they share (overhead, what is paid up front and left in the end) that this
     one bears."""
@@ -67,6 +72,8 @@ class Proposal:
                 found[key] = plain(section.model_dump(by_alias=True, exclude_none=True))
         if self.usage is not None:
             found[USAGE] = self.usage.to_inputs()
+        if self.resources:
+            found[RESOURCES] = [plain(one.model_dump(by_alias=True, exclude_defaults=True)) for one in self.resources]
         return found
 
     def under(self, waivers: Waivers, urn: str) -> Proposal:
@@ -92,6 +99,7 @@ def parse_proposal(
     *,
     served: ServedAs | None = None,
     gateway: GatewaySpend = NO_SPEND,
+    resources: tuple[BilledResource, ...] = (),
 ) -> Proposal:
     """Of the scenario's and the baseline's plain data, and the content of the usage file that the scenario names.
 
@@ -110,7 +118,7 @@ def parse_proposal(
     if given is None or lines:
         raise ScenarioError(lines)
     whole = given if usage is None else with_usage(given, usage)
-    return Proposal(whole, approved, usage, served=served, gateway=gateway)
+    return Proposal(whole, approved, usage, served=served, gateway=gateway, resources=resources)
 
 
 def parse_proposals(data: object, folder: Path, prefix: str = "") -> dict[str, Proposal]:
@@ -141,6 +149,10 @@ def proposal_of_inputs(inputs: Mapping[str, Any], prefix: str = STACK_PREFIX) ->
         prefix,
         served=None if served is None else parse(ServedAs, served, f"{prefix}{SERVED}.", ScenarioError),
         gateway=NO_SPEND if gateway is None else parse(GatewaySpend, gateway, f"{prefix}{GATEWAY}.", ScenarioError),
+        resources=tuple(
+            parse(BilledResource, one, f"{prefix}{RESOURCES}[{number}].", ScenarioError)
+            for number, one in enumerate(inputs.get(RESOURCES, ()))
+        ),
     )
 
 

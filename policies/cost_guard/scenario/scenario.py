@@ -45,11 +45,6 @@ class Overhead(Section):
         Decimal, Number(at_least="0", at_most="0.99", hint="0.5 means the true overhead is twice the stated")
     ] = Decimal(0)
 
-    @property
-    def stated_usd_per_month(self) -> Decimal:
-        """The sum before the correction; the true one is this over (1 − understatedBy)."""
-        return self.engineer_usd_per_month + self.monitoring_usd_per_month + self.storage_network_usd_per_month
-
 
 class Horizon(Section):
     """The months over which the costs are summed, and what changes in them."""

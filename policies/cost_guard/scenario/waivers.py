@@ -10,33 +10,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from cost_guard import wording
 from cost_guard.codes import Codes, Level
+from cost_guard.scenario.sections.approval import Reason, Status, by_dates
 from strict import names
-from strict.fields import Day, Name, Section, Text, UsdAboveZero
+from strict.fields import Day, Name, Section, UsdAboveZero
 from strict.numbers import refuse, shown
 from strict.problems import about, did_you_mean
 
 FILE = "waivers.yaml"
-LONGEST_REASON = 1000
-"""Characters: every comment, JUnit and SARIF shows it whole."""
 MAX_DAYS = 90
 """Longest time between `created` and `expires`."""
-
-
-class Status(StrEnum):
-    """What a waiver is worth on a day, for a cost."""
-
-    VALID = "valid"
-    NOT_BEGUN = "not begun"
-    EXPIRED = "expired"
-    VOID = "void"
-    """The cost is above its cap, or not known."""
 
 
 class Waiver(Section):
@@ -52,20 +40,13 @@ class Waiver(Section):
     """Who mends it."""
     approver: Name
     """Who allows it meanwhile: somebody else."""
-    reason: Text
+    reason: Reason
     ticket: Name
     created: Day
     expires: Day
     """The last day on which it holds."""
     cost_cap_usd_per_month: UsdAboveZero | None = None
     """It is void where nodes and overhead may cost more than this. Only for the codes of the verdict."""
-
-    @field_validator("reason")
-    @classmethod
-    def _fits_a_comment(cls, reason: str) -> str:
-        if len(reason) > LONGEST_REASON:
-            raise refuse(f"must be of {LONGEST_REASON:,} characters at most, got {len(reason):,}: link to the rest")
-        return reason
 
     @field_validator("policy")
     @classmethod
@@ -104,9 +85,7 @@ class Waiver(Section):
 
     def by_dates(self, today: date) -> Status:
         """Not begun, valid or expired; whether it is void shows only at a cost."""
-        if today < self.created:
-            return Status.NOT_BEGUN
-        return Status.EXPIRED if today > self.expires else Status.VALID
+        return by_dates(self.created, self.expires, today)
 
     def status(self, today: date, usd_per_month: Decimal | None = None) -> Status:
         """`usd_per_month` is what nodes and overhead cost; with a cap, None makes it void."""

@@ -17,13 +17,16 @@ from cost_guard.verdict.verdict import Reason
 from cost_guard.verdict.words import money
 from strict import names
 
+NO_BILL = "Here nothing is billed, so it only warns; where machines are billed it blocks."
+"""Of what is not blocked because nothing is billed."""
+
 
 def bent(reason: Reason, asked: Question) -> Reason:
     """Repair is never blocked; what bills nothing is not blocked for old or missing data."""
     if reason.level is not Level.BLOCK:
         return reason
     if RULES[reason.code].only_for_bills and not bills_money(asked):
-        return replace(reason, level=Level.WARN, message=f"{reason.message} It would block what bills money.")
+        return replace(reason, level=Level.WARN, message=f"{reason.message} {NO_BILL}")
     baseline, stack = asked.proposal.baseline, asked.stack
     cost = stack.fixed_usd_per_month
     if baseline is None or cost is None or not RULES[reason.code].repair_goes_through:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from providers.base import Check, Machine, NodeSpec, Offer, Plan
+from providers.base import Machine, NodeSpec, Offer
 from providers.clouds.aws import NAME, machines, offering, preflight, session
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import DEFAULT_HOME, AwsConfig, parse
 from providers.errors import Gone, Incomplete, InvalidRequest
+from providers.preflight import Check, Plan
 
 
 class AwsCloud:

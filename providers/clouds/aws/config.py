@@ -5,16 +5,19 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from providers.base import Candidate
 from providers.clouds.aws import NAME
 from providers.renting.naming import nearest
 from providers.renting.sections import node_image, parse_section
+from strict import problems
 from strict.fields import Cidr, Section, cidr
 
 IMAGES = {
@@ -27,6 +30,8 @@ IMAGES = {
 """Image name → the public SSM parameter that holds the AMI's id in each region."""
 IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
 DEFAULT_HOME = "us-east-1"
+DISK = "gp3"
+"""The kind of every root volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,15 @@ class Access(Section):
         return () if self.ssh is None else self.ssh.cidrs
 
 
-class AwsSettings(Section):
+class Disks(Section):
+    """How large root volumes are, in GiB, as EBS counts. They can grow and never shrink."""
+
+    root_gb: int = Field(500, ge=100, le=16_384)
+    """The nodes'."""
+    gateway_root_gb: int = Field(50, ge=20, le=16_384)
+
+
+class AwsSettings(Disks):
     """One region of one account, for one stack."""
 
     region: Annotated[str, AfterValidator(_region)]
@@ -158,9 +171,6 @@ class AwsSettings(Section):
     capacity_reservation_id: Annotated[str, _id("cr")] | None = None
     capacity_block_id: Annotated[str, _id("cr")] | None = None
     """Both exist already and bind the nodes to their zone: name it in `zones`. Nothing is ever reserved or bought."""
-    root_gb: int = Field(500, ge=100, le=16_384)
-    """The nodes' root volume in GiB, as EBS counts. It can grow and never shrinks."""
-    gateway_root_gb: int = Field(50, ge=20, le=16_384)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AwsSettings:
@@ -188,3 +198,22 @@ def parse(section: Mapping[str, Any], regions: Iterable[str] = ()) -> AwsSetting
     InvalidRequest with one line per problem, each with its key."""
     first = next(iter(regions), None)
     return parse_section(AwsSettings, NAME, {**({"region": first} if first else {}), **section})
+
+
+def listed(section: Mapping[str, Any], nodes: Sequence[Candidate], gateway: Candidate | None) -> list[dict[str, Any]]:
+    """What a stack at AWS makes besides GPU machines and AWS bills by its list: root disks, and the gateway's machine.
+    What else `resources/` makes (a VPC, routes, groups, roles) costs nothing by itself. Each as plain values: `row` of
+    the gate's list of prices, `what`, `region`, `count` and `gb`. Raises Problems where the disks' sizes cannot be
+    read."""
+    keys = [field.alias or name for name, field in Disks.model_fields.items()]
+    disks = problems.parse(Disks, {key: section[key] for key in keys if key in section})
+    found = [_disk(region, disks.root_gb, count) for region, count in Counter(one.region for one in nodes).items()]
+    if gateway is not None:
+        machine = {"row": f"aws/{gateway.sku}", "what": f"instance {gateway.sku}", "region": gateway.region}
+        found += [machine, _disk(gateway.region, disks.gateway_root_gb, 1)]
+    return found
+
+
+def _disk(region: str, gb: int, count: int) -> dict[str, Any]:
+    disk = {"row": f"aws/ebs/{DISK}", "what": f"disk of {gb:,} GB {DISK}", "region": region, "gb": gb}
+    return {**disk, "count": count}

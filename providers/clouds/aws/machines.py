@@ -9,8 +9,7 @@ from typing import Any
 
 from providers.base import Machine, MachineState
 from providers.clouds.aws.session import tunnel
-from providers.clouds.aws.tags import MARK, WAY_IN, ports_of, usd_per_hour_of
-from providers.renting.naming import owner_of
+from providers.clouds.aws.tags import WAY_IN, owner_in, ports_of, usd_per_hour_of
 from strict.names import GATEWAY_ROLE
 
 STATES: Mapping[str, MachineState] = {
@@ -56,7 +55,7 @@ def scratch(role: str) -> str:
 def machine(instance: Mapping[str, Any], region: str) -> Machine:
     """An instance. `host_key` is empty: first contact settles it."""
     known = tags(instance)
-    status, owner = state(instance), owner_of(known.get(MARK, ""))
+    status, owner = state(instance), owner_in(known)
     return Machine(
         id=instance["InstanceId"],
         name=known.get("Name", ""),
@@ -100,7 +99,7 @@ def volume(found: Mapping[str, Any], region: str) -> Machine:
         cloud="aws",
         region=region,
         sku=f"{found['VolumeType']} {gib} GiB",
-        owner=owner_of(known.get(MARK, "")),
+        owner=owner_in(known),
         state=MachineState.STOPPED,
         failure_domain=f"aws/{found['AvailabilityZone']}",
         usd_per_hour=volume_usd_per_hour(gib),

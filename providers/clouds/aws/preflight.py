@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from providers.base import Check, Grade, Plan
 from providers.clouds.aws import machines, offering
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.config import AwsSettings, parse
@@ -16,6 +15,7 @@ from providers.clouds.aws.quota import Quota, needed, shortfall
 from providers.clouds.aws.session import PROGRAMS
 from providers.clouds.aws.tags import FLEET, fleet_mark
 from providers.errors import CloudError, InvalidRequest, NotFound
+from providers.preflight import Check, Grade, Plan
 from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 OWN_ADDRESS = "https://checkip.amazonaws.com"

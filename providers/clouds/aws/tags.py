@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from providers.base import Owner
@@ -10,6 +11,8 @@ from providers.renting.answers.price import usd
 from providers.renting.naming import machine_name, mark, owner_of
 
 MARK = "crossover:mark"
+STACK_ID = "crossover:stack-id"
+"""The stack's identity: a tag of its own, which an edit never adds to a machine that runs."""
 FLEET = "crossover:fleet"
 """Project, stack and role: what siblings share, so that AWS can filter by it."""
 WAY_IN = "crossover:way-in"
@@ -27,8 +30,15 @@ def fleet_mark(project: str, stack: str, role: str) -> str:
 
 
 def machine_tags(owner: Owner) -> dict[str, str]:
-    """What a machine and its volumes carry."""
-    return {"Name": machine_name(owner), MARK: mark(owner), FLEET: fleet_mark(*owner.fleet)}
+    """What a machine and its volumes carry, beside the identity. It is the same for a machine of before identities."""
+    named = replace(owner, stack_id="")
+    return {"Name": machine_name(named), MARK: mark(named), FLEET: fleet_mark(*owner.fleet)}
+
+
+def owner_in(tags: Mapping[str, str]) -> Owner | None:
+    """Whose a machine with these tags is; None for what is no mark of ours."""
+    owner = owner_of(tags.get(MARK, ""))
+    return owner and replace(owner, stack_id=tags.get(STACK_ID, ""))
 
 
 def shared_tags(project: str, stack: str, name: str) -> dict[str, str]:
@@ -51,9 +61,3 @@ def ports_of(tags: Mapping[str, str]) -> dict[str, int]:
 def usd_per_hour_of(tags: Mapping[str, str]) -> Decimal | None:
     """The inverse of `told`; None where no price can be read."""
     return usd(tags.get(USD_PER_HOUR))
-
-
-def key_of(tags: Mapping[str, str] | None) -> str | None:
-    """The node's key from a machine's tags; None if it carries no mark of ours."""
-    owner = owner_of((tags or {}).get(MARK, ""))
-    return None if owner is None else owner.key

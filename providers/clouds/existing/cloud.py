@@ -65,6 +65,9 @@ class ExistingCloud:
             if spec.max_usd_per_hour is not None and machine.usd_per_hour > spec.max_usd_per_hour:
                 refusals.append(f"{machine.id} costs {machine.usd_per_hour} USD/h, above {spec.max_usd_per_hour:f}")
                 continue
+            if f"{self.name}/{machine.id}" in spec.left_out:
+                refusals.append(f"{machine.id} is left out for a day, as nobody reached it")
+                continue
             prepare = functools.partial(authorize, machine, spec.ssh_public_key, mark(spec.owner))
             try:
                 claim_id = self.claims.make(machine.id, _claim(machine, spec), prepare)
@@ -139,20 +142,14 @@ class ExistingCloud:
             cache=entry.cache,
             supervision=entry.supervision,
             status="claimed" if current else f"claimed, and no longer listed in {self.config.machines}",
+            blame=f"{self.name}/{entry.id}",
         )
 
 
 def _claim(machine: OwnedMachine, spec: NodeSpec) -> dict[str, Any]:
-    owner = spec.owner
     return {
         "name": spec.name,
-        "owner": {
-            "project": owner.project,
-            "stack": owner.stack,
-            "role": owner.role,
-            "key": owner.key,
-            "generation": owner.generation,
-        },
+        "owner": spec.owner.plain(),
         "createdAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "ports": dict(spec.ports),
         "machine": machine.model_dump(mode="json", by_alias=True, exclude_none=True),

@@ -237,6 +237,7 @@ def _machine(found: Instance) -> Machine:
         ssh_user="ubuntu",
         weights_root=f"{NFS}/{found.file_system_names[0]}" if found.file_system_names else "",
         status=found.status or "its status cannot be read",
+        blame=f"{LambdaCloud.name}/{found.region.name}/{kind.name}" if kind else "",
     )
 
 

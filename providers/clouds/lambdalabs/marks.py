@@ -18,6 +18,7 @@ KEY_PREFIX = "crossover-"
 TAG_KEY = re.compile(r"[a-z][a-z0-9:-]{1,54}")
 """Lambda's rule for a tag's key; a value has at most 128 characters, so an owner is one tag a field."""
 OWNER_FIELDS = ("project", "stack", "role", "key", "generation")
+STACK_ID = f"{PREFIX}stack-id"
 SIBLINGS = {SERVING_PORT: "crossover: a gateway of the stack", SSH_PORT: "crossover: a node of the stack"}
 """Service → the description of a rule that lets in a machine of ours there, by which it is known again."""
 
@@ -34,6 +35,7 @@ class Mark:
 def tags(spec: NodeSpec, created_at: str) -> list[dict[str, str]]:
     """The owner, each service's port, and the time, which the API itself does not tell. Raises InvalidRequest."""
     values = {f"{PREFIX}{name}": str(getattr(spec.owner, name)) for name in OWNER_FIELDS}
+    values |= {STACK_ID: spec.owner.stack_id} if spec.owner.stack_id else {}
     values |= {f"{PORT}{service}": str(port) for service, port in spec.ports.items()}
     values[f"{PREFIX}created-at"] = created_at
     for key, value in values.items():
@@ -50,7 +52,7 @@ def mark(tags: Mapping[str, str]) -> Mark:
     project, stack, role, key, generation = (tags.get(f"{PREFIX}{name}", "") for name in OWNER_FIELDS)
     ours = project and stack and generation.isdecimal()
     return Mark(
-        owner=Owner(project, stack, role, key, int(generation)) if ours else None,
+        owner=Owner(project, stack, role, key, int(generation), tags.get(STACK_ID, "")) if ours else None,
         ports={k.removeprefix(PORT): int(v) for k, v in tags.items() if k.startswith(PORT) and v.isdecimal()},
         created_at=tags.get(f"{PREFIX}created-at", ""),
     )
@@ -63,8 +65,10 @@ def ssh_key_name(public_key: str) -> str:
 
 
 def ruleset_name(owner: Owner, region: str) -> str:
-    """One a stack and region, at most 64 characters."""
-    digest = hashlib.sha256(f"{owner.project}\0{owner.stack}".encode()).hexdigest()[:8]
+    """One a stack and region, at most 64 characters. Stacks that are called alike have one each, by their identity;
+    machines of before identities have that of their stack's name."""
+    identity = f"\0{owner.stack_id}" if owner.stack_id else ""
+    digest = hashlib.sha256(f"{owner.project}\0{owner.stack}{identity}".encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", f"{owner.project}-{owner.stack}".lower())[:24].strip("-")
     return f"crossover-{readable}-{digest}-{region}"[:64]
 

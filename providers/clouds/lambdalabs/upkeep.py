@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from images.remote.waiting import Locks
@@ -77,13 +78,18 @@ def admit(client: LambdaClient, owner: Owner, settings: LambdaSettings | None = 
 def _outdated(
     client: LambdaClient, owner: Owner, settings: LambdaSettings | None, but: str
 ) -> dict[str, list[dict[str, Any]]]:
-    """Ruleset's id → the rules that it should have, for those of the stack that have others and are used."""
+    """Ruleset's id → the rules that it should have, for those of the stack that have others and are used.
+
+    One of before identities may be another stack's of the same name: it is let in at, and keeps its networks."""
     machines = _siblings(client, owner, but)
     used = {machine.region.name for machine in machines}
+    before = replace(owner, stack_id="")
     found = {}
     for ruleset in client.rulesets() if used else ():
-        if ruleset.region.name in used and ruleset.name == marks.ruleset_name(owner, ruleset.region.name):
-            needed = _needed(ruleset, machines, settings)
+        where = ruleset.region.name
+        own, older = (ruleset.name == marks.ruleset_name(one, where) for one in (owner, before))
+        if where in used and (own or older):
+            needed = _needed(ruleset, machines, settings if own else None)
             if _meaning(needed) != _meaning(_rules(ruleset)):
                 found[ruleset.id] = needed
     return found
@@ -118,12 +124,11 @@ def tidy(client: LambdaClient, owner: Owner, region: str, ssh_keys: Iterable[str
     """
     with contextlib.suppress(CloudError):
         living = _living(client, but)
-        needed = {_place(machine) for machine in living}
-        if (owner.project, owner.stack, region) not in needed:
+        needed = {_ruleset_of(machine) for machine in living}
+        if marks.ruleset_name(owner, region) not in needed:
             for ruleset in client.rulesets():
-                where = ruleset.region.name
-                ours = ruleset.name == marks.ruleset_name(owner, where)
-                if ours and (owner.project, owner.stack, where) not in needed:
+                ours = ruleset.name == marks.ruleset_name(owner, ruleset.region.name)
+                if ours and ruleset.name not in needed:
                     client.delete_ruleset(ruleset.id)
         used = {name for machine in living for name in machine.ssh_key_names}
         unused = {name for name in ssh_keys if name.startswith(marks.KEY_PREFIX)} - used
@@ -138,7 +143,7 @@ def _siblings(client: LambdaClient, owner: Owner, but: str = "") -> list[Instanc
     found = []
     for machine in _living(client, but):
         theirs = marks.mark(machine.tag_values).owner
-        if theirs and (theirs.project, theirs.stack) == (owner.project, owner.stack) and machine.status not in LEAVING:
+        if theirs and theirs.same_stack(owner) and machine.status not in LEAVING:
             found.append(machine)
     return found
 
@@ -147,10 +152,10 @@ def _living(client: LambdaClient, but: str = "") -> list[Instance]:
     return [found for found in client.instances().read if found.id != but and not found.ended]
 
 
-def _place(machine: Instance) -> tuple[str, str, str] | None:
-    """Project, stack and region; None for a machine that is not ours."""
+def _ruleset_of(machine: Instance) -> str | None:
+    """The name of that which it was launched with; None for a machine that is not ours."""
     owner = marks.mark(machine.tag_values).owner
-    return (owner.project, owner.stack, machine.region.name) if owner else None
+    return marks.ruleset_name(owner, machine.region.name) if owner else None
 
 
 def _ensured(find: Callable[[], T | None], create: Callable[[], T]) -> T:

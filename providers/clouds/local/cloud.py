@@ -55,13 +55,7 @@ class LocalCloud:
             "region": spec.region,
             "sku": spec.sku,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "owner": {
-                "project": spec.owner.project,
-                "stack": spec.owner.stack,
-                "role": spec.owner.role,
-                "key": spec.owner.key,
-                "generation": spec.owner.generation,
-            },
+            "owner": spec.owner.plain(),
         }
         machine_id = self.client.create(record, spec.ports, spec.ssh_public_key)
         try:

@@ -189,13 +189,18 @@ class RunpodCloud:
                 raise InvalidRequest(f"runpod has no data centre {region!r}: {nearest(region, [*known, ANY])}")
         if settings.volume_id is None and region == ANY:
             stocked = sorted(quote.levels, key=lambda center: (STOCK.get(quote.levels[center], len(STOCK)), center))
-            return tuple(center for center in stocked if quote.free(center) and f"runpod/{center}" not in spec.full)
+            taken = spec.full | spec.left_out
+            return tuple(center for center in stocked if quote.free(center) and f"runpod/{center}" not in taken)
         if settings.volume_id is None:
             return (region,)
         at = str(self.client.network_volume(settings.volume_id).get("dataCenter"))
         if region not in (ANY, at):
             raise InvalidRequest(
                 f"network volume {settings.volume_id} is in {at}, not in {region}: choose one of {at}, {ANY}"
+            )
+        if f"runpod/{at}" in spec.left_out:
+            raise NoCapacity(
+                f"network volume {settings.volume_id} is in {at}, which is left out for a day as it had a dud"
             )
         if f"runpod/{at}" in spec.full:
             raise NoCapacity(

@@ -113,6 +113,7 @@ def machine(pod: Mapping[str, Any]) -> Machine:
         weights_root=launch.volume,
         loses_disk=True,
         status=status,
+        blame=f"runpod/{region}",
     )
 
 

@@ -79,7 +79,8 @@ class VastaiCloud:
             raise NoCapacity(self._why_none(sku, spec, settings, ceiling))
         machines, hosts = self._used(spec)
         apart = [o for o in fitting if str(o["machine_id"]) not in machines and str(o["host_id"]) not in hosts]
-        refusals = [] if apart else [f"the fleet is on each of the {len(fitting)} machines or hosts that fit"]
+        all_taken = f"the fleet, or a dud of the last day, is on each of the {len(fitting)} machines or hosts that fit"
+        refusals = [] if apart else [all_taken]
         for offer in apart[:ATTEMPTS]:
             try:
                 return self._accept(offer, spec, sku, settings, ceiling)
@@ -152,9 +153,10 @@ class VastaiCloud:
         return f"{what}; live prices: " + ", ".join(f"{where} {prices[where]:.2f} USD/h" for where in sorted(prices))
 
     def _used(self, spec: NodeSpec) -> tuple[set[str], set[str]]:
-        """The machines and the hosts of the fleet's living nodes."""
+        """The machines and the hosts of the fleet's living nodes, and those of duds."""
         living = [m for m in map(instances.machine, self.client.instances().read) if m.state in ALIVE]
-        domains = [m.failure_domain.split("/", 2) for m in living if m.owner and m.owner.fleet == spec.owner.fleet]
+        domains = [m.failure_domain.split("/", 2) for m in living if m.owner and m.owner.same_fleet(spec.owner)]
+        domains += [dud.split("/", 2) for dud in spec.left_out if dud.startswith(f"{self.name}/")]
         return {machine for _, machine, _ in domains}, {host for _, _, host in domains}
 
     def _accept(

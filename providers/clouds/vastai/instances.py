@@ -92,6 +92,7 @@ def machine(row: Row) -> Machine:
         ssh_user="root",
         loses_disk=True,
         status=status(row),
+        blame=failure_domain(row) if row.get("machine_id") and row.get("host_id") else "",
     )
 
 

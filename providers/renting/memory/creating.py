@@ -123,7 +123,9 @@ def _came(cloud: Cloud, owner: Owner, name: str, for_s: float, waiting: Waiting)
 
 def _is(machine: Machine, owner: Owner, name: str) -> bool:
     """By its name; its mark may come late, and must not be another's."""
-    return machine.name == name and machine.state in ALIVE and machine.owner in (None, owner)
+    return (
+        machine.name == name and machine.state in ALIVE and (machine.owner is None or machine.owner.same_stack(owner))
+    )
 
 
 def _end(journal: Journal | None, intent: Intent | None) -> None:

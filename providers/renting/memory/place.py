@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -16,13 +17,15 @@ FOLDER = ".crossover"
 
 def stack_folder(project: str, stack: str, environment: Mapping[str, str] = os.environ) -> Path:
     """The folder of one stack: beside a file backend's state (PULUMI_BACKEND_URL), so that it is lost with it or not at
-    all; else in the user's state folder (the XDG base directory specification). Makes nothing."""
+    all; else in the user's state folder (the XDG base directory specification), one a backend: stacks of one name in
+    two of them are two. Makes nothing."""
     backend = environment.get("PULUMI_BACKEND_URL", "")
     if backend.startswith(FILE_BACKEND):
         base = Path(backend.removeprefix(FILE_BACKEND)).expanduser() / FOLDER
     else:
         given = environment.get("XDG_STATE_HOME", "")
-        base = (Path(given) if Path(given).is_absolute() else Path("~/.local/state").expanduser()) / "crossover"
+        home = Path(given) if Path(given).is_absolute() else Path("~/.local/state").expanduser()
+        base = home / "crossover" / hashlib.sha256(backend.encode()).hexdigest()[:12]
     return base.absolute() / quote(project, safe="") / quote(stack.rpartition("/")[2], safe="")
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cost_guard.catalogue.catalogue import THROUGHPUT, Catalogue, Throughput, load_catalogue
+from cost_guard.catalogue.catalogue import THROUGHPUT, Catalogue, Throughput, committed, load_catalogue
 from images.engines.vllm import ENGINE
 from scripts.crossover.bench import row
 from scripts.crossover.bench.load import BenchError, Load, Measured, measure
@@ -61,7 +61,7 @@ def command(
         fields = {} if refused else _fitted(found, day(today))
         if write and not refused:
             files.add(data / THROUGHPUT, key_of_row, fields, Throughput)
-            load_catalogue.cache_clear()
+            committed.cache_clear()
     if as_json:
         _emit(found, key_of_row, fields, refused, write)
     else:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from rich.text import Text
 
 from images.engines.common.base import SERVICE
+from images.roles.gateway.settings import RESERVED_SERVER
 from images.vehicles.ssh.steps.examination import GPUS_FOUND
 from images.vehicles.ssh.steps.trial import TRIAL_FOUND
 from providers import registry
@@ -23,7 +24,9 @@ from scripts.crossover.stack.ssh import login
 from scripts.crossover.stack.state import installs, nodes, outputs
 from strict.names import GATEWAY_ROLE
 
-UP = f'up{{job="{SERVICE}"}}'
+_ROUTED = f'haproxy_server_status{{proxy="{SERVICE}",state="UP",server!="{RESERVED_SERVER}"}}'
+SERVES = f'min by (node) (up{{job="{SERVICE}"}} or label_replace({_ROUTED}, "node", "$1", "server", "(.+)"))'
+"""1 where it was scraped last and the gateway sends it requests: a node that hangs may be scraped all the same."""
 ASK_TIMEOUT_S = 15.0
 
 
@@ -87,10 +90,10 @@ def _state(resource_id: str) -> str:
 
 
 def _serving(stack: str) -> dict[str, bool]:
-    """Node key → whether Prometheus could scrape it last; empty where Prometheus does not answer."""
+    """Node key → SERVES; empty where Prometheus does not answer."""
     try:
         reached = outputs(stack)
-        url = f"{reached.prometheus}/api/v1/query?query={quote(UP)}"
+        url = f"{reached.prometheus}/api/v1/query?query={quote(SERVES)}"
         ask = ["curl", "-sS", "--max-time", "5", url]
         # Prometheus listens on loopback of the gateway's machine; ssh hands its words to a shell there.
         command = ask if reached.here else [*login(stack, GATEWAY_ROLE), shlex.join(ask)]

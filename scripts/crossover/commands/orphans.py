@@ -20,20 +20,24 @@ from scripts.crossover.stack.orphans import Census, Sighting, Standing, census, 
 def command(
     terminate: Annotated[bool, typer.Option("--terminate", help="End them, after a question.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="End them without a question.")] = False,
+    stack_ids: Annotated[
+        list[str] | None,
+        typer.Option("--stack-id", help="Take machines of this identity, which no state has any more, for orphans."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     if as_json and terminate and not yes:
         print("crossover: --json asks no question: add --yes to --terminate", file=sys.stderr)
         raise typer.Exit(1)
     with reading():
-        found = census()
+        found = census(stack_ids or ())
         if not as_json:
             _show(found)
         failures: dict[str, str] = {}
         if terminate and found.orphans and (yes or _agreed(found)):
             seen = {f.resource_id for f in found.orphans}
             # Looked at again: while the question stood, an `up` may have adopted one.
-            found = census()
+            found = census(stack_ids or ())
             chosen = [f.machine for f in found.orphans if f.resource_id in seen]
             failures = end(chosen, (lambda line: None) if as_json else print)
             ended = {f"{m.cloud}/{m.id}" for m in chosen} - set(failures)
@@ -82,7 +86,7 @@ def _show(found: Census) -> None:
     print(f"{len(found.orphans)} orphan(s) at {_total(found.orphans):.2f} USD/h; {known} machine(s) known to a state")
     for f in strays:
         if f.why:
-            print(f"{f.resource_id} is unknown: {f.why}", file=sys.stderr)
+            print(f"{f.resource_id} is {f.standing}: {f.why}", file=sys.stderr)
     for line in found.trouble:
         print(line, file=sys.stderr)
 
@@ -100,6 +104,7 @@ def _plain(found: Census, failures: Mapping[str, str]) -> dict[str, Any]:
             "stack": owner.stack if owner else "",
             "key": owner.key if owner else "",
             "generation": owner.generation if owner else None,
+            "stackId": owner.stack_id if owner else "",
             "usdPerHour": None if m.usd_per_hour is None else f"{m.usd_per_hour:f}",
             "createdAt": m.created_at,
             "age": age(m.created_at, now),

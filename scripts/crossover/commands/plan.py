@@ -104,7 +104,7 @@ def softened(verdict: Verdict) -> Verdict:
     def told(reason: Reason) -> Reason:
         if reason.level is not Level.BLOCK or not RULES[reason.code].only_for_bills:
             return reason
-        words = f"{reason.message} It would block what bills money: `up` of this stack is refused."
+        words = f"{reason.message} A plan bills nothing, so it only warns here; `up` of this stack is refused for it."
         return replace(reason, level=Level.WARN, message=words)
 
     reasons = tuple(told(reason) for reason in verdict.reasons)

@@ -1,4 +1,5 @@
-"""Asks the endpoint of a running stack what a client would. Exits 1 if any answer is wrong."""
+"""Asks the endpoint of a running stack what a client would. Exits 1 if any answer is wrong, or is not a node's where a
+node must answer."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from images.roles.gateway.endpoint import LITELLM
+from images.roles.gateway.settings import RESERVED_SERVER
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, reading
@@ -54,7 +57,7 @@ def run(outputs: Outputs) -> list[SmokeCheck]:
     """All checks, each on its own: one that fails does not hide the rest."""
     client = Client(outputs.endpoint, outputs.addresses[0], outputs.ca_certificate, outputs.key)
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("completion", lambda: _completion(client, outputs.model)),
+        ("completion", lambda: _completion(client, outputs.model, by_node=True)),
         ("stream", lambda: _stream(client, outputs.model)),
     ]
     for model in outputs.managed_models:
@@ -90,17 +93,19 @@ class Client:
         return response
 
 
-def _completion(client: Client, model: str) -> str:
-    answer = _answer(client, model, f"Say hello. {secrets.token_hex(4)}")
+def _completion(client: Client, model: str, *, by_node: bool = False) -> str:
+    response = client.chat(model, f"Say hello. {secrets.token_hex(4)}")
+    answer = json.load(response)
     tokens = answer["usage"]["completion_tokens"]
     if not tokens:
         raise SmokeFailed("no token came back")
-    return f"{tokens} tokens from {answer['model']}"
+    return f"{tokens} tokens from {answer['model']}" + (f", by node {_node(response)}" if by_node else "")
 
 
 def _stream(client: Client, model: str) -> str:
     pieces, ended = 0, False
-    for raw in client.chat(model, "Count to ten.", stream=True):
+    response = client.chat(model, "Count to ten.", stream=True)
+    for raw in response:
         line = raw.decode().strip()
         if line == "data: [DONE]":
             ended = True
@@ -109,7 +114,15 @@ def _stream(client: Client, model: str) -> str:
             pieces += bool(choices and choices[0]["delta"].get("content"))
     if not ended or not pieces:
         raise SmokeFailed(f"{pieces} pieces, and {'the' if ended else 'no'} end of the stream")
-    return f"{pieces} pieces and the end of the stream"
+    return f"{pieces} pieces and the end of the stream, by node {_node(response)}"
+
+
+def _node(response: http.client.HTTPResponse) -> str:
+    """The key of the node that answered. Raises SmokeFailed where the fallback did: that is paid for, and no node's."""
+    by = response.headers.get("X-Served-By", "")
+    if by in ("", LITELLM, RESERVED_SERVER):
+        raise SmokeFailed(f"answered by {by or 'nobody that is named'}: no node took it; `crossover nodes` says why")
+    return by
 
 
 def _cached(client: Client, model: str) -> str:

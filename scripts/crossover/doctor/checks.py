@@ -14,7 +14,8 @@ from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.codes import Level
 from cost_guard.units import HOURS_PER_MONTH
 from cost_guard.verdict.rules.price_fresh import age_of_price
-from providers.base import Check, Grade, Offer
+from providers.base import Offer
+from providers.preflight import Check, Grade
 from scripts.crossover.shell.clouds import CloudAnswer
 
 LEAST_ENGINE, LEAST_PYTHON = "3.259.0", "3.11"

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from providers.base import Check, Grade
+from providers.preflight import Check, Grade
 
 LEAST_FREE_MIB = 200
 """As scripts/pulumi demands it: an engine whose disk fills up leaves a state in pieces."""

@@ -9,7 +9,8 @@ from images.engines.common.base import GPUS
 from images.engines.common.registry import engine
 from images.gpu import matrix
 from providers import registry
-from providers.base import Capability, Check, Grade
+from providers.base import Capability
+from providers.preflight import Check, Grade
 from stacks import runtime
 from stacks.served import Serving
 from strict.problems import Problems, parse

@@ -14,10 +14,12 @@ from urllib.request import getproxies, proxy_bypass
 
 from cost_guard.catalogue.catalogue import load_catalogue
 from providers import registry
-from providers.base import Candidate, Capability, Check, Cloud, Grade, Offer, Plan
+from providers.base import Candidate, Capability, Cloud, Offer
+from providers.preflight import Check, Grade, Plan
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor.checks import Wanted
 from scripts.crossover.doctor.disk import disk
+from scripts.crossover.doctor.duds import duds
 from scripts.crossover.doctor.image import image
 from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
@@ -41,6 +43,7 @@ def run(stack: str) -> list[Check]:
         _engine(),
         checks.version("Python", platform.python_version(), checks.LEAST_PYTHON, "run scripts/bootstrap"),
         *disk(STATE),
+        *duds(stack),
     ]
     try:
         rungs = wanted(stack)

@@ -10,7 +10,7 @@ from images.engines.common.registry import engine
 from images.weights.agent.told import Refused
 from images.weights.recording import readable
 from images.weights.settings import weights_of
-from providers.base import Check, Grade
+from providers.preflight import Check, Grade
 from scripts.crossover.stack.engine import StackError, pulumi
 from stacks.served import Serving
 from strict.problems import Problems, parse

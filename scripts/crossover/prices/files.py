@@ -15,11 +15,10 @@ from tomlkit.items import Table
 from scripts.crossover.prices.diff import RowChange
 from strict.toml import AnyRow, parse_rows
 
-WHOSE = ("provider", "weights")
-"""Of a managed model: who sells it, and whose weights it is."""
-SEEN = ("date", "source", "kind", "note", *WHOSE)
+PROVIDER = ("provider",)
+SEEN = ("date", "source", "kind", "note", *PROVIDER)
 """What a price that was looked up again says anew, though it has not moved."""
-OLD_WORDS = ("note", "usdPerMonth", *WHOSE)
+OLD_WORDS = ("note", "usdPerMonth", *PROVIDER)
 """What was said of the old price and is not of the new one, unless it is told anew."""
 
 
@@ -81,7 +80,12 @@ def _fill(document: tomlkit.TOMLDocument, change: RowChange) -> None:
     """A price that is as it was is only dated anew: what was noted of it still holds."""
     assert change.new is not None
     if change.state == "same":
-        _put(document, change.key, {name: change.fields[name] for name in SEEN if name in change.fields}, drop=WHOSE)
+        _put(
+            document,
+            change.key,
+            {name: change.fields[name] for name in SEEN if name in change.fields},
+            drop=PROVIDER,
+        )
     else:
         vanished = set(change.old or {}) - set(change.new)
         _put(document, change.key, {**change.new, **change.fields}, {*OLD_WORDS, *vanished})

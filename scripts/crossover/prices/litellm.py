@@ -69,10 +69,9 @@ def load(source: str | None, today: date) -> Table:
         raise TableError(f"LiteLLM's table cannot be read from {source or 'the pinned wheel'}: {e}") from None
 
 
-def quotes(table: Table, weights: Mapping[str, str], today: date) -> list[RowQuote]:
-    """One for every model that is billed by the token, and that its vendor has not ended by today. `weights` says whose
-    weights are served under a name of the table."""
-    found = [_quote(key, entry, table, weights) for key, entry in table.models.items() if _lives(entry, today)]
+def quotes(table: Table, today: date) -> list[RowQuote]:
+    """One for every model that is billed by the token, and that its vendor has not ended by today."""
+    found = [_quote(key, entry, table) for key, entry in table.models.items() if _lives(entry, today)]
     return [quote for quote in found if quote is not None]
 
 
@@ -86,8 +85,8 @@ def header(table: Table) -> str:
     return (
         f"# What managed models cost, by their names in LiteLLM's table: {table.name}, of {table.date}.\n"
         f"# The table's SHA-256: {table.sha256}{wheel}\n"
-        "# USD per million tokens. `crossover prices refresh --managed --write` writes it; --accept MODEL adds a row,\n"
-        "# and `managed` of a row of models.toml: there stands whose `weights` a model is.\n"
+        "# USD per million tokens. `crossover prices refresh --managed --write` writes it; --accept MODEL adds a row.\n"
+        "# `weights`, whose weights a model is (a row of models.toml), is written by hand and kept.\n"
     )
 
 
@@ -137,13 +136,12 @@ def _table(content: bytes, name: str, made: date, wheel_sha256: str = "") -> Tab
     return Table(models, name, made, hashlib.sha256(content).hexdigest(), wheel_sha256)
 
 
-def _quote(key: str, entry: Mapping[str, Any], table: Table, weights: Mapping[str, str]) -> RowQuote | None:
+def _quote(key: str, entry: Mapping[str, Any], table: Table) -> RowQuote | None:
     told = {name: entry[field] for name, field in FIELDS.items() if entry.get(field) is not None}
     if not {"inputUsdPerMillion", "outputUsdPerMillion"} <= told.keys():
         return None
     source = f"{table.name}, {entry['source']}" if entry.get("source") else table.name
-    fields: dict[str, Any] = {"provider": entry.get("litellm_provider", ""), "weights": weights.get(key, "")}
-    fields |= {"date": table.date, "source": source}
+    fields: dict[str, Any] = {"provider": entry.get("litellm_provider", ""), "date": table.date, "source": source}
     if entry.get("deprecation_date"):
         fields["note"] = f"its vendor ends it on {entry['deprecation_date']}"
     try:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from cost_guard.catalogue.catalogue import MANAGED, PRICES, ManagedRates, Price, load_catalogue
-from cost_guard.catalogue.models import load_models
+from cost_guard.catalogue.catalogue import MANAGED, PRICES, ManagedRates, Price, committed, load_catalogue
 from scripts.crossover.prices import files, litellm, live
 from scripts.crossover.prices.diff import Figures, RowChange, compare
 
@@ -55,11 +54,7 @@ class Renewal:
             self.trouble["litellm"] = str(error)
             self.demanded = True
             return
-        weights = {name: model.key for model in load_models().values() for name in model.managed}
-        quotes = litellm.quotes(found, weights, self.today)
-        if lacking := sorted(weights.keys() - rows.keys() - {quote.key for quote in quotes}):
-            self.trouble["models.toml"] = f"`managed` names what the table does not sell: {', '.join(lacking)}"
-        changes = compare(rows, quotes, self.accepted | weights.keys() - rows.keys())
+        changes = compare(rows, litellm.quotes(found, self.today), self.accepted)
         self._settle(MANAGED, ManagedRates, changes, litellm.header(found))
 
     def check_accepted(self) -> None:
@@ -74,7 +69,7 @@ class Renewal:
         self.changes += changes
         if self.write and files.rewrite(self.data / name, changes, model, header):
             self.written.append(name)
-            load_catalogue.cache_clear()
+            committed.cache_clear()
 
 
 def _figures(model: ManagedRates) -> Figures:

@@ -69,8 +69,13 @@ def answer(verdict: Verdict) -> str:
     volume = verdict.displaced_tokens_per_month
     at = "" if volume is None else f" at {wording.tokens(volume)} tokens/month"
     blocks = ", ".join(dict.fromkeys(reason.code for reason in verdict.reasons if reason.level is Level.BLOCK))
-    blocked = f" Blocked for: {blocks}." if blocks else ""
-    return f"{_pays(theirs - ours, _over(verdict), at, wording.count(verdict.tco.months, 'month'))}{blocked}"
+    said = _pays(theirs - ours, _over(verdict), at, wording.count(verdict.tco.months, "month"))
+    if blocks and said.startswith(PAYS):
+        return f"Blocked for {blocks}, though it pays{said.removeprefix(PAYS)}"
+    return f"{said}{f' Blocked for: {blocks}.' if blocks else ''}"
+
+
+PAYS = "It pays"
 
 
 def _over(verdict: Verdict) -> Decimal | None:
@@ -83,10 +88,10 @@ def _pays(month: Decimal, over: Decimal | None, at: str, months: str) -> str:
     """One sentence of both: a month that saves does not make a purchase that pays."""
     gap = wording.usd(abs(month))
     if over is None:
-        return f"It pays: {gap}/month saved{at}." if month >= 0 else f"It does not pay: {gap}/month too much{at}."
+        return f"{PAYS}: {gap}/month saved{at}." if month >= 0 else f"It does not pay: {gap}/month too much{at}."
     whole = dollars(abs(over))
     if month >= 0 and over >= 0:
-        return f"It pays: {gap}/month saved{at}, {whole} over {months}."
+        return f"{PAYS}: {gap}/month saved{at}, {whole} over {months}."
     if month >= 0:
         return f"It does not pay over {months}: {whole} too much, though {gap}/month are saved{at}."
     if over >= 0:

@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from cost_guard import wording
+from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.stack.verdict import Side
 
 UNKNOWN = "not known"
 NONE_EXISTS = "none"
 SELF_HOSTED = "Self-hosted, USD per month"
+WORST_CASE = "… and what the gateway may spend at managed APIs besides, USD per month"
 VOLUME = "Projected volume, tokens per month"
 BREAK_EVEN = "Break-even for good, tokens per month"
 QUANTILES = {"p10": "1 in 10 draws lies below", "p50": "half the draws lie below", "p90": "9 in 10 draws lie below"}
@@ -34,6 +36,8 @@ def rows(head: Side, base: Side | None) -> list[Figure]:
     new, compared = dict(_figures(head)), base is not None and base.verdict is not None
     before = dict(_figures(base)) if base is not None and compared else {}
     found = []
+    if not any(_spends_besides(side) for side in (head, base)):
+        new.pop(WORST_CASE, None)
     for name, (value, words, missing) in new.items():
         if not compared:
             found.append(Figure(name, "", _shown(value, words, missing), ""))
@@ -41,17 +45,35 @@ def rows(head: Side, base: Side | None) -> list[Figure]:
         previous, _, absent = before.get(name, (None, words, UNKNOWN))
         difference = _difference(previous, value, words)
         found.append(Figure(name, _shown(previous, words, absent), _shown(value, words, missing), difference))
-    if head.verdict is not None:
+    if head.verdict is not None and head.scenario is not None:
         names = [row.name for row in found]
         found.insert(names.index(VOLUME) + 1, _source_row(head, base if compared else None))
     return found
 
 
 def self_hosted_usd_per_million(side: Side) -> Decimal | None:
-    """What a million tokens cost at the projected volume."""
-    if side.verdict is None or side.scenario is None or side.verdict.self_hosted_usd_per_month is None:
+    """What a million tokens cost at the projected volume, of all models together."""
+    return None if side.verdict is None else _per_million(side, side.verdict.self_hosted_usd_per_month)
+
+
+def displaced_tokens_per_month(side: Side) -> Decimal:
+    """Of all models together."""
+    return sum((one.scenario.displaced_tokens_per_month for one in side.proposals.values()), Decimal(0))
+
+
+def node_count(side: Side) -> int:
+    """Nodes that are configured, of all models."""
+    return sum(one.scenario.fleet.node_count for one in side.proposals.values())
+
+
+def nodes_needed(side: Side) -> int | None:
+    """Those that are reckoned with, of all models; None where that is not known."""
+    models = () if side.verdict is None else side.verdict.models or (side.verdict,)
+    each = [one.capacity.nodes_needed for one in models]
+    configured = [one.scenario.fleet.node_count for one in side.proposals.values()]
+    if not each or None in each or len(each) != len(configured):
         return None
-    return side.verdict.self_hosted_usd_per_month / side.scenario.displaced_tokens_per_month * 10**6
+    return sum(max(needed or 0, given) for needed, given in zip(each, configured, strict=True))
 
 
 def break_even(side: Side) -> dict[str, Any]:
@@ -61,21 +83,37 @@ def break_even(side: Side) -> dict[str, Any]:
 
 
 def _figures(side: Side) -> Iterator[tuple[str, tuple[Decimal | None, Words, str]]]:
-    verdict, scenario = side.verdict, side.scenario
-    if verdict is None or scenario is None:
+    verdict = side.verdict
+    if verdict is None or not side.proposals:
         return
-    work, nodes, needed = scenario.workload, scenario.fleet.node_count, verdict.capacity.nodes_needed
+    nodes, needed = node_count(side), nodes_needed(side)
     yield "Nodes", (Decimal(nodes), _plain, UNKNOWN)
     if needed is not None and needed > nodes:
         yield "… that the volume needs, which are reckoned with", (Decimal(needed), _plain, UNKNOWN)
     yield SELF_HOSTED, (verdict.self_hosted_usd_per_month, wording.usd, UNKNOWN)
+    yield WORST_CASE, (verdict.worst_case_usd_per_month, wording.usd, UNKNOWN)
     yield "Managed for the same tokens, USD per month", (verdict.managed_usd_per_month, wording.usd, UNKNOWN)
     yield "Saved by self-hosting, USD per month", (saved_usd_per_month(side), _saved, UNKNOWN)
     yield "Self-hosted, USD per M tokens", (self_hosted_usd_per_million(side), wording.usd, UNKNOWN)
-    yield "Managed, USD per M tokens", (verdict.managed_usd_per_million, wording.usd, UNKNOWN)
-    yield VOLUME, (work.tokens_per_month, wording.tokens, UNKNOWN)
-    if scenario.displaced_tokens_per_month != work.tokens_per_month:
-        yield "… of which self-hosting serves", (scenario.displaced_tokens_per_month, wording.tokens, UNKNOWN)
+    yield "Managed, USD per M tokens", (_per_million(side, verdict.managed_usd_per_month), wording.usd, UNKNOWN)
+    tokens = sum((one.scenario.workload.tokens_per_month for one in side.proposals.values()), Decimal(0))
+    yield VOLUME, (tokens, wording.tokens, UNKNOWN)
+    if (served := displaced_tokens_per_month(side)) != tokens:
+        yield "… of which self-hosting serves", (served, wording.tokens, UNKNOWN)
+    if not verdict.models:
+        yield from _break_even_figures(side, verdict)
+
+
+def _spends_besides(side: Side | None) -> bool:
+    """Whether its gateway may spend something at managed APIs."""
+    return side is not None and any(one.gateway.managed_budget_usd_per_month for one in side.proposals.values())
+
+
+def _per_million(side: Side, usd_per_month: Decimal | None) -> Decimal | None:
+    return None if usd_per_month is None else usd_per_month / displaced_tokens_per_month(side) * 10**6
+
+
+def _break_even_figures(side: Side, verdict: Verdict) -> Iterator[tuple[str, tuple[Decimal | None, Words, str]]]:
     exists = NONE_EXISTS if verdict.self_hosted_usd_per_month is not None else UNKNOWN
     yield BREAK_EVEN, (verdict.break_even.stable, wording.tokens, exists)
     volumes = break_even(side)

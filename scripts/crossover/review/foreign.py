@@ -10,28 +10,32 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from cost_guard.catalogue.catalogue import load_catalogue
+from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.proposal import Proposal, proposal_of_inputs
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, load_waivers
 from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.judge import judge, refuse_future
+from cost_guard.verdict.verdict import Verdict
 from images.sources import REPOSITORY
 from scripts.crossover.review.flip import flips
 from scripts.crossover.review.preview.engine import PulumiProgram, preview
 from scripts.crossover.review.preview.events import FleetStep, Run
 from scripts.crossover.review.preview.scrub import Scrubber, from_environment
 from scripts.crossover.review.review import Review
+from scripts.crossover.review.scales.both import weigh
+from scripts.crossover.review.scales.inherited import inherited
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import SourceError, git
 from scripts.crossover.stack.engine import STATE
-from scripts.crossover.stack.verdict import Side, Yardstick, varied
+from scripts.crossover.stack.verdict import Side, Yardstick, judged_within, varied
 from strict import names
 from strict.problems import Problems
 
@@ -60,8 +64,10 @@ def reviewed(run: Run, folder: Path, stack: str, today: date) -> Review:
     review = replace(review, waivers=yardstick.waivers)
     if not sides:
         return review
-    head, before, approved = max(sides, key=lambda one: _badness(one[0]))
-    review = replace(review, head=head, base=before, approved=approved)
+    gone = [fleet for fleet in run.fleets if fleet.after is None]
+    found = [_compared(yardstick, review, side, gone) for side in sides]
+    review = max(found, key=_badness)
+    head = review.head
     if head.proposal is None:
         return review
     ask = varied(head.proposal, lambda given: judge(given, yardstick.catalogue, today))  # under its waivers already
@@ -123,18 +129,46 @@ def _judged(yardstick: Yardstick, fleet: FleetStep) -> tuple[Side, Side, Approve
     return _side(yardstick, fleet.urn, fleet.after, "", approved), before, approved
 
 
+def _compared(
+    yardstick: Yardstick, review: Review, judged: tuple[Side, Side, Approved], gone: list[FleetStep]
+) -> Review:
+    """The review of one Fleet. A new one beside the only one that goes is weighed by that one's figures: it has another
+    name."""
+    head, before, approved = judged
+    earlier = before
+    if not before.proposals and len(gone) == 1 and gone[0].before is not None:
+        earlier = _side(yardstick, gone[0].urn, gone[0].before, UP, None)
+    ask = _asking(yardstick)
+    return replace(
+        review,
+        head=head,
+        base=before,
+        approved=approved,
+        scales=weigh(head, earlier, yardstick, yardstick, ask),
+        inherited=inherited(head, earlier, yardstick.catalogue),
+    )
+
+
+def _asking(yardstick: Yardstick) -> Callable[[Mapping[str, Proposal]], Verdict]:
+    """The verdict on one Fleet's proposal, which is under its waivers already."""
+
+    def ask(proposals: Mapping[str, Proposal]) -> Verdict:
+        (only,) = proposals.values()
+        return judge(only, yardstick.catalogue, yardstick.today)
+
+    return ask
+
+
 def _side(yardstick: Yardstick, urn: str, inputs: Mapping[str, Any], name: str, approved: Approved | None) -> Side:
+    fleet = names.name_of(urn)
     try:
-        found = _proposal(inputs)
-        own = found.baseline
+        found = _proposal(inputs).under(yardstick.waivers, urn)
         if approved is not None:
-            refuse_future(own, yardstick.today)
-            found = replace(found, baseline=approved.counted(own))
-        found = found.under(yardstick.waivers, urn)
-        verdict = judge(found, yardstick.catalogue, yardstick.today)
-        return Side(name, proposals={names.name_of(urn): found}, verdict=verdict, own_baseline=own)
+            refuse_future(found.baseline, yardstick.today)
+        side = judged_within({fleet: found}, found.baseline, approved, _asking(yardstick))
+        return replace(side, name=name)
     except Problems as error:
-        return Side(name, errors=tuple(f"{names.name_of(urn)}: {line}" for line in error.lines))
+        return Side(name, errors=tuple(f"{fleet}: {line}" for line in error.lines))
 
 
 def _proposal(inputs: Mapping[str, Any]) -> Proposal:
@@ -145,8 +179,12 @@ def _proposal(inputs: Mapping[str, Any]) -> Proposal:
     return proposal_of_inputs(data)
 
 
-def _badness(side: Side) -> tuple[int, float]:
-    """What cannot be judged is worst, then the level, then the money."""
-    if side.verdict is None:
-        return 9, 0.0
-    return side.verdict.level.rank, float(side.verdict.self_hosted_usd_per_month or 0)
+def _badness(review: Review) -> tuple[int, float]:
+    """What cannot be judged is worst, then the worst of what is found of this Fleet, then the money."""
+    verdict = review.verdict
+    if verdict is None:
+        return len(Level), 0.0
+    found = {finding.level for finding in replace(review, run=None).findings}
+    return max(level.rank for level in Level if level is Level.PASS or str(level) in found), float(
+        verdict.self_hosted_usd_per_month or 0
+    )

@@ -21,6 +21,7 @@ SAID = (
     (rf"{_MODEL}fleet\.nodes\.(?P<node>[^.]+)\.candidates\[(?P<rung>\d+)\]\.maxUsdPerHour", "the ceiling, USD an hour"),
     (r"generations\.(?P<node>[^.]+)", "the generation: its machine is replaced"),
     (r"credentialsGeneration", "the generation of all keys and certificates"),
+    (r"gateway\.managedBudgetUsdPerMonth", "what the gateway may spend at managed APIs, USD a month"),
     (r"gateway\.placement", "where the gateway runs"),
     (r"gatewayNode\.(?:cloud|region|sku)", "the gateway's machine"),
 )

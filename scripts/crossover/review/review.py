@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -16,14 +16,25 @@ from cost_guard.catalogue.catalogue import MANAGED, PRICES, THROUGHPUT
 from cost_guard.codes import ADVISORY, BESIDE, CANNOT_EVALUATE, WAIVERS, Level
 from cost_guard.pack import registry
 from cost_guard.scenario.scenario import Baseline
-from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waiver, Waivers
+from cost_guard.scenario.sections.approval import Status
+from cost_guard.scenario.waivers import NO_WAIVERS, Waiver, Waivers
 from cost_guard.verdict.rules import RULES
 from cost_guard.verdict.verdict import Reason, Verdict
 from scripts.crossover.review.flip import Flip
 from scripts.crossover.review.jobs import EXAMPLES, WORKFLOW
 from scripts.crossover.review.preview.events import PACK, PolicyViolation, Run
+from scripts.crossover.review.rules import (
+    BASE_SCALES,
+    CONFIGURATION,
+    ENVIRONMENT,
+    IN_FORCE,
+    OWN_BASELINE,
+    PROGRAM,
+    SECRETS_SET,
+    STACK_WITHOUT_JOB,
+)
 from scripts.crossover.review.scales.base import DATA
-from scripts.crossover.review.scales.both import Scales
+from scripts.crossover.review.scales.both import Scales, worse
 from scripts.crossover.stack.approval import Approved, excess_words
 from scripts.crossover.stack.config import config_path
 from scripts.crossover.stack.verdict import Side
@@ -33,27 +44,12 @@ TOLD_LINE = re.compile(r"^(WAIVED|WARN) ([a-z-]+): (.*)$", re.MULTILINE)
 """How the pack's advisory rules tell of what a waiver lifts, and of what only warns."""
 PLACE = re.compile(r"(?P<path>[^\s:/\\][^:\\]*\.(?:ya?ml|toml|json|csv)):(?:(?P<line>\d+):)?")
 """How an error names its file, relative, and the line."""
+BASE_TOO = (
+    "The base has this too, and this change buys nothing: the check does not fail for it. `up` is refused until it is "
+    "mended or waived."
+)
 NODES: Place = ("fleet", "nodes")
 """Where a violation points whose rule is not known."""
-IN_FORCE = "rule-in-force"
-CONFIGURATION = "configuration"
-OWN_BASELINE = "own-baseline"
-PROGRAM = "program"
-STACK_WITHOUT_JOB = "stack-without-job"
-SECRETS_SET = "secrets-set"
-BASE_SCALES = "base-scales"
-OWN_RULES: Mapping[str, str] = {
-    IN_FORCE: "Every mandatory rule of the pack must be in force.",
-    CONFIGURATION: "The stack's configuration must be usable.",
-    OWN_BASELINE: "A pull request does not raise the baseline that it is judged by.",
-    PROGRAM: "The preview must run to its end.",
-    STACK_WITHOUT_JOB: "Every stack has a job that judges it.",
-    BASE_SCALES: "What is bought is judged by the figures that stood before it, too.",
-    SECRETS_SET: "Every secret that the configuration names is set.",
-    BESIDE: "Disks, gateways and load balancers cost no more than the scenario assumes for storage and network.",
-}
-"""Rules of this command, beside those of the pack."""
-
 SHOWN_BY_THE_PACK = (ADVISORY, WAIVERS, BESIDE)
 """Its rules that repeat what the verdict warns of, and tell what is waived and what warns elsewhere."""
 
@@ -118,6 +114,8 @@ class Review:
     """Stacks that no job of the workflow judges."""
     scales: Scales | None = None
     """By the base's, where it changes what it is weighed by."""
+    inherited: frozenset[str] = frozenset()
+    """Codes that block the base as well, where nothing is bought."""
     removed: bool = False
     """The configuration is there in the base, and the pull request takes it away."""
     foreign: bool = False
@@ -162,12 +160,16 @@ class Review:
         found = [ReviewFinding(CONFIGURATION, "ERROR", line, *_place_of(line, self.path)) for line in self.head.errors]
         found += [self._of_reason(reason) for reason in (self.verdict.reasons if self.verdict else ())]
         found += self._by_the_base()
+        found += self._once_merged()
         own = self.head.own_baseline
         if own is not None and self.approved is not None and self.approved.raised_by(own):
             found.append(self._of_baseline(own, self.approved))
         found += [_of_unjudged(stack) for stack in self.without_job]
         told = [f"{line}. `up` will refuse." for line in self.head.not_set]
         found += [ReviewFinding(SECRETS_SET, "WARN", line, self._line(("apiKeys",))) for line in told]
+        if self.head.config is not None and self.head.config.unseen:
+            line = self.head.config.environments_line
+            found.append(ReviewFinding(ENVIRONMENT, "WARN", self.head.config.unseen, line))
         if self.run is not None:
             found += [
                 ReviewFinding(IN_FORCE, "BLOCK", f"the mandatory rule {rule} was not in force: {how}.")
@@ -202,7 +204,10 @@ class Review:
         place = RULES[reason.code].key
         if reason.code == "price-known" and self.verdict and self.verdict.managed_usd_per_million is None:
             place = ("managed", "routes")
-        return ReviewFinding(reason.code, str(reason.level), reason.message, self._line(place))
+        level, message = reason.level, reason.message
+        if level is Level.BLOCK and reason.code in self.inherited:
+            level, message = Level.WARN, f"{message} {BASE_TOO}"
+        return ReviewFinding(reason.code, str(level), message, self._line(place))
 
     def _of_baseline(self, own: Baseline, approved: Approved) -> ReviewFinding:
         """A raised one counts from the next change on: so it may not be more than what this change deploys."""
@@ -215,10 +220,17 @@ class Review:
         if self.scales is None or self.verdict is None:
             return
         for reason in self.scales.worse_than(self.verdict):
-            yield self._of_reason(replace(reason, message=f"by the base's scales: {reason.message}"))
+            yield self._of_reason(replace(reason, message=f"by the base's figures: {reason.message}"))
         for line in self.scales.errors:
-            level = "BLOCK" if self.scales.buys else "WARN"
-            yield ReviewFinding(BASE_SCALES, level, f"{line}. What the base's own code says of it counts.")
+            yield ReviewFinding(BASE_SCALES, "BLOCK", f"by the base's figures it cannot be judged: {line}.")
+        for line in self.scales.unread:
+            yield ReviewFinding(BASE_SCALES, "WARN", line)
+
+    def _once_merged(self) -> Iterator[ReviewFinding]:
+        """What the removal of the baseline brings."""
+        later = self.head.once_merged
+        for reason in worse(later, self.verdict) if later and self.verdict else ():
+            yield self._of_reason(replace(reason, message=f"without the baseline that it removes: {reason.message}"))
 
     def _of_violation(self, violation: PolicyViolation) -> ReviewFinding:
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
@@ -240,7 +252,8 @@ class Review:
         """Not what the verdict says anyway."""
         if violation.pack != PACK:
             return True
-        told = {(reason.code, str(reason.level)) for reason in (self.verdict.reasons if self.verdict else ())}
+        known = [one for one in (self.verdict, self.head.once_merged) if one is not None]
+        told = {(reason.code, str(reason.level)) for one in known for reason in one.reasons}
         level = "BLOCK" if violation.level == "mandatory" else "WARN"
         weakened = {rule for rule, _ in (self.run.weakened if self.run else ())}
         covered = (violation.rule, level) in told or (violation.rule in weakened and (violation.rule, "BLOCK") in told)

@@ -15,6 +15,12 @@ WAIVERS = "docs/reference/waivers.md"
 ROUNDED_UP = Decimal("1.01")
 """By how much a baseline's dollars may be more than what is deployed: people round up."""
 
+REMOVED = (
+    "It counts until this is merged. From then on everything is judged in full, and the fleet counts as bought now: "
+    "how long it runs is not known."
+)
+"""What follows where a pull request takes its baseline away."""
+
 
 @dataclass(frozen=True)
 class Approved:
@@ -35,12 +41,10 @@ class Approved:
         )
 
     def counted(self, own: Baseline | None) -> Baseline | None:
-        """This one where it is raised; one that is lowered or removed as the pull request has it, but with no later
-        day, which would call the fleet that runs a younger one."""
-        if self.raised_by(own):
+        """This one where it is raised or removed, until that is merged; one that is lowered as the pull request has it,
+        but with no later day, which would call the fleet that runs a younger one."""
+        if own is None or self.baseline is None or self.raised_by(own):
             return self.baseline
-        if own is None or self.baseline is None:
-            return None
         return own.model_copy(update={"date": min(own.date, self.baseline.date)})
 
     def raised_words(self, own: Baseline) -> str:

@@ -95,6 +95,21 @@ class StackConfig:
     """Of the keys from the namespace on, ("fleet", "nodes", "a"), in the file by its path from the project's root."""
     secrets: tuple[Place, ...] = ()
     """The keys whose values are encrypted in the file, each from its namespace on: ("crossover:apiKeys", "openai")."""
+    environments: tuple[str, ...] = ()
+    """Pulumi ESC environments that the file names, in its order."""
+    environments_line: int = 1
+
+    @property
+    def unseen(self) -> str:
+        """What is to be said of environments, whose values are in no file; empty where there are none."""
+        if not self.environments:
+            return ""
+        return (
+            f"environment: {', '.join(self.environments)}: what Pulumi ESC sets there stands in no file, so it is not "
+            "judged here: a key that is set only there counts as not given, and a change of it is in no pull request. "
+            f"The program in `up` sees it. Write what the gate judges into {self.lines.file}; keep secrets and "
+            "credentials there."
+        )
 
 
 def config_path(stack: str) -> str:
@@ -131,7 +146,18 @@ def parse_config(text: str, path: str) -> StackConfig:
         for place, line in placed.known.items()
         if len(place) > 1 and place[0] == "config" and _ours(place[1])
     }
-    return StackConfig(values, Lines(path, lines, STACK_PREFIX), tuple(secrets))
+    environments = tuple(_environments(document.get("environment") if isinstance(document, dict) else None))
+    line = placed.at(("environment",))
+    return StackConfig(values, Lines(path, lines, STACK_PREFIX), tuple(secrets), environments, line)
+
+
+def _environments(given: Any) -> Iterator[str]:
+    """The names of a list, of a map's `imports`, or of what else stands there: the values themselves are not shown."""
+    listed = given.get("imports", []) if isinstance(given, Mapping) else given
+    for one in listed if isinstance(listed, list) else []:
+        yield str(next(iter(one), "")) if isinstance(one, Mapping) else str(one)
+    if isinstance(given, Mapping) and (own := [key for key in given if key != "imports"]):
+        yield f"its own {', '.join(map(str, own))}"
 
 
 def commit_of(folder: Path, ref: str) -> str:
@@ -151,7 +177,10 @@ def changed_files(folder: Path, base: str, head: str) -> list[str]:
     refs = [commit_of(folder, ref) for ref in (base, head) if ref]
     # What a user's git is told of renames, submodules and folders hides nothing.
     options = ("--name-only", "--no-renames", "--no-relative", "--ignore-submodules=none", "-z")
-    return [name for name in git(folder, "diff", *options, *refs, "--").split("\0") if name]
+    found = git(folder, "diff", *options, *refs, "--").split("\0")
+    if not head:  # what nobody has added yet is in the working tree all the same
+        found += git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/").split("\0")
+    return [name for name in found if name]
 
 
 def git(folder: Path, *arguments: str, text: bool = True) -> Any:

@@ -48,14 +48,19 @@ def project() -> str:
     return name
 
 
+def backend() -> str:
+    """Where scripts/pulumi keeps states, as PULUMI_BACKEND_URL says it: this checkout's own, unless one is given."""
+    return os.environ.get("PULUMI_BACKEND_URL") or f"file://{STATE}/pulumi"
+
+
 def selected() -> str:
     """The stack that `scripts/pulumi` acts on where none is named: that of PULUMI_STACK or of `stack select`; "local"
     where none is selected.
 
     The engine is not asked, but the file that it keeps for this checkout is read: by backend, the full name.
     """
-    backend = os.environ.get("PULUMI_BACKEND_URL")
-    home = os.environ.get("PULUMI_HOME") or (Path.home() / ".pulumi" if backend else STATE / "pulumi-home")
+    given = os.environ.get("PULUMI_BACKEND_URL")
+    home = os.environ.get("PULUMI_HOME") or (Path.home() / ".pulumi" if given else STATE / "pulumi-home")
     digest = hashlib.sha1(str(REPOSITORY / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
     file = Path(home) / "workspaces" / f"{project()}-{digest}-workspace.json"
     name = os.environ.get("PULUMI_STACK")
@@ -63,7 +68,7 @@ def selected() -> str:
         # No file, or one that is just being written: none is selected.
         with suppress(OSError, ValueError):
             stacks = json.loads(file.read_text("utf-8")).get("stacks") or {}
-            name = stacks.get(backend or f"file://{STATE}/pulumi")
+            name = stacks.get(backend())
     return (name or "local").removeprefix(f"organization/{project()}/")
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from providers import registry
-from providers.base import Machine, MachineState
+from providers.base import Machine, MachineState, Owner
 from providers.errors import CloudError, TerminateFailed
 from providers.renting.answers.price import said
+from providers.renting.memory import identity
 from scripts.crossover.shell.clouds import CloudAnswer, ask
-from scripts.crossover.stack.engine import StackError, project, stacks
+from scripts.crossover.stack.engine import StackError, backend, project, stacks
 from scripts.crossover.stack.state import Known, known_machines
 
 STATES_AT_ONCE = 4
@@ -27,6 +29,8 @@ class Standing(StrEnum):
     ORPHAN = "orphan"
     UNKNOWN = "unknown"
     """The state that would know it cannot be consulted: it is shown and never ended."""
+    SOMEBODY_ELSES = "somebody else's"
+    """Another stack's of the same name, by its identity: it is shown and never ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Sighting:
     machine: Machine
     standing: Standing
     why: str = ""
-    """Why its standing is unknown, and what would tell."""
+    """Why its standing is unknown, and what would tell; or whose it is."""
 
     @property
     def resource_id(self) -> str:
@@ -58,7 +62,27 @@ class Census:
         return tuple(f for f in self.sightings if f.standing is Standing.ORPHAN)
 
 
-def compare(machines: Sequence[Machine], states: Mapping[str, Known | str]) -> tuple[Sighting, ...]:
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Of stacks, from elsewhere than their states."""
+
+    copied: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Stack → what it has been on this computer."""
+    typed: frozenset[str] = frozenset()
+    """Those of which a person says that no state has them any more."""
+
+    def of(self, stack: str, state: Known | str | None) -> set[str]:
+        """All that stack's own."""
+        known = {state.stack_id} if isinstance(state, Known) else set()
+        return {*known, *self.copied.get(stack, ())} - {""}
+
+
+NONE = Identities()
+
+
+def compare(
+    machines: Sequence[Machine], states: Mapping[str, Known | str], identities: Identities = NONE
+) -> tuple[Sighting, ...]:
     """Each machine that still exists with its standing. `states`: stack → what its state knows, or why it is not
     known.
 
@@ -72,36 +96,65 @@ def compare(machines: Sequence[Machine], states: Mapping[str, Known | str]) -> t
             continue
         if f"{machine.cloud}/{machine.id}" in known:
             sightings.append(Sighting(machine, Standing.KNOWN))
-        elif why := _why_unknown(machine, states):
+            continue
+        owner = machine.owner
+        state = None if owner is None else states.get(owner.stack)
+        if owner is None:
+            sightings.append(Sighting(machine, Standing.UNKNOWN, "its mark cannot be read"))
+        elif whose := _whose_else(owner, state, identities):
+            sightings.append(Sighting(machine, Standing.SOMEBODY_ELSES, whose))
+        elif why := _why_unknown(owner, state, identities):
             sightings.append(Sighting(machine, Standing.UNKNOWN, why))
         else:
             sightings.append(Sighting(machine, Standing.ORPHAN))
     return tuple(sightings)
 
 
-def _why_unknown(machine: Machine, states: Mapping[str, Known | str]) -> str:
-    if machine.owner is None:
-        return "its mark cannot be read"
-    stack = machine.owner.stack
-    state = states.get(stack)
-    if state is None:
-        return f"this backend has no stack {stack}; if there is none elsewhere either: scripts/stack-init {stack}"
-    if isinstance(state, str):
-        return f"the state of {stack} cannot be read: {state}"
-    if state.busy:
+def _whose_else(owner: Owner, state: Known | str | None, identities: Identities) -> str:
+    """Whose it is, where that is certain; empty where it may be ours."""
+    own = identities.of(owner.stack, state)
+    if state is None or not own or not owner.stack_id or owner.stack_id in {*own, *identities.typed}:
+        return ""
+    return f"its identity is {owner.stack_id}, and that of {owner.stack} here is {', '.join(sorted(own))}"
+
+
+def _why_unknown(owner: Owner, state: Known | str | None, identities: Identities) -> str:
+    stack, lost = owner.stack, f"`crossover orphans --stack-id {owner.stack_id}` takes it for an orphan"
+    own = identities.of(stack, state)
+    if isinstance(state, Known) and state.busy and (owner.stack_id in own or not own):
         return f"an operation on {stack} runs, or was killed: wait for it, or run scripts/recover {stack}"
-    return ""
+    if owner.stack_id in identities.typed:
+        return ""
+    if isinstance(state, Known) and not owner.stack_id:
+        return (
+            f"it was launched before stacks had identities: `up` adopts it if it proves to be of {stack}; else end it "
+            "by its id in the console of its cloud"
+        )
+    if state is None:
+        return f"this backend has no stack {stack}. If there is none elsewhere either, {lost}"
+    if isinstance(state, str):
+        ours = f"; it is this stack's, by the copy of its identity. If the state is lost for good, {lost}"
+        return f"the state of {stack} cannot be read: {state}{ours if owner.stack_id in own else ''}"
+    return "" if own else f"{stack} is not up, and has no identity here. If the machine is what is left of it, {lost}"
 
 
-def census() -> Census:
-    """Asks the clouds, then the states. Raises StackError where the stacks cannot be listed."""
+def census(typed: Collection[str] = ()) -> Census:
+    """Asks the clouds, then the states. What cannot be read is told, and ends nothing; `typed` are identities of stacks
+    whose states are lost, as a person says."""
     ours = project()
     answers: list[CloudAnswer[Machine]] = ask(lambda cloud: getattr(cloud, "billed", cloud.list)(ours))
-    states = _states()
     machines = [priced(machine, load_catalogue()) for answer in answers for machine in answer.found]
+    named = {machine.owner.stack for machine in machines if machine.owner}
+    try:
+        states = _states()
+    except StackError as e:
+        states = dict.fromkeys(named or {"this backend"}, " ".join(str(e).split()))
     used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
     unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
-    return Census(compare(machines, states), (*_not_asked(answers, used), *unread))
+    environment = {**os.environ, "PULUMI_BACKEND_URL": backend()}
+    copied = {stack: identity.kept(ours, stack, environment) for stack in {*named, *states}}
+    found = compare(machines, states, Identities(copied, frozenset(typed)))
+    return Census(found, (*_not_asked(answers, used), *unread))
 
 
 def priced(machine: Machine, catalogue: Catalogue) -> Machine:

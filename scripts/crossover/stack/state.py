@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from providers.clouds import aws
-from providers.clouds.aws.tags import MARK, USD_PER_HOUR
-from providers.renting.naming import owner_of
+from providers.clouds.aws.tags import USD_PER_HOUR, owner_in
 from scripts.crossover.stack.engine import StackError, pulumi
-from strict.names import AWS_INSTANCE, AWS_NODE, INSTALL, NODE, name_of
+from strict.names import AWS_INSTANCE, AWS_NODE, CREDENTIALS, INSTALL, NODE, name_of, stack_id_of
 
 MACHINES = (NODE, AWS_INSTANCE)
 """The resources that are machines. The parent of one at AWS, of AWS_NODE, has the outputs of a Node."""
@@ -83,7 +82,7 @@ def _instance(instance: dict[str, Any], components: Mapping[str, dict[str, Any]]
     """What a Node's outputs would tell. Those of the component are missing where the `up` that made it was cut off."""
     outputs = instance.get("outputs") or {}
     tags = outputs.get("tags") or {}
-    owner = owner_of(tags.get(MARK, ""))
+    owner = owner_in(tags)
     return {
         "failureDomain": f"{aws.NAME}/{outputs.get('availabilityZone', '')}",
         "usdPerHour": tags.get(USD_PER_HOUR, ""),
@@ -115,16 +114,21 @@ class Known:
     """Ids "cloud/machine id", of those that are to be deleted too."""
     busy: bool
     """An operation on a machine has begun and not ended: it runs, or was killed."""
+    stack_id: str = ""
+    """The stack's identity; empty where it has never come up, or was destroyed."""
 
 
 def known_machines(stack: str) -> Known:
     """Raises StackError where the state cannot be read."""
     deployment = _deployment(stack)
-    rented = [r for r in deployment.get("resources") or [] if r["type"] in MACHINES]
+    found = deployment.get("resources") or []
+    rented = [r for r in found if r["type"] in MACHINES]
+    credentials = [str(r.get("id") or "") for r in found if r["type"] == CREDENTIALS and not r.get("delete")]
     pending = deployment.get("pending_operations") or []
     return Known(
         machines=frozenset(known for r in rented if (known := machine_id(r))),
         busy=any(operation["resource"]["type"] in MACHINES for operation in pending),
+        stack_id=next((stack_id_of(known) for known in credentials if known), ""),
     )
 
 

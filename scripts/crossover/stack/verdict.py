@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
@@ -77,6 +78,8 @@ class Side:
     verdict: Verdict | None = None
     errors: tuple[str, ...] = ()
     """Why there is no verdict; empty where the stack does not exist on this side."""
+    once_merged: Verdict | None = None
+    """Without the baseline that it removes; None where it removes none."""
     own_baseline: Baseline | None = None
     """As the configuration says, whether it counts or not."""
     not_set: tuple[str, ...] = ()
@@ -110,8 +113,8 @@ class Side:
 
 
 def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, before: Approved | None = None) -> Side:
-    """Reads and judges, with the baseline that counts beside the one `before`. `whole` is what the program would do: it
-    checks the rest of the configuration too, and applies the waivers. Raises SourceError."""
+    """Reads and judges, under the yardstick's waivers, with the baseline that counts beside the one `before`. `whole`
+    is what the program would do: the rest of the configuration must be usable, too. Raises SourceError."""
     try:
         config = read_config(tree, path)
     except ConfigError as error:
@@ -120,21 +123,43 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
         return Side(tree.ref)
     try:
         with tree.folder_with(*_usage_files(config)) as folder:
-            given = config.values
-            settings = parse(with_stand_ins(given), folder) if whole else None
-            found = proposals_of(given, folder) if settings is None else settings.proposals
+            found, not_set = _asked(config.values, folder, whole)
         own = next(iter(found.values())).baseline
         if before is not None:
             refuse_future(own, yardstick.today)  # as the program does, which knows no other baseline
-            counted = before.counted(own)
-            found = {name: replace(proposal, baseline=counted) for name, proposal in found.items()}
-        verdict = (yardstick if whole else replace(yardstick, waivers=NO_WAIVERS)).judge(found)
-        not_set = settings.not_set if settings else ()
-        return Side(tree.ref, config, found, verdict, own_baseline=own, not_set=not_set)
+        side = judged_within(found, own, before, yardstick.judge)
+        return replace(side, name=tree.ref, config=config, not_set=not_set)
     except ConfigError as error:
         return Side(tree.ref, config, errors=tuple(error.lines))
     except Problems as error:
         return Side(tree.ref, config, errors=tuple(config.lines.located(error.lines)))
+
+
+def judged_within(
+    found: Mapping[str, Proposal],
+    own: Baseline | None,
+    before: Approved | None,
+    judge: Callable[[Mapping[str, Proposal]], Verdict],
+) -> Side:
+    """The verdict with the baseline that counts beside the one `before`; where the change removes that, also the one
+    that holds once it is merged. Raises ScenarioError."""
+    counted = own if before is None else before.counted(own)
+    within = {name: replace(proposal, baseline=counted) for name, proposal in found.items()}
+    removed = own is None and counted is not None
+    later = judge({name: replace(proposal, baseline=None) for name, proposal in found.items()}) if removed else None
+    return Side("", None, within, judge(within), once_merged=later, own_baseline=own)
+
+
+def _asked(values: Mapping[str, Any], folder: Path, whole: bool) -> tuple[dict[str, Proposal], tuple[str, ...]]:
+    """The proposals, and what `up` would say of secrets that are not set. What is not asked `whole` may be wrong beside
+    what the gate reads. Raises Problems."""
+    try:
+        settings = parse(with_stand_ins(values), folder)
+    except Problems:
+        if whole:
+            raise
+        return proposals_of(values, folder), ()
+    return settings.proposals, settings.not_set
 
 
 def verdict(stack: str) -> Verdict:
@@ -159,7 +184,8 @@ def judged(stack: str, day: date) -> Verdict:
         raise Problems(side.errors)
     if side.verdict is None:
         raise StackError(f"there is no {path}")
-    return side.verdict
+    unseen = side.config.unseen if side.config else ""
+    return replace(side.verdict, notes=(*side.verdict.notes, unseen)) if unseen else side.verdict
 
 
 def _usage_files(config: StackConfig) -> list[str]:

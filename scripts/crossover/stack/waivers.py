@@ -10,8 +10,9 @@ import typer
 from rich.text import Text
 
 from cost_guard.pack.registry import codes
+from cost_guard.scenario.sections.approval import Status
 from cost_guard.scenario.waiver_file import load_waivers, read_waivers
-from cost_guard.scenario.waivers import FILE, Status, Waiver, Waivers
+from cost_guard.scenario.waivers import FILE, Waiver, Waivers
 from images.sources import REPOSITORY
 from scripts.crossover.shell.output import console, emit_json, evaluating, styled, table
 

@@ -18,6 +18,8 @@ from strict.problems import Problems
 
 MOST_TOKENS = 10**16
 """More in one record is a slip: it is the most that a scenario takes as a whole month."""
+MOST_DIGITS = 17
+"""Of MOST_TOKENS: what has fewer is less."""
 MOST_SHOWN = 40
 """Characters of a refused value."""
 ALIKE = 0.8
@@ -135,6 +137,8 @@ def count(data: Mapping[str, Any], key: str, place: Place, *, required: bool = F
     value = data.get(key)
     if type(value) is int and 0 <= value <= MOST_TOKENS:  # nearly always; naming its place costs more
         return value
+    if type(value) is str and len(value) < MOST_DIGITS and value.isascii() and value.isdigit():  # nearly always in CSV
+        return int(value)
     if value is None or value == "":
         refuse_slip(data, key, place)
         if required:

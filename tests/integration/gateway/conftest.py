@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,8 +166,21 @@ GatewayMaker = Callable[..., Gateway]
 
 
 @pytest.fixture
-def make_gateway(deep_folder: Path, cache: Path, request: pytest.FixtureRequest) -> Iterator[GatewayMaker]:
+def make_gateway(deep_folder: Path, cache: Path) -> Iterator[GatewayMaker]:
     """make_gateway(ports=…, nodes={"a": flags}, **settings): HAProxy and simulators, started and in rotation."""
+    with gateways(deep_folder, cache) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_module_gateway(deep_folder: Path, cache: Path) -> Iterator[GatewayMaker]:
+    """make_gateway of one that all tests of a file ask."""
+    with gateways(deep_folder, cache) as make:
+        yield make
+
+
+@contextmanager
+def gateways(deep_folder: Path, cache: Path) -> Iterator[GatewayMaker]:
     made: list[Gateway] = []
 
     def make(
@@ -174,12 +188,13 @@ def make_gateway(deep_folder: Path, cache: Path, request: pytest.FixtureRequest)
         nodes: dict[str, Sequence[str]] | None = None,
         wait: bool = True,
         certificate_keys: dict[str, str] | None = None,
+        max_model_len: int = 32_768,
         **more: object,
     ) -> Gateway:
         root = Path(tempfile.mkdtemp(dir=deep_folder))
         flags = {"a": FAST_NODE, "b": FAST_NODE} if nodes is None else nodes
         node_ports = free_ports(list(flags))
-        chosen = settings(**more)
+        chosen = settings(**more).sized(128, max_model_len)
         started = {k: Node(k, node_ports[k], root, f, (certificate_keys or {}).get(k)) for k, f in flags.items()}
         machine = Machine(
             root,
@@ -198,8 +213,10 @@ def make_gateway(deep_folder: Path, cache: Path, request: pytest.FixtureRequest)
             gateway.wait_up(*started)
         return gateway
 
-    yield make
-    for gateway in made:
-        gateway.machine.stop()
-        for node in gateway.nodes.values():
-            node.kill()
+    try:
+        yield make
+    finally:
+        for gateway in made:
+            gateway.machine.stop()
+            for node in gateway.nodes.values():
+                node.kill()

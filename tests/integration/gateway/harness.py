@@ -211,7 +211,8 @@ class Node:
         command = [sys.executable, "-m", "images.simulator", "serve", SERVED, "--port", str(self.port)]
         command += ["--served-model-name", SERVED, ALIAS]
         command += ["--ssl-keyfile", str(files["key"]), "--ssl-certfile", str(files["pem"])]
-        command += ["--ssl-ca-certs", str(files["ca"]), "--ssl-cert-reqs", "2", "--sim-faults", *self.flags]
+        command += ["--ssl-ca-certs", str(files["ca"]), "--ssl-cert-reqs", "2", "--sim-faults"]
+        command += ["--middleware", "tests.integration.gateway.closed.ClosedNode", *self.flags]
         environment = {"VLLM_API_KEY": SECRETS["vllm-api-key"], "PYTHONPATH": str(REPOSITORY)}
         self.process = Process.start(self.key, command, environment, self.folder / f"node-{self.key}.log")
         return self
@@ -219,6 +220,10 @@ class Node:
     def kill(self) -> None:
         assert self.process is not None
         self.process.stop(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send(number)
 
     def fault(self, kind: str) -> None:
         """Asked of the node itself, past the gateway."""

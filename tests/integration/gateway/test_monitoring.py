@@ -6,6 +6,7 @@ import json
 import re
 from urllib.parse import quote
 
+from scripts.crossover.commands.nodes import SERVES
 from tests.integration.gateway.conftest import Backplane, Gateway, GatewayMaker
 from tests.integration.gateway.harness import REPOSITORY, ask, chat, wait_for
 
@@ -20,6 +21,11 @@ def _query(gateway: Gateway, expression: str) -> list[dict[str, object]]:
 def _alerts(gateway: Gateway, name: str) -> list[dict[str, object]]:
     answer = ask(gateway.machine.ports["alertmanager"], "GET", "/api/v2/alerts", key=None)
     return [a for a in answer.json if a["labels"]["alertname"] == name]
+
+
+def _serving(gateway: Gateway) -> dict[str, str]:
+    rows = [json.loads(json.dumps(row)) for row in _query(gateway, SERVES)]
+    return {row["metric"]["node"]: row["value"][1] for row in rows}
 
 
 def _names_in_rules() -> set[str]:
@@ -51,10 +57,14 @@ def test_nodes_and_gateway_are_scraped_and_a_dead_node_becomes_an_alert(
     gateway.ask(chat(max_tokens=4))
     wait_for("tokens counted", lambda: _query(gateway, "sum(vllm:generation_tokens_total) >= 4"))
     wait_for("serving nodes", lambda: _query(gateway, "crossover:nodes:serving == 2"))
+    wait_for("both serve, as `crossover nodes` asks", lambda: _serving(gateway) == {"a": "1", "b": "1"})
     assert _query(gateway, "crossover:limit:nodes == 2")
     for name in _names_in_rules():
         wait_for(f"a series {name}", lambda n=name: _query(gateway, f"count({n})"))  # type: ignore[misc]
 
+    gateway.nodes["b"].fault("hang")  # it is scraped all the same
+    wait_for("b gets no requests", lambda: _serving(gateway) == {"a": "1", "b": "0"})
+    gateway.nodes["b"].fault("none")
     gateway.nodes["a"].kill()
     wait_for("the alert at Alertmanager", lambda: _alerts(gateway, "RedundancyLost"), 30)
     alert = _alerts(gateway, "RedundancyLost")[0]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from images.remote.waiting import Waiting
 from providers import registry
-from providers.base import Candidate, Check, MachineState, Owner, Plan
+from providers.base import Candidate, MachineState, Owner
 from providers.clouds.aws import preflight
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
@@ -22,11 +22,13 @@ from providers.clouds.aws.config import AwsConfig
 from providers.clouds.aws.preflight import Runner
 from providers.errors import InvalidRequest, NotFound
 from providers.plugin.install import InstallHandler
+from providers.preflight import Check, Plan
 from providers.renting.naming import mark
 from scripts.crossover.__main__ import app
 from scripts.crossover.doctor import looks as doctor
 from scripts.crossover.stack import orphans
 from scripts.crossover.stack.state import Known
+from tests.support.market import IDENTITY
 from tests.support.moto import Moto, running
 
 REGIONS = ("us-east-1", "eu-west-1", "us-west-2")
@@ -71,10 +73,16 @@ def cloud(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
 
 
 def tagged(
-    kind: str, key: str, project: str = "p", role: str = "inference", ports: str = "ssh=22 vllm=8000"
+    kind: str,
+    key: str,
+    project: str = "p",
+    role: str = "inference",
+    ports: str = "ssh=22 vllm=8000",
+    stack_id: str = IDENTITY,
 ) -> list[dict[str, Any]]:
     owner = Owner(project, "s", role, key, 1)
-    tags = {"Name": key, "crossover:mark": mark(owner), "crossover:fleet": f"{project}:s:{role}"}
+    named = {"Name": key, "crossover:mark": mark(owner), "crossover:fleet": f"{project}:s:{role}"}
+    tags = {**named, "crossover:stack-id": stack_id} if stack_id else named
     more = {"crossover:usd-per-hour": "27.447050", "crossover:ports": ports}
     return [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in {**tags, **more}.items()]}]
 
@@ -98,7 +106,7 @@ def test_our_machines_are_found_in_every_region_and_end_protected_as_they_are(cl
     others = [launched(cloud, "us-east-1", "c", "another"), launched(cloud, "us-east-1", "d", "")]
     found = {m.id: m for m in cloud.list("p")}
     assert set(found) == {here, there}
-    assert found[there].owner == Owner("p", "s", "inference", "b", 1)
+    assert found[there].owner == Owner("p", "s", "inference", "b", 1, IDENTITY)
     assert (found[there].region, found[there].state) == ("eu-west-1", MachineState.RUNNING)
     assert f"{found[here].usd_per_hour}" == "27.447050"
     assert cloud.get(there) == found[there]
@@ -148,7 +156,7 @@ def prod(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(registry, "CLOUDS", {"aws": registry.CloudRow(lambda: cloud)})
     monkeypatch.setattr(orphans, "project", lambda: "p")
     monkeypatch.setattr(orphans, "stacks", lambda: ["s"])
-    monkeypatch.setattr(orphans, "known_machines", lambda stack: Known(frozenset(known), busy=False))
+    monkeypatch.setattr(orphans, "known_machines", lambda stack: Known(frozenset(known), False, IDENTITY))
     return known
 
 
@@ -166,6 +174,20 @@ def test_orphans_at_aws_are_told_with_price_and_age_and_ended_though_protected(c
     prod.clear()
     assert run.invoke(app, ["orphans", "--terminate", "--yes", "--json"]).exit_code == 0
     assert cloud.billed("p") == []
+
+
+def test_machines_at_aws_of_another_stack_of_that_name_are_shown_and_never_ended(
+    cloud: AwsCloud, prod: set[str]
+) -> None:
+    """Audit 4: by the tag that tells the identity; one of before has none, and nobody can tell."""
+    theirs = launched(cloud, "us-east-1", "a", stack_id="0badcafe")
+    before = launched(cloud, "eu-west-1", "b", stack_id="")
+    told = CliRunner().invoke(app, ["orphans", "--terminate", "--yes"])
+    assert f"aws/{theirs} is somebody else's: its identity is 0badcafe" in told.stderr
+    assert f"aws/{before} is unknown: it was launched before stacks had identities" in told.stderr
+    assert {m.id for m in cloud.billed("p")} == {theirs, before}
+    for machine_id in (theirs, before):
+        cloud.terminate(machine_id)
 
 
 class Drained:
@@ -201,6 +223,7 @@ def test_a_node_at_aws_leaves_the_rotation_of_its_gateway_at_aws(cloud: AwsCloud
         "machine": {"id": f"aws/{node}"},
         "role": "inference",
         "fleet": "f",
+        "stackId": IDENTITY,
         "serverName": "a",
         "bundle": {},
         "sshPrivateKey": "k",

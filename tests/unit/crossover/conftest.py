@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cost_guard.catalogue.catalogue import DATA, load_catalogue
+from cost_guard.catalogue.catalogue import DATA
 from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.scenario import ScenarioError
 from scripts.crossover.__main__ import app
@@ -55,12 +55,11 @@ def _usage(data: dict[str, Any]) -> dict[str, Any] | None:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
+def data(tmp_path: Path) -> Path:
     """A copy of the committed catalogue."""
     folder = tmp_path / "data"
     shutil.copytree(DATA, folder)
-    yield folder
-    load_catalogue.cache_clear()
+    return folder
 
 
 @pytest.fixture

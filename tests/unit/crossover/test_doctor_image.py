@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.base import Grade
+from providers.preflight import Grade
 from scripts.crossover.doctor.image import image
 
 SERVING: dict[str, Any] = {"model": "m/x", "servedName": "x"}

@@ -129,3 +129,10 @@ def test_help_imports_no_library_of_a_command() -> None:
 def test_every_command_says_what_it_does_and_loads(verb: Verb) -> None:
     assert verb.help
     assert verb.loaded().help == verb.help
+
+
+def test_a_command_runs_with_the_garbage_collector_on(copied: Path, crossover: Crossover) -> None:
+    """Off while it is imported, that the start is short; an import of years of usage must not keep its garbage."""
+    code = "import gc\n\nWHILE = gc.isenabled()\n\n\ndef command() -> None:\n    print(WHILE, gc.isenabled())\n"
+    (copied / "scripts" / "crossover" / "commands" / "collecting.py").write_text(f'"""Tells."""\n\n{code}')
+    assert crossover("collecting").stdout == "False True\n"

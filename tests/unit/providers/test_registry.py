@@ -43,7 +43,7 @@ def test_a_preview_of_local_loads_no_other_cloud() -> None:
     """What the plugin asks of a node's inputs."""
     inputs = {
         "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "ports": {"ssh": 22},
-        "candidates": [{"cloud": "local", "region": "bay-1", "sku": "small"}], "sshPublicKey": "k",
+        "stackId": "1a2b", "candidates": [{"cloud": "local", "region": "bay-1", "sku": "small"}], "sshPublicKey": "k",
         "sshPrivateKey": "k", "maxPerFailureDomain": 1, "deadlineS": 60, "onNoCapacity": "fail", "settings": {},
     }  # fmt: skip
     check = "from providers import registry; from providers.plugin.node import NodeHandler; "

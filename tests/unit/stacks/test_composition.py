@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
@@ -148,9 +149,35 @@ def test_a_router_waits_for_addresses_and_for_no_model(composed: Composed) -> No
 
 
 def test_the_gateway_names_its_fleet_so_the_pack_sees_the_fleet_first(composed: Composed) -> None:
-    _, made = composed
+    """And waits for none of its Installs, where the gateway has a machine of its own: Pulumi takes a dependency on a
+    component for one on all of its children."""
+    example, made = composed
     assert made.inputs(GATEWAY, "gateway")["fleet"].endswith(f"{FLEET}::fleet")
-    assert len(made.needs(GATEWAY, "gateway")) > 0
+    registered = [kind for kind, _ in made.requests]
+    assert registered.index(FLEET) < registered.index(GATEWAY)
+    assert bool(made.needs(GATEWAY, "gateway")) == (not example.host)
+
+
+def test_the_gateway_fits_what_the_nodes_serve() -> None:
+    """Endpoint: 200 concurrent; serving.maxModelLen 131072 with bufferBytes 262144."""
+    serving = yaml.safe_load((CONFIG / "Pulumi.local.yaml").read_text())["config"]["crossover:serving"]
+    made = compose("local", serving={**serving, "maxModelLen": 131_072, "maxNumSeqs": 200})
+    assert made.error == ""
+    content = made.inputs(INSTALL, "gateway-router")["bundle"]["files"]["haproxy/haproxy.cfg"]["content"]
+    assert f"tune.bufsize {8 * 131_072}\n" in content
+    assert content.count(" maxconn 200 ") == 2
+
+
+def test_a_buffer_that_is_too_small_for_the_context_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Endpoint: serving.maxModelLen 131072 with bufferBytes 262144: preview: no warning."""
+    example = yaml.safe_load((CONFIG / "Pulumi.local.yaml").read_text())["config"]
+    serving = {**example["crossover:serving"], "maxModelLen": 131_072}
+    for size, expected in ((262_144, True), (4 * 131_072, False)):
+        told: list[str] = []
+        monkeypatch.setattr(pulumi.log, "warn", lambda line, *_, told=told: told.append(line))
+        made = compose("local", serving=serving, gateway={**example["crossover:gateway"], "bufferBytes": size})
+        assert made.error == ""
+        assert any("gateway.bufferBytes" in line for line in told) == expected
 
 
 def test_what_opens_the_weights_goes_to_nodes_alone() -> None:
@@ -313,3 +340,27 @@ def test_each_served_model_has_a_fleet_and_all_share_one_gateway(monkeypatch: py
     # They share 4,100 of overhead: 2 × 7,920 + 2,050 each, in place of 19,940 alone.
     pays = "break_even_tokens_per_month"
     assert limit(made, pays) == pytest.approx(2 * limit(alone, pays) * 17_890 / 19_940)
+
+
+@pytest.mark.parametrize(
+    ("model", "priced"),
+    [
+        ({"model": "openai/gpt-4.1"}, True),
+        ({"model": "gpt-4.1"}, True),
+        ({"model": "azure/gpt-4.1"}, False),
+        ({"model": "openai/gpt-4.1", "apiBase": "https://api.example.org/v1"}, False),
+        ({"model": "openai/nobody-knows-it"}, False),
+    ],
+    ids=str,
+)
+def test_what_the_fallback_costs_is_the_catalogues_price(model: dict[str, str], priced: bool) -> None:
+    """Endpoint: no alert and no counter of money spent through fallback."""
+    gateway = yaml.safe_load((CONFIG / "Pulumi.existing.yaml").read_text())["config"]["crossover:gateway"]
+    managed = [{"name": "paid", "apiKeySecret": "openai", **model}]
+    made = compose("existing", gateway={**gateway, "managed": managed, "fallback": "paid"})
+    assert made.error == ""
+    content = made.inputs(INSTALL, "gateway-router")["bundle"]["files"]["prometheus/limits.yaml"]["content"]
+    found = [r for r in yaml.safe_load(content)["groups"][0]["rules"] if "_usd_per_token" in r["record"]]
+    # USD 2 and 8 a million: https://developers.openai.com/api/docs/pricing, as managed.toml cites it.
+    assert [float(r["expr"][7:-1]) for r in found] == ([2e-6, 8e-6] if priced else [])
+    assert all(r["labels"] == {"requested_model": "llama-70b"} for r in found)

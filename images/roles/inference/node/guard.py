@@ -7,8 +7,9 @@ before all of vLLM's routes, and says for each request whether it goes on:
     /health, /metrics…   GET and HEAD, without it: who gets this far has shown the stack's client certificate
     anything else        404
 
-It never touches what it lets through, so nothing is buffered. vLLM wraps its application in a class as it is, and a
-function in Starlette's BaseHTTPMiddleware, which would put every chunk of a stream through a queue: hence a class.
+It never touches what it lets through, so nothing is buffered; canaries it may answer itself (`canary.py`). vLLM wraps
+its application in a class as it is, and a function in Starlette's BaseHTTPMiddleware, which would put every chunk of a
+stream through a queue: hence a class.
 """
 
 from __future__ import annotations
@@ -17,17 +18,12 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+
+from .canary import App, Canaries, Receive, Scope, Send, is_canary
 
 KEY_VARIABLE = "VLLM_API_KEY"
 """The key that vLLM itself reads."""
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _KEYED = re.compile(r"/v1(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
 """Whole segments of plain characters: what the router sees is what was asked for. `//`, `..` and an escape end here."""
@@ -42,6 +38,7 @@ class Guard:
 
     def __init__(self, app: App, environment: Mapping[str, str] = os.environ) -> None:
         self.app = app
+        self._canaries = Canaries(app)
         self._key = environment.get(KEY_VARIABLE, "").encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,10 +47,12 @@ class Guard:
             await self.app(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": f"{scope['type']}.close"})
-        elif (refusal := self._refusal(scope)) is None:
-            await self.app(scope, receive, send)
-        else:
+        elif refusal := self._refusal(scope):
             await _refuse(send, *refusal)
+        elif scope["method"] == "POST" and is_canary(scope["headers"]):
+            await self._canaries.answer(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """Status, code and message; None for what may pass."""

@@ -9,6 +9,9 @@ from fractions import Fraction
 
 from cost_guard.arithmetic.node import NodeKind
 
+NOTHING = Fraction(0)
+"""What most nodes, paid by the month, come to up front and after a month: not reckoned anew for each month."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -43,15 +46,16 @@ class Commitment:
     def begun_usd(self, month: int) -> Fraction:
         """What is paid up front at the beginning of a month."""
         begins = self.renewed and month > self.months_left and (month - self.months_left - 1) % self.months == 0
-        return self.nodes * self.upfront_usd if begins else Fraction(0)
+        return self.nodes * self.upfront_usd if begins and self.upfront_usd else NOTHING
 
     def due_usd(self, month: int) -> Fraction:
         """What falls due in a month."""
-        return self.nodes * self.usd_per_month if self.renewed or month <= self.months_left else Fraction(0)
+        return self.nodes * self.usd_per_month if self.renewed or month <= self.months_left else NOTHING
 
     def owed_usd(self, month: int) -> Fraction:
         """What the commitment still comes to after a month."""
-        return self.nodes * self.usd_per_month * self._months_after(month)
+        months = self._months_after(month)
+        return self.nodes * self.usd_per_month * months if months else NOTHING
 
     def _months_after(self, month: int) -> int:
         if month < self.months_left:

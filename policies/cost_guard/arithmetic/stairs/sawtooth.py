@@ -50,8 +50,23 @@ class Sawtooth:
     def first_at_least(self, level: Fraction, start: int, stop: int | None) -> int | None:
         """The least j in start ≤ j < stop whose value is at least `level`; without a stop, of all from start on."""
         wanted = ceil(level * self.unit)
+        return self._first(wanted, start, self._reached_before(wanted, start) if stop is None else stop)
+
+    def last_below(self, level: Fraction, start: int, stop: int | None) -> int | None:
+        """The greatest j in start ≤ j < stop whose value is below `level`; without a stop, the values must rise."""
+        down, wanted = self._turned(), 1 - ceil(level * self.unit)
         if stop is None:
-            stop = self._reached_before(wanted, start)
+            stop = down._given_up_at(wanted, start)
+        mirrored = replace(down, rise=-down.rise, slope=-down.slope)  # the last j is the first −j
+        found = mirrored._first(wanted, 1 - stop, 1 - start)
+        return None if found is None else -found
+
+    def first_below(self, level: Fraction, start: int, stop: int | None) -> int | None:
+        """The least j in start ≤ j < stop whose value is below `level`."""
+        return self._turned().first_at_least(Fraction(1 - ceil(level * self.unit), self.unit), start, stop)
+
+    def _first(self, wanted: int, start: int, stop: int) -> int | None:
+        """The least j in start ≤ j < stop whose value times `unit` is at least wanted."""
         if start >= stop or self._most(start, stop) < wanted:
             return None
         low, high = start, stop  # the answer is in low ≤ j < high
@@ -62,26 +77,6 @@ class Sawtooth:
             else:
                 low = middle
         return low
-
-    def last_below(self, level: Fraction, start: int, stop: int | None) -> int | None:
-        """The greatest j in start ≤ j < stop whose value is below `level`; without a stop, the values must rise."""
-        down, wanted = self._turned(), 1 - ceil(level * self.unit)
-        if stop is None:
-            stop = down._given_up_at(wanted, start)
-        if start >= stop or down._most(start, stop) < wanted:
-            return None
-        low, high = start, stop
-        while high - low > 1:
-            middle = (low + high) // 2
-            if down._most(middle, high) >= wanted:
-                low = middle
-            else:
-                high = middle
-        return low
-
-    def first_below(self, level: Fraction, start: int, stop: int | None) -> int | None:
-        """The least j in start ≤ j < stop whose value is below `level`."""
-        return self._turned().first_at_least(Fraction(1 - ceil(level * self.unit), self.unit), start, stop)
 
     def _turned(self) -> Sawtooth:
         return replace(self, rise=-self.rise, drop=-self.drop, base=-self.base)

@@ -53,7 +53,7 @@ def _loss(key: str, catalogue: Catalogue) -> Decimal | None:
     """The share of the time for which it is away, 0 where that is not known; None for one that stays."""
     price = catalogue.prices.get(key)
     if price is not None and price.terms == "spot":
-        return price.interruption_loss
+        return price.known_loss
     return Decimal(0) if INTERRUPTIBLE.search(key) else None
 
 

@@ -46,19 +46,23 @@ def _is_made_here(kind: str, urn: str) -> bool:
 
 
 def _wanted(resource: Any) -> bool:
-    """Of the engine's own message: what has a provider, as no component has, and is not made here."""
-    return resource.HasField("provider") and not _is_made_here(resource.type, resource.urn)
+    """Of the engine's own message: what has a provider, as no component has, and is not made here, or is and has a
+    price by its kind."""
+    made = _is_made_here(resource.type, resource.urn) and resource.type != names.AWS_INSTANCE
+    return resource.HasField("provider") and not made
 
 
 def _check(resources: list[PolicyResource]) -> Iterable[tuple[str, str]]:
     from cost_guard.pack import priced  # when something passes, to start faster
+    from cost_guard.verdict.facts.beside import NoPrice
 
     later: Exception | None = None
     for resource in resources:
         try:
-            if not _is_made_here(resource.resource_type, resource.urn) and not priced.costs(resource):
+            known = priced.costs(resource) or _is_made_here(resource.resource_type, resource.urn)
+            if not known:
                 yield resource.urn, _unknown(resource.resource_type)
-        except priced.NoPrice as error:
+        except NoPrice as error:
             yield resource.urn, str(error)
         except CatalogueError as error:
             raise CannotJudge(error.lines[0]) from None

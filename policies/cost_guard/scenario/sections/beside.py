@@ -1,11 +1,15 @@
-"""What the gate is told beside the scenario: how the nodes serve their model, and what the gateway may spend."""
+"""What the gate is told beside the scenario: how the nodes serve their model, what the gateway may spend, and what the
+program makes besides nodes that a vendor bills."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
-from strict.fields import Flag, Name, Section, Usd
-from strict.numbers import Whole
+from strict.fields import Flag, Name, Section, Text, Usd
+from strict.numbers import Number, Whole
+
+Amount = Annotated[Decimal, Number(at_least="0", at_most="1e9")]
 
 PLANNED_CONTEXT_TOKENS = 8192
 """The longest context of a plan, which has no serving."""
@@ -36,3 +40,20 @@ class GatewaySpend(Section):
 
 
 NO_SPEND = GatewaySpend()
+
+
+class BilledResource(Section):
+    """Something that is paid for besides the nodes of a fleet: which price it has, and how much of it there is."""
+
+    row: Name
+    """`cloud/service/kind` of resources.toml; of an instance `cloud/type`, as in prices.toml."""
+    what: Text
+    """E.g. "disk of 500 GB gp3"."""
+    region: str = ""
+    """Where it is, as far as that is known."""
+    count: Annotated[int, Whole(at_least="1", at_most="1e6")] = 1
+    gb: Amount = Decimal(0)
+    """Of each."""
+    iops: Amount = Decimal(0)
+    mbps: Amount = Decimal(0)
+    """MB/s."""

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from strict.fields import Day, Flag, Name, Section, Share, Text
+from cost_guard.scenario.sections.approval import Reason, Status, by_dates
+from strict.fields import Day, Flag, Name, Section, Share
 from strict.numbers import Number, refuse, shown
 from strict.problems import about
 
@@ -39,7 +40,7 @@ class Route(Section):
 class NotSameWeights(Section):
     """Who says why an API with the weights that the nodes serve is no option."""
 
-    reason: Text
+    reason: Reason
     approved_by: Name
     date: Day
 
@@ -48,9 +49,13 @@ class NotSameWeights(Section):
         """The last day on which it holds."""
         return self.date + timedelta(days=NOT_SAME_WEIGHTS_DAYS)
 
+    def status(self, today: calendar_day) -> Status:
+        """It holds from its day on, for NOT_SAME_WEIGHTS_DAYS days."""
+        return by_dates(self.date, self.until, today)
+
     def holds(self, today: calendar_day) -> bool:
-        """From its day on, for NOT_SAME_WEIGHTS_DAYS days."""
-        return self.date <= today <= self.until
+        """Whether that is valid."""
+        return self.status(today) is Status.VALID
 
 
 class Managed(Section):

@@ -15,6 +15,7 @@ from cost_guard.arithmetic.tco import HorizonTerms
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import HORIZON_MONTHS, Baseline, ScenarioError, growth_problem
+from cost_guard.verdict.facts.beside import ResourceFacts, resource_facts
 from cost_guard.verdict.facts.managed import ManagedFacts, managed_facts
 from cost_guard.verdict.facts.rungs import LadderChoice, RungFacts, at_ceiling, ladder_rung, ladders, rung_facts
 
@@ -40,6 +41,8 @@ class Facts:
     """The same with ceilings, where the cloud is a market: what may be billed."""
     months: int
     """T."""
+    resources: ResourceFacts
+    """What is made besides nodes: at least that much of O is for storage and network."""
 
     @property
     def nodes(self) -> int:
@@ -52,11 +55,12 @@ def facts_of(proposal: Proposal, catalogue: Catalogue) -> Facts:
     scenario = proposal.scenario
     rungs = rung_facts(scenario, catalogue)
     choices = ladders(scenario, rungs)
-    managed = managed_facts(scenario, catalogue)
+    managed, resources = managed_facts(scenario, catalogue), resource_facts(proposal, catalogue)
+    besides = overhead_usd_per_month(proposal, resources)
     months = _months(proposal, rungs)
     known = tuple(tuple(filter(None, (ladder_rung(one, catalogue) for one in ladder))) for ladder in choices)
     ceilings = tuple(tuple(filter(None, map(at_ceiling, ladder))) for ladder in choices)
-    site = _site(proposal, managed) if all(known) and managed.displaced is not None else None
+    site = _site(proposal, managed, besides) if all(known) and managed.displaced is not None else None
     return Facts(
         rungs=rungs,
         ladders=choices,
@@ -64,9 +68,10 @@ def facts_of(proposal: Proposal, catalogue: Catalogue) -> Facts:
         readings=() if site is None else readings(known, site),
         at_ceilings=() if site is None or not _has_ceiling(choices) else _dearest(ceilings, site),
         first_usd_per_month=total([ladder[0].rung.usd_per_month for ladder in choices]),
-        fixed_usd_per_month=_fixed(proposal, choices, catalogue, ceilings=False),
-        billed_usd_per_month=_fixed(proposal, choices, catalogue, ceilings=True),
+        fixed_usd_per_month=_fixed(proposal, choices, catalogue, besides),
+        billed_usd_per_month=_fixed(proposal, choices, catalogue, besides, ceilings=True),
         months=months,
+        resources=resources,
     )
 
 
@@ -84,11 +89,14 @@ def horizon_of(proposal: Proposal, facts: Facts, reading: Reading, today: date) 
     )
 
 
-def overhead_usd_per_month(proposal: Proposal) -> Fraction:
-    """O, after understatedBy; of several models, the part of this one."""
+def overhead_usd_per_month(proposal: Proposal, resources: ResourceFacts) -> Fraction:
+    """O, after understatedBy; of several models, the part of this one. Storage and network are what the scenario says,
+    or what is listed where that is more: both speak of the same bill, so their sum would count it twice."""
     overhead = proposal.scenario.overhead
-    stated = Fraction(overhead.stated_usd_per_month) * proposal.overhead_share
-    return stated / (1 - Fraction(overhead.understated_by))
+    true = 1 - Fraction(overhead.understated_by)
+    people = Fraction(overhead.engineer_usd_per_month + overhead.monitoring_usd_per_month) / true
+    storage_network = max(Fraction(overhead.storage_network_usd_per_month) / true, resources.usd_per_month)
+    return (people + storage_network) * proposal.overhead_share
 
 
 def usd_per_node_month(proposal: Proposal) -> Fraction:
@@ -97,11 +105,11 @@ def usd_per_node_month(proposal: Proposal) -> Fraction:
     return Fraction(overhead.usd_per_node_month) / (1 - Fraction(overhead.understated_by))
 
 
-def _site(proposal: Proposal, managed: ManagedFacts) -> Site:
+def _site(proposal: Proposal, managed: ManagedFacts, besides: Fraction) -> Site:
     assert managed.displaced is not None
     return Site(
         spare_nodes=proposal.scenario.fleet.spare_nodes,
-        overhead_usd_per_month=overhead_usd_per_month(proposal),
+        overhead_usd_per_month=besides,
         usd_per_node_month=usd_per_node_month(proposal),
         usd_per_million=managed.displaced.usd_per_million,
         volume=managed.displaced.volume,
@@ -134,13 +142,18 @@ def _has_ceiling(choices: tuple[tuple[LadderChoice, ...], ...]) -> bool:
 
 
 def _fixed(
-    proposal: Proposal, choices: tuple[tuple[LadderChoice, ...], ...], catalogue: Catalogue, *, ceilings: bool
+    proposal: Proposal,
+    choices: tuple[tuple[LadderChoice, ...], ...],
+    catalogue: Catalogue,
+    besides: Fraction,
+    *,
+    ceilings: bool = False,
 ) -> Fraction | None:
-    """Σ of each node's greatest price, and overhead."""
+    """Σ of each node's greatest price, and overhead, of which `besides` is O."""
     nodes = total([_greatest([_usd(one, catalogue, ceilings) for one in ladder]) for ladder in choices])
     if nodes is None:
         return None
-    return nodes + usd_per_node_month(proposal) * len(choices) + overhead_usd_per_month(proposal)
+    return nodes + usd_per_node_month(proposal) * len(choices) + besides
 
 
 def _greatest(prices: Sequence[Fraction | None]) -> Fraction | None:

@@ -100,7 +100,7 @@ def _of_catalogue(scenario: Scenario, catalogue: Catalogue, key: str) -> RungFac
         _node(scenario, key, pay, served_tokens_per_second(scenario, served)),
         upfront_usd=Fraction(price.upfront_usd),
         commitment_months=months,
-        loss=Fraction(price.interruption_loss),
+        loss=Fraction(price.known_loss),
         factor=served.key,
         price=key,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from cost_guard import wording
@@ -47,8 +48,11 @@ def _doubts(judged: Judged) -> list[str]:
         found.append(f"from month {_month(last.month)} on managed is the cheaper one again")
     elif last.month > LATE_MONTH:
         found.append(f"only from month {_month(last.month)} on self-hosting has cost less")
-    if tco.months[-1].cost_usd > tco.months[-1].managed_usd:
-        found.append(f"in month {tco.months[-1].number}, the last, it loses")
+    losing = list(takewhile(lambda month: month.cost_usd > month.managed_usd, reversed(tco.months)))
+    if len(losing) == 1:
+        found.append(f"in month {losing[0].number}, the last, it loses")
+    elif losing:
+        found.append(f"from month {losing[-1].number} to the last, {losing[0].number}, each month loses")
     if tco.owed_after > 0:
         found.append(f"{whole_dollars(tco.owed_after)} of commitments are still owed after the horizon")
     return found

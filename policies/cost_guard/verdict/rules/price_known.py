@@ -17,17 +17,20 @@ SUGGESTIONS = 3
 
 
 def find(asked: Question) -> Objection | None:
-    """BLOCK where the price of a rung, a route or its batch is missing; WARN where it is that of another region."""
+    """BLOCK where the price of a rung, a route or its batch is missing; WARN where it is that of another region, where
+    nobody knows how much of a spot machine's time is lost, and for what is made besides nodes and has no price."""
     managed = asked.facts.managed
     unknown = [_of_rung(asked, rung) for rung in asked.facts.rungs.values() if rung.usd_per_month is None]
     unknown += [_of_model(model, asked.catalogue) for model in managed.missing]
     unknown += [f"no batch price is known of {model}; take its batchShare away." for model in managed.batchless]
     if managed.costs_nothing:
         unknown.append("managed.routes cost nothing at these shares of input and cached input.")
-    elsewhere = [words for rung in asked.facts.rungs.values() if (words := _elsewhere(asked, rung))]
+    rungs = asked.facts.rungs.values()
+    doubts = [words for rung in rungs for words in (_elsewhere(asked, rung), _loss(rung)) if words]
+    doubts += [f"It is in no cost: {words}." for words in asked.facts.resources.unpriced]
     if unknown:
-        return Objection(Level.BLOCK, " ".join([*unknown, *elsewhere]))
-    return Objection(Level.WARN, " ".join(elsewhere)) if elsewhere else None
+        return Objection(Level.BLOCK, " ".join([*unknown, *doubts]))
+    return Objection(Level.WARN, " ".join(doubts)) if doubts else None
 
 
 def _of_rung(asked: Question, rung: RungFacts) -> str:
@@ -53,6 +56,16 @@ def _elsewhere(asked: Question, rung: RungFacts) -> str:
     if not regions:
         return ""
     return f"The price of {rung.key} is that of {rung.price.region}: it may be another in {', '.join(regions)}."
+
+
+def _loss(rung: RungFacts) -> str:
+    """Of a spot machine whose row does not say what share of its time is lost."""
+    if rung.price is None or rung.price.terms != "spot" or rung.price.interruption_loss is not None:
+        return ""
+    return (
+        f"Nobody knows what share of its time {rung.key} is interrupted, so it counts as if it never were: give "
+        "interruptionLoss in its row, or more spareNodes."
+    )
 
 
 def _of_cloud(key: str, catalogue: Catalogue) -> str:

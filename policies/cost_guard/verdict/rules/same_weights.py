@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cost_guard.codes import Level, Severity
+from cost_guard.scenario.sections.approval import Status
 from cost_guard.verdict.rule import Objection, ReadingQuestion, VerdictRule
 from cost_guard.verdict.words import money, price_words
 
@@ -52,7 +53,7 @@ def _held(asked: Question) -> str:
     given = asked.proposal.scenario.managed.not_same_weights
     if given is None:
         return ""
-    if given.date > asked.today:
+    if given.status(asked.today) is Status.NOT_BEGUN:
         return f"; the one given is dated {given.date}, after {asked.today}"
     return f"; the one given held until {given.until}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from cost_guard.scenario.fleet import QuotationFleet
+from cost_guard.verdict.facts.beside import told
 from cost_guard.verdict.facts.facts import Facts
 from cost_guard.verdict.facts.managed import ManagedFacts, RouteFacts
 from cost_guard.verdict.facts.rungs import RungFacts
@@ -35,6 +36,9 @@ def inputs(asked: Question) -> dict[str, Input]:
     found |= _section(fleet, ("target_utilisation", "spare_nodes", "max_per_failure_domain"))
     overhead = _section(scenario.overhead)
     overhead["overhead.usdPerNodeMonth"] = overhead.pop("usdPerNodeMonth")  # the other one is a node's own
+    if asked.facts.resources.listed:
+        cost = decimal_or_none(asked.facts.resources.usd_per_month)
+        found["resourcesUsdPerMonth"] = Input(cost, f"list prices: {'; '.join(told(asked.facts.resources.listed))}")
     found |= overhead | _section(scenario.horizon) | _section(scenario.constraints)
     if scenario.horizon.months is None:
         found["months"] = Input(asked.facts.months, "default")
@@ -112,7 +116,9 @@ def _of_rung(rung: RungFacts) -> dict[str, Input]:
         Input(rate, UNKNOWN) if served is None else Input(rate, _cited(served), served.date)
     )
     if price is not None and price.terms == "spot":
-        found[f"interruptionLoss.{rung.key}"] = Input(price.interruption_loss, price.key, price.date)
+        known = price.interruption_loss is not None
+        source = price.key if known else f"{price.key}: not known, so none"
+        found[f"interruptionLoss.{rung.key}"] = Input(price.known_loss, source, price.date)
     if price is not None and price.terms == "reserved":
         found[f"commitmentMonths.{rung.key}"] = Input(price.commitment_months, price.key, price.date)
         found[f"upfrontUsdPerNode.{rung.key}"] = Input(price.upfront_usd, price.key, price.date)

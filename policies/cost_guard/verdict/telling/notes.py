@@ -7,7 +7,9 @@ from fractions import Fraction
 
 from cost_guard import wording
 from cost_guard.catalogue.prices import Price
+from cost_guard.scenario.fleet import QuotationFleet
 from cost_guard.units import HOURS_PER_MONTH
+from cost_guard.verdict.facts.beside import told
 from cost_guard.verdict.facts.rungs import RungFacts
 from cost_guard.verdict.rule import Judged, Question
 from cost_guard.verdict.words import QUOTATION, money
@@ -20,6 +22,7 @@ def notes(asked: Question, judged: Judged | None) -> tuple[str, ...]:
         found += _of_rung(asked, rung)
     if asked.facts.managed.same_weights is None and asked.proposal.scenario.workload.model is not None:
         found.append(f"No API is known that serves the weights of {asked.proposal.scenario.workload.model}.")
+    found += filter(None, [_given_price_note(asked), _resources_note(asked)])
     if _shape_counts_for_nothing(asked):
         found.append("With managed.usdPerMillionTokens, inputShare and cachedShare count for the nodes alone.")
     if judged is not None:
@@ -64,6 +67,28 @@ def _shape_counts_for_nothing(asked: Question) -> bool:
     work, given = asked.proposal.scenario.workload, asked.proposal.scenario.managed
     said = {"input_share", "cached_share"} & work.model_fields_set
     return given.usd_per_million_tokens is not None and bool(said) and bool(work.cached_share)
+
+
+def _given_price_note(asked: Question) -> str:
+    """Of nodes whose price the scenario itself gives: no row, so no source and no day."""
+    fleet = asked.proposal.scenario.fleet
+    if not isinstance(fleet, QuotationFleet):
+        return ""
+    price = wording.usd(fleet.usd_per_node_month)
+    free = " Nodes that cost nothing: say what they would cost elsewhere." if fleet.usd_per_node_month == 0 else ""
+    return (
+        f"fleet.usdPerNodeMonth, {price}, and tokensPerSecond are the scenario's own, without a source: nothing is set "
+        f"against them.{free}"
+    )
+
+
+def _resources_note(asked: Question) -> str:
+    """What is made besides nodes, and whether that or the scenario's own figure is in the cost."""
+    found, assumed = asked.facts.resources, asked.proposal.scenario.overhead.storage_network_usd_per_month
+    if not found.listed:
+        return ""
+    listed = f"Besides nodes, list prices come to {money(found.usd_per_month)}/month: {'; '.join(told(found.listed))}."
+    return f"{listed} The scenario has {wording.usd(assumed)} for storage and network: the larger of the two counts."
 
 
 def _reading_note(asked: Question, judged: Judged) -> str:

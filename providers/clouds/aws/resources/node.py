@@ -12,10 +12,10 @@ import pulumi_aws as aws
 
 from providers.base import Candidate, Owner, placed, plain_host
 from providers.clouds.aws import session
-from providers.clouds.aws.config import AwsSettings
+from providers.clouds.aws.config import DISK, AwsSettings
 from providers.clouds.aws.machines import SSH_USER, scratch
 from providers.clouds.aws.resources.network import AwsNetwork
-from providers.clouds.aws.tags import USD_PER_HOUR, WAY_IN, machine_tags, told
+from providers.clouds.aws.tags import STACK_ID, USD_PER_HOUR, WAY_IN, machine_tags, told
 from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import one_use
 from providers.renting.naming import machine_name
@@ -24,7 +24,12 @@ from strict.names import GATEWAY_ROLE
 
 REPLACING = ("ami", "availabilityZone", "keyName", "subnetId", "associatePublicIpAddress", "instanceMarketOptions")
 STOPPING = ("instanceType", "userData", "userDataBase64", "capacityReservationSpecification")
-KEPT = (*REPLACING, *STOPPING, f'tags["{USD_PER_HOUR}"]')
+_TOLD_AT_LAUNCH = (
+    f'tags["{USD_PER_HOUR}"]',
+    f'tags["{STACK_ID}"]',
+    f'rootBlockDevice.tags["{STACK_ID}"]',
+)
+KEPT = (*REPLACING, *STOPPING, *_TOLD_AT_LAUNCH)
 """Inputs whose edit would replace or stop a machine that may not be had again (aws_instance of provider 5.100): they
 apply to the next machine, which a raised generation brings."""
 
@@ -59,6 +64,7 @@ class AwsNode(pulumi.ComponentResource):
         ports: Mapping[str, int],
         usd_per_hour: Decimal | None,
         ssh_private_key: pulumi.Input[str],
+        stack_id: pulumi.Input[str],
         generation: int = 1,
         deadline_s: int = 1800,
         opts: pulumi.ResourceOptions | None = None,
@@ -71,12 +77,12 @@ class AwsNode(pulumi.ComponentResource):
         self.instance = aws.ec2.Instance(
             name,
             instance_type=candidate.sku,
-            **_placed(network, owner),
+            **_placed(network, owner, stack_id),
             # Not `user_data`, which version 6 keeps as a hash and version 7 as it is.
             user_data_base64=_first_boot(ssh_private_key, owner),
             metadata_options=METADATA,
             disable_api_termination=True,
-            tags={**machine_tags(owner), **told(ports, usd_per_hour), **way_in},
+            tags={**machine_tags(owner), STACK_ID: stack_id, **told(ports, usd_per_hour), **way_in},
             opts=self._kept(network, generation),
         )
         self.machine = self._contact(name, network.survey.settings, owner, ports, ssh_private_key, deadline_s)
@@ -121,7 +127,7 @@ class AwsNode(pulumi.ComponentResource):
         ).machine
 
 
-def _placed(network: AwsNetwork, owner: Owner) -> dict[str, Any]:
+def _placed(network: AwsNetwork, owner: Owner, stack_id: pulumi.Input[str]) -> dict[str, Any]:
     """The instance's inputs that its role decides, by the network's survey: image, zone, disk, and who reaches it."""
     survey, settings = network.survey, network.survey.settings
     gateway = owner.role == GATEWAY_ROLE
@@ -138,10 +144,10 @@ def _placed(network: AwsNetwork, owner: Owner) -> dict[str, Any]:
         "key_name": network.key_name,
         "root_block_device": {
             "encrypted": True,
-            "volume_type": "gp3",
+            "volume_type": DISK,
             "volume_size": settings.gateway_root_gb if gateway else settings.root_gb,
             "delete_on_termination": True,
-            "tags": machine_tags(owner),
+            "tags": {**machine_tags(owner), STACK_ID: stack_id},
         },
         **({} if gateway else reserved(settings)),
     }

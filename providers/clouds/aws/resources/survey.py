@@ -18,13 +18,19 @@ from providers.clouds.aws import quota, session
 from providers.clouds.aws.config import IMAGE_ID, IMAGES, AwsSettings
 from providers.clouds.aws.offering import regular_zones
 from providers.clouds.aws.resources.layout import spread
-from providers.clouds.aws.tags import FLEET, fleet_mark, key_of
+from providers.clouds.aws.resources.tries import Tries
+from providers.clouds.aws.tags import FLEET, fleet_mark, owner_in
 from providers.errors import CloudError, InvalidRequest, Unavailable
 from providers.renting.naming import nearest
 from strict.names import GATEWAY_ROLE, INFERENCE_ROLE
 
 IN_THEIR_ZONE = ("pending", "running", "stopping", "stopped")
 """EC2's states of machines that hold, or may hold again, a place in their zone."""
+MOST_ATTEMPTS = 8
+"""Of one request of the plugin's. It repeats "insufficient capacity" as if that were the network's fault
+(terraform-provider-aws, internal/service/ec2/service_package.go), 25 times unless told: about 50 minutes
+(hashicorp/terraform-provider-aws#43193), whatever the time-outs say (#49863). The SDK waits at most 2^n s after attempt
+n (aws-sdk-go-v2, aws/retry/jitter_backoff.go): eight attempts end after 254 s at the latest."""
 Answer = TypeVar("Answer")
 
 
@@ -36,6 +42,8 @@ class Demand:
     """Node key → its one candidate at AWS: a machine of `pulumi_aws` has no ladder."""
     gateway: Candidate | None = None
     max_per_failure_domain: int = 1
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """Of the nodes where it is not 1."""
 
     @property
     def candidates(self) -> dict[str, Candidate]:
@@ -62,18 +70,19 @@ class Survey:
     """Role → AMI id, as of now."""
 
 
-def survey(settings: AwsSettings, demand: Demand) -> Survey:
-    """Asks AWS about everything the demand needs. Creates nothing.
+def survey(settings: AwsSettings, demand: Demand, tries: Tries | None = None) -> Survey:
+    """Asks AWS about everything the demand needs. Creates nothing. With `tries`, a node that has no machine is asked
+    for in another zone than at the last `up`.
 
     Raises pulumi.RunError with what is wrong, where, and what to do. Call it before any resource is registered.
     """
     try:
-        return _survey(settings, demand)
+        return _survey(settings, demand, tries)
     except CloudError as e:
         raise pulumi.RunError(f"aws {settings.region}: {e}") from None
 
 
-def _survey(settings: AwsSettings, demand: Demand) -> Survey:
+def _survey(settings: AwsSettings, demand: Demand, tries: Tries | None) -> Survey:
     for who, candidate in demand.candidates.items():
         if candidate.region != settings.region:
             raise InvalidRequest(
@@ -82,7 +91,7 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
             )
     if settings.access.ssm:
         session.require_programs()
-    ask = _Asked(settings.region, aws.Provider("aws", region=settings.region))
+    ask = _Asked(settings.region, aws.Provider("aws", region=settings.region, max_retries=MOST_ATTEMPTS))
     instance_types = {who: candidate.sku for who, candidate in demand.candidates.items()}
     offered = {sku: ask.zones(sku) for sku in sorted(set(instance_types.values()))}
     ask.quotas(instance_types, counted=settings.capacity_block_id is None)
@@ -90,14 +99,16 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
     usable = {sku: _usable(sku, zones, settings, subnets) for sku, zones in offered.items()}
 
     usable_by_key = {key: usable[candidate.sku] for key, candidate in demand.nodes.items()}
-    taken = ask.zones_taken(INFERENCE_ROLE) if demand.nodes else {}
-    node_zones = spread(usable_by_key, taken, demand.max_per_failure_domain)
+    there = ask.machines(INFERENCE_ROLE) if demand.nodes else {}
+    _check_one_at_a_time(demand, there)
+    taken = {key: zone for key, (zone, _) in there.items()}
+    node_zones = _placed(usable_by_key, taken, demand.max_per_failure_domain, tries)
     # A subnet is never taken from under a machine, whatever AWS offers today or the settings allow.
     zones = {zone for key, allowed in usable_by_key.items() for zone in (*allowed, taken.get(key, allowed[0]))}
     images = {INFERENCE_ROLE: settings.ami} if demand.nodes else {}
     gateway_zone = None
     if demand.gateway is not None:
-        taken = ask.zones_taken(GATEWAY_ROLE)
+        taken = {key: zone for key, (zone, _) in ask.machines(GATEWAY_ROLE).items()}
         placed = spread(dict.fromkeys(taken or (GATEWAY_ROLE,), usable[demand.gateway.sku]), taken, 1)
         gateway_zone = min(placed.values())
         zones |= {gateway_zone, *taken.values()}
@@ -112,6 +123,34 @@ def _survey(settings: AwsSettings, demand: Demand) -> Survey:
         gateway_zone=gateway_zone,
         images={role: ask.image(image) for role, image in images.items()},
     )
+
+
+def _check_one_at_a_time(demand: Demand, there: Mapping[str, tuple[str, int]]) -> None:
+    """Raises InvalidRequest where more than one machine would be replaced: the engine ends them side by side, before
+    any has a successor, and nothing of ours stands in between."""
+    raised = [key for key in demand.nodes if key in there and demand.generations.get(key, 1) > there[key][1]]
+    if len(raised) > 1:
+        raise InvalidRequest(
+            f"the generations of {', '.join(sorted(raised))} are raised at once, and machines at AWS are replaced side "
+            "by side: raise one, run `up`, and raise the next one once that node serves"
+        )
+
+
+def _placed(
+    usable: Mapping[str, tuple[str, ...]], taken: Mapping[str, str], max_per_failure_domain: int, tries: Tries | None
+) -> dict[str, str]:
+    """Node key → zone. An `up` remembers it of those that are to be created."""
+    asked = {} if tries is None else {k: zones for k, zones in tries.known().items() if k in usable and k not in taken}
+    zones = spread(usable, taken, max_per_failure_domain, asked)
+    for key, before in asked.items():
+        pulumi.log.warn(
+            f"node {key} was asked for in {', '.join(sorted(before))} and is not there, as where AWS has no capacity "
+            f"left; {zones[key]} is asked now. If no zone has any: name a Capacity Block or a reservation "
+            "(clouds.aws.capacityBlockId, capacityReservationId), or take another region or cloud"
+        )
+    if tries is not None and not pulumi.runtime.is_dry_run():
+        tries.begin({key: zone for key, zone in zones.items() if key not in taken}, taken)
+    return zones
 
 
 def _usable(sku: str, offered: tuple[str, ...], settings: AwsSettings, subnets: Mapping[str, str]) -> tuple[str, ...]:
@@ -196,8 +235,8 @@ class _Asked:
             found.setdefault(subnet.availability_zone, subnet_id)
         return found
 
-    def zones_taken(self, role: str) -> dict[str, str]:
-        """Key → zone of the stack's machines that exist, found by their ownership mark."""
+    def machines(self, role: str) -> dict[str, tuple[str, int]]:
+        """Key → zone and generation of the stack's machines that exist, found by their ownership mark."""
         mark = fleet_mark(pulumi.get_project(), pulumi.get_stack(), role)
         ids = self._ask(
             "which machines exist (ec2:DescribeInstances)",
@@ -214,7 +253,8 @@ class _Asked:
             )
             for instance_id in ids
         ]
-        return {key: m.availability_zone for m in machines if (key := key_of(m.tags)) is not None}
+        marked = [(m.availability_zone, owner_in(m.tags or {})) for m in machines]
+        return {owner.key: (zone, owner.generation) for zone, owner in marked if owner is not None}
 
     def image(self, image: str) -> str:
         """The AMI's id in this region. Raises InvalidRequest for one that is not there."""

@@ -13,7 +13,8 @@ from scripts.crossover.review.formats import figures, markdown
 from scripts.crossover.review.formats.headline import headline, lead
 from scripts.crossover.review.formats.top import top
 from scripts.crossover.review.formats.weighed import changed, meaning, weighed
-from scripts.crossover.review.review import CONFIGURATION, OWN_BASELINE, PROGRAM, Review, ReviewOutcome
+from scripts.crossover.review.review import Review, ReviewOutcome
+from scripts.crossover.review.rules import CONFIGURATION, OWN_BASELINE, PROGRAM
 from scripts.crossover.stack import approval
 from scripts.crossover.stack.state import MACHINES
 from strict.names import STACK
@@ -117,7 +118,7 @@ def _judges(review: Review) -> str:
     if review.judges_changed:
         names = ", ".join(map(markdown.code, review.judges_changed[:8]))
         more = f" and {len(review.judges_changed) - 8} more" if len(review.judges_changed) > 8 else ""
-        base = " The base's were asked instead." if review.untrusted else ""
+        base = " None of its code was run: the base's judged." if review.untrusted else ""
         said.append(f"**It changes what judges it:** {names}{more}.{base}")
     if review.run is not None and review.run.new_types:
         kinds = ", ".join(map(markdown.code, review.run.new_types[:8]))
@@ -131,6 +132,8 @@ def _new_baseline(review: Review) -> str:
     if raised := [finding.message for finding in review.findings if finding.rule == OWN_BASELINE]:
         return f"**It does not approve itself:** {markdown.text(raised[0])}"
     own, counted, before = review.head.own_baseline, review.head.baseline, review.approved
+    if own is None and before is not None and before.baseline is not None and review.verdict is not None:
+        return f"**It removes the approved baseline** of {approval.words(before.baseline)}. {approval.REMOVED}"
     if own is None or counted is None or before is None or own == before.baseline:
         return ""
     since = f", for a fleet that runs since {counted.date}" if counted.date != own.date else ""
@@ -180,8 +183,20 @@ def _warnings(review: Review) -> str:
         f"- ℹ️ **{markdown.text(rule)}** can only be judged in `up`: {markdown.text(why)}"
         for rule, why in (review.run.deferred if review.run else ())
     )
-    told = "\n".join(part for part in (_reasons(review, "WARN"), notes, later) if part)
+    told = "\n".join(part for part in (_reasons(review, "WARN"), notes, _no_baseline(review), later) if part)
     return f"### Know before you approve\n{told}" if told else ""
+
+
+def _no_baseline(review: Review) -> str:
+    """What follows for a stack that has been there, and of which nobody has said since when it runs."""
+    if review.verdict is None or review.base is None or not review.base.proposals or review.approved is None:
+        return ""
+    if review.head.own_baseline is not None or review.approved.baseline is not None or not review.approved.readable:
+        return ""
+    return (
+        "- ℹ️ The stack has no `baseline`: its fleet counts as bought now. However long it runs, an asserted volume "
+        "only warns, and a repair is judged as growth is."
+    )
 
 
 def _waivers(review: Review) -> str:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cost_guard import wording
-from scripts.crossover.review.comparison import BREAK_EVEN, SELF_HOSTED, VOLUME, Figure, Words, rows
+from cost_guard.codes import Level
+from cost_guard.scenario.proposal import Proposal
+from cost_guard.verdict.verdict import Verdict
+from scripts.crossover.review.comparison import (
+    BREAK_EVEN,
+    SELF_HOSTED,
+    UNKNOWN,
+    VOLUME,
+    Figure,
+    Words,
+    displaced_tokens_per_month,
+    rows,
+)
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.review import Review
 
@@ -28,9 +40,49 @@ def table(review: Review) -> str:
     found = rows(head, base)
     if base is None or base.verdict is None:
         shown = markdown.table(("", "this pull request"), [_cells(row)[::2] for row in found], numbers=True)
-        return "\n\n".join(part for part in (shown, _no_previous(review)) if part)
+        return "\n\n".join(part for part in (models(review), shown, _no_previous(review)) if part)
     header = ("", "previous", "this pull request", "difference")
-    return markdown.table(header, [_cells(row) for row in found], numbers=True)
+    shown = markdown.table(header, [_cells(row) for row in found], numbers=True)
+    return "\n\n".join(part for part in (models(review), shown) if part)
+
+
+def models(review: Review) -> str:
+    """Each of several served models, a line, with what was before where that differs; empty where there is one."""
+    verdict, base = review.verdict, review.base
+    if verdict is None or not verdict.models:
+        return ""
+    before = {} if base is None or base.verdict is None else {one.name: one for one in base.verdict.models}
+    earlier = {} if base is None else base.proposals
+    lines = []
+    for one in verdict.models:
+        now, was = _of_model(one, review.head.proposals[one.name]), None
+        if one.name in before and one.name in earlier:
+            was = _of_model(before[one.name], earlier[one.name])
+        cells = [
+            new if was is None or old == new else f"{old} → {new}" for new, old in zip(now, was or now, strict=True)
+        ]
+        lines.append((markdown.code(one.name), *map(markdown.text, cells)))
+    header = ("model", "nodes", "tokens a month", "self-hosted, USD", "managed, USD", "same weights, USD",
+              "break-even for good", "verdict")  # fmt: skip
+    return f"{markdown.table(header, lines, numbers=True)}\n\nAll together:"
+
+
+def _of_model(verdict: Verdict, proposal: Proposal) -> tuple[str, ...]:
+    same, stable = verdict.same_weights, verdict.break_even.stable
+    codes = ", ".join(reason.code for reason in verdict.reasons if reason.level is Level.BLOCK)
+    return (
+        str(proposal.scenario.fleet.node_count),
+        wording.tokens(proposal.scenario.displaced_tokens_per_month),
+        _usd(verdict.self_hosted_usd_per_month),
+        _usd(verdict.managed_usd_per_month),
+        "none known" if same is None else _usd(same.usd_per_month),
+        "none" if stable is None else wording.tokens(stable),
+        f"{verdict.level}{f' for {codes}' if codes else ''}",
+    )
+
+
+def _usd(value: Decimal | None) -> str:
+    return UNKNOWN if value is None else wording.usd(value)
 
 
 def _cells(row: Figure) -> tuple[str, str, str, str]:
@@ -53,16 +105,17 @@ def chart(review: Review) -> str:
     if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
         return ""
     before = review.base.verdict if review.base else None
-    scenario = review.head.scenario
-    assert scenario is not None
     money = [("managed", verdict.managed_usd_per_month)]
-    volumes = [("projected", scenario.displaced_tokens_per_month)]
+    volumes = [("projected", displaced_tokens_per_month(review.head))]
     for name, one in (("previous", before), ("this PR", verdict)):
         if one is not None and one.self_hosted_usd_per_month is not None:
             money.append((f"self-hosted, {name}", one.self_hosted_usd_per_month))
         if one is not None and one.break_even.stable is not None:
             volumes.append((f"break-even, {name}", one.break_even.stable))
-    parts = ["USD per month", *_bars(money, wording.usd), "", "tokens per month", *_bars(volumes, wording.tokens)]
+    parts = ["USD per month", *_bars(money, wording.usd)]
+    if verdict.models:  # each has a break-even of its own
+        return markdown.block("\n".join(parts))
+    parts += ["", "tokens per month", *_bars(volumes, wording.tokens)]
     if verdict.break_even.stable is None:
         parts.append("break-even, this PR    none: no volume pays for good")
     return markdown.block("\n".join(parts))
@@ -80,9 +133,10 @@ def flips(review: Review) -> str:
         return ""
     levels = {finding.rule: finding.level for finding in review.findings if finding.level in ("BLOCK", "WAIVED")}
     others = [r for r in levels if levels[r] == "BLOCK" and r not in {reason.code for reason in verdict.reasons}]
-    if others and not verdict.blocked:
+    if verdict.models or (others and not verdict.blocked):
         return ""
-    heading = f"### What would {'let it through' if verdict.blocked else 'block it'}"
+    mends = "mend it" if review.inherited else "let it through"
+    heading = f"### What would {mends if verdict.blocked else 'block it'}"
     if not review.flips:
         alone = "No change of volume, managed price or number of nodes alone lets it through."
         return f"{heading}\n{alone}" if verdict.blocked else ""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from cost_guard import wording
 from cost_guard.codes import Level
-from scripts.crossover.review.comparison import saved_usd_per_month
+from scripts.crossover.review.comparison import node_count, nodes_needed, saved_usd_per_month
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.review import Review, ReviewOutcome
 from scripts.crossover.stack.verdict import Side
@@ -70,7 +70,8 @@ def _let_through(review: Review) -> str:
     told = [f"{', '.join(map(markdown.text, waived))} waived"] if waived else []
     told += [wording.count(len(warned), "warning")] if warned else []
     money = "makes no Fleet" if review.judges_nothing else _money(review) or "cannot be priced"
-    return f"{_name(review)} {money}{', with ' if told else ''}{' and '.join(told)}"
+    too = f"; its base is blocked too, for {', '.join(sorted(review.inherited))}" if review.inherited else ""
+    return f"{_name(review)} {money}{', with ' if told else ''}{' and '.join(told)}{too}"
 
 
 def _codes(review: Review, level: str) -> list[str]:
@@ -109,9 +110,23 @@ def _bill(review: Review) -> str:
         new = base is not None and base.config is None and not base.errors
         return f"{text}, {'all of it new' if new else 'overhead included'}."
     if now == before:
-        return f"{text}, as before."
+        return f"{text}, as before{_configured(review.head, base)}."
     change = f"{wording.usd(abs(now - before))} {'more' if now > before else 'less'} than before"
     return f"{text}, {change} ({wording.usd(before)} for {_nodes(base)})."
+
+
+def _configured(now: Side, before: Side) -> str:
+    """What is rented whatever the volume, where that differs though the volume needs as many nodes on both sides."""
+    after, earlier = _rented(now), _rented(before)
+    if after == earlier or None in (after, earlier):
+        return ""
+    return f" at this volume, but {after} are configured instead of {earlier}"
+
+
+def _rented(side: Side) -> str | None:
+    """ "4 nodes ($35,780 a month)"."""
+    usd = side.verdict.fixed_usd_per_month if side.verdict else None
+    return None if usd is None else f"{wording.count(node_count(side), 'node')} ({wording.usd(usd)} a month)"
 
 
 def _cost(side: Side) -> Decimal | None:
@@ -120,12 +135,12 @@ def _cost(side: Side) -> Decimal | None:
 
 def _nodes(side: Side) -> str:
     """Those that the cost is of: what the volume needs may be more than what is configured."""
-    if side.scenario is None or side.verdict is None:
+    if side.verdict is None or not side.proposals:
         return "nodes"
-    count = side.scenario.fleet.node_count
-    needed = max(side.verdict.capacity.nodes_needed or 0, count)
+    count, models = node_count(side), len(side.proposals)
+    needed = nodes_needed(side) or count
     configured = f" that the volume needs ({count} configured)" if needed > count else ""
-    return f"{wording.count(needed, 'node')}{configured}"
+    return f"{wording.count(needed, 'node')}{configured}{f' of {models} models' if models > 1 else ''}"
 
 
 def _consequence(review: Review) -> str:
@@ -137,6 +152,8 @@ def _consequence(review: Review) -> str:
         return "The check fails: without a verdict nothing was previewed."
     if _codes(review, "WAIVED"):
         return "It passes by waiver alone: who approves it accepts what is marked 🎫."
+    if review.outcome is ReviewOutcome.WARN and review.inherited:
+        return "Nothing new blocks it. What blocks its base too keeps `up` refused until it is mended or waived."
     if review.outcome is ReviewOutcome.WARN:
         return "Nothing blocks it; read what is marked ⚠️ before you approve it."
     return "Of what was asked, nothing blocks it." if review.untrusted else "Nothing blocks it."

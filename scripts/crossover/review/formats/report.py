@@ -52,6 +52,8 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "judgesChanged": list(review.judges_changed),
         "meaning": [asdict(one) for one in meant(review.head, review.base)],
         "scales": None if review.scales is None else _scales(review.scales),
+        "blocksTheBaseToo": sorted(review.inherited),
+        "onceMerged": None if review.head.once_merged is None else review.head.once_merged.to_json_dict(),
         "stacksWithoutJob": list(review.without_job),
     }
 
@@ -61,6 +63,7 @@ def _scales(scales: Scales) -> dict[str, Any]:
         "changed": [asdict(figure) for figure in scales.changed],
         "buysMore": list(scales.buys),
         "errors": list(scales.errors),
+        "unread": list(scales.unread),
         "verdict": None if scales.verdict is None else scales.verdict.to_json_dict(),
     }
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from cost_guard import wording
 from cost_guard.scenario.scenario import Scenario
-from cost_guard.scenario.waivers import Status
+from cost_guard.scenario.sections.approval import Status
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.review import Review
@@ -85,6 +85,8 @@ def _who(review: Review) -> Iterator[str]:
     if review.judges_changed:
         yield f"the owners in {markdown.code(OWNERS)}, for what judges it"
     own, before = review.head.own_baseline, review.approved
+    if own is None and before is not None and before.baseline is not None:
+        yield f"{markdown.text(before.baseline.approved_by)}, for the baseline that it removes"
     if own is not None and before is not None and own != before.baseline:
         yield f"{markdown.text(own.approved_by)}, for the baseline"
     waived = {finding.rule for finding in review.findings if finding.level == "WAIVED"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cost_guard.codes import Level
 from cost_guard.verdict.verdict import Verdict
 from scripts.crossover.review.formats import markdown
 from scripts.crossover.review.meant import meant
@@ -55,4 +56,5 @@ def changed(review: Review) -> str:
 
 
 def _said(verdict: Verdict) -> str:
-    return f"**{verdict.level}**. {markdown.text(verdict.headline)}"
+    codes = ", ".join(reason.code for reason in verdict.reasons if reason.level is Level.BLOCK)
+    return f"**{verdict.level}**{f' for {codes}' if codes else ''}. {markdown.text(verdict.headline)}"

@@ -1,4 +1,4 @@
-"""The base's files that weigh: its catalogue and its waivers, read from git as data."""
+"""The files that weigh, of either side: its catalogue and its waivers, read from git as data."""
 
 from __future__ import annotations
 
@@ -8,34 +8,51 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
-from cost_guard.catalogue.clouds import load_clouds
-from cost_guard.catalogue.machines import load_machines
-from cost_guard.catalogue.models import load_models
+from cost_guard.catalogue.catalogue import ALLOWED, PRICES, TABLES, Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import parse_waivers
 from cost_guard.scenario.waivers import FILE, NO_WAIVERS, Waivers
 from scripts.crossover.review.scales.mixture import ChangedFigure
 from scripts.crossover.stack.config import Tree
+from scripts.crossover.stack.verdict import Yardstick
+from strict.problems import Problems
 
 DATA = "policies/cost_guard/catalogue/data"
 """Where the catalogue's files are, which are called by their names."""
-_TABLES = {"prices": "prices.toml", "throughputs": "throughput.toml", "managed": "managed.toml",
-           "machines": "gpus.toml", "models": "models.toml", "clouds": "clouds.toml"}  # fmt: skip
+ALLOWED_TYPES = f"policies/{ALLOWED}"
 
 
 def catalogue_at(tree: Tree) -> Catalogue | None:
     """The catalogue there; None where it has none. Raises Problems where it has one that this code cannot read,
     SourceError."""
     files = [f"{DATA}/{name}" for name in tree.names(DATA) if name.endswith(".toml")]
-    if f"{DATA}/prices.toml" not in files:
+    if f"{DATA}/{PRICES}" not in files:
         return None
-    with tree.folder_with(*files) as root:
-        folder = root / DATA
-        found: Catalogue = load_catalogue.__wrapped__(folder)  # a folder that is gone in a moment is not kept
-        given: dict[str, Any] = {"clouds": load_clouds, "machines": load_machines, "models": load_models}
-        own = {key: load for key, load in given.items() if (folder / _TABLES[key]).exists()}
-        return replace(found, **{key: load(folder / _TABLES[key]) for key, load in own.items()})
+    with tree.folder_with(*files, ALLOWED_TYPES) as root:
+        return load_catalogue(root / DATA)
+
+
+def weighed_by(
+    given: Yardstick, tree: Tree, judges: tuple[str, ...]
+) -> tuple[Yardstick, Mapping[str, tuple[str, ...]]]:
+    """A yardstick with the catalogue and the waivers of a tree, where the pull request changes them (`judges`). Where
+    this code cannot read one (DATA, FILE), the given one stays, and the lines say why. Raises SourceError."""
+    unread: dict[str, tuple[str, ...]] = {}
+    for name in changed_weights(judges):
+        try:
+            if name == FILE:
+                given = replace(given, waivers=waivers_at(tree))
+            else:
+                given = replace(given, catalogue=catalogue_at(tree) or given.catalogue)
+        except Problems as error:
+            unread[name] = tuple(error.lines)
+    return given, unread
+
+
+def changed_weights(judges: tuple[str, ...]) -> list[str]:
+    """Of the catalogue (DATA) and the waivers (FILE), what is among the files that differ."""
+    catalogue = any(path.startswith(f"{DATA}/") or path == ALLOWED_TYPES for path in judges)
+    return [name for name, changed in ((DATA, catalogue), (FILE, FILE in judges)) if changed]
 
 
 def waivers_at(tree: Tree) -> Waivers:
@@ -46,7 +63,7 @@ def waivers_at(tree: Tree) -> Waivers:
 
 def changed_rows(now: Catalogue, before: Catalogue) -> Iterator[ChangedFigure]:
     """Each field of a row of the catalogue that differs; a row that is new or gone is one figure."""
-    for table, file in _TABLES.items():
+    for table, file in TABLES.items():
         new, old = getattr(now, table), getattr(before, table)
         for key in sorted({*new, *old}):
             if key not in new or key not in old:

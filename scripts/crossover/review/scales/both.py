@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.waivers import FILE
 from cost_guard.verdict.verdict import Reason, Verdict
-from scripts.crossover.review.scales.base import DATA, catalogue_at, changed_rows, waivers_at
+from scripts.crossover.review.scales.base import changed_rows
 from scripts.crossover.review.scales.bought import bought
 from scripts.crossover.review.scales.kinder import kinder_than_default
-from scripts.crossover.review.scales.mixture import ChangedFigure, changed_figures, pairs, weighed
-from scripts.crossover.stack.config import Tree
+from scripts.crossover.review.scales.mixture import ChangedFigure, changed_figures, mixture, pairs
 from scripts.crossover.stack.verdict import Side, Yardstick
-from strict.problems import Problems
 
 
 @dataclass(frozen=True)
@@ -30,41 +28,36 @@ class Scales:
     """By the base's scales."""
     errors: tuple[str, ...] = ()
     """Why there is none."""
+    unread: tuple[str, ...] = ()
+    """Files that weigh, of either side, which this code cannot read, and what counts in their place."""
 
     def worse_than(self, own: Verdict) -> tuple[Reason, ...]:
         """Where more is bought, each code that is worse by the base's scales than by the pull request's own."""
-        known = {reason.code: reason.level.rank for reason in own.reasons}
-        found = self.verdict.reasons if self.verdict is not None and self.buys else ()
-        return tuple(reason for reason in found if reason.level.rank > known.get(reason.code, -1))
+        return worse(self.verdict, own) if self.verdict is not None and self.buys else ()
 
 
-def weigh(head: Side, base: Side, own: Yardstick, tree: Tree, judges: tuple[str, ...]) -> Scales | None:
-    """None where the pull request is weighed by the base's scales anyway. `judges` are the files that it changes of
-    those that have a say, `tree` is the base's. Raises SourceError."""
+def worse(verdict: Verdict, than: Verdict) -> tuple[Reason, ...]:
+    """Each code that is worse in one verdict than in the other."""
+    known = {reason.code: reason.level.rank for reason in than.reasons}
+    return tuple(reason for reason in verdict.reasons if reason.level.rank > known.get(reason.code, -1))
+
+
+def weigh(
+    head: Side, base: Side, own: Yardstick, there: Yardstick, judge: Callable[[Mapping[str, Proposal]], Verdict]
+) -> Scales | None:
+    """None where the pull request is weighed by the base's scales anyway. `there` is the base's yardstick, and `judge`
+    asks it."""
     if head.verdict is None or not head.proposals:
         return None
-    try:
-        there = yardstick_at(own, tree, judges)
-    except Problems as error:
-        told = tuple(f"the base's files that weigh cannot be read: {line}" for line in error.lines)
-        return Scales(errors=told)
     before = pairs(head.proposals, base.proposals)
     changed = _changed(head.proposals, before, own, there)
     if not changed and there == own:
         return None
-    mixed = {name: weighed(one, before[name]) if name in before else one for name, one in head.proposals.items()}
+    mixed = mixture(head.proposals, before)
     try:
-        return Scales(changed, bought(mixed, before, there.catalogue), there.judge(mixed))
+        return Scales(changed, bought(mixed, before, there.catalogue), judge(mixed))
     except ScenarioError as error:
-        return Scales(changed, ("more than the base's scales can weigh",), errors=tuple(error.lines))
-
-
-def yardstick_at(own: Yardstick, tree: Tree, judges: tuple[str, ...]) -> Yardstick:
-    """That of the base: its catalogue and waivers where the pull request changes them. Raises Problems, SourceError."""
-    priced = any(path.startswith(f"{DATA}/") for path in judges)
-    catalogue = catalogue_at(tree) if priced else None
-    waivers = waivers_at(tree) if FILE in judges else own.waivers
-    return replace(own, catalogue=catalogue or own.catalogue, waivers=waivers)
+        return Scales(changed, ("what the base's figures cannot judge",), errors=tuple(error.lines))
 
 
 def _changed(
@@ -72,7 +65,10 @@ def _changed(
 ) -> tuple[ChangedFigure, ...]:
     found: list[ChangedFigure] = []
     for name, proposal in head.items():
-        figures = changed_figures(proposal, before[name]) if name in before else kinder_than_default(proposal)
+        if name in before:
+            figures = changed_figures(proposal, before[name])
+        else:
+            figures = kinder_than_default(proposal, there.catalogue)
         found += [replace(one, key=f"{name}: {one.key}") for one in figures] if len(head) > 1 else figures
     found += changed_rows(own.catalogue, there.catalogue)
     if there.waivers != own.waivers:

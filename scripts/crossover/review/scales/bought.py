@@ -1,9 +1,10 @@
-"""Whether a pull request buys more than the base has, at the base's catalogue."""
+"""Whether a pull request buys more than the base has, at the base's catalogue, or something else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 from cost_guard import wording
@@ -23,6 +24,8 @@ class _Bill:
     ceilings: tuple[int, Fraction]
     """How many rungs have none, and the sum of each node's highest, USD a month."""
     commitment_months: int
+    managed_budget: tuple[bool, Decimal]
+    """Whether the gateway's fallback bills without a limit, and the limit, USD a month."""
 
 
 def bought(head: Mapping[str, Proposal], base: Mapping[str, Proposal], catalogue: Catalogue) -> tuple[str, ...]:
@@ -34,18 +37,29 @@ def bought(head: Mapping[str, Proposal], base: Mapping[str, Proposal], catalogue
             found.append(f"the model {name} is new")
         else:
             found += _more(_bill(proposal, catalogue), _bill(base[name], catalogue))
+            found += _otherwise(proposal, base[name])
     return tuple(dict.fromkeys(found))
+
+
+def _otherwise(now: Proposal, before: Proposal) -> Iterator[str]:
+    """Another model is no more of anything, and is bought all the same. Of a plan it is not known how it is served."""
+    if now.scenario.workload.model != before.scenario.workload.model:
+        yield "another model"
+    elif now.served is not None and before.served is not None and now.served != before.served:
+        yield "another way to serve the model"
 
 
 def _bill(proposal: Proposal, catalogue: Catalogue) -> _Bill:
     facts = facts_of(proposal, catalogue)
-    dearest = facts.fixed_usd_per_month
+    dearest, gateway = facts.fixed_usd_per_month, proposal.gateway
+    limit = gateway.managed_budget_usd_per_month
     return _Bill(
         nodes=facts.nodes,
         usd_per_month=(facts.first_usd_per_month, dearest),
         upfront_usd=Fraction(proposal.scenario.horizon.upfront_usd) + sum(_upfront(facts), Fraction(0)),
         ceilings=_ceilings(facts),
         commitment_months=longest_commitment_months(facts.rungs),
+        managed_budget=(gateway.paid_fallback and limit is None, limit or Decimal(0)),
     )
 
 
@@ -75,3 +89,5 @@ def _more(now: _Bill, before: _Bill) -> Iterator[str]:
         yield "a higher ceiling"
     if now.commitment_months > before.commitment_months:
         yield f"a commitment of {now.commitment_months} months"
+    if now.managed_budget > before.managed_budget:
+        yield "more that the gateway may spend at managed APIs"

@@ -43,6 +43,11 @@ def pairs(head: Mapping[str, Proposal], base: Mapping[str, Proposal]) -> dict[st
     return found
 
 
+def mixture(head: Mapping[str, Proposal], before: Mapping[str, Proposal]) -> dict[str, Proposal]:
+    """Each model's `weighed`; one that the base lacks as it is."""
+    return {name: weighed(one, before[name]) if name in before else one for name, one in head.items()}
+
+
 def weighed(head: Proposal, base: Proposal) -> Proposal:
     """What the pull request buys, with the base's scales. What the base leaves to a default counts as that default."""
     buys, scales = head.scenario, base.scenario

@@ -9,7 +9,7 @@ old one) and 0.16.0 (the new one), and in openai-ruby's admin models.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,11 @@ BATCH_UNKNOWN = (
     "batch jobs, which cost half and wait, cannot be told from other requests and are counted with them; export with "
     "group_by=batch to tell them apart"
 )
-APART: tuple[tuple[Traffic, str], ...] = (("audio", "audio"), ("images", "image"))
+APART: tuple[tuple[Traffic, tuple[str, str, str]], ...] = (
+    ("audio", ("input_audio_tokens", "input_cached_audio_tokens", "output_audio_tokens")),
+    ("images", ("input_image_tokens", "input_cached_image_tokens", "output_image_tokens")),
+)
+"""What else is told apart, and the keys of its fresh, cached and output tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,10 @@ class TokenPart:
 
 def parts(result: Mapping[str, Any], batch: bool, place: Place) -> Iterator[TokenPart]:
     """The text of a result, and what else it has. Raises BadExport."""
-    given, output = (count(result, f"{side}_tokens", place, required=True) for side in ("input", "output"))
+    given = count(result, "input_tokens", place, required=True)
+    output = count(result, "output_tokens", place, required=True)
     cached = count(result, "input_cached_tokens", place)
-    others = [_other(result, traffic, word, place) for traffic, word in APART]
+    others = [TokenPart(traffic, *counts) for traffic, keys in APART if any(counts := _counts(result, keys, place))]
     beside = sum(other.fresh + other.cached for other in others)
     if (text := _count(result, "input_text_tokens", place)) is not None:
         cached = _count(result, "input_cached_text_tokens", place) or cached - sum(other.cached for other in others)
@@ -48,7 +53,7 @@ def parts(result: Mapping[str, Any], batch: bool, place: Place) -> Iterator[Toke
         raise place.bad("has more audio and image tokens than tokens")
     fresh, cached = split(given, cached, place, "input_cached_tokens")
     yield TokenPart("batch" if batch else TEXT, fresh, cached, output)
-    yield from (other for other in others if other.fresh or other.cached or other.output)
+    yield from others
 
 
 def _count(result: Mapping[str, Any], key: str, place: Place) -> int | None:
@@ -56,9 +61,5 @@ def _count(result: Mapping[str, Any], key: str, place: Place) -> int | None:
     return count(result, key, place) if result.get(key) not in (None, "") else None
 
 
-def _other(result: Mapping[str, Any], traffic: Traffic, word: str, place: Place) -> TokenPart:
-    fresh, cached, output = (
-        _count(result, key, place) or 0
-        for key in (f"input_{word}_tokens", f"input_cached_{word}_tokens", f"output_{word}_tokens")
-    )
-    return TokenPart(traffic, fresh, cached, output)
+def _counts(result: Mapping[str, Any], keys: Iterable[str], place: Place) -> list[int]:
+    return [_count(result, key, place) or 0 for key in keys]

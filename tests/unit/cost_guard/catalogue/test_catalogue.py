@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from cost_guard.catalogue.catalogue import (
     DATA,
+    TABLES,
     Catalogue,
     CatalogueError,
     ManagedRates,
@@ -125,7 +127,6 @@ def written(folder: Path, prices: str | None = GOOD, throughput: str = "", manag
     for name, text in (("prices", prices), ("throughput", throughput), ("managed", managed)):
         if text is not None:
             (folder / f"{name}.toml").write_text(text)
-    load_catalogue.cache_clear()
     return folder
 
 
@@ -275,3 +276,26 @@ def test_the_committed_models_are_those_of_the_pinned_table(catalogue: Catalogue
     model = catalogue.managed["gpt-4o"]
     figures = (model.input_usd_per_million, model.cached_input_usd_per_million, model.output_usd_per_million)
     assert (*figures, model.batch_discount) == (Decimal("2.5"), Decimal("1.25"), Decimal(10), Decimal("0.5"))
+
+
+def test_a_folder_is_all_that_counts_and_is_read_as_it_stands_now(tmp_path: Path) -> None:
+    """Its own machines, models, clouds, resources and, above it, allowed types; the committed ones are not touched."""
+    folder = tmp_path / "policies" / "cost_guard" / "catalogue" / "data"
+    shutil.copytree(DATA, folder)
+    here = load_catalogue(folder)
+    assert here == load_catalogue()
+    for name, old, new in (
+        ("gpus.toml", 'name = "A100 80 GB"', 'name = "A100 81 GB"'),
+        ("models.toml", "context = 131_072", "context = 131_073"),
+        ("clouds.toml", "market = true", "market = false"),
+        ("resources.toml", "usdPerGbMonth = 0.08", "usdPerGbMonth = 0.09"),
+    ):
+        text = (folder / name).read_text("utf-8")
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+    row = '["a:b:C"]\nusdPerMonth = 3\ndate = 2026-11-29\nsource = "a bill"\nreason = "needed"\n'
+    (tmp_path / "policies" / "allowed-types.toml").write_text(row)
+    found = load_catalogue(folder)
+    differing = {table for table in TABLES if getattr(found, table) != getattr(here, table)}
+    assert differing == {"machines", "models", "clouds", "resources", "allowed"}
+    assert load_catalogue().models == here.models

@@ -164,11 +164,9 @@ def test_who_stands_for_a_model_has_its_shape(model: str) -> None:
 
 
 def test_who_sells_a_models_weights_has_its_row() -> None:
-    """Each name once, as a row of managed.toml that says whose weights it is; and no other row says so."""
-    named = [(name, row.key) for row in MODELS.values() for name in row.managed]
-    assert len({name for name, _ in named}) == len(named)
+    """A row of managed.toml names the repository by a key of models.toml, which says nothing of its sellers."""
     managed = load_catalogue().managed
-    assert {key: row.weights for key, row in managed.items() if row.weights} == dict(named)
+    assert {row.weights for row in managed.values()} - {None} <= set(MODELS)
     assert all(row.provider for row in managed.values())
 
 

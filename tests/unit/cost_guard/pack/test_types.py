@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from pulumi_policy import PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_NUMBER_VALUE, UnknownValueError
 
-from cost_guard.catalogue import resources as catalogue_resources
-from cost_guard.catalogue.resources import allowed_types, resource_prices
+from cost_guard.catalogue import catalogue as catalogue_files
+from cost_guard.catalogue.catalogue import committed, load_catalogue
+from cost_guard.catalogue.resources import AllowedType
 from cost_guard.pack import standing
 from cost_guard.pack.advisories import policies
 from cost_guard.pack.priced import LATER, PRICED, priced_resources_usd_per_month
@@ -21,7 +23,7 @@ from cost_guard.pack.resources.type_allowed import MADE
 from cost_guard.scenario.scenario import Scenario
 from images.sources import REPOSITORY
 from strict import names
-from strict.toml import CatalogueError
+from strict.toml import CatalogueError, read_rows
 from tests.support.rules import STACK, args, reports, resource
 
 pytestmark = pytest.mark.usefixtures("pack")
@@ -55,11 +57,11 @@ def allow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     def write(text: str) -> None:
         file = tmp_path / "allowed-types.toml"
         file.write_text(text)
-        monkeypatch.setattr(catalogue_resources, "ALLOWED", file)
-        allowed_types.cache_clear()
+        monkeypatch.setattr(catalogue_files, "read_allowed", lambda data: read_rows(file, AllowedType))
+        committed.cache_clear()
 
     yield write
-    allowed_types.cache_clear()
+    committed.cache_clear()
 
 
 ROW = f"""
@@ -111,15 +113,14 @@ def test_a_row_that_cannot_be_used_refuses_with_file_line_and_key(
     """Without reason, without source, with a cost below nothing."""
     allow(ROW.replace(*change))
     with pytest.raises(CatalogueError) as error:
-        allowed_types()
+        load_catalogue()
     assert error.value.lines[0].startswith(words)
     (text,) = found(made(BUCKET))
     assert text.startswith(f"cannot evaluate: {words}")
 
 
 def test_the_committed_allow_list_can_be_read() -> None:
-    allowed_types.cache_clear()
-    assert all(row.reason and row.source for row in allowed_types().values())
+    assert all(row.reason and row.source for row in load_catalogue().allowed.values())
 
 
 def test_a_disk_costs_its_list_price_and_one_of_an_unknown_kind_is_refused() -> None:
@@ -140,7 +141,7 @@ def test_gateways_and_balancers_cost_730_hours() -> None:
     network = {"loadBalancerType": "network"}
     several = [made(NAT), made(BALANCER), made(BALANCER, network, name="b"), made(CLASSIC)]
     hourly = Decimal("0.045") + 2 * Decimal("0.0225") + Decimal("0.025")
-    assert priced_resources_usd_per_month(several).usd_per_month == 730 * hourly
+    assert priced_resources_usd_per_month(several).usd_per_month == 730 * Fraction(hourly)
     assert found(*several) == []
 
 
@@ -148,7 +149,7 @@ def test_an_instance_costs_itself_and_its_disks_and_a_fleets_only_its_disks() ->
     """m7i.large 0.1008 × 730 = 73.584; p4de.24xlarge 27.447050 × 730; 500 GB gp3 = 40."""
     root = {"rootBlockDevice": {"volumeType": "gp3", "volumeSize": 500}}
 
-    def cost(sku: str, chain: str) -> Decimal:
+    def cost(sku: str, chain: str) -> Fraction:
         one = made(names.AWS_INSTANCE, {"instanceType": sku, **root}, chain)
         return priced_resources_usd_per_month([one]).usd_per_month
 
@@ -194,7 +195,7 @@ def test_more_than_the_scenario_assumes_is_a_warning(ladder: Build) -> None:
     assert line.startswith("beside the nodes are $400/month: ")
     (line,) = beside(made(VOLUME, {"size": 5001, "type": "gp3"}))
     assert line.startswith("WARN beside-nodes: beside the nodes are $400.08/month: ")
-    assert line.endswith("set overhead.storageNetworkUsdPerMonth to what they cost")
+    assert line.endswith("what they cost is judged in its place (whole-cost)")
     assert beside() == []
 
 
@@ -215,7 +216,7 @@ def test_every_type_of_aws_that_our_program_makes_is_listed() -> None:
 
 
 def test_every_price_says_where_and_whence_and_every_priced_type_has_one() -> None:
-    assert all(row.region and row.source for row in resource_prices().values())
+    assert all(row.region and row.source for row in load_catalogue().resources.values())
     assert set(PRICED) <= {VOLUME, BALANCER, NAT, CLASSIC, names.AWS_INSTANCE, names.AWS_SPOT_INSTANCE} | {
         "aws:alb/loadBalancer:LoadBalancer"
     }

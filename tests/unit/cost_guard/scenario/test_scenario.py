@@ -32,7 +32,9 @@ def test_defaults_are_those_of_the_schema(plain: Plain) -> None:
     assert (scenario.workload.kind, scenario.workload.peak_to_mean) == ("asserted", Decimal("1.3"))
     assert (scenario.fleet.target_utilisation, scenario.fleet.spare_nodes) == (Decimal("0.7"), 1)
     assert scenario.fleet.max_per_failure_domain == 1
-    assert scenario.overhead.stated_usd_per_month == 4100
+    told = scenario.overhead
+    assert told.engineer_usd_per_month == 3500
+    assert told.monitoring_usd_per_month == told.storage_network_usd_per_month / 2 == 200
     assert (scenario.horizon.months, scenario.uncertainty.draws, scenario.uncertainty.seed) == (None, 10000, 7)
     assert (scenario.uncertainty.throughput, scenario.uncertainty.node_price) == (None, None)
     assert (scenario.uncertainty.volume, scenario.uncertainty.outlook) == (Decimal("0.25"), Decimal("0.15"))

@@ -16,8 +16,9 @@ from cost_guard.catalogue.catalogue import load_catalogue
 from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.scenario import Scenario
+from cost_guard.scenario.sections.approval import Status
 from cost_guard.scenario.waiver_file import WAIVERS_VARIABLE, WaiverError, load_waivers, parse_waivers
-from cost_guard.scenario.waivers import NO_WAIVERS, Status, Waivers, fleet_urn
+from cost_guard.scenario.waivers import NO_WAIVERS, Waivers, fleet_urn
 from cost_guard.verdict.verdict import Verdict
 from tests.support.gate import verdict_of
 
@@ -107,7 +108,7 @@ def test_a_file_that_is_no_list_of_maps_is_refused() -> None:
     """With the line, where there is one; a key that stands twice is not taken silently."""
     assert refused("policy: x") == ["waivers.yaml:1: expected a list of waivers, got {'policy': 'x'}"]
     assert refused("- 3") == ["waivers.yaml:1: expected a map of keys, got 3"]
-    assert refused("- policy: a\n  policy: b") == ["waivers.yaml:2: policy: stands twice; keep one"]
+    assert refused("- policy: a\n  policy: b") == ["waivers.yaml:2: [0].policy: stands twice; keep one"]
     assert refused("- ? [a]\n  : b") == ["waivers.yaml:1: not YAML: found unhashable key"]
     assert refused("- {policy: ]")[0].startswith("waivers.yaml:1: not YAML: ")
     assert "waivers.yaml:2: created: must be a date as YYYY-MM-DD, got '2026-13-01'" in refused(

@@ -181,6 +181,13 @@ def test_2a_a_price_that_halves_is_left_in_its_eighth_month(ask: Callable[..., V
     assert [one.cheaper for one in verdict.tco.crossings] == ["self-hosted", "managed"]
 
 
+def test_2a_the_first_month_that_loses_is_named_and_the_last(ask: Callable[..., Verdict]) -> None:
+    """30,000·0.8^((t−1)/12) falls below 19,940 after month 22; what came before saves more than is lost then."""
+    assert [t for t in range(1, 25) if 30_000 * 0.8 ** ((t - 1) / 12) < 19_940] == [23, 24]
+    verdict = ask(horizon={"apiPriceDeclinePerYear": "0.2"})
+    assert "from month 23 to the last, 24, each month loses" in message(verdict, "horizon")
+
+
 def test_2a_a_commitment_of_36_months_is_judged_over_36(ask: Callable[..., Verdict]) -> None:
     """Where nothing is said of months; nothing is owed after them."""
     verdict = ask("9e9", sku="aws/p4de.24xlarge-reserved-36m", workload={"growthPerMonth": "-0.1"})
@@ -427,14 +434,16 @@ def test_2g_the_price_of_nodes_is_uncertain(ask: Callable[..., Verdict], sigma: 
 def test_2g_a_price_that_moves_says_so_in_its_row(ask: Callable[..., Verdict], catalogue: Catalogue) -> None:
     """Vast.ai's was $1.14 and $1.70 on two successive days: ln(1.7043/1.1378)/√2 = 0.286 as the sigma of its row. What
     the scenario gives goes before it."""
-    row = catalogue.prices["vastai/8x-a100-sxm4-80gb"].model_copy(update={"sigma": Decimal("0.286")})
-    known = replace(catalogue, prices={**catalogue.prices, row.key: row})
+    row = catalogue.prices["vastai/8x-a100-sxm4-80gb"]
+    assert float(row.sigma) == pytest.approx(log(1.7043 / 1.1378) / sqrt(2), abs=0.0005)
+    sure = row.model_copy(update={"sigma": Decimal(0)})
+    known = replace(catalogue, prices={**catalogue.prices, row.key: sure})
     alone = dict.fromkeys(("volume", "outlook", "throughput", "apiPrice", "overhead"), 0)
-    moving = ask(sku=row.key, known=known, uncertainty=alone)
+    moving = ask(sku=row.key, uncertainty=alone)
     share = 0.5 * (1 + erf(log(25_900 / (2 * 9_953.112)) / 0.286 / sqrt(2)))
     assert moving.break_even.probability_pays == pytest.approx(share, abs=0.015)
     assert ask(sku=row.key, known=known, uncertainty={**alone, "nodePrice": 0}).break_even.probability_pays == 1
-    assert ask(sku=row.key, uncertainty=alone).break_even.probability_pays == 1
+    assert ask(sku=row.key, known=known, uncertainty=alone).break_even.probability_pays == 1
 
 
 # --- 2h, 2i ----------------------------------------------------------------------------------------------------------

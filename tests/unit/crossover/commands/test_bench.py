@@ -167,6 +167,5 @@ def test_only_a_clean_run_makes_a_row(found: Measured, said: str) -> None:
 
 def test_a_bad_catalogue_exits_3(run: Any, data: Path) -> None:
     (data / "throughput.toml").write_text('["a@b"]\nsigma = 1\n')
-    load_catalogue.cache_clear()
     done = run("http://127.0.0.1:1", *SHORT)
     assert (done.exit_code, "throughput.toml:1: a@b.date: missing" in done.stderr) == (3, True)

@@ -88,12 +88,13 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("", "scenario.yaml:1: expected a map of keys, got null"),
         ("[", "scenario.yaml:1: not YAML: "),
         ("a: 1\na: 2", "scenario.yaml:2: a: stands twice; keep one"),
+        ("b:\n  c:\n  - d: 1\n    d: 2", "scenario.yaml:4: b.c[0].d: stands twice; keep one"),
         ("a: !!python/object:os.system {}", "not YAML: could not determine a constructor"),
         ("a: \x00", "not YAML"),
         ("? [1]\n: 2", "not YAML"),
         (BOMB, "scenario.yaml:1: is over 64 keys deep, or over 20,000 values large"),
     ],
-    ids=["typo", "empty", "not YAML", "twice", "a tag", "binary", "odd key", "a bomb"],
+    ids=["typo", "empty", "not YAML", "twice", "twice, deep down", "a tag", "binary", "odd key", "a bomb"],
 )
 def test_bad_data_cannot_be_evaluated(tmp_path: Path, text: str, said: str) -> None:
     """Exit 3: with --json still one document, without it lines on standard error."""
@@ -321,7 +322,7 @@ def test_of_several_models_the_sum_comes_first_and_then_each(tmp_path: Path) -> 
 def test_what_blocks_though_it_pays_is_in_the_first_line(scenario_file: Write) -> None:
     fleet = {"nodes": 1, "usdPerNodeMonth": 7920, "tokensPerSecond": 4759}
     assert words("--file", scenario_file("6e9", fleet=fleet)).startswith(
-        "BLOCK It pays: $17,980/month saved at 6B tokens/month, $431,520 over 24 months. Blocked for: redundancy."
+        "BLOCK Blocked for redundancy, though it pays: $17,980/month saved at 6B tokens/month, $431,520 over 24 months."
     )
 
 
@@ -425,7 +426,7 @@ def test_what_only_bills_are_refused_for_warns_in_a_plan_of_a_stack(billing: Cal
     assert (done.exit_code, document["verdict"], str(in_up.level)) == (0, "WARN", "BLOCK")
     assert levels(document)["price-fresh"] == "WARN"
     [said] = [reason["message"] for reason in document["reasons"] if reason["code"] == "price-fresh"]
-    assert said.endswith(" It would block what bills money: `up` of this stack is refused.")
+    assert said.endswith(" A plan bills nothing, so it only warns here; `up` of this stack is refused for it.")
 
 
 def test_an_asserted_volume_only_warns_in_a_plan_of_a_stack(billing: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from images.weights import records
-from providers.base import Grade
+from providers.preflight import Grade
 from scripts.crossover.__main__ import app
 from scripts.crossover.commands.weights import record as command
 from scripts.crossover.doctor import weights as doctor

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from images.sources import REPOSITORY
-from providers.base import Grade
+from providers.preflight import Grade
 from scripts.crossover.doctor.disk import LEAST_FREE_MIB, disk
 
 

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from cost_guard.catalogue.catalogue import CatalogueError, load_catalogue
 from images.sources import REPOSITORY
-from providers.base import Capability, Check, Grade
+from providers.base import Capability
 from providers.errors import Unauthorized, Unavailable
+from providers.preflight import Check, Grade
 from scripts.crossover.__main__ import app
 from scripts.crossover.doctor import checks
 from scripts.crossover.doctor import looks as doctor

@@ -88,23 +88,23 @@ def test_doubtful_models_are_refused(refresh: Any, data: Path, table: Path, chan
 SERVED = "deepinfra/Qwen/Qwen3-32B"
 
 
-def test_who_sells_a_models_weights_enters_unasked(refresh: Any, data: Path, table: Path) -> None:
-    """What models.toml names as `managed` gets its row, with whose weights it is; what it names and the table lacks is
-    told; a row that models.toml no longer names, loses its weights."""
-    sold = {**TABLE["m"], "litellm_provider": "deepinfra"}
-    table.write_text(json.dumps({"m": TABLE["m"], SERVED: sold}))
+def test_whose_weights_a_model_is_stands_in_its_row_and_a_refresh_keeps_it(
+    refresh: Any, data: Path, table: Path
+) -> None:
+    """One place: the table does not tell it, and no other file does."""
+    table.write_text(json.dumps({SERVED: {**TABLE["m"], "litellm_provider": "deepinfra"}}))
     (data / "managed.toml").write_text("")
-    done = refresh("--table", str(table), "--write")
-    found = load_catalogue(data)
-    assert list(found.managed) == [SERVED]
-    assert (found.managed[SERVED].weights, found.managed[SERVED].provider) == ("Qwen/Qwen3-32B", "deepinfra")
-    assert found.same_weights("Qwen/Qwen3-32B") == [found.managed[SERVED]]
-    assert "models.toml: `managed` names what the table does not sell: azure_ai/" in done.stderr
-    refresh("--table", str(table), "--write", "--accept", "m")
+    refresh("--table", str(table), "--write", "--accept", SERVED)
     text = (data / "managed.toml").read_text()
-    (data / "managed.toml").write_text(text.replace("[m]\n", '[m]\nweights = "org/old"\n'))
+    assert load_catalogue(data).managed[SERVED].weights is None
+    (data / "managed.toml").write_text(f'{text}weights = "Qwen/Qwen3-32B"\n')
+    dearer = {**TABLE["m"], "litellm_provider": "deepinfra", "output_cost_per_token": 1.1e-05}
+    table.write_text(json.dumps({SERVED: dearer}))
     refresh("--table", str(table), "--write")
-    assert (data / "managed.toml").read_text() == text
+    found = load_catalogue(data)
+    assert found.managed[SERVED].output_usd_per_million == 11
+    assert found.managed[SERVED].provider == "deepinfra"
+    assert found.same_weights("Qwen/Qwen3-32B") == [found.managed[SERVED]]
 
 
 @pytest.mark.parametrize("key", ["gone", "image", "free", "odd"])

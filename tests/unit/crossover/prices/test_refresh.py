@@ -41,7 +41,6 @@ def only(folder: Path, *rows: str) -> str:
     text = "# The head.\n\n" + "\n".join(rows)
     (folder / "prices.toml").write_text(text)
     (folder / "throughput.toml").write_text("")
-    load_catalogue.cache_clear()
     return text
 
 

@@ -121,6 +121,34 @@ def test_the_fleet_that_the_page_shows_is_judged_as_the_page_says(tmp_path: Path
     assert "without `constraints` it is **BLOCK** of `same-weights`" in said
 
 
+def test_nodes_and_the_tokens_that_justify_them_do_not_come_in_one_change(tmp_path: Path) -> None:
+    """3 × p4de and $4,100 are $64,209.04: 7B tokens at $10 carry them, the 6B that are up do not."""
+    up = inputs()
+    grown = review(fleet(inputs(3, volume=7e9), up), folder=tmp_path)
+    assert grown.verdict is not None
+    assert not grown.verdict.blocked
+    assert grown.outcome == "BLOCK"
+    assert "by the base's figures: 6B tokens/month cost $64,209.04/month" in render(grown)
+    assert grown.scales is not None
+    assert grown.scales.buys == ("3 nodes instead of 2", "nodes that cost more a month")
+    for step in (review(fleet(inputs(volume=7e9), up), folder=tmp_path),
+                 review(fleet(inputs(3, volume=7e9), inputs(volume=7e9)), folder=tmp_path)):  # fmt: skip
+        assert step.outcome == "WARN"
+
+
+def test_a_fleet_under_another_name_is_weighed_by_the_one_that_goes(tmp_path: Path) -> None:
+    gone = fleet(None, inputs(), name="old")
+    assert review(fleet(inputs(3, volume=7e9), name="new"), gone, folder=tmp_path).outcome == "BLOCK"
+    assert review(fleet(inputs(3, volume=7e9), name="new"), folder=tmp_path).outcome == "WARN"
+
+
+def test_what_is_up_and_loses_is_no_reason_to_refuse_what_buys_nothing(tmp_path: Path) -> None:
+    loses = inputs(volume=1e9)
+    assert review(fleet(loses, loses), folder=tmp_path).outcome == "WARN"
+    assert review(fleet(inputs(3, volume=1e9), loses), folder=tmp_path).outcome == "BLOCK"
+    assert review(fleet(loses, inputs()), folder=tmp_path).outcome == "BLOCK"
+
+
 def test_of_several_fleets_the_worst_is_shown(tmp_path: Path) -> None:
     pays, loses = fleet(inputs(), name="a"), fleet(inputs(volume=1e9), name="b")
     assert review(pays, loses, folder=tmp_path).outcome == "BLOCK"

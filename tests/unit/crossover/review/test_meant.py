@@ -33,6 +33,8 @@ def ladder(*ceilings: float | None) -> dict[str, Any]:
         ({"serving": {"engine": "vllm"}}, {"serving": {"engine": "simulator"}}, "the engine", "simulator", "vllm"),
         ({"generations": {"a": 2}}, {}, "the generation: its machine is replaced (node a)", "", "2"),
         ({"gateway": {"placement": "nodes"}}, {}, "where the gateway runs", "", "nodes"),
+        ({"gateway": {"managedBudgetUsdPerMonth": 90000}}, {"gateway": {"managedBudgetUsdPerMonth": 5000}},
+         "what the gateway may spend at managed APIs, USD a month", "5000", "90000"),
         ({"fleet": ladder(24, 500)}, {"fleet": ladder(24, 30)},
          "the ceiling, USD an hour (node a, candidate 2)", "30", "500"),
         ({"models": {"coder": {"serving": {"model": "a/b"}}}}, {"models": {"coder": {"serving": {"model": "c/d"}}}},
@@ -56,3 +58,16 @@ def test_the_comment_says_it_above_the_table(reviewed: Callable[..., Review]) ->
     comment = render(reviewed(config(2, serving={**serving, "maxModelLen": 131072}), config(2)))
     said = "- the longest context, in tokens: the default → `131072`"
     assert f"**What changes for who uses it or pays for it:**\n{said}" in comment
+
+
+def test_a_raised_budget_for_managed_apis_is_told_in_words_and_beside_the_cost(
+    reviewed: Callable[..., Review],
+) -> None:
+    """Two nodes of $7,920 and $4,100 are $19,940; it may spend $90,000 besides, and is no dearer for what it serves."""
+    before, now = ({"managedBudgetUsdPerMonth": usd} for usd in (5000, 90000))
+    comment = render(reviewed(config(2, gateway=now), config(2, gateway=before)))
+    said = "- what the gateway may spend at managed APIs, USD a month: `5000` → `90000`"
+    assert comment.index(said) < comment.index("| Nodes |")
+    row = "| … and what the gateway may spend at managed APIs besides, USD per month | $24,940 | $109,940 | +$85,000 "
+    assert row in comment
+    assert "besides, USD per month |" not in render(reviewed(config(2), config(2)))

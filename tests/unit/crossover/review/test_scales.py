@@ -21,8 +21,9 @@ from cost_guard.scenario.waiver_file import parse_waivers
 from scripts.crossover.review.formats.comment import render
 from scripts.crossover.review.formats.report import document
 from scripts.crossover.review.review import Review, ReviewOutcome
-from scripts.crossover.review.scales.base import DATA, catalogue_at
+from scripts.crossover.review.scales.base import DATA, catalogue_at, weighed_by
 from scripts.crossover.review.scales.both import weigh
+from scripts.crossover.review.scales.inherited import inherited
 from scripts.crossover.stack.config import Tree, config_path
 from scripts.crossover.stack.verdict import Side, Yardstick
 from stacks.settings import parse
@@ -41,10 +42,13 @@ def side(given: dict[str, Any], yardstick: Yardstick = YARDSTICK) -> Side:
 
 def reviewed(new: dict[str, Any], old: dict[str, Any] | None, own: Yardstick = YARDSTICK, **base: Any) -> Review:
     """The review of one against the other; `base` is what the base's files of the yardstick are."""
-    head = side(new, own)
-    before = Side("HEAD") if old is None else side(old)
-    found = weigh(head, before, own, base.get("tree", HERE), base.get("judges", ()))
-    return Review("prod", config_path("prod"), TODAY, head, before, scales=found, waivers=own.waivers)
+    there, unread = weighed_by(own, base.get("tree", HERE), base.get("judges", ()))
+    assert not unread
+    head, before = side(new, own), Side("HEAD") if old is None else side(old, there)
+    return Review(
+        "prod", config_path("prod"), TODAY, head, before, scales=weigh(head, before, own, there, there.judge),
+        waivers=own.waivers, inherited=inherited(head, before, there.catalogue),
+    )  # fmt: skip
 
 
 def figures(review: Review) -> dict[str, tuple[str, str]]:
@@ -70,7 +74,7 @@ def test_a_larger_volume_does_not_justify_nodes_of_the_same_pull_request() -> No
     assert "weighed by, and buys more** (4 nodes instead of 2, nodes that cost more a month): it is judged" in comment
     assert "| `workload.tokensPerMonth` | 6,000,000,000 | 12,000,000,000 |" in comment
     assert "`prod` pays by its own figures alone; by the base's it breaks break-even" in comment.splitlines()[1]
-    assert "by the base's scales: 6B tokens/month cost $35,780/month self-hosted" in comment
+    assert "by the base's figures: 6B tokens/month cost $35,780/month self-hosted" in comment
     assert document(review, False)["scales"]["verdict"]["verdict"] == "BLOCK"
 
 
@@ -141,7 +145,7 @@ def cheaper(project: Project) -> Callable[[str, str], tuple[Yardstick, Tree]]:
         text = (folder / "prices.toml").read_text()
         assert old in text
         (folder / "prices.toml").write_text(text.replace(old, new, 1))
-        return replace(YARDSTICK, catalogue=load_catalogue.__wrapped__(folder)), Tree(project.folder, "HEAD")
+        return replace(YARDSTICK, catalogue=load_catalogue(folder)), Tree(project.folder, "HEAD")
 
     return changed
 
@@ -169,19 +173,6 @@ def test_a_new_row_comes_in_one_change_and_what_it_justifies_in_the_next(
     assert "a node whose price the base does not know" in review.scales.buys
 
 
-def test_a_base_that_this_code_cannot_read_is_told_and_blocks_nothing(
-    project: Project,
-) -> None:
-    """The job that judges by the base's code can: a change of the catalogue's form must come in somehow."""
-    (project.folder / DATA).mkdir(parents=True)
-    (project.folder / DATA / "prices.toml").write_text("[a]\nold = 1\n")
-    project.commit()
-    review = reviewed(config(2), config(2), tree=Tree(project.folder, "HEAD"), judges=(f"{DATA}/prices.toml",))
-    (finding,) = (finding for finding in review.findings if finding.rule == "base-scales")
-    assert finding.level == "WARN"
-    assert finding.message.startswith("the base's files that weigh cannot be read: prices.toml:")
-
-
 def test_a_base_without_a_catalogue_is_none(project: Project) -> None:
     project.commit(config())
     assert catalogue_at(Tree(project.folder, "HEAD")) is None
@@ -199,10 +190,28 @@ def test_what_is_kinder_than_its_default_is_named_of_a_new_stack() -> None:
     assert "**The base has no figures to weigh it by:** its own count, with the base's prices and" in render(review)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, ("", "12")),
+        ({"model": "nobody-knows"}, ("", "12")),
+        ({"model": "gpt-4o"}, ("4.375", "12")),
+        ({"model": "gpt-4o", "usdPerMillionTokens": 4}, None),
+    ],
+    ids=["of no model", "of one without a row", "dearer than its row", "cheaper than its row"],
+)
+def test_finding_13_a_price_that_nothing_bears_out_is_named_of_a_new_stack(
+    said: dict[str, Any], told: tuple[str, str] | None
+) -> None:
+    """Audit 13: who gives itself a price brings a scale. gpt-4o at 3:1 is 0.75 × 2.50 + 0.25 × 10 = $4.375."""
+    managed = {"usdPerMillionTokens": 12, "source": "invoice", "date": "2026-04-01", **said}
+    assert figures(reviewed(config(2, managed=managed), None)).get("managed.usdPerMillionTokens") == told
+
+
 def test_a_model_that_is_renamed_is_weighed_all_the_same() -> None:
     head, base = side(config(4, volume=12e9)), side(config(2))
     renamed = replace(head, proposals={"other": head.proposals[SINGLE]})
-    found = weigh(renamed, base, YARDSTICK, HERE, ())
+    found = weigh(renamed, base, YARDSTICK, YARDSTICK, YARDSTICK.judge)
     assert found is not None
     assert found.verdict is not None
     assert found.verdict.blocked
@@ -243,6 +252,9 @@ def at_lambda(ceiling: float | None, nodes: int = 2) -> dict[str, Any]:
     return {"fleet": {"nodes": ladders}, "gateway": {"tlsServerName": "llm.example.com"}}
 
 
+SERVING = config()["config"]["crossover:serving"]
+
+
 @pytest.mark.parametrize(
     ("now", "before", "more"),
     [
@@ -251,7 +263,11 @@ def at_lambda(ceiling: float | None, nodes: int = 2) -> dict[str, Any]:
         (at_lambda(24), at_lambda(30), ()),
         (at_lambda(24, 3), at_lambda(24), ("3 nodes instead of 2", "nodes that cost more a month")),
         ({"horizon": {"upfrontUsd": 10}}, {}, ("more paid up front",)),
+        ({"gateway": {"managedBudgetUsdPerMonth": 9}}, {}, ("more that the gateway may spend at managed APIs",)),
+        ({"gateway": {"managedBudgetUsdPerMonth": 9}}, {"gateway": {"managedBudgetUsdPerMonth": 9}}, ()),
         ({}, {"horizon": {"upfrontUsd": 10}}, ()),
+        ({"serving": SERVING | {"model": "meta-llama/Llama-3.1-70B-Instruct"}}, {}, ("another model",)),
+        ({"serving": SERVING | {"maxModelLen": 131072}}, {}, ("another way to serve the model",)),
     ],
 )
 def test_what_more_is_bought_is_said(now: dict[str, Any], before: dict[str, Any], more: tuple[str, ...]) -> None:
@@ -260,8 +276,8 @@ def test_what_more_is_bought_is_said(now: dict[str, Any], before: dict[str, Any]
         side(config(2, **{"overhead": {"monitoringUsdPerMonth": 0}, **now})),
         side(config(2, **before)),
         YARDSTICK,
-        HERE,
-        (),
+        YARDSTICK,
+        YARDSTICK.judge,
     )
     assert found is not None
     assert found.buys == more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.crossover.review.review import Review
 from scripts.crossover.stack.config import (
     MOST_BYTES,
     ConfigError,
@@ -58,7 +60,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("config: [", f"{PATH}:1: not YAML"),
         ("config: {crossover:managed: {}\n", f"{PATH}:2: not YAML"),
-        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: crossover:a: stands twice; keep one"),
+        ("config:\n  crossover:a: 1\n  crossover:a: 2\n", f"{PATH}:3: config.crossover:a: stands twice; keep one"),
         ("config: !!python/object:os.system {}", "could not determine a constructor"),
         ("config: [1]", "expected a map `config:`"),
         ("- 1", "expected a map `config:`"),
@@ -120,6 +122,39 @@ def test_changed_files(project: Project) -> None:
     assert changed_files(project.folder, "HEAD^1", "HEAD") == ["policies/prices.toml", config_path("prod")]
     (project.folder / "policies" / "prices.toml").write_text("y")
     assert changed_files(project.folder, "HEAD", "") == ["policies/prices.toml"]
+
+
+def test_a_file_that_nobody_has_added_yet_has_changed_in_the_working_tree(project: Project) -> None:
+    """A new stack's, say. What git ignores is none."""
+    (project.folder / ".gitignore").write_text("*.log")
+    project.commit(config())
+    project.write(config(), "new")
+    (project.folder / "debug.log").write_text("x")
+    assert changed_files(project.folder, "HEAD", "") == [config_path("new")]
+    assert changed_files(project.folder, "HEAD", "HEAD") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("[prod/llm, team]", "prod/llm, team"),
+        ("[{prod/llm: {merge: false}}]", "prod/llm"),
+        ("{imports: [prod/llm], values: {pulumiConfig: {crossover:fleet: {nodes: 9}}}}", "prod/llm, its own values"),
+    ],
+)
+def test_an_environment_of_pulumi_is_named_and_that_it_is_not_seen(written: str, named: str) -> None:
+    """What it sets is in no file: passed over in silence, a review would judge another stack than `up` makes."""
+    found = parse_config(f"environment: {written}\nconfig:\n  crossover:workload: {{}}\n", "Pulumi.x.yaml")
+    assert found.unseen.startswith(f"environment: {named}: what Pulumi ESC sets there stands in no file")
+    assert found.environments_line == 1
+    assert parse_config("config: {}\n", "Pulumi.x.yaml").unseen == ""
+
+
+def test_an_environment_is_a_warning_of_the_review(reviewed: Callable[..., Review]) -> None:
+    review = reviewed({"environment": ["prod/llm"], **config()}, config())
+    [finding] = [one for one in review.findings if one.rule == "environment"]
+    assert (finding.level, finding.line) == ("WARN", 1)
+    assert review.outcome == "WARN"
 
 
 @pytest.mark.parametrize("namespace", ["crosover", "crossovers", "Crossover", "cross-over"])

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,27 +17,35 @@ from typer.testing import CliRunner
 from cost_guard.catalogue.catalogue import load_catalogue
 from providers.base import Machine, MachineState
 from providers.errors import Incomplete, Unauthorized, Unavailable
+from providers.renting.memory import identity
 from scripts.crossover.__main__ import app
 from scripts.crossover.commands import orphans as command
 from scripts.crossover.stack import orphans
 from scripts.crossover.stack.engine import StackError
-from scripts.crossover.stack.orphans import Standing, compare
+from scripts.crossover.stack.orphans import Identities, Standing, compare
 from scripts.crossover.stack.state import Known
-from tests.support.market import MISSING, Market, registered, rented
+from tests.support.market import IDENTITY, MISSING, Market, registered, rented
 
 STACKS = ("prod", "dev", "gone")
+THEIRS = "0badcafe"
+EMPTY = Known(frozenset(), busy=False, stack_id=IDENTITY)
 
 machines = st.lists(
     st.builds(
-        lambda number, stack, cloud, owned, state: replace(rented(number, stack, cloud, owned), state=state),
+        lambda number, stack, cloud, owned, whose, state: replace(
+            rented(number, stack, cloud, owned, whose), state=state
+        ),
         st.integers(0, 12), st.sampled_from(STACKS), st.sampled_from(["fake", "other"]), st.booleans(),
-        st.sampled_from(MachineState),
+        st.sampled_from(["", IDENTITY, THEIRS]), st.sampled_from(MachineState),
     ),
     max_size=12,
     unique_by=lambda m: (m.cloud, m.id),
 )  # fmt: skip
 ids = st.frozensets(st.builds("{}/m-{}".format, st.sampled_from(["fake", "other"]), st.integers(0, 12)))
-states = st.dictionaries(st.sampled_from(STACKS[:2]), st.builds(Known, ids, st.booleans()) | st.just("unreadable"))
+states = st.dictionaries(
+    st.sampled_from(STACKS[:2]),
+    st.builds(Known, ids, st.booleans(), st.sampled_from(["", IDENTITY])) | st.just("unreadable"),
+)
 
 
 def orphaned(found: tuple[orphans.Sighting, ...]) -> set[str]:
@@ -49,7 +57,7 @@ def test_every_machine_that_exists_has_one_standing(listed: list[Machine], known
     there = [m for m in listed if m.state is not MachineState.TERMINATED]
     found = compare(listed, known)
     assert [f.machine for f in found] == there
-    assert all(bool(f.why) == (f.standing is Standing.UNKNOWN) for f in found)
+    assert all(bool(f.why) == (f.standing not in (Standing.KNOWN, Standing.ORPHAN)) for f in found)
 
 
 @given(machines, states)
@@ -59,7 +67,9 @@ def test_an_orphan_is_in_no_state_and_its_own_stacks_state_was_read_in_peace(
     for finding in compare(listed, known):
         if finding.standing is Standing.ORPHAN:
             assert finding.machine.owner is not None
-            assert known[finding.machine.owner.stack] == Known(known[finding.machine.owner.stack].machines, False)  # type: ignore[union-attr]
+            state = known[finding.machine.owner.stack]
+            assert isinstance(state, Known)
+            assert (state.busy, state.stack_id) == (False, finding.machine.owner.stack_id)
             assert all(finding.resource_id not in s.machines for s in known.values() if isinstance(s, Known))
 
 
@@ -74,17 +84,20 @@ def test_knowing_less_never_makes_more_of_a_stacks_own_machines_orphans(
 
 @given(machines, states)
 def test_what_the_states_record_is_never_an_orphan(listed: list[Machine], known: dict[str, Known | str]) -> None:
-    everything = Known(frozenset(f"{m.cloud}/{m.id}" for m in listed), busy=False)
+    everything = Known(frozenset(f"{m.cloud}/{m.id}" for m in listed), False, IDENTITY)
     assert orphaned(compare(listed, {**known, "prod": everything})) == set()
 
 
 @pytest.mark.parametrize(
     ("machine", "known", "told"),
     [
-        (rented(1, owned=False), {"prod": Known(frozenset(), False)}, "its mark cannot be read"),
-        (rented(1, "elsewhere"), {"prod": Known(frozenset(), False)}, "no stack elsewhere"),
+        (rented(1, owned=False), {"prod": EMPTY}, "its mark cannot be read"),
+        (rented(1, "elsewhere"), {"prod": EMPTY}, "no stack elsewhere"),
         (rented(1), {"prod": "wrong passphrase"}, "the state of prod cannot be read: wrong passphrase"),
+        (rented(1), {"prod": replace(EMPTY, busy=True)}, "scripts/recover prod"),
         (rented(1), {"prod": Known(frozenset(), True)}, "scripts/recover prod"),
+        (rented(1), {"prod": Known(frozenset(), False)}, "prod is not up, and has no identity here"),
+        (rented(1, stack_id=""), {"prod": EMPTY}, "it was launched before stacks had identities"),
     ],
 )
 def test_why_a_standing_is_unknown_is_told(machine: Machine, known: Mapping[str, Known | str], told: str) -> None:
@@ -111,7 +124,7 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
         self.cloud = Market()
-        self.states: dict[str, Known | StackError] = {"prod": Known(frozenset({"fake/m-1"}), busy=False)}
+        self.states: dict[str, Known | StackError] = {"prod": replace(EMPTY, machines=frozenset({"fake/m-1"}))}
         for number in (1, 2, 3):
             self.has(rented(number))
         registered(monkeypatch, self.cloud)
@@ -179,7 +192,7 @@ def test_termination_ends_the_orphans_alone(world: World, flag: str, answer: str
 
 def test_what_was_adopted_while_the_question_stood_is_not_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def answered_late(found: orphans.Census) -> bool:
-        world.states["prod"] = Known(frozenset({"fake/m-1", "fake/m-2"}), busy=False)
+        world.states["prod"] = replace(EMPTY, machines=frozenset({"fake/m-1", "fake/m-2"}))
         world.has(rented(5))
         return True
 
@@ -194,6 +207,62 @@ def test_one_that_does_not_end_is_told_with_what_to_do_and_the_others_end(world:
     assert (done.exit_code, "NOT ended: fake/m-2: the cloud refuses" in done.stdout) == (1, True)
     told = json.loads(world.run("--terminate", "--yes", "--json").stdout)
     assert [m.get("notEnded") for m in told["machines"]] == [None, "the cloud refuses", "the cloud refuses"]
+
+
+@pytest.mark.parametrize(
+    ("states", "identities", "standing"),
+    [
+        ({"prod": EMPTY}, Identities(), Standing.SOMEBODY_ELSES),
+        ({"prod": replace(EMPTY, busy=True)}, Identities(), Standing.SOMEBODY_ELSES),
+        ({"prod": EMPTY}, Identities(copied={"prod": [THEIRS]}), Standing.ORPHAN),
+        ({"prod": EMPTY}, Identities(typed=frozenset({THEIRS})), Standing.ORPHAN),
+        ({"prod": Known(frozenset(), False)}, Identities(copied={"prod": [THEIRS]}), Standing.ORPHAN),
+        ({"prod": Known(frozenset(), False)}, Identities(copied={"prod": [IDENTITY]}), Standing.SOMEBODY_ELSES),
+        ({"prod": "cut off"}, Identities(copied={"prod": [IDENTITY]}), Standing.SOMEBODY_ELSES),
+        ({"prod": "cut off"}, Identities(copied={"prod": [THEIRS]}), Standing.UNKNOWN),
+        ({"prod": "cut off"}, Identities(), Standing.UNKNOWN),
+        ({"prod": "cut off"}, Identities(typed=frozenset({THEIRS})), Standing.ORPHAN),
+        ({}, Identities(copied={"prod": [THEIRS]}), Standing.UNKNOWN),
+        ({}, Identities(typed=frozenset({THEIRS})), Standing.ORPHAN),
+        ({"prod": Known(frozenset({"fake/m-1"}), False)}, Identities(typed=frozenset({THEIRS})), Standing.KNOWN),
+    ],
+)
+def test_what_an_identity_tells(states: Mapping[str, Known | str], identities: Identities, standing: Standing) -> None:
+    """Audit 4: another identity is somebody else's; where no state can be read, a copy tells ours apart, and a person
+    who types one has the last word on all that no state knows."""
+    [finding] = compare([rented(1, stack_id=THEIRS)], states, identities)
+    assert finding.standing is standing
+
+
+def test_what_is_somebody_elses_is_shown_with_its_identity_and_never_ended(world: World) -> None:
+    """Audit 4: `orphans --terminate` in a checkout with another stack of the same name."""
+    world.has(rented(4, stack_id=THEIRS))
+    world.has(rented(5, stack_id=""))
+    done = world.run("--terminate", "--yes")
+    assert set(world.cloud.machines) == {"m-1", "m-4", "m-5"}
+    assert f"fake/m-4 is somebody else's: its identity is {THEIRS}" in done.stderr
+    assert done.exit_code == 0
+
+
+def test_a_lost_state_leaves_its_machines_to_who_types_the_identity(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Audit 7: a full disk cut the state off, and not even the stacks can be listed."""
+
+    def cut() -> list[str]:
+        raise StackError("unexpected end of JSON input")
+
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")
+    monkeypatch.setattr(orphans, "stacks", cut)
+    identity.keep("crossover", "prod", IDENTITY)
+    world.has(rented(4, stack_id=THEIRS))
+    shown = world.run("--terminate", "--yes")
+    assert (shown.exit_code, len(world.cloud.machines)) == (1, 4)
+    assert "fake/m-1 is unknown: the state of prod cannot be read: unexpected end of JSON input" in shown.stderr
+    assert f"--stack-id {IDENTITY}" in shown.stderr
+    assert "fake/m-4 is somebody else's" in shown.stderr
+    world.run("--terminate", "--yes", "--stack-id", IDENTITY)
+    assert set(world.cloud.machines) == {"m-4"}
 
 
 def test_an_error_without_a_remedy_gets_one() -> None:
@@ -262,7 +331,7 @@ def test_what_bills_beside_the_machines_is_an_orphan_too(world: World, monkeypat
 
 def test_a_price_that_the_cloud_does_not_tell_is_the_catalogues() -> None:
     """p4de.24xlarge at aws: 27.447050 USD/h."""
-    untold = replace(rented(1, cloud="aws"), sku="p4de.24xlarge", usd_per_hour=Decimal(0))
+    untold = replace(rented(1, cloud="aws"), sku="p4de.24xlarge", usd_per_hour=None)
     assert str(orphans.priced(untold, load_catalogue()).usd_per_hour) == "27.447050"
     odd = replace(untold, sku="odd")
     assert orphans.priced(odd, load_catalogue()) == odd

@@ -138,6 +138,14 @@ def test_a_machine_at_aws_is_a_node_as_any_other(monkeypatch: pytest.MonkeyPatch
     ]  # fmt: skip
 
 
+def test_the_identity_is_that_of_the_stacks_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audit 4: in the id of the resource, which every state has had from the first."""
+    exported(monkeypatch, {"urn": "u", "type": names.CREDENTIALS, "id": "credentials-1a2b3c4d"})
+    assert stack.known_machines("prod").stack_id == "1a2b3c4d"
+    exported(monkeypatch)
+    assert stack.known_machines("prod").stack_id == ""
+
+
 def test_a_machine_at_aws_whose_up_was_cut_off_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its component has no outputs yet; one that is to be deleted still bills, and is no node any more."""
     exported(monkeypatch, {**AWS_NODE, "outputs": None}, INSTANCE, {**INSTANCE, "id": "i-0", "delete": True})

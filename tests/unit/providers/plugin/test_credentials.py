@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import tempfile
 from io import StringIO
@@ -14,6 +15,7 @@ import pytest
 from images.remote.waiting import Waiting
 from providers.plugin.credentials import API_KEYS, CredentialsHandler
 from providers.plugin.values import UNKNOWN
+from strict.names import stack_id_of
 from tests.support.credentials import Made
 
 HANDLER = CredentialsHandler()
@@ -117,6 +119,14 @@ def test_another_node_gets_a_certificate_and_the_rest_stay(made: dict[str, objec
         k: v for k, v in made.items() if k not in ("nodes", "nodeCertificates")
     }
     assert HANDLER.preview(made, news)["nodeCertificates"] == UNKNOWN
+
+
+def test_the_identity_is_made_anew_for_each_stack_and_no_rotation_changes_it() -> None:
+    """Audit 4: it is in the resource's id, which an update cannot change; 64 bits."""
+    ids = {HANDLER.create("urn", {"nodes": NAMES, "generation": 1}, Waiting())[0] for _ in range(2)}
+    assert len(ids) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", stack_id_of(made)) for made in ids)
+    assert HANDLER.replacing == frozenset()
 
 
 def test_a_raised_generation_renews_everything(made: dict[str, object]) -> None:

@@ -61,8 +61,8 @@ class Installer:
         return self.without.pop(0) if self.without else ""
 
 
-def launched(cloud: FakeCloud, role: str, key: str, carries_gateway: bool = False) -> str:
-    owner = Owner("p", "s", role, key, 1)
+def launched(cloud: FakeCloud, role: str, key: str, carries_gateway: bool = False, stack_id: str = "1a2b") -> str:
+    owner = Owner("p", "s", role, key, 1, stack_id)
     ports = {"ssh": 22, **({"endpoint": 8080} if carries_gateway or role == "gateway" else {})}
     machine = cloud.launch(NodeSpec(machine_name(owner), owner, key, "gpu", "k", ports))
     cloud.get(machine.id)
@@ -71,8 +71,8 @@ def launched(cloud: FakeCloud, role: str, key: str, carries_gateway: bool = Fals
 
 def inputs(machine_id: str, key: str = "OLD", role: str = "inference") -> Plain:
     return {
-        "machine": {"id": machine_id}, "role": role, "fleet": "f", "serverName": "a", "bundle": {}, "secrets": {},
-        "sshPrivateKey": key, "deadlineS": 1,
+        "machine": {"id": machine_id}, "role": role, "fleet": "f", "stackId": "1a2b", "serverName": "a", "bundle": {},
+        "secrets": {}, "sshPrivateKey": key, "deadlineS": 1,
     }  # fmt: skip
 
 
@@ -100,6 +100,14 @@ def test_a_node_is_out_of_its_gateways_rotation_while_it_changes(cloud: FakeClou
     assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "back a"]
     handler.update("id", inputs(gateway, role="gateway"), inputs(gateway, role="gateway"), Waiting())
     assert installer.calls[3:] == ["install OLD->OLD"]
+
+
+def test_a_gateway_of_another_stack_of_that_name_is_not_asked_to_drain(cloud: FakeCloud) -> None:
+    """Audit 4: also for a node whose own mark is of before identities, as its install's state says whose it is."""
+    installer, machine = Installer(), launched(cloud, "inference", "a", stack_id="")
+    ours, _ = launched(cloud, "gateway", "g"), launched(cloud, "gateway", "g", stack_id="2b3c")
+    InstallHandler(installer, lambda _: cloud, ("fake",)).update("id", inputs(machine), inputs(machine), Waiting())
+    assert installer.calls == [f"drain a at {ours}", "install OLD->OLD", "back a"]
 
 
 ASKS: Plain = Bundle("inference", secrets=("client.pem",), clients_show="client.pem").to_dict()

@@ -20,7 +20,7 @@ from tests.support.clouds import FakeCloud
 
 GOOD: dict[str, Any] = {
     "key": "a", "role": "inference", "project": "p", "stack": "s", "generation": 1, "ports": {"ssh": 22},
-    "candidates": [{"cloud": "fake", "region": "r", "sku": "gpu"}], "sshPublicKey": UNKNOWN,
+    "stackId": "1a2b", "candidates": [{"cloud": "fake", "region": "r", "sku": "gpu"}], "sshPublicKey": UNKNOWN,
     "sshPrivateKey": UNKNOWN, "maxPerFailureDomain": 1, "deadlineS": 60, "onNoCapacity": "fail", "settings": {},
 }  # fmt: skip
 
@@ -57,10 +57,13 @@ def test_a_ceiling_that_is_no_price_is_refused(ceiling: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"candidates": []}, "a list of at least one candidate"),
+        ({"stackId": "1a2b", "candidates": []}, "a list of at least one candidate"),
         ({"candidates": "fake"}, "a list of at least one candidate"),
-        ({"candidates": ["fake"]}, "a candidate needs cloud, region and sku"),
-        ({"candidates": [{"cloud": "fake", "region": "r"}]}, "a candidate needs cloud, region and sku"),
+        ({"stackId": "1a2b", "candidates": ["fake"]}, "a candidate needs cloud, region and sku"),
+        (
+            {"stackId": "1a2b", "candidates": [{"cloud": "fake", "region": "r"}]},
+            "a candidate needs cloud, region and sku",
+        ),
         ({"candidates": rung(cloud="fkae")}, "unknown cloud 'fkae': choose one of fake"),
         ({"generation": "two"}, "generation must be a number of 1 or more"),
         ({"generation": 0}, "generation must be a number of 1 or more"),

@@ -23,6 +23,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
         ("boots", Owner("p", "s", "inference", "c", 1), MachineState.PENDING),
         ("routes", Owner("p", "s", "gateway", "gateway", 1), MachineState.RUNNING),
         ("another's", Owner("p", "t", "inference", "b", 1), MachineState.RUNNING),
+        ("of our name", Owner("p", "s", "inference", "b", 1, "2b"), MachineState.RUNNING),
     ):
         launched = made.launch(NodeSpec(name, owner, "r1", "gpu", "ssh-ed25519 AAAA", {"ssh": 22}))
         made.machines[launched.id] = replace(launched, state=state)
@@ -31,7 +32,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
 
 
 def test_only_those_of_the_fleet_that_run_are_asked(cloud: FakeCloud) -> None:
-    found = list(siblings_of("fake/fake-1", "key", lambda name: cloud, Waiting()))
+    """Audit 4: the state says whose the asking node is, where its own mark is of before identities."""
+    found = list(siblings_of("fake/fake-1", "key", lambda name: cloud, Waiting(), "1a"))
     assert [(m.name, m.supervision) for m in found] == [("beside", "systemd")]
 
 

@@ -28,8 +28,9 @@ from providers.errors import (
 )
 from providers.renting.blocklist import CAPACITY_S, Blocklist
 from providers.renting.contact import NotSettled
-from providers.renting.rent import rent
-from providers.renting.until import Ended, Kept
+from providers.renting.memory.duds import Duds
+from providers.renting.rent import MOST_DUDS, rent
+from providers.renting.until import Kept
 from tests.support.clouds import Clock, FakeCloud, request
 
 
@@ -134,7 +135,7 @@ def test_two_machines_of_one_name_are_reported_and_neither_is_touched() -> None:
     cloud = FakeCloud()
     first = rent(request(), lambda _: cloud, Clock().waiting())
     cloud.machines["twin"] = first
-    with pytest.raises(InvalidRequest, match="2 machines carry the name"):
+    with pytest.raises(InvalidRequest, match="2 machines are this node's"):
         rent(request(), lambda _: cloud, Clock().waiting())
     assert len(cloud.machines) == 2
 
@@ -155,9 +156,39 @@ def test_a_lost_answer_without_a_machine_is_an_error() -> None:
 def test_a_machine_that_is_never_reached_is_ended_and_the_deadline_named(reachable: list[str]) -> None:
     reachable.append("fake-1")
     cloud = FakeCloud()
-    with pytest.raises(DeadlineExceeded, match=r"not reached in 60 s.*confirmed gone"):
-        rent(request(), lambda _: cloud, Clock().waiting())
+    only = request(candidates=request().candidates[:1])
+    said: list[str] = []
+    with pytest.raises(NoCapacity, match=r"fake/r1 is left out until .*not reached in 60 s"):
+        rent(only, lambda _: cloud, replace(Clock().waiting(), warn=said.append))
+    assert "not reached in 60 s" in said[0]
+    assert "confirmed gone. fake/r1 is left out for a day" in said[0]
     assert cloud.machines == {}
+
+
+def test_public_bug_8_a_dud_is_given_back_and_the_ladder_climbed_on(reachable: list[str]) -> None:
+    """Public bug 8: any failure but a refusal ended the rent, although a second rung was there."""
+    reachable.append("fake-1")
+    cloud = FakeCloud()
+    machine = rent(request(), lambda _: cloud, Clock().waiting())
+    assert (machine.id, machine.region) == ("fake-2", "r2")
+    assert list(cloud.machines) == ["fake-2"]
+
+
+def test_public_bug_8_no_more_than_three_machines_are_rented_in_vain(reachable: list[str]) -> None:
+    """Public bug 8: each costs as much as its deadline is long."""
+    reachable.extend(f"fake-{n}" for n in range(1, 9))
+    cloud = FakeCloud()
+    ladder = [Candidate("fake", f"r{n}", "gpu") for n in range(1, 9)]
+    with pytest.raises(DeadlineExceeded, match=r"fake-3 .*confirmed gone"):
+        rent(request(candidates=ladder), lambda _: cloud, Clock().waiting())
+    assert cloud.launches == MOST_DUDS == 3
+
+
+def test_what_is_no_machines_fault_makes_no_dud() -> None:
+    cloud, duds = FakeCloud(get_faults=deque([Unauthorized("the key has expired")])), Duds()
+    with pytest.raises(Unauthorized, match="confirmed gone"):
+        rent(request(), lambda _: cloud, Clock().waiting(), duds)
+    assert (duds.left_out(), cloud.launches) == ({}, 1)
 
 
 def test_a_machine_that_cannot_be_ended_is_kept_with_its_cost_and_what_to_do(reachable: list[str]) -> None:
@@ -216,11 +247,11 @@ def test_finding_01_one_that_is_shown_late_is_met() -> None:
     assert cloud.launches == 1
 
 
-def test_a_machine_that_its_cloud_lists_as_ended_is_given_up_at_once() -> None:
+def test_a_machine_that_its_cloud_lists_as_ended_is_a_dud() -> None:
     cloud, clock = FakeCloud(), Clock()
     cloud.get_faults.append(Gone("it was preempted"))
-    with pytest.raises(Ended, match="preempted"):
-        rent(request(), lambda _: cloud, clock.waiting())
+    machine = rent(request(), lambda _: cloud, clock.waiting())
+    assert list(cloud.machines) == [machine.id] == ["fake-2"]
     assert clock.now < 2
 
 

@@ -55,6 +55,16 @@ def test_a_fleet_doubled_below_break_even(reviewed: Reviewed) -> None:
     assert (review.outcome, review.exit_code(False)) == (ReviewOutcome.BLOCK, 2)
 
 
+def test_nodes_that_the_volume_needed_anyway_are_named_where_they_are_configured_now(reviewed: Reviewed) -> None:
+    """12B tokens need 3 nodes: both sides cost 3 × $7,920 and $4,100 at that volume, and one of them rents 2."""
+    told = lead(reviewed(config(3, volume=12e9), config(2, volume=12e9)))
+    assert told.startswith(
+        "**$27,860 a month** for 3 nodes, as before at this volume, but 3 nodes ($27,860 a month) are configured "
+        "instead of 2 nodes ($19,940 a month)."
+    )
+    assert lead(reviewed(config(2), config(2))).startswith("**$19,940 a month** for 2 nodes, as before. ")
+
+
 def test_bars_are_in_proportion(reviewed: Reviewed) -> None:
     """28 cells are the largest value: 35,780; 19,940 of it are 15.6 cells."""
     comment = render(reviewed(config(4), config(2)))

@@ -14,7 +14,9 @@ import yaml
 
 from images.engines.vllm import ENGINE
 from images.roles.gateway.cache import render_redis_conf
-from images.roles.gateway.haproxy import openai_error, render_haproxy
+from images.roles.gateway.endpoint import LUA_FILES
+from images.roles.gateway.errors import openai_error
+from images.roles.gateway.haproxy import render_haproxy
 from images.roles.gateway.litellm import render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
 from tests.support.credentials import Made
@@ -55,6 +57,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Made.of()
     (root / "tls/ca.pem").write_text(made.ca)
     (root / "secrets/client.pem").write_text(made.client)
+    (root / "bin").mkdir()
+    for file in LUA_FILES:
+        (root / file).write_bytes(Path(file.replace("bin/", "images/roles/gateway/")).read_bytes())
     return root
 
 
@@ -112,7 +117,7 @@ def test_a_node_is_spoken_to_over_verified_tls_and_checked_by_its_own_name() -> 
 
 def test_requests_are_replayed_only_before_an_answer_begins_and_paid_ones_only_before_they_were_sent() -> None:
     text = render_haproxy(_settings(fallback="gpt-4o"), ["m"], ENGINE, [A, B])
-    assert {"retry-on conn-failure empty-response 503", "option redispatch 1", "retries 3"} <= {
+    assert {"retry-on conn-failure empty-response 503", "option redispatch 1", "retries 7"} <= {
         *_section(text, "backend vllm")
     }
     assert "retry-on conn-failure" in _section(text, "backend litellm")
@@ -150,7 +155,12 @@ def test_no_file_holds_a_secret_and_keys_come_from_the_environment_or_a_path() -
 
 def test_only_the_endpoint_listens_beyond_loopback() -> None:
     binds = re.findall(r"bind (\S+)", render_haproxy(_settings(fallback="gpt-4o"), ["m"], ENGINE, [A]))
-    assert binds == ["@BIND@:@PORT:endpoint@", "127.0.0.1:@PORT:haproxy-spill@", "127.0.0.1:@PORT:haproxy-stats@"]
+    assert binds == [
+        "@BIND@:@PORT:endpoint@",
+        "unix@run/queue.sock",
+        "127.0.0.1:@PORT:haproxy-spill@",
+        "127.0.0.1:@PORT:haproxy-stats@",
+    ]
     assert "bind 127.0.0.1" in render_redis_conf().splitlines()
 
 

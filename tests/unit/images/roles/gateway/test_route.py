@@ -16,6 +16,7 @@ import pytest
 from images.engines.common.base import SERVICE
 from images.roles.gateway import haproxy, route
 from tests.support.checkout import REPOSITORY
+from tests.support.sshd import wait_for
 
 PROGRAM = REPOSITORY / "images/roles/gateway/route.py"
 HEADER = "# pxname,svname,scur,"
@@ -67,6 +68,16 @@ def test_it_drains_says_so_and_holds_until_its_caller_is_done(router: Router) ->
     assert program.stdout.readline() == "a is out of rotation, all its requests finished\n"
     assert router.commands[0] == "set server vllm/a state drain"
     assert "ready" not in router.commands[-1]
+    program.communicate(timeout=10)
+    assert router.commands[-1] == "set server vllm/a state ready"
+
+
+def test_a_haproxy_that_is_reloaded_meanwhile_is_told_anew(router: Router) -> None:
+    program = router.start(5)
+    assert program.stdout is not None
+    program.stdout.readline()
+    drained = "set server vllm/a state drain"
+    wait_for(lambda: router.commands.count(drained) >= 3, "told twice more", 10)
     program.communicate(timeout=10)
     assert router.commands[-1] == "set server vllm/a state ready"
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.roles.monitoring.limits import limits, render_limits
-from images.roles.monitoring.settings import Limits, MonitoringSettings
+from images.roles.monitoring.limits import limits, render_limits, spill_prices
+from images.roles.monitoring.settings import Limits, MonitoringSettings, SpillPrice
 
 REPOSITORY = Path(__file__).resolve().parents[5]
 RULES = sorted((REPOSITORY / "images/roles/monitoring/rules").glob("*.yaml"))
 TESTS = Path(__file__).parent
-STACK = Limits(minimum_nodes=2, break_even_tokens_per_month=2.4e9)
+SPILL = SpillPrice(served_names=("llama-70b", "llama"), input_usd_per_token=2e-6, output_usd_per_token=8e-6)
+STACK = Limits(minimum_nodes=2, break_even_tokens_per_month=2.4e9, spill=SPILL)
 
 
 def _alerts() -> list[dict[str, object]]:
@@ -56,7 +57,7 @@ def test_an_alert_is_tested_firing_and_not_firing_and_has_a_runbook(alert: dict[
 
 def test_the_limits_that_the_rules_use_are_those_that_are_rendered() -> None:
     used = {m for f in RULES for m in re.findall(r"crossover:limit:([a-z0-9_]+)", f.read_text())}
-    assert used == set(limits(MonitoringSettings(), STACK))
+    assert used == set(limits(MonitoringSettings(), STACK)) | set(spill_prices(STACK))
 
 
 def test_limits_are_constant_series_that_promtool_accepts(tmp_path: Path) -> None:
@@ -64,7 +65,14 @@ def test_limits_are_constant_series_that_promtool_accepts(tmp_path: Path) -> Non
     text = render_limits(settings, STACK)
     (tmp_path / "limits.yaml").write_text(text)
     _promtool("check", "rules", tmp_path / "limits.yaml")
-    rules = {r["record"]: r["expr"] for r in yaml.safe_load(text)["groups"][0]["rules"]}
+    rows = yaml.safe_load(text)["groups"][0]["rules"]
+    rules = {r["record"]: r["expr"] for r in rows if "labels" not in r}
+    spilled = {(r["record"], r["labels"]["requested_model"]): float(r["expr"][7:-1]) for r in rows if "labels" in r}
+    assert spilled == {
+        (f"crossover:limit:spill_{way}_usd_per_token", name): price
+        for way, price in (("input", 2e-6), ("output", 8e-6))
+        for name in ("llama-70b", "llama")
+    }
     assert rules["crossover:limit:nodes"] == "vector(2)"
     assert rules["crossover:limit:latency_p99_seconds"] == "vector(12.5)"
     assert rules["crossover:limit:volume_hours"] == "vector(336)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -19,11 +19,13 @@ from providers.base import Candidate, Owner
 from providers.clouds.aws.config import parse
 from providers.clouds.aws.resources.network import AwsNetwork
 from providers.clouds.aws.resources.node import AwsNode
-from providers.clouds.aws.resources.survey import Demand, survey
+from providers.clouds.aws.resources.survey import MOST_ATTEMPTS, Demand, survey
+from providers.clouds.aws.resources.tries import Tries
 from providers.renting.hostkeys import durable, one_use
 from providers.renting.naming import mark
 from tests.support.session_manager import SessionManager
 
+STACK_ID = "1a2b3c4d"
 PRIVATE_KEY = "the stack's private key"
 PUBLIC_KEY = "ssh-ed25519 AAAA"
 GPU = Candidate("aws", "us-east-1", "p4de.24xlarge")
@@ -143,13 +145,17 @@ def run(aws: Aws, program: Callable[[], Any]) -> tuple[Monitor, Any]:
 
 
 def stack(
-    nodes: dict[str, Candidate] | None = None, gateway: Candidate | None = SMALL, **change: Any
+    nodes: dict[str, Candidate] | None = None,
+    gateway: Candidate | None = SMALL,
+    tries: Tries | None = None,
+    generations: Mapping[str, int] | None = None,
+    **change: Any,
 ) -> Callable[[], Any]:
     """Nodes a and b and a gateway, as the program makes them; it comes to the nodes' outputs."""
     wanted = {"a": GPU, "b": GPU} if nodes is None else nodes
 
     def program() -> Any:
-        found = survey(parse({**SETTINGS, **change}), Demand(wanted, gateway))
+        found = survey(parse({**SETTINGS, **change}), Demand(wanted, gateway, 1, generations or {}), tries)
         network = AwsNetwork(
             "aws", found, node_ports=NODE_PORTS, gateway_ports=GATEWAY_PORTS, ssh_public_key=PUBLIC_KEY
         )
@@ -157,13 +163,13 @@ def stack(
         for key, candidate in wanted.items():
             made[key] = AwsNode(
                 key, network, key=key, role="inference", candidate=candidate, ports=NODE_PORTS,
-                usd_per_hour=Decimal("27.447050"), ssh_private_key=PRIVATE_KEY,
+                usd_per_hour=Decimal("27.447050"), ssh_private_key=PRIVATE_KEY, stack_id=STACK_ID,
                 opts=pulumi.ResourceOptions(protect=True),
             )  # fmt: skip
         if gateway is not None:
             made["gateway"] = AwsNode(
                 "gateway", network, key="gateway", role="gateway", candidate=gateway, ports=GATEWAY_PORTS,
-                usd_per_hour=Decimal("0.1008"), ssh_private_key=PRIVATE_KEY,
+                usd_per_hour=Decimal("0.1008"), ssh_private_key=PRIVATE_KEY, stack_id=STACK_ID,
             )  # fmt: skip
         parts = {k: {"machine": n.machine, "domain": n.failureDomain, "price": n.usdPerHour} for k, n in made.items()}
         return pulumi.Output.all(**{key: pulumi.Output.all(**part) for key, part in parts.items()})
@@ -200,7 +206,30 @@ def test_two_nodes_and_a_gateway_are_what_was_asked_for(aws: Aws) -> None:
     assert (
         one_use(PRIVATE_KEY, name).public in base64.b64decode(aws.of(INSTANCE)["a"]["userDataBase64"]["value"]).decode()
     )
-    assert aws.of(INSTANCE)["a"]["tags"]["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
+    tags = aws.of(INSTANCE)["a"]["tags"]
+    assert tags["crossover:mark"] == mark(Owner("p", "s", "inference", "a", 1))
+    assert tags["crossover:stack-id"] == STACK_ID
+
+
+def test_public_bug_10_the_next_up_asks_the_next_zone_and_every_request_is_bounded(aws: Aws, tmp_path: Path) -> None:
+    """Public bug 10: p4de is offered in b and c; a node that is in none of them after an `up` had no capacity there."""
+    tries = Tries(tmp_path / "zones.json", now=iter(range(1, 9)).__next__)
+    for zone in ("us-east-1b", "us-east-1c", "us-east-1b"):
+        _, outputs = run(aws, stack({"a": GPU}, gateway=None, tries=tries))
+        assert outputs["a"]["domain"] == f"aws/{zone}"
+    assert int(aws.registered["pulumi:providers:aws", "aws"]["maxRetries"]) == MOST_ATTEMPTS
+
+
+def test_public_bug_9_a_second_generation_that_is_raised_at_once_is_refused(aws: Aws) -> None:
+    """Public bug 9: AWS' machines are the engine's own resources, which it ends side by side."""
+    for key, zone in (("a", "b"), ("b", "c")):
+        tags = {"crossover:mark": mark(Owner("p", "s", "inference", key, 1)), "crossover:fleet": "p:s:inference"}
+        aws.machines[f"i-{key}"] = {"availabilityZone": f"us-east-1{zone}", "tags": tags}
+    said = refused(aws, stack(generations={"a": 2, "b": 2}))
+    assert "the generations of a, b are raised at once" in said
+    run(aws, stack(generations={"a": 2}))
+    aws.machines["i-a"]["tags"]["crossover:mark"] = mark(Owner("p", "s", "inference", "a", 2))
+    run(aws, stack(generations={"a": 2, "b": 2}))
 
 
 def test_subnets_lie_in_the_zones_that_offer_the_type(aws: Aws) -> None:

@@ -19,7 +19,9 @@ from providers.clouds.aws.quota import QUOTAS, family, needed, shortfall
 from providers.clouds.aws.resources.identity import partition, trust, weights_policy
 from providers.clouds.aws.resources.layout import spread, subnet_cidr
 from providers.clouds.aws.resources.node import reported, reserved
-from providers.clouds.aws.tags import MARK, key_of, machine_tags
+from providers.clouds.aws.resources.survey import MOST_ATTEMPTS
+from providers.clouds.aws.resources.tries import Tries
+from providers.clouds.aws.tags import MARK, machine_tags, owner_in
 from providers.errors import InvalidRequest
 
 P = QUOTAS[0]
@@ -62,6 +64,33 @@ def test_too_few_zones_are_refused_with_the_ways_out() -> None:
     ):
         spread({"a": AB[:1], "b": AB[:1]}, {}, 1)
     assert spread({"a": AB[:1], "b": AB[:1]}, {}, 2) == {"a": AB[0], "b": AB[0]}
+
+
+def test_public_bug_10_what_did_not_start_in_a_zone_is_asked_for_in_the_next_one() -> None:
+    """Public bug 10: the zone was a function of the siblings, so each `up` asked the same one for ever."""
+    abc = tuple(f"us-east-1{letter}" for letter in "abc")
+    assert spread({"a": abc}, {}, 1, {"a": {abc[0]: 1.0}}) == {"a": abc[1]}
+    assert spread({"a": abc}, {}, 1, {"a": {abc[0]: 1.0, abc[1]: 2.0}}) == {"a": abc[2]}
+    assert spread({"a": abc}, {}, 1, {"a": {abc[0]: 1.0, abc[1]: 2.0, abc[2]: 3.0}}) == {"a": abc[0]}
+    assert spread({"a": abc, "b": abc}, {"b": abc[1]}, 1, {"a": {abc[0]: 1.0}}) == {"a": abc[2], "b": abc[1]}
+    assert spread({"a": abc}, {"a": abc[2]}, 1, {"a": {abc[2]: 1.0}}) == {"a": abc[2]}
+
+
+def test_public_bug_10_zones_are_remembered_until_the_machine_is_there(tmp_path: Path) -> None:
+    """Public bug 10: by the next process, whatever somebody wrote into the file."""
+    tries = Tries(tmp_path / "a" / "zones.json", now=lambda: 5.0)
+    assert tries.known() == {}
+    tries.begin({"a": "us-east-1a", "b": "us-east-1b"}, there=())
+    Tries(tries.path, now=lambda: 6.0).begin({"a": "us-east-1c"}, there=("b",))
+    assert Tries(tries.path).known() == {"a": {"us-east-1a": 5.0, "us-east-1c": 6.0}}
+    for broken in ("", "[]", '{"a": 1}', '{"a": {"z": "when"}}'):
+        tries.path.write_text(broken)
+        assert tries.known() == {}
+
+
+def test_public_bug_10_aws_is_asked_for_capacity_for_less_than_five_minutes() -> None:
+    """Public bug 10: 25 attempts are about 50 minutes. After attempt n the SDK waits 2^n s at most."""
+    assert sum(2**n for n in range(1, MOST_ATTEMPTS)) < 5 * 60
 
 
 def test_the_quota_of_p_counts_96_vcpu_for_each_p4d_and_p4de() -> None:
@@ -116,9 +145,9 @@ def test_arns_name_the_regions_own_partition(region: str, name: str) -> None:
 def test_the_mark_survives_as_tags() -> None:
     """Key, value and length as EC2 allows them: 128 and 256 characters."""
     tags = machine_tags(OWNER)
-    assert key_of(tags) == "a"
-    assert key_of({MARK: "somebody's"}) is None
-    assert key_of(None) is None
+    assert owner_in(tags) == OWNER
+    assert owner_in({MARK: "somebody's"}) is None
+    assert owner_in({}) is None
     assert all(len(key) <= 128 and len(value) <= 256 for key, value in tags.items())
 
 

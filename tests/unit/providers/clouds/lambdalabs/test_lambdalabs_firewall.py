@@ -163,8 +163,9 @@ def refuse_writes(emulator: LambdaEmulator, patch: pytest.MonkeyPatch, status: i
 def inputs(key: str = "a", section: Mapping[str, Any] = SECTION, **changes: Any) -> Plain:
     return {
         "key": key, "role": "inference", "project": "p", "stack": "s", "generation": 1, "ports": GATEWAY,
-        "candidates": [{"cloud": "lambda", "region": REGION, "sku": SKU}], "sshPublicKey": PUBLIC_KEY,
-        "sshPrivateKey": "the key", "maxPerFailureDomain": 9, "deadlineS": 60, "onNoCapacity": "fail",
+        "stackId": "1a2b", "candidates": [{"cloud": "lambda", "region": REGION, "sku": SKU}],
+        "sshPublicKey": PUBLIC_KEY, "sshPrivateKey": "the key", "maxPerFailureDomain": 9, "deadlineS": 60,
+        "onNoCapacity": "fail",
         "settings": {"lambda": section}, **changes,
     }  # fmt: skip
 

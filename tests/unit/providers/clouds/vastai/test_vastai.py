@@ -11,7 +11,6 @@ import pytest
 
 import providers.renting.rent
 import providers.renting.until
-from images.remote.errors import RemoteError
 from providers.base import Candidate, Machine, MachineState, NodeSpec, Owner
 from providers.clouds.vastai import instances, market
 from providers.clouds.vastai.client import FailedContract, VastaiClient, classify
@@ -33,6 +32,7 @@ from providers.errors import (
 from providers.renting.answers.rows import Rows
 from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.renting.hostkeys import one_use
+from providers.renting.memory.duds import Duds
 from providers.renting.naming import machine_name, mark
 from providers.renting.presence.ending import PATIENCE_S
 from providers.renting.rent import Request, rent
@@ -268,7 +268,7 @@ def test_two_nodes_of_a_fleet_share_neither_machine_nor_host(world: World) -> No
     first = world.cloud.launch(spec(name="a"))
     second = world.cloud.launch(spec(name="b", owner=owner("b")))
     assert (first.failure_domain, second.failure_domain) == ("vastai/1/7", "vastai/3/8")
-    with pytest.raises(NoCapacity, match="the fleet is on each of the 1 machines or hosts that fit"):
+    with pytest.raises(NoCapacity, match=r"the fleet, or a dud .*is on each of the 1 machines or hosts that fit"):
         world.cloud.launch(spec(name="c", owner=owner("c")))
 
 
@@ -444,11 +444,23 @@ def test_an_outbid_host_is_destroyed_before_first_contact_and_at_once(world: Wor
 
 
 @pytest.mark.usefixtures("with_host_key")
-def test_a_never_ready_host_is_destroyed(world: World) -> None:
+def test_public_bug_8_a_never_ready_host_is_destroyed_and_another_one_rented(world: World) -> None:
+    """Public bug 8: of four rents of Vast.ai's three were duds, and each time the same host was the cheapest."""
     world.vendor.inject(Fault.STUCK)
-    with pytest.raises(RemoteError, match=r"was not reached in 300 s.*confirmed gone"):
-        rent(renting(world), lambda _: world.cloud, world.clock.waiting())
-    assert world.vendor.machines == []
+    duds = Duds(now=world.clock)
+    machine = rent(renting(world), lambda _: world.cloud, world.clock.waiting(), duds)
+    assert world.vendor.machines == [machine.id]
+    (dud,) = duds.left_out().values()
+    assert "was not reached in 300 s" in dud.why
+    assert dud.scope != machine.failure_domain
+
+
+def test_public_bug_8_a_host_that_loses_an_hour_of_a_hundred_must_cost_a_tenth_less(world: World) -> None:
+    """Public bug 8: price × (1 + 10 × (1 − reliability)): 10 × 1.1 = 11 and 10.9 × 1."""
+    world.vendor.stock({"dph_base": 10.0, "reliability2": 0.99}, {"dph_base": 10.8, "reliability2": 1.0})
+    assert world.cloud.launch(spec()).usd_per_hour == pytest.approx(Decimal("10.8") + DISK)
+    world.vendor.stock({"dph_base": 10.0, "reliability2": 0.99}, {"dph_base": 11.1, "reliability2": 1.0})
+    assert world.cloud.launch(spec(name="m")).usd_per_hour == pytest.approx(Decimal("10") + DISK)
 
 
 @pytest.mark.usefixtures("with_host_key")

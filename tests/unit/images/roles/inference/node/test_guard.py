@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from images.roles.inference.node.guard import KEY_VARIABLE, Guard, Message, Receive, Scope, Send
+from images.roles.inference.node.canary import Message, Receive, Scope, Send
+from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 
 KEY = "sk-node-0123456789"
 BEARER = (b"authorization", f"Bearer {KEY}".encode())

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 import uvicorn
 
-from images.roles.inference.node.guard import KEY_VARIABLE, Guard, Receive, Scope, Send
+from images.roles.inference.node.canary import Receive, Scope, Send
+from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 
 KEY = "sk-node-0123456789"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from images.remote.waiting import Waiting
 from providers.base import ALIVE, Capability, Clouds, Machine
 from providers.errors import Missing
-from providers.plugin.machine import split
-from providers.plugin.node_inputs import Capabilities
-from providers.plugin.values import Plain
 from providers.renting.presence.looking import present
 
 
@@ -18,12 +17,12 @@ class Missed:
     """Remembers for the life of the process what was looked for in vain: the update after a refresh looks once."""
 
     clouds: Clouds
-    capabilities: Capabilities
+    capabilities: Callable[[str], frozenset[Capability]]
     _in_vain: set[str] = field(default_factory=set)
 
     def look(self, resource_id: str, waiting: Waiting, window_s: float | None = None) -> Machine:
         """The machine "cloud/machine id". Raises what `present` raises."""
-        cloud_name, machine_id = split(resource_id)
+        cloud_name, _, machine_id = resource_id.partition("/")
         try:
             found = present(
                 self.clouds(cloud_name), machine_id, waiting, 0.0 if resource_id in self._in_vain else window_s
@@ -34,10 +33,10 @@ class Missed:
         self._in_vain.discard(resource_id)
         return found
 
-    def refusal(self, resource_id: str, olds: Plain, why: str) -> str:
+    def refusal(self, resource_id: str, olds: Mapping[str, Any], why: str) -> str:
         """Why a node whose machine is missing stays in the state until a person accepts it; empty where nothing is lost
         by taking it out: one that costs nothing, while others of its stack are there."""
-        cloud_name, _ = split(resource_id)
+        cloud_name = resource_id.partition("/")[0]
         if self._protected(olds):
             reason = "It may bill, and may not be had again"
         elif not self._others(cloud_name, olds):
@@ -50,12 +49,12 @@ class Missed:
             f"--stack {olds['stack']}, then `up`"
         )
 
-    def _protected(self, olds: Plain) -> bool:
+    def _protected(self, olds: Mapping[str, Any]) -> bool:
         """As the program protects its nodes: all that may bill, or were claimed."""
         names = {str(rung["cloud"]) for rung in olds["candidates"]}
         return any(Capability.BILLS_NOTHING not in self.capabilities(name) for name in names)
 
-    def _others(self, cloud_name: str, olds: Plain) -> bool:
+    def _others(self, cloud_name: str, olds: Mapping[str, Any]) -> bool:
         """Whether the cloud shows another living machine of the stack."""
         found = self.clouds(cloud_name).list(str(olds["project"]))
         return any(m.owner is not None and m.owner.stack == olds["stack"] and m.state in ALIVE for m in found)

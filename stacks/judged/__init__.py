@@ -1,0 +1,1 @@
+"""What the gate is asked of a stack's configuration."""
