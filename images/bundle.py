@@ -109,7 +109,7 @@ class HttpCheck:
     method: str = "GET"
     body: str | None = None
     bearer_secret: str | None = None
-    """Name of the secret sent as `Authorization: Bearer …`."""
+    """Name of the secret sent as `Authorization: Bearer …`; with a `user`, of his password."""
     tls_ca: str | None = None
     """Path (tokens allowed) of the CA certificate; None means plain HTTP."""
     tls_server_name: str | None = None
@@ -118,6 +118,8 @@ class HttpCheck:
     deadline_s: int = 60
     client_certificate: str | None = field(default=None, metadata=LATER)
     """Name of the secret that is shown: a certificate and its private key in one PEM."""
+    user: str = field(default="", metadata=LATER)
+    """Of HTTP's basic authentication; empty: the secret is a bearer's."""
     more_paths: tuple[str, ...] = field(default=(), metadata=LATER)
     """Asked on the same connection: each must get the expected status, too."""
 

@@ -47,6 +47,29 @@ def resolve(text: str, host: Host, bundle: Bundle, *, where: str) -> str:
     return _TOKEN.sub(one, text)
 
 
+def resolve_file(path: str, text: str, host: Host, bundle: Bundle) -> str:
+    """A rendered file with every token replaced, by its name's ending: in YAML they stand between single quotes, which
+    PyYAML gives to all that begins with @; in .cfg and .conf (HAProxy, Redis) between double ones."""
+    quoting = _QUOTING.get(path.rpartition(".")[2], str)
+    return _TOKEN.sub(lambda match: quoting(_value(match, host, bundle, path)), text)
+
+
+def _in_double_quotes(value: str) -> str:
+    return re.sub(r'([\\"$])', r"\\\1", value)
+
+
+def _in_single_quotes(value: str) -> str:
+    return value.replace("'", "''")
+
+
+_QUOTING = {
+    "yml": _in_single_quotes,
+    "yaml": _in_single_quotes,
+    "cfg": _in_double_quotes,
+    "conf": _in_double_quotes,
+}
+
+
 def _value(match: re.Match[str], host: Host, bundle: Bundle, where: str) -> str:
     token, kind, name = match[0], match[1], match[2]
     plain = {"ROOT": host.root, "BIND": host.bind, "SERVER_NAME": host.server_name, "WEIGHTS": host.weights}

@@ -7,6 +7,7 @@ wrong moment has machines that its state never learned of. Machines of other sta
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from providers.clouds.local.client import MARK, LocalClient
 from providers.clouds.local.config import LocalConfig
+from providers.clouds.local.sshd import shown
 from providers.errors import CloudError
 
 GRACE_SECONDS = 5.0
@@ -28,19 +30,22 @@ def end_machines(client: LocalClient, stack: str) -> list[str]:
 
 
 def strays(state: Path, proc: Path = Path("/proc")) -> dict[int, str]:
-    """Processes (id → machine) with the mark of a machine under `state` whose folder is gone: nobody else ends them."""
-    prefix = f"{MARK}={state}/".encode()
+    """Processes (id → machine) with the mark of a machine under `state` whose folder is gone, and its sshd, which wrote
+    a title over its mark: nobody else ends them."""
+    prefix = os.fsencode(f"{MARK}={state}/")
+    title = re.compile(re.escape(shown(state)) + rb"/(m-[0-9a-z]+)/sshd_config")
     found: dict[int, str] = {}
     for entry in proc.iterdir():
         if not entry.name.isdigit():
             continue
         try:
             environ = (entry / "environ").read_bytes().split(b"\0")
+            sshd = title.search((entry / "cmdline").read_bytes())
         except OSError:  # ended meanwhile, or another user's
             continue
-        for variable in environ:
-            machine = variable.removeprefix(prefix).decode(errors="replace")
-            if variable.startswith(prefix) and not (state / machine).exists():
+        marks = [variable.removeprefix(prefix) for variable in environ if variable.startswith(prefix)]
+        for machine in map(os.fsdecode, [*marks, *([sshd[1]] if sshd else [])]):
+            if not (state / machine).exists():
                 found[int(entry.name)] = machine
     return found
 

@@ -11,6 +11,7 @@ from cost_guard.scenario.waivers import fleet_urn
 from cost_guard.verdict.judge import judge_stack
 from cost_guard.verdict.verdict import explain
 from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
+from images.roles.monitoring.access import monitoring_key
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
 from providers.resources import Credentials
@@ -59,6 +60,7 @@ pulumi.export("model", settings.served_names[0])
 pulumi.export("managedModels", [model.name for model in settings.gateway.managed])
 pulumi.export("prometheus", gateway.inside("prometheus"))
 pulumi.export("alertmanager", gateway.inside("alertmanager"))
+pulumi.export("monitoringKey", credentials.litellmMasterKey.apply(monitoring_key))
 
 if blocked:
     raise pulumi.RunError(told)  # in preview, so that the reader and the pack see the whole plan first

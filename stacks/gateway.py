@@ -13,13 +13,14 @@ from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET
 from images.roles.gateway.bundle import gateway_bundle
 from images.roles.gateway.endpoint import CERTIFICATE
 from images.roles.gateway.settings import GatewaySettings, Peer
+from images.roles.monitoring.access import WEB_SECRET, monitoring_key, web_configuration
 from providers.base import GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
 from stacks.fleet import Fleet, server_name
 from stacks.machines import Machines, Rented
 from stacks.settings import Settings
 from strict import names
-from strict.names import GATEWAY_PORT, GATEWAY_ROLE
+from strict.names import GATEWAY_PORT, GATEWAY_ROLE, MONITORING_KEY
 
 
 def certificate_names(settings: Settings) -> list[str]:
@@ -146,6 +147,8 @@ def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.I
         API_KEY_SECRET: credentials.vllmApiKey,
         CLIENT_CERTIFICATE_SECRET: credentials.clientCertificate,
         "litellm-master-key": credentials.litellmMasterKey,
+        MONITORING_KEY: credentials.litellmMasterKey.apply(monitoring_key),
+        WEB_SECRET: credentials.litellmMasterKey.apply(lambda key: web_configuration(monitoring_key(key))),
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,
         **tls,

@@ -18,6 +18,7 @@ from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_su
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
 from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
+from images.roles.monitoring.access import WEB_SECRET
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
@@ -29,6 +30,7 @@ from stacks.judged.proposal import GATEWAY, proposal_of
 from stacks.served import MODEL_KEYS, OWN_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section, named_secrets
+from strict.names import MONITORING_KEY
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
@@ -36,15 +38,12 @@ GATEWAY_SECRETS = {
     "endpoint-keys",
     "endpoint.pem",
     "litellm-master-key",
-    "redis-password",
-    "redis.conf",
-    API_KEY_SECRET,
-    CLIENT_CERTIFICATE_SECRET,
+    *("redis-password", "redis.conf"),
+    *(API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, MONITORING_KEY, WEB_SECRET),
 }
 """Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
-
 
 NOT_YET = (
     f"{STACK_PREFIX}{MODELS}: more than one model cannot be deployed yet, only judged (crossover plan, crossover "

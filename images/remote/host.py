@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from images.remote.errors import InvalidBundle
 
-_ABSOLUTE = re.compile(r"/[^\x00-\x1f\x7f\"'%$`;#\\]*")
+_ABSOLUTE = re.compile(r"/[^\x00-\x1f\x7f\"$`;#\\]*")
 """Paths that mean the same in sh, systemd units and supervisor's configuration. Spaces are fine."""
 
 
@@ -55,7 +55,7 @@ class Host:
         for name, path in {"root": self.root, "cache": self.cache, **rare}.items():
             if not _ABSOLUTE.fullmatch(path) or ".." in path.split("/") or path.rstrip("/") == "":
                 raise InvalidBundle(
-                    f"{name} {path!r} is no absolute path that every tool reads alike: no quotes, no % $ ; # ` or \\"
+                    f'{name} {path!r} is no absolute path that every tool reads alike: no " $ ; # ` or \\'
                 )
         if self.supervision not in ("systemd", "supervisor"):
             raise InvalidBundle(f"supervision {self.supervision!r} is unknown: systemd or supervisor")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from strict.numbers import Number, Whole, parse_day, parse_flag, refuse, shown
@@ -72,7 +74,54 @@ SecretName = Annotated[
         show=False,
     ),
 ]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s'\"@]+$")]
+HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*"
+
+
+def ip_address(value: str) -> str:
+    """An IP address in its one form. Raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no IP address") from None
+
+
+def address(value: str) -> str:
+    """An IP address in its one form, or a host name. Raises ValueError."""
+    with suppress(ValueError):
+        return ip_address(value)
+    if len(value) <= 253 and re.fullmatch(HOST_NAME, value):
+        return value
+    raise ValueError(f"{value!r} is neither an IP address nor a host name")
+
+
+IpAddress = Annotated[str, AfterValidator(ip_address)]
+Address = Annotated[str, AfterValidator(address)]
+
+
+def url(value: str) -> str:
+    """An address over http or https: a host, perhaps a port, path and query; no user and no password, which would be
+    shown wherever it is. Raises ValueError."""
+    if not re.fullmatch(r"https?://[!#-&(-?A-~]+", value):
+        raise ValueError("must be a URL like https://api.example.com/v1, of printable ASCII, without a user")
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - it is read when it is asked for
+    except ValueError as e:
+        raise ValueError(f"must be a URL like https://api.example.com/v1: {e}") from None
+    address(parts.hostname or "")
+    return value
+
+
+def in_clear(value: str) -> bool:
+    """Whether what goes to that URL can be read on its way: it is http, and not to this computer itself."""
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    with suppress(ValueError):
+        return parts.scheme == "http" and not ipaddress.ip_address(host).is_loopback
+    return parts.scheme == "http" and host != "localhost"
+
+
+Url = Annotated[str, AfterValidator(url)]
 
 WIDEST_PREFIX = 8
 """A range below /8 is "the world" in a few rows, such as 0.0.0.0/1 and 128.0.0.0/1."""

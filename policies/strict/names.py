@@ -32,6 +32,11 @@ in the state of stacks."""
 GATEWAY_PORT = "endpoint"
 """The port of a machine that carries a gateway, whatever its role."""
 
+MONITORING_KEY = "monitoring-key"
+"""The secret that Prometheus, Alertmanager and HAProxy's statistics ask for."""
+MONITORING_USER = "crossover"
+"""Whose password it is, where one is asked for."""
+
 
 def stack_id_of(credentials_id: str) -> str:
     """The stack's identity, of the id of its Credentials."""

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import traceback
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
 from pulumi.provider.experimental import server
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
 from images.remote.errors import RemoteError
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.provider import Gpucloud, failed_state
 from providers.plugin.turns.replacing import Replacements
+from strict.engine.alive import when_gone
+from strict.engine.callers import LOOPBACK, AsyncGuard
 
 VERSION = "0.1.0"
+ENGINE_GONE = 75
+"""The exit status of a plugin whose engine is gone; sysexits.h calls it a temporary failure."""
 
 
 class EngineLog:
@@ -52,13 +59,27 @@ class EngineLog:
 
 
 def serve(handlers: Mapping[str, Handler], arguments: list[str], replacements: Replacements | None = None) -> None:
-    """Serves until the engine ends it. The first argument is the engine's address."""
-    log = EngineLog(arguments[0])
+    """Serves its own user until the engine ends it or is gone. The first argument is the engine's address.
 
+    Without an engine nobody takes note of what is rented or ended, and the next one may be at work on the same
+    machines: so the process ends at once, in the middle of whatever it does.
+    """
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(handlers, arguments, replacements))
+
+
+async def _serve(handlers: Mapping[str, Handler], arguments: list[str], replacements: Replacements | None) -> None:
+    log, guard = EngineLog(arguments[0]), AsyncGuard()
     _Servicer.handlers = handlers
     _Servicer.log = log
-    server.ProviderServicer = _Servicer  # type: ignore[misc]  # server.main looks it up there
-    server.main(arguments, VERSION, Gpucloud(handlers, log, replacements))
+    servicer = _Servicer(arguments, VERSION, Gpucloud(handlers, log, replacements), engine_address=arguments[0])
+    served = grpc.aio.server(interceptors=[guard], options=_GRPC_CHANNEL_OPTIONS)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, served)
+    guard.port = served.add_insecure_port(f"{LOOPBACK}:0")
+    await served.start()
+    when_gone(arguments[0], lambda: os._exit(ENGINE_GONE))
+    print(guard.port, flush=True)
+    await served.wait_for_termination()
 
 
 class _Servicer(server.ProviderServicer):

@@ -26,13 +26,13 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from scripts.engine.toolchain import Interpreter, ToolchainError, resolve
+from strict.engine.alive import when_gone
+from strict.engine.callers import LOOPBACK, AsyncGuard
 
 PROGRAM_ALREADY_REPORTED = 32
 """`pulumi-language-python-exec` exits with it when the user has seen the error already."""
 GRACE_SECONDS = 3.0
 """Between SIGTERM and SIGKILL; the engine itself kills this process five seconds after its SIGINT."""
-CONNECT_SECONDS = 30.0
-RECONNECT_SECONDS = 5.0
 
 _LIST_PACKAGES = """
 import importlib.metadata, json, re, sys
@@ -78,17 +78,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _signal(group: int, sign: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, sign)
-
-
-async def engine_is_gone(address: str) -> None:
-    """Return once nothing answers at `address`: `kill -9` of the engine sends nobody a signal."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        patience = CONNECT_SECONDS
-        with suppress(TimeoutError):
-            while True:
-                await asyncio.wait_for(channel.channel_ready(), patience)
-                patience = RECONNECT_SECONDS
-                await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -201,18 +190,19 @@ async def serve(arguments: list[str]) -> None:
     host = LanguageHost()
     if arguments:
         host.engine_address.set_result(arguments[-1])
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+    guard = AsyncGuard()
+    server = grpc.aio.server(interceptors=[guard], options=[("grpc.max_receive_message_length", -1)])
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    guard.port = server.add_insecure_port(f"{LOOPBACK}:0")
     stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(sign, stopped.set)
+        loop.add_signal_handler(sign, stopped.set)
     await server.start()
-    print(port, flush=True)
+    print(guard.port, flush=True)
 
     async def watch() -> None:
-        await engine_is_gone(await host.engine_address)
-        stopped.set()
+        when_gone(await host.engine_address, lambda: loop.call_soon_threadsafe(stopped.set))
 
     watcher = asyncio.create_task(watch())
     await stopped.wait()

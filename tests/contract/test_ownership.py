@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import providers.renting.ownership
 import providers.renting.rent
@@ -114,6 +116,33 @@ def test_a_stack_of_the_same_name_takes_nothing_and_ends_nothing_of_the_first(
     before = ours.machines
     ours.up()
     assert trial.billed() == ours.machines == before
+
+
+STEPS = st.lists(st.tuples(st.booleans(), st.sampled_from(["up", "down"])), max_size=8)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(STEPS)
+def test_in_any_sequence_each_machine_is_in_one_state_and_only_that_one_ends_it(
+    emulated: Trial, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, str]]
+) -> None:
+    """Audit 4: SAME_NAME, drawn in every order: what is billed is what the two states know, and the one that came
+    first is the one that has a machine."""
+    folder = tmp_path_factory.getbasetemp() / emulated.cloud.name
+    both = [Colleague(emulated, folder / whose, stack_id) for whose, stack_id in (("1", OURS), ("2", THEIRS))]
+    for first, what in steps:
+        acting, other = both if first else reversed(both)
+        others = other.machines
+        try:
+            acting.down() if what == "down" else acting.up()
+        except SomebodyElses:
+            assert others
+            assert not acting.machines
+        assert other.machines == others
+        assert emulated.billed() == sorted(acting.machines + others)
+    for colleague in both:
+        colleague.down()
+    assert emulated.billed() == []
 
 
 def test_a_node_that_may_be_vacant_is_none_where_the_name_is_somebody_elses(

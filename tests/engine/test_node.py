@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Mapping
@@ -81,6 +82,23 @@ def test_a_fleet_comes_up_stays_and_goes(project: Project) -> None:
     project.run("destroy", "--yes", "--skip-preview")
     assert project.machines == {}
     assert project.state() == []
+
+
+def test_a_state_of_before_identities_comes_up_unchanged(project: Project) -> None:
+    """Audit 4: nodes and installs that lack the stack's identity show no difference, and keep their machines."""
+    project.program(fleet({"a": "bay-1"}))
+    project.up()
+    machines = project.machines
+    exported = json.loads(project.run("stack", "export"))
+    for resource in exported["deployment"]["resources"]:
+        for part in ("inputs", "outputs"):
+            (resource.get(part) or {}).pop("stackId", None)
+    (project.folder / "before.json").write_text(json.dumps(exported))
+    project.run("stack", "import", "--file", str(project.folder / "before.json"))
+    again = project.up("--refresh")
+    assert "unchanged" in again
+    assert not any(word in again for word in ("created", "updated", "replaced", "deleted"))
+    assert project.machines == machines
 
 
 def test_a_price_ceiling_shows_one_update_and_keeps_the_machine(project: Project) -> None:

@@ -14,6 +14,7 @@ from images.roles.gateway.haproxy import environment, render_haproxy
 from images.roles.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
 from images.sources import repository_source
+from strict.names import MONITORING_KEY
 
 PORTS = {
     "endpoint": 8080,
@@ -30,6 +31,8 @@ _LITELLM = "litellm/config.yaml"
 _REDIS = "redis/redis.conf"
 _CA = "tls/ca.pem"
 _ROUTE = "bin/route.py"
+_GUARDED = "bin/guarded_litellm.py"
+_MASTER_KEY = "litellm-master-key"
 
 
 def gateway_bundle(
@@ -74,7 +77,7 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
 def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str, str], ca_pem: str) -> Bundle:
     """`secrets`: the variables of its process, and the secrets they come from."""
     name = settings.tls_server_name
-    certificates = (CLIENT_CERTIFICATE_SECRET, *(() if name is None else (CERTIFICATE,)))
+    files = ("endpoint-keys", MONITORING_KEY, CLIENT_CERTIFICATE_SECRET, *(() if name is None else (CERTIFICATE,)))
     ready = HttpCheck(
         "endpoint",
         "endpoint",
@@ -98,21 +101,15 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
                 secret_environment=secrets,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(
-                    _HAPROXY,
-                    _CA,
-                    _ROUTE,
-                    *LUA_FILES,
-                    *(f"secrets/{s}" for s in ("endpoint-keys", *certificates)),
-                ),
+                reload_files=(_HAPROXY, _CA, _ROUTE, *LUA_FILES, *(f"secrets/{s}" for s in files)),
             ),
         ),
         checks=(
-            HttpCheck("haproxy", "haproxy-stats", "/metrics"),
+            HttpCheck("haproxy", "haproxy-stats", "/metrics", bearer_secret=MONITORING_KEY),
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
             ready,
         ),
-        secrets=("endpoint-keys", *certificates, *secrets.values()),
+        secrets=(*files, *secrets.values()),
         programs=("haproxy",),
         directories=("run",),
     )
@@ -120,12 +117,13 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
 
 def _litellm(settings: GatewaySettings, served_names: Sequence[str]) -> Bundle:
     variables = secret_environment(settings)
-    checks = [HttpCheck("litellm", "litellm", "/health/liveliness", deadline_s=180)]
+    checks = [HttpCheck("litellm", "litellm", "/health/liveliness", bearer_secret=_MASTER_KEY, deadline_s=180)]
     if settings.cache_ttl_seconds:
-        checks.append(HttpCheck("cache", "litellm", "/cache/ping", bearer_secret="litellm-master-key"))
+        checks.append(HttpCheck("cache", "litellm", "/cache/ping", bearer_secret=_MASTER_KEY))
     return Bundle(
         role="litellm",
         files=(File(_LITELLM, render_litellm_config(settings, served_names)),),
+        sources=(repository_source(_GUARDED, "images/roles/gateway/guarded_litellm.py"),),
         environments=(
             PythonEnvironment("litellm", repository_source("requirements/litellm.txt", "requirements/litellm.txt")),
         ),
@@ -133,7 +131,7 @@ def _litellm(settings: GatewaySettings, served_names: Sequence[str]) -> Bundle:
             Service(
                 name="litellm",
                 command=(
-                    "@ENV:litellm@/bin/litellm",
+                    *("@ENV:litellm@/bin/python", f"@ROOT@/{_GUARDED}"),
                     *("--config", f"@ROOT@/{_LITELLM}"),
                     *("--host", "127.0.0.1", "--port", "@PORT:litellm@"),
                     *("--num_workers", "1"),

@@ -25,10 +25,10 @@ _LOG = "%ci:%cp %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %s
 def endpoint(settings: GatewaySettings, served_names: Sequence[str], no_peers: bool) -> list[str]:
     """The section's lines. Nothing but a name of `settings.managed` leads to LiteLLM, and a served one that spills."""
     return [
-        "bind @BIND@:@PORT:endpoint@" + (f" ssl crt @SECRET:{CERTIFICATE}@" if settings.tls_server_name else ""),
+        "bind @BIND@:@PORT:endpoint@" + (f' ssl crt "@SECRET:{CERTIFICATE}@"' if settings.tls_server_name else ""),
         *_crowd(),
-        "# Neither what a client may choose, a query string or a name that nobody knows, nor a key.",
-        f'log-format "{_LOG} id=%[var(txn.id)] model=%[var(txn.model)] %HM %{{+Q}}HP %HV"',
+        "# No query string and no key; of the name that a client chose, 128 bytes without control characters.",
+        f'log-format "{_LOG} id=%[var(txn.id)] model=%[var(txn.model),bytes(0,128),json(utf8s)] %HM %{{+Q}}HP %HV"',
         "http-request set-var(txn.id) uuid()",
         "",
         *_doors(settings, served_names, no_peers),

@@ -25,6 +25,7 @@ from images.engines.common.base import (
 from images.roles.gateway.endpoint import LITELLM, LUA_FILES, MAX_CONNECTIONS, WAITING, endpoint
 from images.roles.gateway.errors import STATUSES, deny, openai_error
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
+from strict.names import MONITORING_KEY
 
 LITELLM_MAX_IN_FLIGHT = 200
 SOCKET = "run/haproxy.sock"
@@ -100,6 +101,8 @@ def _defaults(settings: GatewaySettings) -> str:
         "option http-restrict-req-hdr-names delete",
         "# Here, for the endpoint's own connections too: whoever leaves ends the work of a node.",
         "option abortonclose",
+        "# Bytes are counted as they come: hung.lua looks whether any do.",
+        "option contstats",
         "timeout connect 3s",
         "timeout http-request 10s",
         "timeout http-keep-alive 60s",
@@ -225,7 +228,8 @@ def _litellm() -> str:
             'http-request set-header Authorization "Bearer ${LITELLM_MASTER_KEY}"',
             "# What may cost money is asked again only where nothing was sent.",
             "retry-on conn-failure",
-            "option httpchk GET /health/liveliness",
+            "option httpchk",
+            'http-check send meth GET uri /health/liveliness hdr Authorization "Bearer ${LITELLM_MASTER_KEY}"',
             "http-check expect status 200",
             "timeout check 5s",
             "server litellm 127.0.0.1:@PORT:litellm@ check inter 2s fastinter 1s downinter 1s fall 3 rise 1"
@@ -240,6 +244,7 @@ def _stats() -> str:
         [
             "bind 127.0.0.1:@PORT:haproxy-stats@",
             "no log",
+            deny(401, f'unless {{ http_auth_bearer -m str -f "@SECRET:{MONITORING_KEY}@" }}'),
             "http-request use-service prometheus-exporter if { path /metrics }",
             "http-request return status 404",
         ],

@@ -6,11 +6,10 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from strict.fields import ModelName, SecretName, Section, Url, Usd, model_name
+from strict.fields import HOST_NAME, Address, ModelName, SecretName, Section, Url, Usd, in_clear, model_name
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*")
 _KEY = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 MAX_BUFFER_BYTES = 4_194_304
 _BYTES_PER_TOKEN = 8
@@ -25,15 +24,6 @@ def _key(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        if _HOST_NAME.fullmatch(value):
-            return value
-        raise ValueError(f"{value!r} is neither an IP address nor a host name") from None
-
-
 class GatewayModel(Section):
     """One model of a managed API, served through LiteLLM."""
 
@@ -46,13 +36,20 @@ class GatewayModel(Section):
     api_key_secret: SecretName = "managed-api-key"
     """Name of the secret that holds the key."""
 
+    @field_validator("api_base")
+    @classmethod
+    def _key_is_not_sent_in_clear(cls, value: str | None) -> str | None:
+        if value is not None and in_clear(value):
+            raise ValueError(f"{value}: the key would travel in clear; say https:// (http is for loopback)")
+        return value
+
 
 class GatewaySettings(Section):
     """The gateway, all of it. The defaults serve self-hosted models alone, by least connections."""
 
     placement: Literal["own", "nodes"] = "own"
     """Where it runs: `own` is a machine of its own, `gatewayNode`; with `nodes` every node carries one."""
-    tls_server_name: Annotated[str, Field(pattern=f"^{_HOST_NAME.pattern}$")] | None = None
+    tls_server_name: Annotated[str, Field(pattern=f"^{HOST_NAME}$")] | None = None
     """Name in the endpoint's certificate, which the fleet's own CA signs. None serves plain HTTP, which is only for a
     gateway on this computer: the key would travel in clear."""
     managed: tuple[GatewayModel, ...] = ()
@@ -156,9 +153,9 @@ class Peer(Section):
     """A node as the gateway and Prometheus reach it. It need not be up, nor ready."""
 
     key: Annotated[str, AfterValidator(_key)]
-    address: Annotated[str, AfterValidator(_address)]
+    address: Address
     port: int = Field(ge=1, le=65535)
-    server_name: Annotated[str, Field(pattern=f"^{_HOST_NAME.pattern}$")]
+    server_name: Annotated[str, Field(pattern=f"^{HOST_NAME}$")]
     """The name in its certificate."""
 
     @property

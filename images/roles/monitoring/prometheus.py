@@ -9,8 +9,10 @@ import yaml
 
 from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, SERVICE, EngineMetrics
 from images.roles.monitoring.settings import MonitoringSettings
+from strict.names import MONITORING_KEY, MONITORING_USER
 
 _SHOWN = f"@SECRET:{CLIENT_CERTIFICATE_SECRET}@"
+_LOGIN = {"basic_auth": {"username": MONITORING_USER, "password_file": f"@SECRET:{MONITORING_KEY}@"}}
 
 
 class Target(Protocol):
@@ -45,13 +47,13 @@ def render_prometheus(
             "external_labels": {"stack": stack},
         },
         "rule_files": ["limits.yaml", "rules/*.yaml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:@PORT:alertmanager@"]}]}]},
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:@PORT:alertmanager@"]}], **_LOGIN}]},
         "scrape_configs": [
             *(_node(t, colon) for t in sorted(targets, key=lambda t: t.key)),
-            _local("haproxy", "haproxy-stats"),
+            _local("haproxy", "haproxy-stats") | _bearer(MONITORING_KEY),
             _local("litellm", "litellm") | _bearer("litellm-master-key"),
-            _local("prometheus", "prometheus"),
-            _local("alertmanager", "alertmanager"),
+            _local("prometheus", "prometheus") | _LOGIN,
+            _local("alertmanager", "alertmanager") | _LOGIN,
         ],
     }
     return yaml.safe_dump(config, sort_keys=False, width=120)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from strict.fields import SecretName, Section, Url
+from strict.fields import SecretName, Section, Url, in_clear
 
 
 class Webhook(Section):
@@ -13,6 +13,12 @@ class Webhook(Section):
     url: Url
     bearer_secret: SecretName | None = None
     """Name of the secret sent as `Authorization: Bearer …`."""
+
+    @model_validator(mode="after")
+    def _token_is_not_sent_in_clear(self) -> Webhook:
+        if self.bearer_secret is not None and in_clear(self.url):
+            raise ValueError(f"url: {self.url}: the token of bearerSecret would travel in clear; say https://")
+        return self
 
 
 class MonitoringSettings(Section):

@@ -205,7 +205,7 @@ def check_arguments(check: HttpCheck, layout: Layout, seconds: int) -> list[str]
     base = f"{'http' if check.tls_ca is None else 'https'}://{authority}:{port}"
     bearer = secret_path(check.bearer_secret, host) if check.bearer_secret is not None else ""
     shown = secret_path(check.client_certificate, host) if check.client_certificate is not None else ""
-    fixed = [str(seconds), f"{check.expect_status:03}", check.method, body, located, ca, bearer, shown]
+    fixed = [str(seconds), f"{check.expect_status:03}", check.method, body, located, ca, bearer, shown, check.user]
     return [*fixed, *(f"{base}{path}" for path in paths)]
 
 

@@ -2,18 +2,22 @@
 resource once for all of them, and tells self-check the levels that it was given.
 
 The SDK turns a resource's properties into proxies once for each rule: 0.4 ms for an Install, which at 200 nodes is more
-than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` takes its
-server from a private name of its module, which `install` replaces; pulumi-policy is pinned, and an upgrade without that
-name fails here, before anything is judged.
+than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` would also answer every
+user of this computer, so `serve` takes its place. What both are made of is private to their module; pulumi-policy is
+pinned, and an upgrade without those names fails here, before anything is judged.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
 
+import grpc
 from google.protobuf.json_format import MessageToDict
 from pulumi_policy import (
     EnforcementLevel,
@@ -32,10 +36,18 @@ from cost_guard.pack.resources import self_check
 from cost_guard.pack.rule import NoConfig, looks_at
 from cost_guard.pack.standing import program
 from strict import names
+from strict.engine.alive import wait_until_gone
+from strict.engine.callers import LOOPBACK, ThreadGuard
 from strict.problems import Problems, nearest, parse
 
 _Base: Any = policy._PolicyAnalyzerServicer
 proto: Any = policy.proto  # type: ignore[attr-defined]
+VERSION = "0.0.1"
+"""What the SDK says: the version that counts is in PulumiPolicy.yaml."""
+THREADS = 4
+"""As many as the SDK has."""
+DESCRIPTIONS = 7
+"""What a pack may say of itself beside its rules, from its configuration to its repository: ours says nothing."""
 
 
 class _Server(_Base):  # type: ignore[misc]
@@ -162,6 +174,16 @@ def _warm_up() -> None:
     gate.warm_up()
 
 
-def install() -> None:
-    """Packs made from now on are served by it."""
-    policy._PolicyAnalyzerServicer = Servicer  # type: ignore[misc,assignment]
+def serve(name: str, policies: list[Policy], engine: str) -> None:
+    """Serves the pack to its own user until the engine at that address is gone. It says its port on stdout, and nothing
+    else: the engine reads that."""
+    guard = ThreadGuard()
+    served = grpc.server(ThreadPoolExecutor(THREADS), interceptors=[guard], options=policy._GRPC_CHANNEL_OPTIONS)
+    servicer = Servicer(name, VERSION, policies, EnforcementLevel.MANDATORY, *[None] * DESCRIPTIONS)
+    policy.analyzer_pb2_grpc.add_AnalyzerServicer_to_server(servicer, served)  # type: ignore[attr-defined]
+    guard.port = served.add_insecure_port(f"{LOOPBACK}:0")
+    served.start()
+    print(guard.port, flush=True)
+    with suppress(KeyboardInterrupt):
+        wait_until_gone(engine)
+    os._exit(0)  # the SDK's threads are no daemons, and there is nobody to whom they could answer

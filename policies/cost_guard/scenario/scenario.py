@@ -63,7 +63,7 @@ class Horizon(Section):
 class Uncertainty(Section):
     """The sigmas of independent log-normals whose medians are the given values, and how many draws to take."""
 
-    draws: Annotated[int, Whole(at_least="1", at_most="10000000", hint="e.g. 10000")] = 10000
+    draws: Annotated[int, Whole(at_least="1", at_most="1000000", hint="e.g. 10000")] = 10000
     seed: Annotated[int, Whole(at_least="0", at_most="4294967295", hint="e.g. 7")] = 7
     volume: Sigma = Decimal("0.25")
     outlook: Sigma = Decimal("0.15")

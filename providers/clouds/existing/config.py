@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from providers.errors import InvalidRequest, Unauthorized
 from strict import yaml
-from strict.fields import Section
+from strict.fields import Address, IpAddress, Section
 from strict.problems import Problems, parse, within
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -28,7 +28,7 @@ class OwnedMachine(Section):
     """One machine of the file. Keys are camelCase there."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=60)]
-    address: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^\S+$")]
+    address: Address
     """Where the gateway and the installer reach it: a name or an IP address."""
     ssh_port: Port = 22
     ssh_user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9._-]*$")]
@@ -45,7 +45,7 @@ class OwnedMachine(Section):
     gpu_memory_gib: Annotated[int, Field(ge=0, le=1024)] = 0
     ports: dict[str, Port] = Field(default_factory=dict)
     """Service → the port under which it is reached; the port that was asked for where a service is absent."""
-    bind: str = "0.0.0.0"
+    bind: IpAddress = "0.0.0.0"
     """What services on it listen on."""
     supervision: Literal["systemd", "supervisor"] = "systemd"
     root: Annotated[str, StringConstraints(pattern=r"^/\S+$")] = "/opt/crossover"

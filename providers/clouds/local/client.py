@@ -11,6 +11,7 @@ import fcntl
 import itertools
 import json
 import os
+import pwd
 import random
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from providers.clouds.local import sshd as sshd_of
 from providers.clouds.local.config import LocalConfig
 from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unavailable
 
@@ -29,6 +31,7 @@ MARK = "CROSSOVER_MACHINE"
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "XDG_CACHE_HOME", "HOME=", "LANG", "HTTP_PROXY", "HTTPS_PROXY")
 """A machine of `local` is this computer: it reaches package indexes the way this user does."""
 START_DEADLINE_S = 5.0
+NO_SHELLS = ("nologin", "false")
 
 
 class LocalClient:
@@ -59,6 +62,7 @@ class LocalClient:
         folder = self.folder(machine_id)
         if self.running(machine_id):
             return
+        account()
         sshd = shutil.which(self.config.sshd, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if sshd is None:
             raise InvalidRequest(
@@ -72,11 +76,11 @@ class LocalClient:
                 f"program: end that program (ss -ltnp 'sport = :{port}' names it), or destroy the machine"
             )
         if os.geteuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation folder, demanded for root
-        (folder / "sshd.pid").unlink(missing_ok=True)
+            _privilege_separation_folder(Path("/run/sshd"))
+        sshd_of.forget(folder)
         log = folder / "sshd.log"
         subprocess.run(
-            [sshd, "-f", str(self._sshd_config(machine_id)), "-E", str(log)],
+            [sshd, "-f", str(sshd_of.configuration(folder)), "-E", str(log)],
             cwd="/",
             start_new_session=True,
             check=False,  # it tells its log what is wrong, and writes its pid file once it listens
@@ -85,7 +89,7 @@ class LocalClient:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + START_DEADLINE_S
-        while not self.running(machine_id):
+        while not sshd_of.remember(folder):
             if time.monotonic() > deadline:
                 tail = log.read_text()[-500:] if log.exists() else "it wrote no log"
                 raise Unavailable(f"sshd of local machine {machine_id} did not start in {START_DEADLINE_S:g} s: {tail}")
@@ -93,12 +97,7 @@ class LocalClient:
 
     def running(self, machine_id: str) -> bool:
         """Whether the machine's sshd is alive."""
-        try:
-            pid = int((self.folder(machine_id) / "sshd.pid").read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
-            return False
-        return str(self._sshd_config(machine_id)).encode() in command  # the id may have gone to another process
+        return sshd_of.alive(self.folder(machine_id)) is not None
 
     def record(self, machine_id: str) -> dict[str, Any]:
         """The machine as it was recorded. Raises NotFound, or Unavailable.
@@ -159,10 +158,12 @@ class LocalClient:
     def processes(self, machine_id: str) -> list[int]:
         """Ids of all live processes of the machine: those with its mark, its sshd, and what descends from them.
 
-        sshd overwrites its own environment when it sets its title, so it is known by its command line.
+        sshd overwrites its own environment when it sets its title, so the mark does not tell it.
         """
-        mark = f"{MARK}={self.folder(machine_id)}".encode()
-        configuration = str(self._sshd_config(machine_id)).encode()
+        folder = self.folder(machine_id)
+        mark = os.fsencode(f"{MARK}={folder}")
+        title = sshd_of.shown(sshd_of.configuration(folder))
+        own = sshd_of.alive(folder)
         parents: dict[int, int] = {}
         found: set[int] = set()
         for entry in Path("/proc").iterdir():
@@ -173,16 +174,15 @@ class LocalClient:
                 if state == "Z":
                     continue
                 parents[int(entry.name)] = int(parent)
-                if mark in (entry / "environ").read_bytes().split(b"\0") or (
-                    configuration in (entry / "cmdline").read_bytes()
+                if (
+                    int(entry.name) == own
+                    or mark in (entry / "environ").read_bytes().split(b"\0")
+                    or title in (entry / "cmdline").read_bytes()
                 ):
                     found.add(int(entry.name))
         while descendants := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= descendants
         return sorted(found)
-
-    def _sshd_config(self, machine_id: str) -> Path:
-        return self.folder(machine_id) / "sshd_config"
 
     def _signal_all(self, machine_id: str, number: signal.Signals) -> None:
         for pid in self.processes(machine_id):
@@ -217,9 +217,10 @@ class LocalClient:
         lines = [
             "ListenAddress 127.0.0.1",
             f"Port {port}",
-            f'HostKey "{folder}/host_key"',
-            f'AuthorizedKeysFile "{folder}/authorized_keys"',
-            f'PidFile "{folder}/sshd.pid"',
+            f"HostKey {_quoted(f'{folder}/host_key')}",
+            # The one of them in which % begins a token (sshd_config(5)).
+            f"AuthorizedKeysFile {_quoted(f'{folder}/authorized_keys'.replace('%', '%%'))}",
+            f"PidFile {_quoted(f'{folder}/sshd.pid')}",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
             "UsePAM no",
@@ -229,15 +230,42 @@ class LocalClient:
             "PrintMotd no",
             "Subsystem sftp internal-sftp",
             # One SetEnv: sshd takes the first directive only (sshd_config(5)).
-            "SetEnv " + " ".join(f'"{k}={_escape(v)}"' for k, v in environment.items()),
+            "SetEnv " + " ".join(_quoted(f"{k}={v}") for k, v in environment.items()),
         ]
-        path = draft / "sshd_config"
+        path = sshd_of.configuration(draft)
         path.touch(mode=0o600)
         path.write_text("\n".join(lines) + "\n")
 
 
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
+def account() -> str:
+    """Whose machines are: this process' own account. Raises InvalidRequest where sshd lets nobody in as it."""
+    user = os.geteuid()
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        raise InvalidRequest(
+            f"user id {user} has no account on this computer (`getent passwd {user}` says nothing), so sshd lets "
+            "nobody in as it: run as one that has an account"
+        ) from None
+    if Path(entry.pw_shell).name in NO_SHELLS:
+        raise InvalidRequest(
+            f"the account {entry.pw_name} has {entry.pw_shell} for a login shell, so no command runs over SSH on "
+            f"machines of `local`, which run as it: run as another, or give it one (chsh -s /bin/sh {entry.pw_name})"
+        )
+    return entry.pw_name
+
+
+def _privilege_separation_folder(folder: Path) -> None:
+    """What sshd demands for root. Other sshd's of this computer use it too: it is open, whatever our umask."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
+def _quoted(value: str) -> str:
+    """As one word of sshd_config."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _bindable(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from providers.base import Machine, MachineState, NodeSpec, Offer, Owner
-from providers.clouds.local.client import LocalClient
+from providers.clouds.local.client import LocalClient, account
 from providers.clouds.local.config import REGIONS, SKUS, LocalConfig
 from providers.errors import InvalidRequest, NotFound
 from providers.renting.naming import nearest
@@ -84,7 +83,7 @@ class LocalCloud:
             address="127.0.0.1",
             ports=record["ports"],
             bind="127.0.0.1",
-            ssh_user=getpass.getuser(),
+            ssh_user=account(),
             host_key=self.client.host_key(machine_id),
             root=str(folder / "root"),
             cache=str(self.client.config.cache),

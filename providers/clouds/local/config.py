@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from providers.errors import InvalidRequest
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -26,7 +28,10 @@ class LocalConfig:
     @classmethod
     def from_environment(cls) -> LocalConfig:
         """CROSSOVER_LOCAL_STATE (default: .state/local in this checkout); XDG_CACHE_HOME (default: ~/.cache)."""
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        try:
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        except RuntimeError:
+            raise InvalidRequest("there is no HOME, and no account to tell one: set HOME or XDG_CACHE_HOME") from None
         return cls(
             state=Path(os.environ.get("CROSSOVER_LOCAL_STATE") or CHECKOUT / ".state" / "local"),
             cache=cache / "crossover",

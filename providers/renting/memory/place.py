@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 FILE_BACKEND = "file://"
 FOLDER = ".crossover"
@@ -21,7 +21,7 @@ def stack_folder(project: str, stack: str, environment: Mapping[str, str] = os.e
     two of them are two. Makes nothing."""
     backend = environment.get("PULUMI_BACKEND_URL", "")
     if backend.startswith(FILE_BACKEND):
-        base = Path(backend.removeprefix(FILE_BACKEND)).expanduser() / FOLDER
+        base = Path(unquote(backend.removeprefix(FILE_BACKEND).partition("?")[0])).expanduser() / FOLDER
     else:
         given = environment.get("XDG_STATE_HOME", "")
         home = Path(given) if Path(given).is_absolute() else Path("~/.local/state").expanduser()

@@ -15,10 +15,10 @@ from cost_guard import wording
 from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, reading
-from scripts.crossover.stack.files import ca_file, key_file
+from scripts.crossover.stack.files import ca_file, key_file, monitoring_key_file
 from scripts.crossover.stack.state import Outputs, outputs
 from scripts.crossover.stack.verdict import verdict
-from strict.names import GATEWAY_ROLE
+from strict.names import GATEWAY_ROLE, MONITORING_USER
 
 
 def command(stack: Stack, as_json: AsJson = False) -> None:
@@ -27,6 +27,7 @@ def command(stack: Stack, as_json: AsJson = False) -> None:
         judged = verdict(stack)
         key = key_file(stack, reached.key)
         trust = trusting(reached, stack)
+        password = monitoring_key_file(stack, reached.monitoring_key)
     lines = [curl(reached, key, streamed, trust) for streamed in (False, True)]
     cost = judged.self_hosted_usd_per_month
     if as_json:
@@ -39,6 +40,7 @@ def command(stack: Stack, as_json: AsJson = False) -> None:
                 "curl": lines,
                 "prometheus": reached.prometheus,
                 "alertmanager": reached.alertmanager,
+                "monitoringKeyFile": str(password),
                 "verdict": judged.to_json_dict(),
             }
         )
@@ -50,6 +52,7 @@ def command(stack: Stack, as_json: AsJson = False) -> None:
     shown.add_row("models", ", ".join((reached.model, *reached.managed_models)))
     shown.add_row("Prometheus", reached.prometheus)
     shown.add_row("Alertmanager", reached.alertmanager)
+    shown.add_row("", f"both ask for the user {MONITORING_USER}; the password is in {password} (mode 0600)")
     if not reached.here:
         shown.add_row("", f"both on the gateway's machine; they come here by: {tunnel(reached, stack)}")
     shown.add_row("monthly cost", "unknown" if cost is None else f"{wording.usd(cost)} reckoned, self-hosted")

@@ -22,7 +22,7 @@ from scripts.crossover.shell.output import console, emit_json, styled, table
 from scripts.crossover.stack.engine import Stack, StackError, reading
 from scripts.crossover.stack.ssh import login
 from scripts.crossover.stack.state import installs, nodes, outputs
-from strict.names import GATEWAY_ROLE
+from strict.names import GATEWAY_ROLE, MONITORING_USER
 
 _ROUTED = f'haproxy_server_status{{proxy="{SERVICE}",state="UP",server!="{RESERVED_SERVER}"}}'
 SERVES = f'min by (node) (up{{job="{SERVICE}"}} or label_replace({_ROUTED}, "node", "$1", "server", "(.+)"))'
@@ -94,11 +94,13 @@ def _serving(stack: str) -> dict[str, bool]:
     try:
         reached = outputs(stack)
         url = f"{reached.prometheus}/api/v1/query?query={quote(SERVES)}"
-        ask = ["curl", "-sS", "--max-time", "5", url]
+        ask = ["curl", "-sS", "--max-time", "5", "--config", "-", url]
         # Prometheus listens on loopback of the gateway's machine; ssh hands its words to a shell there.
         command = ask if reached.here else [*login(stack, GATEWAY_ROLE), shlex.join(ask)]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True).stdout
-        found = json.loads(answer)["data"]["result"]
+        # By stdin: an argument list is everybody's to read.
+        who = f'user = "{MONITORING_USER}:{reached.monitoring_key}"\n'
+        done = subprocess.run(command, input=who, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=True)
+        found = json.loads(done.stdout)["data"]["result"]
     except (subprocess.SubprocessError, OSError, ValueError, KeyError, StackError):
         return {}
     return {series["metric"]["node"]: series["value"][1] == "1" for series in found}

@@ -79,7 +79,7 @@ def errors(said: str) -> str:
 @contextmanager
 def _alone(stack: str) -> Iterator[bool]:
     """Whether this is the only reconcile of the stack; the lock goes with the process, however that ends."""
-    STATE.mkdir(exist_ok=True)
+    STATE.mkdir(exist_ok=True, mode=0o700)
     with (STATE / f"reconcile-{stack.rpartition('/')[2]}.lock").open("w") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -42,6 +42,10 @@ def stacks() -> list[str]:
     return [stack["name"] for stack in json.loads(pulumi("stack", "ls", "--json"))]
 
 
+IN_ADDRESS = str.maketrans({"%": "%25", "#": "%23", "?": "%3F"})
+"""As scripts/pulumi writes a folder into the address of its backend."""
+
+
 def project() -> str:
     """The project's name, as machines carry it in their mark."""
     name: str = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["name"]
@@ -50,7 +54,7 @@ def project() -> str:
 
 def backend() -> str:
     """Where scripts/pulumi keeps states, as PULUMI_BACKEND_URL says it: this checkout's own, unless one is given."""
-    return os.environ.get("PULUMI_BACKEND_URL") or f"file://{STATE}/pulumi"
+    return os.environ.get("PULUMI_BACKEND_URL") or f"file://{str(STATE).translate(IN_ADDRESS)}/pulumi"
 
 
 def selected() -> str:

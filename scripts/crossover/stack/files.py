@@ -14,6 +14,11 @@ def key_file(stack: str, key: str) -> Path:
     return _kept(stack, "key", key)
 
 
+def monitoring_key_file(stack: str, key: str) -> Path:
+    """Writes the password of Prometheus and Alertmanager, likewise, and returns the path."""
+    return _kept(stack, "monitoring-key", key)
+
+
 def ca_file(stack: str, certificate: str) -> Path:
     """Writes the certificate of the stack's CA, and returns the path."""
     return _kept(stack, "ca.pem", certificate)
@@ -35,7 +40,7 @@ def known_hosts_file(stack: str, machine: str, host_key: str) -> Path:
 
 def _kept(stack: str, suffix: str, text: str) -> Path:
     path = STATE / f"{stack.rpartition('/')[2]}.{suffix}"  # of organization/project/stack, the stack
-    STATE.mkdir(exist_ok=True)
+    STATE.mkdir(exist_ok=True, mode=0o700)
     if not (path.exists() and path.read_text() == text):
         draft = path.with_name(f"{path.name}.new")
         draft.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ MACHINES = (NODE, AWS_INSTANCE)
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """A running stack's outputs. `key` is the endpoint's secret."""
+    """A running stack's outputs. `key` is the endpoint's secret; it and `monitoring_key` are secret."""
 
     endpoint: str
     addresses: tuple[str, ...]
@@ -32,6 +32,8 @@ class Outputs:
     """URL on the first gateway's machine."""
     alertmanager: str
     """As `prometheus`."""
+    monitoring_key: str = ""
+    """The password of both, of the user `crossover`; empty in a stack of an older version, which asked for none."""
 
     @property
     def here(self) -> bool:
@@ -52,6 +54,7 @@ def outputs(stack: str) -> Outputs:
             managed_models=tuple(values["managedModels"]),
             prometheus=values["prometheus"],
             alertmanager=values["alertmanager"],
+            monitoring_key=values.get("monitoringKey", ""),
         )
     except KeyError as e:
         raise StackError(f"stack {stack} has no output {e}: it is not up; run `make up`") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,8 @@ class Import:
     """A format's name, or AUTO."""
     counters: str
     """Of a Prometheus: a key of prometheus.COUNTERS."""
+    password: str = field(default="", repr=False)
+    """What it asks for, if it is a stack's own."""
     zone: tzinfo
     """Whose days the days are."""
     today: date
@@ -66,7 +68,7 @@ class Import:
 
     def _opened(self, source: str) -> Export:
         if is_address(source):
-            return prometheus.ask(source, self.counters, self.today, self.zone)
+            return prometheus.ask(source, self.counters, self.today, self.zone, self.password)
         return Export.open(Path(source))
 
 

@@ -18,16 +18,19 @@ import pytest
 from images.bundle import Bundle
 from images.engines import vllm
 from images.roles.gateway.bundle import PORTS, gateway_bundle
+from images.roles.gateway.route import ask as ask_haproxy
 from images.roles.gateway.settings import GatewaySettings
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.settings import Limits, MonitoringSettings
+from strict.names import MONITORING_KEY
 from tests.integration.gateway.harness import (
     ALIAS,
     KEY,
     MADE,
     MANAGED,
     REPOSITORY,
+    SECRETS,
     SERVED,
     Answer,
     Machine,
@@ -140,10 +143,19 @@ class Gateway:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of HAProxy's samples of that name with those labels."""
-        text = ask(self.machine.ports["haproxy-stats"], "GET", "/metrics").body.decode()
+        text = ask(self.machine.ports["haproxy-stats"], "GET", "/metrics", key=SECRETS[MONITORING_KEY]).body.decode()
         wanted = [f'{k}="{v}"' for k, v in labels.items()]
         rows = [r for r in text.splitlines() if r.startswith(name + "{") and all(w in r for w in wanted)]
         return sum(float(r.rsplit(" ", 1)[1]) for r in rows)
+
+    def command(self, command: str) -> str:
+        """The answer of HAProxy's runtime API."""
+        here = os.getcwd()
+        os.chdir(self.machine.root)  # the path of a socket ends at 108 bytes
+        try:
+            return ask_haproxy(command)
+        finally:
+            os.chdir(here)
 
     def up(self, key: str) -> bool:
         return self.metric("haproxy_server_status", proxy="vllm", server=key, state="UP") == 1

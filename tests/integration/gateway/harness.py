@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -18,7 +19,9 @@ from typing import Any, TypeVar
 from images.bundle import Bundle, HttpCheck, Service
 from images.remote.host import Host
 from images.roles.gateway.settings import Peer
+from images.roles.monitoring.access import WEB_SECRET, monitoring_key, web_configuration
 from images.tokens import resolve
+from strict.names import MONITORING_KEY, MONITORING_USER
 from tests.support.credentials import Made
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -32,7 +35,9 @@ SECRETS = {
     "redis.conf": "requirepass redis-password-of-the-tests\n",
     "redis-password": "redis-password-of-the-tests",
     "managed-api-key": "managed-key-of-the-tests",
+    MONITORING_KEY: monitoring_key("sk-master-key-of-the-tests-0123456789abcdef"),
 }
+SECRETS[WEB_SECRET] = web_configuration(SECRETS[MONITORING_KEY])
 KEY = "first-client-key"
 T = TypeVar("T")
 
@@ -167,8 +172,10 @@ class Machine:
         for process in self.processes.values():
             assert process.popen.poll() is None, process.output()
         key = None if check.bearer_secret is None else SECRETS[check.bearer_secret]
+        shown = login(check.user, key or "") if check.user else None
         try:
-            return ask(self.ports[check.port], check.method, check.path, key=key).status == check.expect_status
+            answer = ask(self.ports[check.port], check.method, check.path, key=None if shown else key, headers=shown)
+            return answer.status == check.expect_status
         except OSError:
             return False
 
@@ -239,6 +246,14 @@ class Node:
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:
         return ask(self.port, method, path, body, key=SECRETS["vllm-api-key"], tls=True)
+
+
+def login(user: str, password: str) -> dict[str, str]:
+    """The header of HTTP's basic authentication."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+LOGIN = login(MONITORING_USER, SECRETS[MONITORING_KEY])
 
 
 def server_name(key: str) -> str:

@@ -150,6 +150,18 @@ def test_a_node_that_hangs_is_out_within_15_s_and_nobody_waits_for_it(make_gatew
     assert {a.served_by for a in answers if a.whole} <= {"a", "b"}
 
 
+def test_a_stream_that_moves_is_not_cut_though_the_checks_of_its_node_fail(make_gateway: GatewayMaker) -> None:
+    gateway = make_gateway(nodes={"a": SLOW_NODE}, **CHECKS)
+    with ThreadPoolExecutor(1) as pool:
+        stream = pool.submit(gateway.ask, chat(max_tokens=600, stream=True))
+        wait_for("it streams", lambda: running(gateway) == 1)
+        for command in ("disable health vllm/a", "set server vllm/a health down"):
+            gateway.command(command)
+        wait_for("a out of rotation", lambda: not gateway.up("a"))
+        assert stream.result().body.endswith(b"data: [DONE]\n\n")
+    assert not gateway.up("a")
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_work_for_a_client_that_leaves_ends_within_a_second(make_gateway: GatewayMaker, stream: bool) -> None:
     """Endpoint: client gone, plain: generates to the end, slot kept."""

@@ -27,6 +27,23 @@ def test_no_key_or_a_wrong_one_is_refused_on_every_path_with_openais_error(gatew
             assert set(answer.json["error"]) == {"message", "type", "param", "code"}
 
 
+def test_finding_22_what_a_client_sends_writes_no_line_of_the_log(gateway: Gateway) -> None:
+    """Audit 22: `model` of a request was written as it came: lines, and what a terminal obeys."""
+    forged = "x\n<6>127.0.0.1:1 forged\r\u001b[31m\u0007 " + "y" * 4000
+    gateway.ask(chat(model=forged))
+    answer = ask(gateway.port, "GET", "/v1/models?token=in-the-query%0aforged", key=KEY)
+    assert answer.status == 200
+    log = wait_for(
+        "both in the log",
+        lambda: t if (t := gateway.machine.processes["haproxy"].output()).count("/v1/models") else "",
+    )
+    lines = [line for line in log.splitlines() if "id=" in line]
+    assert [line for line in lines if "forged" in line and "model=x" not in line] == []
+    assert not set(log) & set("\x1b\x07\r")
+    assert "in-the-query" not in log
+    assert max(map(len, lines)) < 700
+
+
 def test_every_key_of_the_file_is_accepted(gateway: Gateway) -> None:
     for key in SECRETS["endpoint-keys"].split():
         assert gateway.ask(chat(), key=key).status == 200

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.integration.gateway.conftest import FAST_NODE, Gateway, GatewayMaker
 from tests.integration.gateway.harness import KEY, MANAGED, SERVED, Answer, ask, chat, connect
@@ -171,3 +173,37 @@ def test_no_name_writes_a_line_of_the_log_and_no_query_stands_there(gateway: Gat
     assert "it-is-in-the-log" in log
     assert "forged" not in log
     assert "sk-in-a-query" not in log
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS | st.just("model"), inner, max_size=3),
+    max_leaves=12,
+)
+PAIRS = st.lists(st.tuples(st.just("model") | TEXTS, TEXTS | VALUES), max_size=5)
+SPACES = st.text(" \t\r\n", max_size=3)
+
+
+@given(PAIRS, SPACES, st.booleans(), st.integers(0, 5))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_it_reads_what_python_reads(
+    gateway: Gateway, pairs: list[tuple[str, object]], space: str, ascii_only: bool, escaped: int
+) -> None:
+    """A body of those keys and values, as they come, is of the one model that it names, else of none."""
+
+    def text(key: str) -> str:
+        plain = json.dumps(key, ensure_ascii=ascii_only)
+        return plain.replace("m", "\\u006d", 1) if escaped == 0 else plain  # as JSON may write it too
+
+    items = [f"{space}{text(k)}{space}:{space}{json.dumps(v, ensure_ascii=ascii_only)}" for k, v in pairs]
+    body = f"{space}{{{f'{space},'.join(items)}{space}}}{space}"
+    found = [v for k, v in json.loads(body, object_pairs_hook=list) if k == "model"]
+    name = found[0] if len(found) == 1 else None
+    answer = gateway.ask(body.encode())
+    if isinstance(name, str) and not any(ord(c) < 32 or ord(c) == 127 for c in name):
+        assert refused(answer) == (404, "model_not_found")
+        # HAProxy shows no code point that is none for it, like U+FFFE.
+        assert name in answer.json["error"]["message"] or not name.isprintable()
+    else:
+        assert refused(answer) == (400, "model_unreadable")

@@ -8,18 +8,18 @@ from urllib.parse import quote
 
 from scripts.crossover.commands.nodes import SERVES
 from tests.integration.gateway.conftest import Backplane, Gateway, GatewayMaker
-from tests.integration.gateway.harness import REPOSITORY, ask, chat, wait_for
+from tests.integration.gateway.harness import LOGIN, REPOSITORY, ask, chat, wait_for
 
 
 def _query(gateway: Gateway, expression: str) -> list[dict[str, object]]:
-    answer = ask(gateway.machine.ports["prometheus"], "GET", f"/api/v1/query?query={quote(expression)}", key=None)
+    answer = ask(gateway.machine.ports["prometheus"], "GET", f"/api/v1/query?query={quote(expression)}", headers=LOGIN)
     assert answer.status == 200, answer.body
     result: list[dict[str, object]] = answer.json["data"]["result"]
     return result
 
 
 def _alerts(gateway: Gateway, name: str) -> list[dict[str, object]]:
-    answer = ask(gateway.machine.ports["alertmanager"], "GET", "/api/v2/alerts", key=None)
+    answer = ask(gateway.machine.ports["alertmanager"], "GET", "/api/v2/alerts", headers=LOGIN)
     return [a for a in answer.json if a["labels"]["alertname"] == name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -204,7 +205,7 @@ def test_a_cli_that_is_too_old_or_has_no_language_host_is_not_used(sandbox: Sand
 
 
 def test_two_bootstraps_in_one_checkout_take_turns(sandbox: Sandbox) -> None:
-    steps = "check_machine() { :; }; install_packages() { :; }; make_venv() { :; }"
+    steps = "check_machine() { python=python3; }; install_packages() { :; }; make_venv() { :; }"
     file = sandbox.folder / "in"
     waits = f"get_engine() {{ touch {file}; while [[ -f {file} ]]; do sleep 0.02; done; }}"
     first = sandbox.start("bash", "-c", sourced(f"{steps}; {waits}; main"))
@@ -216,6 +217,39 @@ def test_two_bootstraps_in_one_checkout_take_turns(sandbox: Sandbox) -> None:
     (sandbox.folder / "in").unlink()
     assert second.wait(30) == 0
     assert first.wait(30) == 0
+
+
+LONGEST = "/".join(["ö" * 99, "x" * 99])
+"""199 characters, and the slash before them."""
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("rök %d 'x'", ""),
+        ("a checkout (2) & more, @home=~", ""),
+        (LONGEST, ""),
+        (f"{LONGEST}x", "is 201 characters long"),
+        ("a:b", "holds :"),
+        ('say "no" $1', 'holds " $'),
+        ("a\u202eb", "cannot be printed"),
+        ("a\tb", "cannot be printed"),
+        ("\udcff", "is no UTF-8"),
+    ],
+)
+def test_finding_17_a_path_that_cannot_work_is_refused_before_anything_is_made(
+    sandbox: Sandbox, path: str, said: str
+) -> None:
+    """Audit 17: in /home/jörg `up` failed, and what it had started stayed for ever."""
+    script = sourced(f"root={shlex.quote('/' + path)}; python=python3; check_path; echo fine")
+    assert (said or "fine") in sandbox.bash(script, status=1 if said else 0)
+
+
+def test_a_checkout_that_cannot_be_written_to_is_said(sandbox: Sandbox) -> None:
+    """Audit, low: a raw "Read-only file system". /proc/sys/net is one that root cannot write to either."""
+    answer = sandbox.bash(sourced("root=/proc/sys/net; check_writable"), status=1)
+    assert "cannot be written to" in answer
+    assert "there is no HOME" in sandbox.bash(sourced("unset HOME XDG_CACHE_HOME; check_writable"), status=1)
 
 
 def test_the_pins_agree() -> None:

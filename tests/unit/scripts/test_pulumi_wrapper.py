@@ -6,9 +6,12 @@ import json
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from providers.renting.memory.place import stack_folder
+from scripts.crossover.stack.engine import IN_ADDRESS
 from tests.support.scripts import Sandbox
 
 CONFIG = "# a comment\nconfig:\n    crossover:x: 1"
@@ -17,6 +20,11 @@ CONFIG = "# a comment\nconfig:\n    crossover:x: 1"
 @pytest.fixture
 def engine(sandbox: Sandbox) -> Sandbox:
     """An engine that prints its arguments and its environment; its selected stack is `selected`."""
+    print_environment(sandbox)
+    return sandbox
+
+
+def print_environment(sandbox: Sandbox) -> None:
     sandbox.write(
         sandbox.root / ".state/bin/pulumi",
         """
@@ -24,7 +32,6 @@ def engine(sandbox: Sandbox) -> Sandbox:
         exec python3 -c 'import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))' "$@"
         """,
     )
-    return sandbox
 
 
 def ran(sandbox: Sandbox, *arguments: str) -> tuple[list[str], str, dict[str, str]]:
@@ -58,6 +65,19 @@ def test_a_checkout_has_a_backend_a_home_and_a_passphrase_of_its_own(engine: San
     assert environ["PATH"].startswith(f"{state}/bin:{engine.root}/.venv/bin:")
 
 
+def test_finding_17_a_folders_name_stands_in_the_backends_address_as_it_is_read(
+    tmp_path: Path,
+) -> None:
+    """Audit 17: three characters mean something in a URL (RFC 3986), and crossover looks for the stack by it."""
+    sandbox = Sandbox(tmp_path / "rök %d #1? 'x'")
+    print_environment(sandbox)
+    address = ran(sandbox, "whoami")[2]["PULUMI_BACKEND_URL"]
+    assert unquote(address) == f"file://{sandbox.root}/.state/pulumi"
+    assert address == f"file://{str(sandbox.root).translate(IN_ADDRESS)}/.state/pulumi"
+    folder = stack_folder("p", "s", {"PULUMI_BACKEND_URL": address})
+    assert folder == sandbox.root / ".state/pulumi/.crossover/p/s"
+
+
 def test_the_passphrase_is_random_private_and_kept(engine: Sandbox) -> None:
     """32 random bytes, in base64."""
     ran(engine, "whoami")
@@ -68,6 +88,21 @@ def test_the_passphrase_is_random_private_and_kept(engine: Sandbox) -> None:
     ran(engine, "whoami")
     assert path.read_text() == passphrase
     assert list(path.parent.glob("passphrase*")) == [path]
+
+
+def test_finding_22_what_it_writes_is_its_users_alone_whatever_the_umask(engine: Sandbox) -> None:
+    """Audit 22: state files and history were 0644, and with umask 000 everybody could write them."""
+    kept = engine.root / ".state/pulumi/.pulumi/stacks/crossover/local.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    kept.chmod(0o666)
+    commit_config(engine)
+    engine.bash("umask 000; exec scripts/pulumi preview -s local >/dev/null")
+    state = engine.root / ".state"
+    made = [state, *(path for path in state.rglob("*") if "bin" not in path.parts)]
+    assert kept in made
+    assert state / "config/Pulumi.local.yaml" in made
+    assert {path: stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made} == dict.fromkeys(made, 0)
 
 
 def test_two_first_runs_agree_on_one_passphrase(engine: Sandbox) -> None:

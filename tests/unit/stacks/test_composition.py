@@ -203,7 +203,7 @@ def test_what_is_secret_is_marked_wherever_it_goes(composed: Composed) -> None:
         assert {key for key, value in inputs.items() if isinstance(value, dict) and SECRET in value} == {
             "secrets", "sshPrivateKey",
         }  # fmt: skip
-    assert made.secret_outputs == {"endpointKey"}
+    assert made.secret_outputs == {"endpointKey", "monitoringKey"}
 
 
 def open_parts(value: Any) -> Any:
@@ -265,7 +265,7 @@ def test_the_exports_are_those_of_the_readme(composed: Composed) -> None:
     example, made = composed
     assert set(made.outputs) == {
         "endpoint", "endpointAddresses", "endpointKey", "caCertificate", "model", "managedModels",
-        "prometheus", "alertmanager",
+        "prometheus", "alertmanager", "monitoringKey",
     }  # fmt: skip
     assert made.outputs["model"] == "llama-70b"
     assert len(made.outputs["endpointAddresses"]) == len(example.hosts)

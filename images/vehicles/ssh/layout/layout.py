@@ -13,7 +13,7 @@ from images.bundle import Bundle, PythonEnvironment, Service, Source
 from images.remote.errors import InvalidBundle
 from images.remote.host import Host
 from images.sources import read_source, repository_source
-from images.tokens import environment_folder, resolve
+from images.tokens import environment_folder, resolve, resolve_file
 from images.vehicles.ssh.layout import rendering
 from images.vehicles.ssh.layout.effects import Effect, effects
 from images.vehicles.ssh.layout.validation import validate
@@ -138,7 +138,7 @@ def secret_files(bundle: Bundle, secrets: Mapping[str, str]) -> tuple[PlannedFil
 def _bundle_files(bundle: Bundle, host: Host, contents: Callable[[Source], bytes]) -> tuple[PlannedFile, ...]:
     touched = effects(bundle)
     rendered = [
-        PlannedFile(f.path, resolve(f.content, host, bundle, where=f.path).encode(), f.mode, touched[f.path])
+        PlannedFile(f.path, resolve_file(f.path, f.content, host, bundle).encode(), f.mode, touched[f.path])
         for f in bundle.files
     ]
     copied = [PlannedFile(s.path, contents(s), s.mode, touched[s.path]) for s in bundle.sources]

@@ -80,7 +80,8 @@ def _from_image() -> str:
 
 def supervisord_configuration(host: Host, environment: str) -> str:
     """supervisord's own configuration; `environment` is the folder of the environment that it runs from."""
-    return fill("supervisord.conf", root=host.root, socket=supervisor_socket(host), environment=environment)
+    values = {"root": host.root, "socket": supervisor_socket(host), "environment": environment}
+    return fill("supervisord.conf", **{name: _in_ini(value) for name, value in values.items()})
 
 
 def supervisor_program(service: Service, host: Host, position: int) -> str:
@@ -88,10 +89,16 @@ def supervisor_program(service: Service, host: Host, position: int) -> str:
     return fill(
         "supervisor-program.conf",
         service=service.name,
-        root=host.root,
+        root=_in_ini(host.root),
+        logs=_in_ini(_in_ini(host.root)),  # supervisor 4 fills names into this value twice
         priority=str(100 + position),
         stop_timeout_s=str(service.stop_timeout_s),
     )
+
+
+def _in_ini(value: str) -> str:
+    """A percent sign begins a name that supervisor fills in, and systemd (systemd.unit(5))."""
+    return value.replace("%", "%%")
 
 
 def systemd_unit(service: Service, host: Host, role: str) -> str:
@@ -100,7 +107,7 @@ def systemd_unit(service: Service, host: Host, role: str) -> str:
         "systemd.service",
         service=service.name,
         role=role,
-        root=host.root,
+        root=_in_ini(host.root),
         user=host.ssh_user,
         after="".join(f" {unit}" for unit in service.after),
         limits="LimitMEMLOCK=infinity\n" if service.locks_memory else "",

@@ -1,7 +1,7 @@
 # Asks until every answer is the expected one, and meanwhile shows what the services write.
 # $1 seconds, $2 status expected, $3 method, $4 body or nothing, $5 name:port:address for TLS or nothing, $6 CA
-# certificate or nothing, $7 file of a bearer key or nothing, $8 file of a client's certificate and key or nothing, then
-# URLs of one server. The status 000 is expected of a server that ends the handshake. The key goes from its file
+# certificate or nothing, $7 file of a bearer key or nothing, $8 file of a client's certificate and key or nothing, $9 the
+# user whose password $7 holds or nothing, then URLs of one server. The status 000 is expected of a server that ends the handshake. The key goes from its file
 # through a pipe into curl: it stands in no argument list.
 # stdin: lines "file NAME OFFSET PATH" and "unit NAME SINCE UNIT", words between tabs: the logs, and from where on they
 # are news; "-" is from now on. Says lines of words between tabs: "answer WORDS", "log NAME LINE", and every other second
@@ -14,8 +14,8 @@ longest=$(($1 < 8 ? 8 : $1 > 60 ? 60 : $1))
 # The first try is short: what listens and never answers would keep the services from being watched meanwhile.
 quickly=
 [ "$1" -le 8 ] || quickly='--max-time 2'
-method=$3 body=$4 located=$5 ca=$6 shown=$8
-shift 8
+method=$3 body=$4 located=$5 ca=$6 shown=$8 user=$9
+shift 9
 set -- -sS --noproxy '*' --max-time "$longest" --write-out '\nstatus:%{http_code}\n' --request "$method" \
     ${body:+--header 'Content-Type: application/json' --data-raw "$body"} ${located:+--resolve "$located"} \
     ${ca:+--cacert "$ca"} ${shown:+--cert "$shown" --key "$shown"} "$@"
@@ -23,6 +23,8 @@ set -- -sS --noproxy '*' --max-time "$longest" --write-out '\nstatus:%{http_code
 ask() {
     if [ -z "$bearer" ]; then
         curl "$@" $quickly 2>&1
+    elif [ -n "$user" ]; then
+        { printf 'user = "%s:' "$user" && tr -d '\n' <"$bearer" && echo '"'; } | curl --config - "$@" $quickly 2>&1
     else
         { printf 'Authorization: Bearer ' && cat "$bearer" && echo; } | curl --header @- "$@" $quickly 2>&1
     fi

@@ -48,7 +48,9 @@ Count = Annotated[
 Counters = Annotated[
     str, typer.Option("--counters", help=f"Which counters to ask a Prometheus for: {', '.join(prometheus.COUNTERS)}.")
 ]
-
+Stack = Annotated[
+    str | None, typer.Option("--stack", help="The stack whose Prometheus is asked: its password is used.")
+]
 
 _NAMESPACE = engine(DEFAULT).metrics.namespace
 
@@ -65,6 +67,7 @@ def command(
     peak_to_mean: PeakToMean = None,
     count: Count = TEXT,
     counters: Counters = _NAMESPACE,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     zone = _zone(timezone)
@@ -79,7 +82,7 @@ def command(
     asked = Import(
         form=form, counters=counters, zone=zone, today=now, models=tuple(models or ()), forecast=forecast,
         zero_gaps=zero_gaps, peak_to_mean=None if peak_to_mean is None else Decimal(str(peak_to_mean)),
-        counted=counted,
+        counted=counted, password=_password(stack),
     )  # fmt: skip
     with evaluating(as_json):
         usage, notes = asked.measured(sources)
@@ -91,6 +94,17 @@ def command(
     if not as_json:
         # By print: a path stays on one line, to be pasted.
         print(f"\nwritten to {out}; name it in the scenario: workload: {{usage: {out.name}}}")
+
+
+def _password(stack: str | None) -> str:
+    """What the stack's Prometheus asks for; none for somebody else's."""
+    if stack is None:
+        return ""
+    from scripts.crossover.stack.engine import reading  # to start faster: an import of files asks no stack
+    from scripts.crossover.stack.state import outputs
+
+    with reading():
+        return outputs(stack).monitoring_key
 
 
 def _check(given: str, known: Collection[str], option: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -17,9 +18,15 @@ BAR_CELLS = 28
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
+def visible(value: str) -> str:
+    """Without what nobody sees and what changes how the rest is shown: control characters (but line and tab), and
+    those of format, which turn the direction of a text or hide in it (Unicode's categories Cc and Cf)."""
+    return "".join(one for one in value if one in "\n\t\r" or unicodedata.category(one) not in ("Cc", "Cf"))
+
+
 def text(value: str) -> str:
     """One line that is shown as it is."""
-    line = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = " ".join(visible(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _SPECIAL.sub(r"\\\1", line)
     # An empty comment parts what GitHub would join; an entity would not, it is resolved before.
     line = _ACTIVE.sub(r"\1<!-- -->", line)
@@ -28,7 +35,7 @@ def text(value: str) -> str:
 
 def code(value: str) -> str:
     """A name in a code span, in a table too."""
-    line = " ".join(value.split()).replace("|", "¦")
+    line = " ".join(visible(value).split()).replace("|", "¦")
     fence = "`" * (_longest_run(line) + 1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{padding}{line}{padding}{fence}" if line else ""
@@ -37,7 +44,7 @@ def code(value: str) -> str:
 def block(value: str) -> str:
     """Several lines as they are: the fence is longer than any in them."""
     fence = "`" * max(3, _longest_run(value) + 1)
-    return f"{fence}text\n{value}\n{fence}"
+    return f"{fence}text\n{visible(value)}\n{fence}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> str:

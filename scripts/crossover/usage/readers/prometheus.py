@@ -21,6 +21,7 @@ from images.engines.common.registry import known
 from scripts.crossover.usage.readers.format import Format
 from scripts.crossover.usage.record import BadExport, Item, Place, Record, moment
 from scripts.crossover.usage.stream import Export, elements
+from strict.names import MONITORING_USER
 
 TOKEN_VARIABLE = "CROSSOVER_PROMETHEUS_TOKEN"
 """A bearer token, where the Prometheus asks for one."""
@@ -53,8 +54,9 @@ def query(counters: str) -> str:
     return " or ".join(parts)
 
 
-def ask(address: str, counters: str, today: date, zone: tzinfo) -> Export:
-    """The answer of a live Prometheus for the 31 full days before today. Raises BadExport."""
+def ask(address: str, counters: str, today: date, zone: tzinfo, password: str = "") -> Export:
+    """The answer of a live Prometheus for the 31 full days before today; `password` is a stack's monitoring key. Raises
+    BadExport."""
     import httpx  # here, because it takes 0.2 s, and an import of files asks nobody
 
     url = urlsplit(address)
@@ -68,13 +70,17 @@ def ask(address: str, counters: str, today: date, zone: tzinfo) -> Export:
     }
     token = os.environ.get(TOKEN_VARIABLE)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    login = (MONITORING_USER, password) if password else None
     target = address.rstrip("/") + "/api/v1/query_range"
     try:
-        answer = httpx.post(target, data=parameters, headers=headers, timeout=TIMEOUT_S)
+        answer = httpx.post(target, data=parameters, headers=headers, auth=login, timeout=TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise BadExport(f"{host}: no answer from Prometheus: {type(error).__name__}") from None
     if answer.status_code in (401, 403):
-        raise BadExport(f"{host}: Prometheus refuses ({answer.status_code}); put a bearer token into {TOKEN_VARIABLE}")
+        raise BadExport(
+            f"{host}: Prometheus refuses ({answer.status_code}); name the stack whose it is with --stack, or put "
+            f"a bearer token into {TOKEN_VARIABLE}"
+        )
     if answer.status_code != 200:
         raise BadExport(f"{host}: Prometheus answers {answer.status_code} to a range query")
     return Export(host, cast(BinaryIO, io.BytesIO(answer.content)))

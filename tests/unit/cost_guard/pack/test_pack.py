@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -34,8 +35,9 @@ OURS = f"{names.AWS_NETWORK}$"
 
 @contextmanager
 def running() -> Iterator[Any]:
-    """The pack, started the way a language host starts it."""
-    command = [sys.executable, "-m", "pulumi.policy", "127.0.0.1:1", str(PACK)]
+    """The pack, started the way a language host starts it, with a port that listens as the engine's does."""
+    engine = socket.create_server(("127.0.0.1", 0))
+    command = [sys.executable, "-m", "pulumi.policy", f"127.0.0.1:{engine.getsockname()[1]}", str(PACK)]
     environment = {**os.environ, "CROSSOVER_TODAY": "2026-11-22", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, cwd=PACK, env=environment, stdout=subprocess.PIPE, text=True)
     try:
@@ -46,6 +48,7 @@ def running() -> Iterator[Any]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+        engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def test_curl_takes_the_address_of_a_gateway_whether_it_is_a_name_or_a_number(
     """At AWS it is a name. Nothing listens there: status 7 is "failed to connect", 49 would be a malformed option."""
     monkeypatch.setattr(files, "STATE", tmp_path)
     where = f"{address}:{free_port()}"
-    reached = Outputs("https://llm.example.com:8080", (where,), "sk", "a certificate", "m", (), "", "")
+    reached = Outputs("https://llm.example.com:8080", (where,), "sk", "a certificate", "m", (), "", "", "")
     (tmp_path / "key").write_text("sk")
     line = endpoint.curl(reached, tmp_path / "key", stream=False, trust=endpoint.trusting(reached, "aws"))
     assert subprocess.run(["bash", "-c", line], capture_output=True, timeout=20, check=False).returncode == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -24,6 +25,7 @@ from cost_guard.scenario.documents import read_usage
 from cost_guard.scenario.scenario import ScenarioError
 from cost_guard.scenario.usage import parse_usage
 from scripts.crossover.__main__ import app
+from scripts.crossover.stack import state
 from scripts.crossover.usage.readers import prometheus
 from scripts.crossover.usage.record import BadExport
 from tests.unit.crossover.usage import traffic
@@ -207,6 +209,20 @@ def test_a_prometheus_is_asked_for_31_days_of_hours(folder: Path, monkeypatch: p
     midnight = 1795305600  # 2026-11-22T00:00:00Z
     assert [float(form[key][0]) for key in ("start", "end", "step")] == [midnight - 31 * 86400 + 3600, midnight, 3600]
     assert "a-bearer-token" not in done.stdout + (folder / "usage.yaml").read_text()
+
+
+def test_finding_18_a_stacks_prometheus_is_asked_with_the_stacks_password(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Audit 18: our own commands have what it asks for. "Basic" is base64 of "crossover:the-password"."""
+    names = ("endpoint", "endpointAddresses", "caCertificate", "endpointKey", "model", "managedModels", "prometheus")
+    said = dict.fromkeys([*names, "alertmanager"], "") | {"monitoringKey": "pass-42"}
+    monkeypatch.setattr(state, "pulumi", lambda *_: json.dumps(said))
+    with serving(200, traffic.prometheus(HOURLY)) as address:
+        done = run("usage", "import", address, "--today", TODAY, "--stack", "prod", "--json")
+    ((_, authorization, _),) = _Prometheus.asked
+    assert authorization == f"Basic {base64.b64encode(b'crossover:pass-42').decode()}"
+    assert "pass-42" not in done.stdout + (folder / "usage.yaml").read_text()
 
 
 @pytest.mark.parametrize(

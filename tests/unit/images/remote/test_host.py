@@ -12,7 +12,7 @@ from images.remote.host import Host
 from tests.unit.images.samples import PLACEMENT
 
 
-@pytest.mark.parametrize("path", ["", "/", "relative", "/a/../b", '/a"b', "/a'b", "/a%b", "/a$b", "/a;b", "/a\nb"])
+@pytest.mark.parametrize("path", ["", "/", "relative", "/a/../b", '/a"b', "/a$b", "/a;b", "/a\nb"])
 @pytest.mark.parametrize("name", ["root", "cache"])
 def test_a_folder_that_tools_would_read_differently_is_refused(name: str, path: str) -> None:
     with pytest.raises(InvalidBundle, match=name):

@@ -53,7 +53,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("machine") / "with space"
     for folder in ("run", "secrets", "tls"):
         (root / folder).mkdir(parents=True)
-    (root / "secrets/endpoint-keys").write_text("one\n")
+    for name in ("endpoint-keys", "monitoring-key"):
+        (root / "secrets" / name).write_text("one\n")
     made = Made.of()
     (root / "tls/ca.pem").write_text(made.ca)
     (root / "secrets/client.pem").write_text(made.client)

@@ -47,6 +47,22 @@ def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, object]
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "base", ["http://api.example.com/v1", "http://10.0.0.9:8000/v1", "https://a b", "https://u:p@x"]
+)
+def test_finding_22_a_managed_key_is_not_sent_in_clear(base: str) -> None:
+    """Audit 22: `apiBase` might be http:// to anywhere, and any text behind it."""
+    managed = [{"name": "m", "model": "openai/m", "apiBase": base}]
+    with pytest.raises(ValidationError, match=r"in clear|URL"):
+        GatewaySettings.model_validate({"managed": managed})
+
+
+@pytest.mark.parametrize("base", ["https://api.example.com/v1", "http://127.0.0.1:8000/v1", "http://localhost/v1"])
+def test_a_managed_api_is_asked_over_tls_or_on_this_computer(base: str) -> None:
+    managed = [{"name": "m", "model": "openai/m", "apiBase": base}]
+    assert GatewaySettings.model_validate({"managed": managed}).managed[0].api_base == base
+
+
 def test_a_name_is_self_hosted_or_managed_not_both() -> None:
     settings = GatewaySettings.model_validate({"managed": [OPENAI]})
     settings.check_served(("llama-70b",))

@@ -43,7 +43,8 @@ def test_promtool_accepts_the_configuration(tmp_path: Path, peers: list[Peer]) -
     root = tmp_path / "a folder"
     (root / "tls").mkdir(parents=True)
     (root / "tls/ca.pem").write_text("")
-    (root / "litellm-master-key").write_text("k")
+    for name in ("litellm-master-key", "monitoring-key"):
+        (root / name).write_text("k")
     (root / "client.pem").write_text("")
     (root / "prometheus.yml").write_text(
         _resolved(render_prometheus(MonitoringSettings(), "prod", peers, METRICS), root)
@@ -84,7 +85,7 @@ def test_a_webhook_carries_its_secret_as_a_path() -> None:
     assert receiver["http_config"]["authorization"] == {"credentials_file": "@SECRET:alert-token@"}
     assert monitoring_bundle(
         settings, Limits(minimum_nodes=2, break_even_tokens_per_month=None), "s", [], METRICS
-    ).secrets == ("alert-token",)
+    ).secrets[-1:] == ("alert-token",)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,7 @@ def test_a_webhook_carries_its_secret_as_a_path() -> None:
         {"volumeMinimumDays": 31},
         {"webhook": {"url": "ftp://x"}},
         {"webhook": {"url": "https://user:word@x"}},
+        {"webhook": {"url": "http://192.0.2.9:8080/x", "bearerSecret": "alert-token"}},
         {"webhok": None},
     ],
 )
@@ -115,4 +117,5 @@ def test_prometheus_and_alertmanager_listen_on_loopback_and_reload_by_signal() -
     assert not any("enable-lifecycle" in word for word in services["prometheus"].command)
     assert "--cluster.listen-address=" in services["alertmanager"].command
     held = {f.path for f in bundle.files} | {s.path for s in bundle.sources}
-    assert held | {"secrets/client.pem"} == {f for s in services.values() for f in s.reload_files}
+    keys = {"secrets/client.pem", "secrets/monitoring-key", "secrets/monitoring-web.yml"}
+    assert held | keys == {f for s in services.values() for f in s.reload_files}

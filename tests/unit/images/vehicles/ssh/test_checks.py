@@ -25,6 +25,7 @@ def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_lis
         "/opt/crossover/tls/ca.pem",
         "/opt/crossover/secrets/key",
         "",
+        "",
         "https://a.nodes.crossover.internal:8000/health",
     ]
 
@@ -32,7 +33,7 @@ def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_lis
 def test_a_client_certificate_is_shown_by_its_file_and_further_paths_are_asked_on_the_same_server() -> None:
     check = HttpCheck("c", "web", "/x", more_paths=("/y",), client_certificate="key", expect_status=REFUSED)
     assert check_arguments(check, layout(), 5) == [
-        "5", "000", "GET", "", "", "", "", "/opt/crossover/secrets/key",
+        "5", "000", "GET", "", "", "", "", "/opt/crossover/secrets/key", "",
         "http://127.0.0.1:8000/x", "http://127.0.0.1:8000/y",
     ]  # fmt: skip
 
@@ -40,8 +41,13 @@ def test_a_client_certificate_is_shown_by_its_file_and_further_paths_are_asked_o
 def test_without_tls_the_address_is_asked() -> None:
     check = HttpCheck("c", "web", "/x", method="POST", body='{"at": "@PORT:web@"}', expect_status=204)
     assert check_arguments(check, layout(), 0) == [
-        "0", "204", "POST", '{"at": "8000"}', "", "", "", "", "http://127.0.0.1:8000/x"
+        "0", "204", "POST", '{"at": "8000"}', "", "", "", "", "", "http://127.0.0.1:8000/x"
     ]  # fmt: skip
+
+
+def test_a_user_stands_before_the_urls_and_his_password_in_a_file() -> None:
+    check = HttpCheck("c", "web", "/x", bearer_secret="key", user="u")
+    assert check_arguments(check, layout(), 0)[6:] == ["/opt/crossover/secrets/key", "", "u", "http://127.0.0.1:8000/x"]
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:

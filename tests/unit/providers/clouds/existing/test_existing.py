@@ -90,6 +90,12 @@ def test_a_typo_is_refused_with_its_line_and_the_nearest_key(team: Team) -> None
         ({"id": "DGX 1"}, "machines[0].id: must be of the form"),
         ({"ports": {"ssh": 22}}, "machines[0]: ports: the port of ssh is sshPort"),
         ({"ports": {"vllm": 70000}}, "machines[0].ports.vllm: must be at most 65535"),
+        ({"bind": "0.0.0.0\n    bind *:1"}, "is no IP address"),
+        ({"bind": "anything"}, "machines[0].bind: 'anything' is no IP address"),
+        (
+            {"address": "-oProxyCommand=x"},
+            "machines[0].address: '-oProxyCommand=x' is neither an IP address nor a host",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(team: Team, change: dict[str, Any], told: str) -> None:

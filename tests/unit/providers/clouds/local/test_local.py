@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from providers.errors import InvalidRequest, Unavailable
+from scripts.leftovers import end_strays
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "bay-1", "small", KEY, {"ssh": 22, "vllm": 8000})
@@ -33,6 +35,78 @@ def client() -> Iterator[LocalClient]:
     for machine_id in client.ids():
         client.destroy(machine_id)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def odd() -> Iterator[LocalClient]:
+    """Machines in a folder whose name nothing takes for granted."""
+    folder = Path(tempfile.mkdtemp(prefix="xo-")) / "rök %d 'x'"
+    client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
+    yield client
+    for machine_id in client.ids():
+        client.destroy(machine_id)
+    shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def test_finding_17_a_machine_starts_and_ends_in_a_folder_of_any_name(odd: LocalClient) -> None:
+    """Audit 17: sshd's title shows ö as \\303\\266, so that it was never seen to start, and never ended."""
+    cloud = LocalCloud(odd)
+    machine = cloud.launch(SPEC)
+    (sshd,) = odd.processes(machine.id)
+    assert Path(f"/proc/{sshd}/exe").readlink().name == "sshd"
+    assert cloud.get(machine.id).state is MachineState.RUNNING
+    odd.destroy(machine.id)
+    assert not Path(f"/proc/{sshd}").exists() or odd.processes(machine.id) == []
+
+
+def test_finding_17_an_sshd_whose_folder_is_gone_is_a_stray(odd: LocalClient) -> None:
+    """Audit 17: `make down` said that nothing was left, and ten were. The title is all that is left to tell it."""
+    machine = LocalCloud(odd).launch(SPEC)
+    (sshd,) = odd.processes(machine.id)
+    shutil.rmtree(odd.folder(machine.id))
+    assert end_strays(odd.config.state, 5) == {sshd: machine.id}
+    assert end_strays(odd.config.state, 5) == {}
+
+
+def test_finding_17_another_process_is_not_taken_for_it(client: LocalClient) -> None:
+    """Audit 17: id, start time and executable. One that has got the id of an sshd that is gone began later."""
+    cloud = LocalCloud(client)
+    machine = cloud.launch(SPEC)
+    seen = client.folder(machine.id) / "sshd.json"
+    known = json.loads(seen.read_text())
+    for key, other in (("ticks", known["ticks"] + 1), ("boot", "another"), ("pid", os.getpid()), ("folder", "/else")):
+        seen.write_text(json.dumps({**known, key: other}))
+        assert not client.running(machine.id), key
+    seen.write_text(json.dumps(known))
+    assert client.running(machine.id)
+
+
+def test_a_machine_that_an_older_version_started_is_known_by_its_title(client: LocalClient) -> None:
+    cloud = LocalCloud(client)
+    machine = cloud.launch(SPEC)
+    (client.folder(machine.id) / "sshd.json").unlink()
+    assert cloud.get(machine.id).state is MachineState.RUNNING
+
+
+@pytest.mark.parametrize("shell", ["/usr/sbin/nologin", "/bin/false"])
+def test_an_account_that_nobody_may_log_in_to_is_said(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    """Audit, low: sshd then refused the key, and the message spoke of keys."""
+    entry = pwd.struct_passwd(("ci", "x", 1, 1, "", "/", shell))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
+    with pytest.raises(InvalidRequest, match=f"the account ci has {shell} for a login shell"):
+        LocalCloud(client).launch(SPEC)
+    assert client.ids() == []
+
+
+def test_a_user_without_an_account_is_said(client: LocalClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(InvalidRequest, match="has no account on this computer"):
+        LocalCloud(client).launch(SPEC)
 
 
 def power_cut(client: LocalClient, machine_id: str) -> None:
