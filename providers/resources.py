@@ -11,8 +11,8 @@ from strict import names
 
 
 class Credentials(pulumi.CustomResource):
-    """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all, but for
-    `stack_id`, the stack's identity."""
+    """SSH keys, a private CA with one certificate per server name, API keys. Raise `generation` to renew all but
+    `stack_id`, the stack's identity; what is `former` is accepted beside it until `retired` names its generation."""
 
     sshPublicKey: pulumi.Output[str]
     sshPrivateKey: pulumi.Output[str]
@@ -24,15 +24,25 @@ class Credentials(pulumi.CustomResource):
     litellmMasterKey: pulumi.Output[str]
     redisPassword: pulumi.Output[str]
     standInKey: pulumi.Output[str]
+    former: pulumi.Output[dict[str, Any]]
 
     def __init__(
-        self, name: str, *, nodes: Sequence[str], generation: int, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        nodes: Sequence[str],
+        generation: int,
+        retired: int = 0,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         made = (
             "sshPublicKey", "sshPrivateKey", "caCertificate", "caPrivateKey", "nodeCertificates",
             "clientCertificate", "endpointKey", "vllmApiKey", "litellmMasterKey", "redisPassword", "standInKey",
+            "former",
         )  # fmt: skip
         props: dict[str, Any] = {"nodes": sorted(nodes), "generation": generation, **dict.fromkeys(made)}
+        if retired:
+            props["retired"] = retired
         super().__init__(names.CREDENTIALS, name, props, opts)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pulumi
 
 from cost_guard.catalogue.catalogue import load_catalogue
@@ -14,13 +16,14 @@ from images.roles.gateway.bundle import PORTS as GATEWAY_PORTS
 from images.roles.monitoring.access import monitoring_key
 from images.roles.monitoring.bundle import PORTS as MONITORING_PORTS
 from images.sources import REPOSITORY
-from providers.resources import Credentials
+from providers.resources import Credentials, Install
 from stacks.checks import check_memory, check_weights, note_identity, tell_buffer, tell_secrets
 from stacks.fleet import Fleet, peers
 from stacks.gateway import Gateway, certificate_names
 from stacks.judged.proposal import GATEWAY
 from stacks.machines import Machines, surveyed
 from stacks.monitoring import monitoring
+from stacks.rotation.keys import Keys
 from stacks.settings import from_pulumi
 from strict.day import today
 from strict.problems import Problems
@@ -44,18 +47,28 @@ tell_buffer(settings)
 check_weights(settings)
 check_memory(settings)
 found = surveyed(settings)  # asks AWS, if anything is wanted there, before anything is registered
-credentials = Credentials("credentials", nodes=certificate_names(settings), generation=settings.credentials_generation)
+credentials = Credentials(
+    "credentials",
+    nodes=certificate_names(settings),
+    generation=settings.credentials_generation,
+    retired=settings.credentials_retired,
+)
 note_identity(credentials)
+keys = Keys(settings, credentials)
 machines = Machines(settings, credentials, found, {**GATEWAY_PORTS, **MONITORING_PORTS})
-fleets = [Fleet(model, settings, credentials, machines) for model in settings.models]
+# A fleet is declared first, and the keys of its nodes change after those of the gateways.
+deferred: tuple[pulumi.Output[list[Install]], Callable[[pulumi.Output[list[Install]]], None]] = pulumi.deferred_output()
+gateways, tell_gateways = deferred
+fleets = [Fleet(model, settings, credentials, keys, machines, gateways) for model in settings.models]
 nodes = peers(fleets)
-along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes)
-gateway = Gateway(GATEWAY, settings, credentials, machines, fleets, nodes, along)
+along = monitoring(settings, verdict.models or (verdict,), catalogue, nodes, credentials.caCertificate)
+gateway = Gateway(GATEWAY, settings, credentials, keys, machines, fleets, nodes, along)
+tell_gateways(pulumi.Output.from_input(gateway.installs))
 
 pulumi.export("endpoint", gateway.endpoint)
 pulumi.export("endpointAddresses", gateway.addresses)
 pulumi.export("endpointKey", credentials.endpointKey)
-pulumi.export("caCertificate", credentials.caCertificate)
+pulumi.export("caCertificate", keys.trusted)
 pulumi.export("model", settings.served_names[0])
 pulumi.export("managedModels", [model.name for model in settings.gateway.managed])
 pulumi.export("prometheus", gateway.inside("prometheus"))

@@ -15,13 +15,26 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from cost_guard.catalogue.models import Shape, shape_of
 from images.bundle import Source
 from images.engines.common.arguments import Vocabulary, argument_problem, known, variable_problem
-from images.engines.common.base import Engine
+from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, FORMER_KEY_SECRET, Engine
 from images.engines.common.flags import Argument
+from images.roles.gateway.endpoint import CERTIFICATE, ENDPOINT_KEYS
+from images.roles.gateway.haproxy import BACKEND_KEYS
+from images.roles.monitoring.access import WEB_SECRET
 from images.sources import repository_source
 from strict.fields import Section, form
+from strict.names import MONITORING_KEY
 from strict.numbers import Number, Whole, refuse, shown
 from strict.problems import Problems, about, did_you_mean
 
+GATEWAY_SECRETS = {
+    BACKEND_KEYS,
+    CERTIFICATE,
+    ENDPOINT_KEYS,
+    "litellm-master-key",
+    *("redis-password", "redis.conf"),
+    *(API_KEY_SECRET, FORMER_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, MONITORING_KEY, WEB_SECRET),
+}
+"""Made by Credentials: no key of a user's may take their place."""
 CHAT_TEMPLATE = "serving/chat-template.jinja"
 """Where it lies on a node."""
 _TEMPLATES = (".jinja", ".jinja2", ".j2")

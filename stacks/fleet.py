@@ -10,14 +10,7 @@ from typing import Any
 import pulumi
 
 from images.bundle import RuntimeKind
-from images.engines.common.base import (
-    API_KEY_SECRET,
-    CERTIFICATE_SECRET,
-    CLIENT_CERTIFICATE_SECRET,
-    PRIVATE_KEY_SECRET,
-    SERVICE,
-    EngineOptions,
-)
+from images.engines.common.base import SERVICE, EngineOptions
 from images.roles.gateway.settings import Peer
 from images.roles.inference.bundle import TrialOptions, inference_bundle
 from images.weights import settings as weights
@@ -25,6 +18,7 @@ from providers.resources import Credentials, Install
 from stacks import planning
 from stacks.checks import tell_nodes
 from stacks.machines import Machines, Rented
+from stacks.rotation.keys import Keys
 from stacks.served import ServedModel, Serving
 from stacks.settings import Settings
 from strict import names
@@ -45,9 +39,18 @@ class Fleet(pulumi.ComponentResource):
 
     nodes: Mapping[str, Rented]
 
-    def __init__(self, model: ServedModel, settings: Settings, credentials: Credentials, machines: Machines) -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        settings: Settings,
+        credentials: Credentials,
+        keys: Keys,
+        machines: Machines,
+        gateways: pulumi.Output[list[Install]],
+    ) -> None:
+        """`gateways` are the gateways' Installs, for which the nodes' wait where keys may change."""
         super().__init__(names.FLEET, model.name, model.inputs)
-        bundles = _Bundles(model, credentials.caCertificate)
+        bundles = _Bundles(model, keys)
         self.nodes = {key: machines.node(model, key, self) for key in model.fleet.nodes}
         tell_nodes(model, settings, self)
         for key, node in self.nodes.items():
@@ -58,12 +61,14 @@ class Fleet(pulumi.ComponentResource):
                 fleet=model.name,
                 server_name=server_name(key),
                 bundle=bundles.of(key, node),
-                secrets=_secrets(model, key, settings, credentials),
+                secrets=_secrets(model, key, settings, keys),
                 ssh_private_key=credentials.sshPrivateKey,
                 stack_id=credentials.stack_id,
                 deadline_s=settings.deadlines.install_s,
                 # A machine that goes takes along what is on it: what cannot be tidied up must not keep it billing.
-                opts=pulumi.ResourceOptions(parent=self, deleted_with=node.takes_along),
+                opts=pulumi.ResourceOptions(
+                    parent=self, deleted_with=node.takes_along, depends_on=gateways if keys.ordered else None
+                ),
             )
         self.register_outputs({})
 
@@ -88,10 +93,10 @@ def peers(fleets: Iterable[Fleet]) -> pulumi.Output[Sequence[Peer]]:
 class _Bundles:
     """What is installed on the nodes of one model, rendered once for each way in which its engine gets there."""
 
-    def __init__(self, model: ServedModel, ca_certificate: pulumi.Output[str]) -> None:
+    def __init__(self, model: ServedModel, keys: Keys) -> None:
         self._runtimes = {key: model.runtimes(key) for key in model.fleet.nodes}
         kinds = sorted({kind for runtimes in self._runtimes.values() for kind in runtimes.values()})
-        self._rendered = {kind: ca_certificate.apply(partial(_bundle, model, kind)) for kind in kinds}
+        self._rendered = {kind: keys.trusted.apply(partial(_bundle, model, kind, keys.overlap)) for kind in kinds}
 
     def of(self, key: str, node: Rented) -> pulumi.Output[dict[str, Any]]:
         """That of a node. Where its rungs need different ones, it is the rented machine that tells, by its id."""
@@ -111,16 +116,17 @@ class _Bundles:
         return pulumi.Output.all(node.machine, bundles).apply(pick)
 
 
-def _bundle(model: ServedModel, kind: RuntimeKind, ca_certificate: str) -> dict[str, Any]:
+def _bundle(model: ServedModel, kind: RuntimeKind, overlap: bool, trusted: str) -> dict[str, Any]:
     return inference_bundle(
         model.engine,
         _options(model),
-        ca_certificate,
+        trusted,
         kind,
         weights=model.weights,
         gpus=not model.on_this_computer,
         trial=TrialOptions(**dict(model.serving.acceptance)),
         promised=planning.promised(model, kind),
+        takes_former_key=overlap,
     ).to_dict()
 
 
@@ -132,17 +138,10 @@ def _options(model: ServedModel) -> EngineOptions:
     return EngineOptions(**{**alike, **others})
 
 
-def _secrets(
-    model: ServedModel, key: str, settings: Settings, credentials: Credentials
-) -> dict[str, pulumi.Input[str]]:
-    pair = credentials.nodeCertificates.apply(lambda certificates: certificates[server_name(key)])
+def _secrets(model: ServedModel, key: str, settings: Settings, keys: Keys) -> dict[str, pulumi.Input[str]]:
     source = model.serving.weights
     opens = None if source is None or source.secret is None else settings.api_keys[source.secret]
     return {
         **({} if opens is None else {weights.SECRET: pulumi.Output.secret(opens.get_secret_value())}),
-        API_KEY_SECRET: credentials.vllmApiKey,
-        CERTIFICATE_SECRET: pair.apply(lambda p: p["certificate"]),
-        PRIVATE_KEY_SECRET: pair.apply(lambda p: p["privateKey"]),
-        # For its own checks. That one node could reach another by it is no new door: all of them hold the same key.
-        CLIENT_CERTIFICATE_SECRET: credentials.clientCertificate,
+        **keys.of_node(server_name(key)),
     }

@@ -9,15 +9,14 @@ from typing import Any
 import pulumi
 
 from images.bundle import Bundle
-from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET
 from images.roles.gateway.bundle import gateway_bundle
-from images.roles.gateway.endpoint import CERTIFICATE
 from images.roles.gateway.settings import GatewaySettings, Peer
 from images.roles.monitoring.access import WEB_SECRET, monitoring_key, web_configuration
 from providers.base import GATEWAY_SUFFIX
 from providers.resources import Credentials, Install
 from stacks.fleet import Fleet, server_name
 from stacks.machines import Machines, Rented
+from stacks.rotation.keys import Keys
 from stacks.settings import Settings
 from strict import names
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE, MONITORING_KEY
@@ -38,6 +37,8 @@ def sized(settings: Settings) -> GatewaySettings:
 class Gateway(pulumi.ComponentResource):
     """HAProxy, LiteLLM and Redis, on a machine of their own or on every node, and what goes `along` with them.
 
+    `installs` are those of its machines.
+
     Outputs: `endpoint`, a URL; `addresses`, "host:port" of every gateway. Where the endpoint speaks TLS, its URL holds
     the certificate's name, and clients resolve that to the addresses.
     """
@@ -50,6 +51,7 @@ class Gateway(pulumi.ComponentResource):
         name: str,
         settings: Settings,
         credentials: Credentials,
+        keys: Keys,
         machines: Machines,
         fleets: Sequence[Fleet],
         peers: pulumi.Output[Sequence[Peer]],
@@ -58,14 +60,16 @@ class Gateway(pulumi.ComponentResource):
         # For the pack: who answers when no node of that fleet can. The URN makes the engine see the Fleet first. Its
         # input names one: settings hold one served model today.
         # On the nodes themselves the gateway comes when they are done: two Installs at once are in each other's way.
-        fleet = fleets[0].urn if settings.gateway_node is None else _alone(fleets[0].urn)
+        # But where the nodes wait for the gateways, it waits for nobody.
+        beside = settings.gateway_node is not None or keys.ordered
+        fleet = _alone(fleets[0].urn) if beside else fleets[0].urn
         answers = {"fleet": fleet, "fallback": settings.gateway.fallback}
         super().__init__(names.GATEWAY, name, answers)
         fitting = sized(settings)
-        bundle = pulumi.Output.all(peers, credentials.caCertificate, along).apply(
+        bundle = pulumi.Output.all(peers, keys.trusted, along).apply(
             lambda known: gateway_bundle(fitting, settings.served_names, settings.engine, *known).to_dict()
         )
-        installs = [
+        self.installs = [
             Install(
                 f"{key}-router",
                 machine=host.machine,
@@ -73,7 +77,7 @@ class Gateway(pulumi.ComponentResource):
                 fleet=name,
                 server_name=key,
                 bundle=bundle,
-                secrets=_secrets(settings, credentials),
+                secrets=_secrets(settings, credentials, keys),
                 ssh_private_key=credentials.sshPrivateKey,
                 stack_id=credentials.stack_id,
                 deadline_s=settings.deadlines.install_s,
@@ -82,7 +86,7 @@ class Gateway(pulumi.ComponentResource):
             for key, host in self._hosts(name, settings, machines, fleets).items()
         ]
         # What the routers' own outputs say, so that an address is not shown before something answers there.
-        self._routers = pulumi.Output.all(*(install.machine for install in installs)).apply(_reachable)
+        self._routers = pulumi.Output.all(*(install.machine for install in self.installs)).apply(_reachable)
         self.addresses = self._routers.apply(lambda found: [_address(m, GATEWAY_PORT) for m in found])
         self.endpoint = self._routers.apply(lambda found: _endpoint(settings, found))
         self.register_outputs({"endpoint": self.endpoint})
@@ -136,27 +140,17 @@ def _endpoint(settings: Settings, machines: Sequence[Mapping[str, Any]]) -> str:
     return f"https://{name}:{int(machines[0]['ports'][GATEWAY_PORT])}"
 
 
-def _secrets(settings: Settings, credentials: Credentials) -> dict[str, pulumi.Input[str]]:
+def _secrets(settings: Settings, credentials: Credentials, keys: Keys) -> dict[str, pulumi.Input[str]]:
     stand_in = {model.api_key_secret: credentials.standInKey for model in settings.gateway.stood_in}
-    name = settings.gateway.tls_server_name
-    tls = {} if name is None else {CERTIFICATE: credentials.nodeCertificates.apply(lambda made: _pem(made[name]))}
     asked = settings.gateway_keys
     given = {n: pulumi.Output.secret(v.get_secret_value()) for n, v in settings.api_keys.items() if n in asked}
     return {
-        "endpoint-keys": credentials.endpointKey.apply(lambda key: f"{key}\n"),
-        API_KEY_SECRET: credentials.vllmApiKey,
-        CLIENT_CERTIFICATE_SECRET: credentials.clientCertificate,
+        **keys.of_gateway(settings.gateway.tls_server_name),
         "litellm-master-key": credentials.litellmMasterKey,
         MONITORING_KEY: credentials.litellmMasterKey.apply(monitoring_key),
         WEB_SECRET: credentials.litellmMasterKey.apply(lambda key: web_configuration(monitoring_key(key))),
         "redis.conf": credentials.redisPassword.apply(lambda password: f"requirepass {password}\n"),
         "redis-password": credentials.redisPassword,
-        **tls,
         **stand_in,
         **given,  # none of the names above: settings refuse those
     }
-
-
-def _pem(pair: Mapping[str, str]) -> str:
-    """Certificate and key in one file, as HAProxy reads them."""
-    return f"{pair['certificate']}{pair['privateKey']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pulumi
 
@@ -13,17 +14,26 @@ from images.bundle import Bundle
 from images.roles.monitoring.bundle import monitoring_bundle
 from images.roles.monitoring.prometheus import Target
 from images.roles.monitoring.settings import Limits, SpillPrice
+from providers.certificates import ends_at
 from stacks.settings import Settings
 
 
 def monitoring(
-    settings: Settings, verdicts: Iterable[Verdict], catalogue: Catalogue, targets: pulumi.Output[Sequence[Target]]
+    settings: Settings,
+    verdicts: Iterable[Verdict],
+    catalogue: Catalogue,
+    targets: pulumi.Output[Sequence[Target]],
+    ca_certificate: pulumi.Output[str],
 ) -> pulumi.Output[Bundle]:
-    """Prometheus and Alertmanager, which look at `targets` and at the gateway beside them."""
+    """Prometheus and Alertmanager, which look at `targets` and at the gateway beside them, and at the end of the CA."""
     compared, metrics = limits(settings, verdicts, catalogue), settings.engine.metrics
-    return targets.apply(
-        lambda known: monitoring_bundle(settings.monitoring, compared, pulumi.get_stack(), known, metrics)
-    )
+
+    def render(known: list[Any]) -> Bundle:
+        nodes, pem = known
+        ending = compared.model_copy(update={"certificates_end_seconds": int(ends_at(pem).timestamp())})
+        return monitoring_bundle(settings.monitoring, ending, pulumi.get_stack(), nodes, metrics)
+
+    return pulumi.Output.all(targets, ca_certificate).apply(render)
 
 
 def limits(settings: Settings, verdicts: Iterable[Verdict], catalogue: Catalogue) -> Limits:

@@ -16,32 +16,22 @@ from pydantic import Field, SecretStr, model_validator
 from cost_guard.scenario.fleet import LadderNode
 from cost_guard.scenario.models import MODELS, by_model, prefix_of, shared_as_such
 from cost_guard.scenario.proposal import STACK_PREFIX, Proposal, misspelt_namespace
-from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
+from images.engines.common.base import Engine
 from images.roles.gateway.settings import GatewayModel, GatewaySettings
-from images.roles.monitoring.access import WEB_SECRET
 from images.roles.monitoring.settings import MonitoringSettings
 from images.sources import REPOSITORY
 from providers import registry
 from providers.base import Capability
 from stacks import runtime
-from stacks.arguments import Deadlines, GatewayNode
+from stacks.arguments import GATEWAY_SECRETS, Deadlines, GatewayNode
 from stacks.judged.listed import listed_resources
 from stacks.judged.proposal import GATEWAY, proposal_of
 from stacks.served import MODEL_KEYS, OWN_KEYS, ServedModel, served_model
 from strict import problems
 from strict.fields import SecretName, Section, named_secrets
-from strict.names import MONITORING_KEY
 from strict.problems import Problems, did_you_mean, unknown
 from strict.yaml import configured
 
-GATEWAY_SECRETS = {
-    "endpoint-keys",
-    "endpoint.pem",
-    "litellm-master-key",
-    *("redis-password", "redis.conf"),
-    *(API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, MONITORING_KEY, WEB_SECRET),
-}
-"""Made by Credentials: no key of a user's may take their place."""
 NOT_SET = "[not set]"
 """In place of a secret that is missing where none is needed."""
 
@@ -73,7 +63,9 @@ class StackKeys(Section):
     clouds: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Cloud → its own settings: docs/reference/clouds. Each cloud checks its section before anything is rented."""
     credentials_generation: int = Field(1, ge=1)
-    """Raising it renews every key and certificate."""
+    """Raising it renews every key and certificate; those of before are accepted beside them until they are retired."""
+    credentials_retired: int = Field(0, ge=0)
+    """The generation up to which nothing is accepted any more."""
     api_keys: dict[SecretName, SecretStr] = Field(default_factory=dict)
     """Keys by the name that says where they are used: of managed APIs (`gateway.managed[].apiKeySecret`), of a webhook
     (`monitoring.webhook.bearerSecret`), of what opens the weights (`serving.weights`). Set them as secrets."""
@@ -93,6 +85,11 @@ class Settings(StackKeys):
             raise ValueError(f"generations: {', '.join(low)} must be 1 or more")
         if strange := sorted(set(self.clouds) - set(registry.NAMES)):
             raise ValueError(f"clouds: unknown cloud {', '.join(strange)}; known are {', '.join(registry.NAMES)}")
+        if self.credentials_retired >= self.credentials_generation:
+            raise ValueError(
+                f"credentialsRetired: {self.credentials_retired} is in force; retire an older one than "
+                f"credentialsGeneration, {self.credentials_generation}"
+            )
         self._check_images()
         self._check_gateway_cloud()
         self._check_gateway_placement()

@@ -16,6 +16,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_pulumi_func
 
 from tests.support.checkout import REPOSITORY
+from tests.support.credentials import Made as MadeCredentials
 
 CONFIG = REPOSITORY / "stacks" / "config"
 PROGRAM = REPOSITORY / "stacks" / "__main__.py"
@@ -31,6 +32,10 @@ PRIVATE = (
 """What Credentials makes and nobody may read in a plan."""
 
 
+CA = MadeCredentials.of().ca
+"""A real one: the program looks when it ends."""
+
+
 class Answers(mocks.Mocks):
     """The plugin's outputs, and an account at AWS with three zones."""
 
@@ -38,8 +43,11 @@ class Answers(mocks.Mocks):
         made = dict(args.inputs)
         if args.typ == CREDENTIALS:
             pairs = {name: {"certificate": f"crt-{name}", "privateKey": f"hidden-{name}"} for name in made["nodes"]}
-            made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": "ca", "nodeCertificates": hidden(pairs)}
+            made |= {"sshPublicKey": "ssh-ed25519 AAAA", "caCertificate": CA, "nodeCertificates": hidden(pairs)}
             made |= {name: hidden(f"hidden-{name}") for name in PRIVATE}
+            if made["generation"] > 1:
+                names = ("endpointKey", "vllmApiKey", "clientCertificate", "caCertificate")
+                made["former"] = hidden({name: f"former-{name}" for name in names} | {"caCertificate": "former-ca"})
         if args.typ == NODE:
             made["machine"] = machine(made["key"], made["ports"], made["candidates"][0]["cloud"])
         if args.typ == INSTANCE:
@@ -98,9 +106,23 @@ class Made:
         plain: dict[str, Any] = MessageToDict(self.requests[kind, name].object)
         return plain
 
+    def secrets(self, install: str) -> dict[str, str]:
+        """What is put onto its machine as secrets, by name."""
+        given = self.inputs(INSTALL, install)["secrets"]
+        return {name: _plain(value) for name, value in _plain(given).items()}
+
+    def file(self, install: str, path: str) -> str:
+        """A file of its bundle."""
+        bundle = _plain(self.inputs(INSTALL, install)["bundle"])
+        return str(bundle["files"][path]["content"])
+
     def needs(self, kind: str, name: str) -> set[str]:
         """The types and names of what must be there first."""
         return {short(urn) for urn in self.requests[kind, name].dependencies}
+
+
+def _plain(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) and SECRET in value else value
 
 
 def short(urn: str) -> str:

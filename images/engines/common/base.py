@@ -17,6 +17,8 @@ SERVICE = SERVING_PORT
 job of them. States, units and series hold the name."""
 API_KEY_SECRET = "vllm-api-key"
 """The secret that holds the nodes' key, whatever the engine: states and machines hold the name."""
+FORMER_KEY_SECRET = "former-vllm-api-key"
+"""The secret that holds the key that nodes take beside it, while one generation of keys follows another."""
 CERTIFICATE_SECRET = "tls.crt"
 PRIVATE_KEY_SECRET = "tls.key"
 """The secrets of a node's own certificate, by which it serves."""

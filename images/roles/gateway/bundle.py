@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.engines import simulator
 from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.cache import render_redis_conf
-from images.roles.gateway.endpoint import CERTIFICATE, LUA_FILES
+from images.roles.gateway.endpoint import CERTIFICATE, ENDPOINT_KEYS, LUA_FILES
 from images.roles.gateway.errors import HEALTH_PATH
-from images.roles.gateway.haproxy import environment, render_haproxy
+from images.roles.gateway.haproxy import BACKEND_KEYS, render_haproxy
 from images.roles.gateway.litellm import PROCESS_ENVIRONMENT, render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
 from images.sources import repository_source
@@ -50,7 +50,7 @@ def gateway_bundle(
     where names collide.
     """
     parts = [
-        _haproxy(settings, render_haproxy(settings, served_names, engine, peers), environment(engine), ca_pem),
+        _haproxy(settings, render_haproxy(settings, served_names, engine, peers), ca_pem),
         _litellm(settings, served_names),
         _redis(),
         monitoring,
@@ -74,10 +74,12 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
     )
 
 
-def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str, str], ca_pem: str) -> Bundle:
-    """`secrets`: the variables of its process, and the secrets they come from."""
+def _haproxy(settings: GatewaySettings, configuration: str, ca_pem: str) -> Bundle:
     name = settings.tls_server_name
-    files = ("endpoint-keys", MONITORING_KEY, CLIENT_CERTIFICATE_SECRET, *(() if name is None else (CERTIFICATE,)))
+    secrets = (
+        *(ENDPOINT_KEYS, BACKEND_KEYS, MONITORING_KEY, CLIENT_CERTIFICATE_SECRET),
+        *(() if name is None else (CERTIFICATE,)),
+    )
     ready = HttpCheck(
         "endpoint",
         "endpoint",
@@ -98,10 +100,9 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
             Service(
                 name="haproxy",
                 command=("haproxy", "-W", "-db", "-f", f"@ROOT@/{_HAPROXY}"),
-                secret_environment=secrets,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(_HAPROXY, _CA, _ROUTE, *LUA_FILES, *(f"secrets/{s}" for s in files)),
+                reload_files=(_HAPROXY, _CA, _ROUTE, *LUA_FILES, *(f"secrets/{s}" for s in secrets)),
             ),
         ),
         checks=(
@@ -109,7 +110,7 @@ def _haproxy(settings: GatewaySettings, configuration: str, secrets: Mapping[str
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
             ready,
         ),
-        secrets=(*files, *secrets.values()),
+        secrets=secrets,
         programs=("haproxy",),
         directories=("run",),
     )

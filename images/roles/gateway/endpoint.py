@@ -11,6 +11,8 @@ from images.roles.gateway.settings import GatewaySettings
 
 CERTIFICATE = "endpoint.pem"
 """Secret: the endpoint's certificate and its private key, one after the other, where it speaks TLS."""
+ENDPOINT_KEYS = "endpoint-keys"
+"""Secret: the keys of clients that are accepted, one a line."""
 LUA_FILES = ("bin/model.lua", "bin/hung.lua")
 """Below the machine's root: what reads a request's model, and what ends the requests of a hung node."""
 LITELLM, WAITING = "litellm", "waiting"
@@ -63,7 +65,7 @@ def _doors(settings: GatewaySettings, served_names: Sequence[str], no_peers: boo
         f"acl at_health path {HEALTH_PATH}",
         f"acl at_models path {MODELS_PATH}",
         f"acl at_completions path {' '.join(COMPLETION_PATHS)}",
-        'acl key_known http_auth_bearer -m str -f "@SECRET:endpoint-keys@"',
+        'acl key_known http_auth_bearer -m str -f "@SECRET:' + ENDPOINT_KEYS + '@"',
         f"acl serves nbsrv({SERVICE}) ge 1",
         # Without a managed model only a node can answer; without a node there is nothing to wait for.
         *([f"acl serves nbsrv({LITELLM}) ge 1"] if settings.managed or no_peers else []),

@@ -1,7 +1,7 @@
 """haproxy.cfg: the hot path. Keys, paths, routing by model, health and retries; no secret stands in it.
 
-The process reads the nodes' key and LiteLLM's from its environment (`environment`). They stand inside format strings,
-so they must be free of `%`, quotes and spaces (URL-safe tokens are).
+Keys are read from files: those of clients (ENDPOINT_KEYS), and what is shown to what stands behind (BACKEND_KEYS). So a
+new key is a reload, which cuts no stream; a process gets no new environment without a restart.
 
     client ── endpoint ──┬── vllm ──── node a, node b, …       self-hosted names
                          │     └────── spill ── litellm        no node takes it (backup server)
@@ -15,13 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from images.engines.common.base import (
-    API_KEY_SECRET,
-    CANARY_HEADER,
-    CLIENT_CERTIFICATE_SECRET,
-    SERVICE,
-    Engine,
-)
+from images.engines.common.base import CANARY_HEADER, CLIENT_CERTIFICATE_SECRET, SERVICE, Engine
 from images.roles.gateway.endpoint import LITELLM, LUA_FILES, MAX_CONNECTIONS, WAITING, endpoint
 from images.roles.gateway.errors import STATUSES, deny, openai_error
 from images.roles.gateway.settings import RESERVED_SERVER, GatewaySettings, Peer
@@ -30,14 +24,23 @@ from strict.names import MONITORING_KEY
 LITELLM_MAX_IN_FLIGHT = 200
 SOCKET = "run/haproxy.sock"
 """HAProxy's runtime API, relative to the machine's root, which must be the working directory of the process."""
+BACKEND_KEYS = "backend-keys"
+"""Secret: HAProxy's map of who stands behind to the Authorization that is shown there (`backend_keys`)."""
+_NODES = "nodes"
 _QUEUE = "run/queue.sock"
 """From HAProxy to itself, as SOCKET."""
 _SERVED_BY = "http-response set-header X-Served-By %s"
 
 
-def environment(engine: Engine) -> dict[str, str]:
-    """The variables that the file needs, and the secrets they come from."""
-    return {engine.key_variable: API_KEY_SECRET, "LITELLM_MASTER_KEY": "litellm-master-key"}
+def backend_keys(nodes: str, litellm: str) -> str:
+    """BACKEND_KEYS' content, from both keys."""
+    return f"{_NODES} Bearer {nodes}\n{LITELLM} Bearer {litellm}\n"
+
+
+def _authorization(whom: str) -> str:
+    """A sample of what is shown to them. The file's path is relative to @ROOT@, as SOCKET is: an argument of a
+    converter takes no space."""
+    return f"str({whom}),map(secrets/{BACKEND_KEYS})"
 
 
 def render_haproxy(
@@ -59,7 +62,7 @@ def render_haproxy(
         _resolvers(ordered),
         _section("frontend endpoint", endpoint(settings, served_names, not peers)),
         _nodes(settings, served_names[0], engine, ordered),
-        _waiting(engine) + "\n" + _spill(engine) if settings.fallback else "",
+        _waiting() + "\n" + _spill() if settings.fallback else "",
         _litellm(),
         _stats(),
     ]
@@ -123,7 +126,7 @@ def _resolvers(peers: Sequence[Peer]) -> str:
 
 def _nodes(settings: GatewaySettings, model: str, engine: Engine, peers: Sequence[Peer]) -> str:
     canary = engine.canary
-    key = f"Bearer ${{{engine.key_variable}}}"
+    key = f"%[{_authorization(_NODES)}]"
     lines = [
         *_balance(settings),
         f'http-request set-header Authorization "{key}"',
@@ -189,13 +192,13 @@ def _server(settings: GatewaySettings, peer: Peer) -> str:
     return " ".join([*parts, "resolvers system"] if peer.is_host_name else parts)
 
 
-def _waiting(engine: Engine) -> str:
+def _waiting() -> str:
     """What waits for a slot comes back here as 503 when its patience ends, and a 503 is replayed: on the other server.
 
     HAProxy itself never takes a request out of a backend's queue to another one.
     """
     backend = [
-        f'http-request set-header Authorization "Bearer ${{{engine.key_variable}}}"',
+        f'http-request set-header Authorization "%[{_authorization(_NODES)}]"',
         "balance leastconn",
         "retries 1",
         "option redispatch 1",
@@ -208,13 +211,14 @@ def _waiting(engine: Engine) -> str:
     return _section(f"backend {WAITING}", backend) + "\n" + _section("frontend queue", frontend)
 
 
-def _spill(engine: Engine) -> str:
+def _spill() -> str:
     return _section(
         "frontend spill",
         [
             "bind 127.0.0.1:@PORT:haproxy-spill@",
             "no log",
-            deny(401, f'unless {{ http_auth_bearer -m str "${{{engine.key_variable}}}" }}'),
+            f"http-request set-var(txn.key) {_authorization(_NODES)}",
+            deny(401, "unless { req.hdr(authorization),secure_memcmp(txn.key) -m bool }"),
             "default_backend litellm",
         ],
     )
@@ -225,11 +229,11 @@ def _litellm() -> str:
         "backend litellm",
         [
             _SERVED_BY,
-            'http-request set-header Authorization "Bearer ${LITELLM_MASTER_KEY}"',
+            f'http-request set-header Authorization "%[{_authorization(LITELLM)}]"',
             "# What may cost money is asked again only where nothing was sent.",
             "retry-on conn-failure",
             "option httpchk",
-            'http-check send meth GET uri /health/liveliness hdr Authorization "Bearer ${LITELLM_MASTER_KEY}"',
+            'http-check send meth GET uri /health/liveliness hdr Authorization "%[' + _authorization(LITELLM) + ']"',
             "http-check expect status 200",
             "timeout check 5s",
             "server litellm 127.0.0.1:@PORT:litellm@ check inter 2s fastinter 1s downinter 1s fall 3 rise 1"

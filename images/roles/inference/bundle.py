@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.bundle import (
@@ -26,6 +26,7 @@ from images.engines.common.base import (
     API_KEY_SECRET,
     CERTIFICATE_SECRET,
     CLIENT_CERTIFICATE_SECRET,
+    FORMER_KEY_SECRET,
     GPUS,
     PRIVATE_KEY_SECRET,
     RATES,
@@ -43,6 +44,8 @@ SECRETS = (CERTIFICATE_SECRET, PRIVATE_KEY_SECRET, API_KEY_SECRET, CLIENT_CERTIF
 for its checks."""
 GUARD = "crossover_node.guard.Guard"
 """The layer of ours around the engine's routes."""
+FORMER_KEY_VARIABLE = "CROSSOVER_FORMER_KEY"
+"""What the guard reads it from (images/roles/inference/node/guard.py)."""
 LIBRARY = "lib"
 """Of Python packages, below the root."""
 CLOSED_PATHS = ("/invocations", "/tokenize", "/load", "/version", "/openapi.json")
@@ -89,11 +92,13 @@ def inference_bundle(
     gpus: bool = True,
     trial: TrialOptions | None = None,
     promised: Sequence[PromisedGpus] = (),
+    takes_former_key: bool = False,
 ) -> Bundle:
     """Everything on a node; the same for all nodes of a fleet that get the engine's program the same way, `runtime`.
 
-    `ca_certificate` is the private CA's, PEM: the node asks its clients for a certificate of it, and checks itself by
-    it, under the host's `server_name`. `weights` are brought before the engine starts, which then asks nobody for
+    `ca_certificate` is the private CA's, PEM, or those of two generations: the node asks its clients for a certificate
+    of one, and checks itself by them, under the host's `server_name`. With `takes_former_key` it needs
+    FORMER_KEY_SECRET too. `weights` are brought before the engine starts, which then asks nobody for
     them; without, it gets the model's name. `gpus` says whether an engine that runs on them may ask for them: on this
     computer it is on its own. A `trial` is made where there are GPUs, and they must be one of `promised`. Needs the
     secrets SECRETS, that of the weights, and the ports of `ports`. Raises ValueError for rates that the engine does not
@@ -102,6 +107,7 @@ def inference_bundle(
     if options.simulation and RATES not in engine.capabilities:
         raise ValueError(f"simulation rates are the simulator's: {engine.name} takes none")
     needs = engine.needs(runtime)
+    former = {FORMER_KEY_VARIABLE: FORMER_KEY_SECRET} if takes_former_key else {}
     asks = gpus and GPUS in engine.capabilities
     if weights is not None:
         needs, options = _beside(needs), replace(options, model=weights.folder)
@@ -110,9 +116,9 @@ def inference_bundle(
         files=(File(CA_PATH, ca_certificate),),
         sources=(*needs.sources, *_guard(), *([] if options.chat_template is None else [options.chat_template])),
         environments=needs.environments,
-        services=(_service(engine, needs, options),),
+        services=(_service(engine, needs, options, former),),
         checks=_checks(engine, options.served_names[0]),
-        secrets=(*SECRETS, *([weights.secret] if weights and weights.secret else [])),
+        secrets=(*SECRETS, *former.values(), *([weights.secret] if weights and weights.secret else [])),
         programs=needs.programs,
         directories=needs.directories,
         gpu=_gpus(runtime, options, trial, promised) if asks else None,
@@ -149,12 +155,12 @@ def trial_of(options: EngineOptions, asked: TrialOptions) -> Trial:
     )
 
 
-def _service(engine: Engine, needs: EngineNeeds, options: EngineOptions) -> Service:
+def _service(engine: Engine, needs: EngineNeeds, options: EngineOptions, former: Mapping[str, str]) -> Service:
     return Service(
         name=SERVICE,
         command=(*needs.program, *engine.command(_closed(options))),
         environment={**options.environment, **needs.variables, "PYTHONPATH": f"@ROOT@/{LIBRARY}"},
-        secret_environment={engine.key_variable: API_KEY_SECRET},
+        secret_environment={engine.key_variable: API_KEY_SECRET, **former},
         # vLLM's own time-out is for both, but it has been seen to take longer: then it is killed.
         stop_timeout_s=options.shutdown_timeout_s + engine.teardown_s,
         speaks=engine.name,

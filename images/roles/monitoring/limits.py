@@ -29,6 +29,8 @@ def limits(settings: MonitoringSettings, stack: Limits) -> Mapping[str, float]:
     }
     if stack.break_even_tokens_per_month is not None:
         values["break_even_tokens_per_month"] = stack.break_even_tokens_per_month
+    if stack.certificates_end_seconds is not None:
+        values["certificates_end_seconds"] = stack.certificates_end_seconds
     return values
 
 

@@ -60,5 +60,7 @@ class Limits(Section):
     """Nodes that must serve for the fleet to be redundant."""
     break_even_tokens_per_month: float | None = Field(gt=0)
     """The volume below which it does not pay, in tokens per month of 730 hours; None where no volume does."""
+    certificates_end_seconds: int | None = None
+    """When the stack's certificates end, in seconds since the epoch."""
     spill: SpillPrice | None = None
     """None where nothing is spilled, or nobody knows its price."""

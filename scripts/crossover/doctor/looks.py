@@ -9,6 +9,8 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,6 +19,7 @@ from providers import registry
 from providers.base import Candidate, Capability, Cloud, Offer
 from providers.preflight import Check, Grade, Plan
 from scripts.crossover.doctor import checks
+from scripts.crossover.doctor.certificates import certificates
 from scripts.crossover.doctor.checks import Wanted
 from scripts.crossover.doctor.disk import disk
 from scripts.crossover.doctor.duds import duds
@@ -25,7 +28,7 @@ from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import STATE, StackError, project, pulumi
 from scripts.crossover.stack.fleet import configured
-from scripts.crossover.stack.state import nodes
+from scripts.crossover.stack.state import nodes, resources
 from strict.day import today
 from strict.problems import Problems
 
@@ -66,6 +69,8 @@ def run(stack: str) -> list[Check]:
     if rungs:
         values = configured(stack)[0]
         found += [*image(values, used), *weights(stack, values)]
+    with suppress(StackError):  # it does not exist yet
+        found += certificates(resources(stack), datetime.now(UTC))
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
         return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())

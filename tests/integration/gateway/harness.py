@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from images.bundle import Bundle, HttpCheck, Service
 from images.remote.host import Host
+from images.roles.gateway.haproxy import backend_keys
 from images.roles.gateway.settings import Peer
 from images.roles.monitoring.access import WEB_SECRET, monitoring_key, web_configuration
 from images.tokens import resolve
@@ -37,6 +38,7 @@ SECRETS = {
     "managed-api-key": "managed-key-of-the-tests",
     MONITORING_KEY: monitoring_key("sk-master-key-of-the-tests-0123456789abcdef"),
 }
+SECRETS["backend-keys"] = backend_keys(SECRETS["vllm-api-key"], SECRETS["litellm-master-key"])
 SECRETS[WEB_SECRET] = web_configuration(SECRETS[MONITORING_KEY])
 KEY = "first-client-key"
 T = TypeVar("T")

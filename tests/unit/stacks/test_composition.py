@@ -15,11 +15,12 @@ import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
 
-from stacks import settings
+from stacks import arguments, settings
 from stacks.served import served_model
 from tests.support.checkout import REPOSITORY
 from tests.support.composition import (
     AWS_NODE,
+    CA,
     CONFIG,
     CONTACT,
     CREDENTIALS,
@@ -281,9 +282,11 @@ def test_the_stack_local_serves_here_and_names_its_stand_in() -> None:
 
 
 def test_no_key_of_a_user_s_takes_the_place_of_one_that_the_stack_makes() -> None:
-    """The names that the settings refuse are those that a router gets, of which TLS brings the most."""
-    secrets = compose("mixed").inputs(INSTALL, "gateway-router")["secrets"]["value"]
-    assert set(secrets) - {"openai"} == settings.GATEWAY_SECRETS
+    """The names that the settings refuse are those that routers and nodes get, of which TLS and a rotation bring the
+    most; but a node's own certificate, which no key of a user's meets."""
+    made = compose("mixed", credentialsGeneration=2)
+    given = {name for install in ("gateway-router", "a-inference") for name in made.secrets(install)}
+    assert given - {"openai", "tls.crt", "tls.key", "weights-key"} == arguments.GATEWAY_SECRETS
 
 
 BLOCKED = {"usdPerMillionTokens": 0.5}
@@ -364,3 +367,35 @@ def test_what_the_fallback_costs_is_the_catalogues_price(model: dict[str, str], 
     # USD 2 and 8 a million: https://developers.openai.com/api/docs/pricing, as managed.toml cites it.
     assert [float(r["expr"][7:-1]) for r in found] == ([2e-6, 8e-6] if priced else [])
     assert all(r["labels"] == {"requested_model": "llama-70b"} for r in found)
+
+
+FORMER = {"caCertificate": "former-ca", "endpointKey": "former-endpointKey", "vllmApiKey": "former-vllmApiKey"}
+
+
+def test_in_an_overlap_gateways_show_the_former_and_take_both_and_nodes_show_the_new_and_take_both() -> None:
+    """Audit 8: whoever has changed and whoever has not know one another at each moment of a rotation."""
+    made = compose("local", credentialsGeneration=2)
+    gateway, node = made.secrets("gateway-router"), made.secrets("a-inference")
+    assert gateway["endpoint-keys"] == "hidden-endpointKey\nformer-endpointKey\n"
+    assert gateway["backend-keys"].splitlines()[0] == "nodes Bearer former-vllmApiKey"
+    assert gateway["client.pem"] == "former-clientCertificate"
+    assert (node["vllm-api-key"], node["former-vllm-api-key"]) == ("hidden-vllmApiKey", "former-vllmApiKey")
+    assert node["tls.key"] == "hidden-a.nodes.crossover.internal"
+    for install in ("gateway-router", "a-inference"):
+        assert made.file(install, "tls/ca.pem") == f"{CA}former-ca"
+    assert made.outputs["caCertificate"] == f"{CA}former-ca"
+
+
+def test_once_it_is_retired_nothing_of_the_former_is_shown_or_taken() -> None:
+    made = compose("local", credentialsGeneration=2, credentialsRetired=1)
+    assert made.secrets("gateway-router")["endpoint-keys"] == "hidden-endpointKey\n"
+    assert made.secrets("gateway-router")["backend-keys"].splitlines()[0] == "nodes Bearer hidden-vllmApiKey"
+    assert "former-vllm-api-key" not in made.secrets("a-inference")
+    assert made.file("a-inference", "tls/ca.pem") == CA
+
+
+@pytest.mark.parametrize(("generation", "waits"), [(1, False), (2, True)])
+def test_nodes_change_after_the_gateways_once_keys_were_rotated(generation: int, waits: bool) -> None:
+    """Before that they come up beside them, which takes less time."""
+    made = compose("local", credentialsGeneration=generation)
+    assert (f"{INSTALL} gateway-router" in made.needs(INSTALL, "a-inference")) == waits

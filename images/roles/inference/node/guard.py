@@ -7,9 +7,9 @@ before all of vLLM's routes, and says for each request whether it goes on:
     /health, /metrics…   GET and HEAD, without it: who gets this far has shown the stack's client certificate
     anything else        404
 
-It never touches what it lets through, so nothing is buffered; canaries it may answer itself (`canary.py`). vLLM wraps
-its application in a class as it is, and a function in Starlette's BaseHTTPMiddleware, which would put every chunk of a
-stream through a queue: hence a class.
+It touches nothing of what it lets through but the former key, in whose place vLLM gets its own, so nothing is
+buffered; canaries it may answer itself (`canary.py`). vLLM wraps its application in a class as it is, and a function in
+Starlette's BaseHTTPMiddleware, which would put every chunk of a stream through a queue: hence a class.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from .canary import App, Canaries, Receive, Scope, Send, is_canary
 
 KEY_VARIABLE = "VLLM_API_KEY"
 """The key that vLLM itself reads."""
+FORMER_KEY_VARIABLE = "CROSSOVER_FORMER_KEY"
+"""The key of the generation before, while gateways still show it."""
 
 _KEYED = re.compile(r"/v1(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
 """Whole segments of plain characters: what the router sees is what was asked for. `//`, `..` and an escape end here."""
@@ -40,6 +42,7 @@ class Guard:
         self.app = app
         self._canaries = Canaries(app)
         self._key = environment.get(KEY_VARIABLE, "").encode()
+        self._former = environment.get(FORMER_KEY_VARIABLE, "").encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's life (which passes). A WebSocket is refused, and what is neither."""
@@ -50,9 +53,9 @@ class Guard:
         elif refusal := self._refusal(scope):
             await _refuse(send, *refusal)
         elif scope["method"] == "POST" and is_canary(scope["headers"]):
-            await self._canaries.answer(scope, receive, send)
+            await self._canaries.answer(self._translated(scope), receive, send)
         else:
-            await self.app(scope, receive, send)
+            await self.app(self._translated(scope), receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """Status, code and message; None for what may pass."""
@@ -67,12 +70,22 @@ class Guard:
         return None if self._knows(scope["headers"]) else _NO_KEY
 
     def _knows(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether exactly one Authorization holds the key, compared in a time that tells nothing of it."""
+        """Whether exactly one Authorization holds a key, compared in a time that tells nothing of it."""
         given = [value for name, value in headers if name == b"authorization"]
-        if len(given) != 1 or not self._key:
-            return False
-        scheme, _, key = given[0].partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(key, self._key)
+        return len(given) == 1 and (_is(given[0], self._key) or _is(given[0], self._former))
+
+    def _translated(self, scope: Scope) -> Scope:
+        """With vLLM's own key where the former one was shown: vLLM knows one."""
+        shown = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not (shown and _is(shown[0], self._former)):
+            return scope
+        others = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+        return {**scope, "headers": [*others, (b"authorization", b"Bearer " + self._key)]}
+
+
+def _is(value: bytes, key: bytes) -> bool:
+    scheme, _, given = value.partition(b" ")
+    return bool(key) and scheme.lower() == b"bearer" and hmac.compare_digest(given, key)
 
 
 async def _refuse(send: Send, status: int, code: str, message: str) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import ssl
 import tempfile
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import paramiko
 import pytest
+from cryptography import x509
 
 from images.remote.waiting import Waiting
-from providers.plugin.credentials import API_KEYS, CredentialsHandler
+from providers.plugin.credentials import API_KEYS, SHARED, CredentialsHandler
 from providers.plugin.values import UNKNOWN
 from strict.names import stack_id_of
 from tests.support.credentials import Made
@@ -134,4 +136,58 @@ def test_a_raised_generation_renews_everything(made: dict[str, object]) -> None:
     after = HANDLER.update("id", made, news, Waiting())
     assert all(after[key] != made[key] for key in ("sshPrivateKey", "caCertificate", *API_KEYS))
     preview = HANDLER.preview(made, news)
-    assert preview["sshPrivateKey"] == UNKNOWN
+    assert preview["sshPrivateKey"] == preview["former"] == UNKNOWN
+
+
+def rotated(made: dict[str, Any], generation: int, retired: int = 0) -> dict[str, Any]:
+    news = {"nodes": NAMES, "generation": generation, **({"retired": retired} if retired else {})}
+    return HANDLER.update("id", made, news, Waiting())
+
+
+def test_the_generation_before_is_kept_until_it_is_retired(made: dict[str, Any]) -> None:
+    """Audit 8: old keys died at once."""
+    second = rotated(made, 2)
+    assert second["former"] == {key: made[key] for key in SHARED}
+    assert rotated(second, 2) == second
+    retired = rotated(second, 2, retired=1)
+    assert retired["former"] == {}
+    assert {key: retired[key] for key in SHARED} == {key: second[key] for key in SHARED}
+    assert HANDLER.preview(second, {"nodes": NAMES, "generation": 2, "retired": 1})["former"] == {}
+    third = rotated(retired, 3, retired=1)
+    assert third["former"] == {key: second[key] for key in SHARED}
+
+
+def test_a_third_generation_waits_until_the_first_is_retired(made: dict[str, Any]) -> None:
+    """Nodes and gateways know two at a time. The preview says it, too."""
+    second = rotated(made, 2)
+    with pytest.raises(ValueError, match="set crossover:credentialsRetired to 1 and run an `up`"):
+        rotated(second, 3)
+    with pytest.raises(ValueError, match="credentialsRetired"):
+        HANDLER.preview(second, {"nodes": NAMES, "generation": 3})
+    assert rotated(second, 3, retired=1)["former"] == {key: second[key] for key in SHARED}
+
+
+def test_what_has_leaked_is_retired_at_once(made: dict[str, Any]) -> None:
+    assert rotated(made, 2, retired=1)["former"] == {}
+
+
+def test_a_state_of_before_there_were_two_generations_changes_in_nothing_but_that(made: dict[str, Any]) -> None:
+    """One that was never rotated in nothing at all."""
+    assert HANDLER.unfinished(made) == ()
+    assert HANDLER.compared(made) == HANDLER.compared({**made, "retired": 0})
+    before = {**made, "generation": 3}
+    assert HANDLER.unfinished(before) == ("former",)
+    assert rotated(before, 3) == {**before, "former": {}}
+    assert HANDLER.unfinished(rotated(before, 3)) == ()
+
+
+def test_certificates_are_valid_since_yesterday_and_none_outlives_what_signed_it(made: dict[str, Any]) -> None:
+    """Audit B, low: a maker whose clock was an hour fast made a fleet that nobody trusts."""
+    ca = x509.load_pem_x509_certificate(made["caCertificate"].encode())
+    later = HANDLER.update("id", made, {"nodes": [*NAMES, "c.nodes.crossover.internal"], "generation": 1}, Waiting())
+    pems = [pair["certificate"] for pair in later["nodeCertificates"].values()] + [made["clientCertificate"]]
+    signed = [x509.load_pem_x509_certificate(pem.encode()) for pem in pems]
+    assert all(certificate.not_valid_after_utc <= ca.not_valid_after_utc for certificate in signed)
+    now = datetime.now(UTC)
+    for certificate in (ca, *signed):
+        assert timedelta(hours=23) < now - certificate.not_valid_before_utc < timedelta(hours=25)

@@ -96,7 +96,7 @@ def test_haproxy_reloads_when_its_file_the_ca_or_the_keys_change() -> None:
     assert haproxy.command[:3] == ("haproxy", "-W", "-db")
     assert haproxy.reload_signal == "USR2"
     assert set(haproxy.reload_files) >= {
-        "haproxy/haproxy.cfg", "tls/ca.pem", "secrets/endpoint-keys", "secrets/client.pem"
+        "haproxy/haproxy.cfg", "tls/ca.pem", "secrets/endpoint-keys", "secrets/client.pem", "secrets/backend-keys"
     }  # fmt: skip
 
 

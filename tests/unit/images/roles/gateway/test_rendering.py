@@ -16,7 +16,7 @@ from images.engines.vllm import ENGINE
 from images.roles.gateway.cache import render_redis_conf
 from images.roles.gateway.endpoint import LUA_FILES
 from images.roles.gateway.errors import openai_error
-from images.roles.gateway.haproxy import render_haproxy
+from images.roles.gateway.haproxy import backend_keys, render_haproxy
 from images.roles.gateway.litellm import render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
 from tests.support.credentials import Made
@@ -55,6 +55,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / folder).mkdir(parents=True)
     for name in ("endpoint-keys", "monitoring-key"):
         (root / "secrets" / name).write_text("one\n")
+    (root / "secrets/backend-keys").write_text(backend_keys("n", "l"))
     made = Made.of()
     (root / "tls/ca.pem").write_text(made.ca)
     (root / "secrets/client.pem").write_text(made.client)
@@ -69,9 +70,9 @@ def _check(text: str, root: Path) -> subprocess.CompletedProcess[str]:
     text = re.sub("@SECRET:([^@]+)@", rf"{root}/secrets/\1", text)
     text = re.sub("@PORT:[^@]+@", "18080", text)
     (root / "haproxy.cfg").write_text(text)
-    environment = {"VLLM_API_KEY": "v", "LITELLM_MASTER_KEY": "m", "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
     command = ["haproxy", "-c", "-f", str(root / "haproxy.cfg")]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("peers", [[], [A], [B, C, A]], ids=["no node", "one", "three"])
@@ -145,8 +146,13 @@ def test_a_fallback_is_reached_as_backup_and_when_every_slot_is_taken_and_not_wi
 
 
 def test_no_file_holds_a_secret_and_keys_come_from_the_environment_or_a_path() -> None:
+    """Those of HAProxy from files: a process gets no new environment without a restart, which cuts streams."""
     text = render_haproxy(_settings(fallback="gpt-4o"), ["m"], ENGINE, [A])
-    assert set(re.findall(r"Bearer (\S+)\"", text)) == {"${VLLM_API_KEY}", "${LITELLM_MASTER_KEY}"}
+    assert "Bearer" not in text
+    assert "${" not in text
+    assert set(re.findall(r"Authorization \"%\[(\S+)\]\"", text)) == {
+        "str(nodes),map(secrets/backend-keys)", "str(litellm),map(secrets/backend-keys)",
+    }  # fmt: skip
     assert '-f "@SECRET:endpoint-keys@"' in text
     config = _litellm(_settings(), "m")
     assert config["general_settings"]["master_key"] == "os.environ/LITELLM_MASTER_KEY"

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[5]
 RULES = sorted((REPOSITORY / "images/roles/monitoring/rules").glob("*.yaml"))
 TESTS = Path(__file__).parent
 SPILL = SpillPrice(served_names=("llama-70b", "llama"), input_usd_per_token=2e-6, output_usd_per_token=8e-6)
-STACK = Limits(minimum_nodes=2, break_even_tokens_per_month=2.4e9, spill=SPILL)
+STACK = Limits(minimum_nodes=2, break_even_tokens_per_month=2.4e9, spill=SPILL, certificates_end_seconds=1)
 
 
 def _alerts() -> list[dict[str, object]]:

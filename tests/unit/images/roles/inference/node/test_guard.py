@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from images.roles.inference.bundle import FORMER_KEY_VARIABLE
+from images.roles.inference.node import guard
 from images.roles.inference.node.canary import Message, Receive, Scope, Send
 from images.roles.inference.node.guard import KEY_VARIABLE, Guard
 
@@ -125,3 +127,37 @@ def test_a_refusal_is_an_error_in_the_shape_of_openai_s(path: str, code: str) ->
 def test_the_servers_life_passes_and_a_websocket_is_refused_whatever_it_brings() -> None:
     assert status("", kind="lifespan") == 299
     assert answers("/v1/realtime", BEARER, kind="websocket") == [{"type": "websocket.close"}]
+
+
+FORMER = "sk-former-0123456789"
+
+
+def authorizations(shown: str, former: str) -> list[bytes] | None:
+    """What vLLM is shown of a request; None where it never gets it."""
+    seen: list[bytes] | None = None
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal seen
+        seen = [value for name, value in scope["headers"] if name == b"authorization"]
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(message: Message) -> None:
+        return None
+
+    headers = [(b"x-other", b"1"), (b"authorization", f"Bearer {shown}".encode())]
+    scope = {"type": "http", "path": "/v1/models", "raw_path": b"/v1/models", "method": "GET", "headers": headers}
+    asyncio.run(Guard(app, {KEY_VARIABLE: KEY, FORMER_KEY_VARIABLE: former})(scope, receive, send))
+    return seen
+
+
+def test_the_former_key_is_taken_while_there_is_one_and_vllm_gets_its_own() -> None:
+    """Audit 8: a gateway that has not changed yet shows the former key; vLLM knows one key."""
+    assert guard.FORMER_KEY_VARIABLE == FORMER_KEY_VARIABLE
+    own = [f"Bearer {KEY}".encode()]
+    assert authorizations(KEY, FORMER) == own
+    assert authorizations(FORMER, FORMER) == own
+    assert authorizations(FORMER, "") is None
+    assert authorizations("", "") is None
+    assert authorizations("sk-another", FORMER) is None
