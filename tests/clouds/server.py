@@ -58,6 +58,15 @@ class Fault(StrEnum):
     TRUNCATED_JSON = "the next answer breaks off in the middle"
 
 
+HIDING = frozenset(fault for fault in Fault if fault.name.startswith("LATE_")) | {
+    Fault.VANISHED,
+    Fault.FLAPPING,
+    Fault.LIST_DOWN_GET_UP,
+    Fault.KILLED_BEFORE_ANSWER,
+}
+"""What takes minutes of a clock, or a person who accepts that a machine is gone: on the real engine there is neither."""
+
+
 HASTE: Mapping[Fault, Mapping[str, str]] = {
     Fault.RATE_LIMITED: {"Retry-After": "1"},
     Fault.RATE_LIMITED_SILENT: {},

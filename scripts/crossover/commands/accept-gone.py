@@ -12,7 +12,7 @@ from providers import registry
 from providers.renting.memory.journal import Journal
 from providers.renting.presence.looking import shown
 from scripts.crossover.shell.output import fail
-from scripts.crossover.stack.engine import Stack, project, reading
+from scripts.crossover.stack.engine import Stack, project, reading, seen_by_the_plugin
 from scripts.crossover.stack.surgery.forgetting import forget, known_node
 
 
@@ -36,7 +36,7 @@ def command(
         if not yes and not typer.confirm("Take the node and what is installed on it out of the state?", default=False):
             raise typer.Exit(1)
         # First: should the state be written and this fail, the next `up` would know nothing of that machine.
-        Journal.of(project(), stack).given_up(found.name, cloud_name, machine_id)
+        Journal.of(project(), stack, seen_by_the_plugin()).given_up(found.name, cloud_name, machine_id)
         forget(stack, found)
     print(
         f"{node} is out of the state of {stack}. The next `up` looks for {found.machine} once more, sends its end "

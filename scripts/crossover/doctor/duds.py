@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from providers.preflight import Check, Grade
 from providers.renting.memory.duds import Duds
-from scripts.crossover.stack.engine import backend, project
+from scripts.crossover.stack.engine import project, seen_by_the_plugin
 
 
 def duds_of(stack: str) -> Duds:
     """Those of the stack, where the plugin remembers them: beside the state of the backend that scripts/pulumi uses."""
-    return Duds.of(project(), stack, {**os.environ, "PULUMI_BACKEND_URL": backend()})
+    return Duds.of(project(), stack, seen_by_the_plugin())
 
 
 def duds(stack: str) -> list[Check]:

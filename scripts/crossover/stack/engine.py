@@ -46,6 +46,11 @@ IN_ADDRESS = str.maketrans({"%": "%25", "#": "%23", "?": "%3F"})
 """As scripts/pulumi writes a folder into the address of its backend."""
 
 
+def seen_by_the_plugin() -> dict[str, str]:
+    """The environment by which the plugin finds what a stack keeps on this computer beside its state."""
+    return {**os.environ, "PULUMI_BACKEND_URL": backend()}
+
+
 def project() -> str:
     """The project's name, as machines carry it in their mark."""
     name: str = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["name"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from providers.errors import CloudError, TerminateFailed
 from providers.renting.answers.price import said
 from providers.renting.memory import identity
 from scripts.crossover.shell.clouds import CloudAnswer, ask
-from scripts.crossover.stack.engine import StackError, backend, project, stacks
+from scripts.crossover.stack.engine import StackError, project, seen_by_the_plugin, stacks
 from scripts.crossover.stack.state import Known, known_machines
 
 STATES_AT_ONCE = 4
@@ -151,8 +150,7 @@ def census(typed: Collection[str] = ()) -> Census:
         states = dict.fromkeys(named or {"this backend"}, " ".join(str(e).split()))
     used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
     unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
-    environment = {**os.environ, "PULUMI_BACKEND_URL": backend()}
-    copied = {stack: identity.kept(ours, stack, environment) for stack in {*named, *states}}
+    copied = {stack: identity.kept(ours, stack, seen_by_the_plugin()) for stack in {*named, *states}}
     found = compare(machines, states, Identities(copied, frozenset(typed)))
     return Census(found, (*_not_asked(answers, used), *unread))
 

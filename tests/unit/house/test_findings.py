@@ -10,13 +10,14 @@ import pytest
 from tests.support.checkout import REPOSITORY
 
 AUDIT = ("1", "2", "3", "4", "7", "8", "9", "10", "11", "12", "15", "16", "17", "18", "19", "E", "B", "22")
-"""Of the audit at 00b4ce2 (machines, ports, state, keys, suppliers); its findings on the gate, 5, 6, 13, 14, 20 and 21, are
-in tests/unit/cost_guard/verdict/test_findings*.py. B and E are sections, with their low ones; 22 stands for those."""
+"""Of the audit at 00b4ce2 (machines, ports, state, keys, suppliers); those on the gate, 5, 6, 13, 14, 20 and 21, are in
+tests/unit/cost_guard/verdict/test_findings*.py. B and E are sections, with their low ones; 22 stands for those."""
 PUBLIC_BUGS = ("8", "9", "10", "21")
 """What users of neighbouring tools ran into."""
 ENDPOINT = (
-    "model last, body", "nesting", "JSON array as body", "200 concurrent", "80 prompts of 29,500 tokens", "client gone, plain",
-    "1,100 idle connections", "alert and counter of money spent through fallback", "http-reuse", "503 after queueTimeoutMs",
+    "model last, body", "nesting", "JSON array as body", "200 concurrent", "80 prompts of 29,500 tokens",
+    "client gone, plain", "1,100 idle connections", "alert and counter of money spent through fallback", "http-reuse",
+    "503 after queueTimeoutMs",
 )  # fmt: skip
 """How a row of the endpoint's findings begins."""
 
