@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from providers.clouds.local.processes import stat
+
 CLOCK_S = 2.0
 """The kernel tells in whole seconds when the computer was started."""
 
@@ -63,8 +65,7 @@ def holders(backend: Path, stack: str) -> list[LockHolder]:
 def started_at(pid: int, proc: Path = Path("/proc")) -> float | None:
     """When the process began, in seconds since the epoch; None where there is none of that number."""
     try:
-        # The name stands in brackets and may hold anything; the 22nd field is the start, in ticks since the boot.
-        ticks = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+        ticks = stat(proc / str(pid)).ticks
         booted = next(line for line in (proc / "stat").read_text().splitlines() if line.startswith("btime "))
     except (OSError, IndexError, ValueError):
         return None

@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pulumi.provider.experimental.provider import CheckFailure
 
 from images.remote.waiting import Waiting
+from providers.errors import InvalidRequest
 from providers.plugin.handler import Handler
 from providers.plugin.values import UNKNOWN, Plain
 from strict.names import CREDENTIALS_ID
@@ -106,10 +107,10 @@ def _kept(olds: Plain, news: Plain) -> Plain:
 
 
 def _refuse_a_third(olds: Plain, news: Plain) -> None:
-    """Raises ValueError: nodes and gateways know two generations at a time."""
+    """Raises InvalidRequest: nodes and gateways know two generations at a time."""
     if olds.get(FORMER) and not _is_retired(olds["generation"] - 1, news):
         former = olds["generation"] - 1
-        raise ValueError(
+        raise InvalidRequest(
             f"generation {former} of the credentials is still accepted beside {former + 1}: set "
             f"crossover:credentialsRetired to {former} and run an `up`, then raise credentialsGeneration"
         )

@@ -75,14 +75,20 @@ def rent(
     journal nothing is remembered of a create that was cut off.
 
     A machine that was launched, not reached and given back is a dud: what it came from is left out (`duds`), and the
-    ladder is climbed on."""
+    ladder is climbed on. Where nothing else can be had it is the dud's failure that is raised: it says what to mend."""
     duds = Duds() if duds is None else duds
+    failure: RemoteError | None = None
     for _ in range(MOST_DUDS):
         try:
             return _rent_once(request, clouds, waiting, duds, journal)
         except GivenBack as e:
             failure = e.failure
             waiting.warn(f"{failure}. {e.blame} is left out for a day")
+        except NoCapacity as e:
+            if failure is None:
+                raise
+            raise type(failure)(f"{failure}. Then {e}") from e
+    assert failure is not None
     raise failure
 
 

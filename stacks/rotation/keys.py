@@ -69,6 +69,7 @@ class Keys:
             BACKEND_KEYS: pulumi.Output.all(self._shown("vllmApiKey"), self._made.litellmMasterKey).apply(
                 lambda keys: backend_keys(*keys)
             ),
+            API_KEY_SECRET: self._shown("vllmApiKey"),
             CLIENT_CERTIFICATE_SECRET: self._shown("clientCertificate"),
             # A name that the former generation had no certificate for has one of the new.
             **(

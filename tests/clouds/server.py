@@ -64,7 +64,7 @@ HIDING = frozenset(fault for fault in Fault if fault.name.startswith("LATE_")) |
     Fault.LIST_DOWN_GET_UP,
     Fault.KILLED_BEFORE_ANSWER,
 }
-"""What takes minutes of a clock, or a person who accepts that a machine is gone: on the real engine there is neither."""
+"""What takes minutes of a clock, or a person who accepts that a machine is gone: the real engine has neither."""
 
 
 HASTE: Mapping[Fault, Mapping[str, str]] = {

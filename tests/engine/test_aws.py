@@ -35,7 +35,7 @@ PROGRAM = """
     gpu = Candidate("aws", "us-east-1", "{sku}")
     small = Candidate("aws", "us-east-1", "m7i.large")
     found = survey(parse({settings}), Demand({{key: gpu for key in {keys}}}, small, {max_per_zone}))
-    credentials = Credentials("credentials", nodes=["a"], generation={credentials_generation})
+    credentials = Credentials("credentials", nodes=["a"], generation={credentials_generation}, retired={retired})
     ports = {{"ssh": 22, "vllm": 8000}}
     gateway_ports = {{"ssh": 22, "endpoint": 8080, "redis": 6379}}
     network = AwsNetwork("aws", found, node_ports=ports, gateway_ports=gateway_ports,
@@ -92,6 +92,7 @@ def program(
         keys=keys,
         generation=generation,
         credentials_generation=credentials_generation,
+        retired=max(0, credentials_generation - 2),
         sku=sku,
         max_per_zone=max_per_zone,
         settings={**SETTINGS, **settings},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from images.bundle import Bundle, File, HttpCheck, PythonEnvironment, Service
 from images.engines import simulator
-from images.engines.common.base import CLIENT_CERTIFICATE_SECRET, Engine
+from images.engines.common.base import API_KEY_SECRET, CLIENT_CERTIFICATE_SECRET, Engine
 from images.roles.gateway.cache import render_redis_conf
 from images.roles.gateway.endpoint import CERTIFICATE, ENDPOINT_KEYS, LUA_FILES
 from images.roles.gateway.errors import HEALTH_PATH
@@ -50,7 +50,7 @@ def gateway_bundle(
     where names collide.
     """
     parts = [
-        _haproxy(settings, render_haproxy(settings, served_names, engine, peers), ca_pem),
+        _haproxy(settings, render_haproxy(settings, served_names, engine, peers), engine, ca_pem),
         _litellm(settings, served_names),
         _redis(),
         monitoring,
@@ -74,12 +74,15 @@ def _join(role: str, parts: Sequence[Bundle]) -> Bundle:
     )
 
 
-def _haproxy(settings: GatewaySettings, configuration: str, ca_pem: str) -> Bundle:
+def _haproxy(settings: GatewaySettings, configuration: str, engine: Engine, ca_pem: str) -> Bundle:
     name = settings.tls_server_name
     secrets = (
         *(ENDPOINT_KEYS, BACKEND_KEYS, MONITORING_KEY, CLIENT_CERTIFICATE_SECRET),
         *(() if name is None else (CERTIFICATE,)),
     )
+    # Nothing reads these any more (BACKEND_KEYS). Without them the process of a stack that runs would be restarted,
+    # which cuts streams; a change of theirs is a reload.
+    kept = {engine.key_variable: API_KEY_SECRET, "LITELLM_MASTER_KEY": "litellm-master-key"}
     ready = HttpCheck(
         "endpoint",
         "endpoint",
@@ -100,9 +103,10 @@ def _haproxy(settings: GatewaySettings, configuration: str, ca_pem: str) -> Bund
             Service(
                 name="haproxy",
                 command=("haproxy", "-W", "-db", "-f", f"@ROOT@/{_HAPROXY}"),
+                secret_environment=kept,
                 # A reload starts new workers; streams end in the old ones.
                 reload_signal="USR2",
-                reload_files=(_HAPROXY, _CA, _ROUTE, *LUA_FILES, *(f"secrets/{s}" for s in secrets)),
+                reload_files=(_HAPROXY, _CA, _ROUTE, *LUA_FILES, *(f"secrets/{s}" for s in (*secrets, *kept.values()))),
             ),
         ),
         checks=(
@@ -110,7 +114,7 @@ def _haproxy(settings: GatewaySettings, configuration: str, ca_pem: str) -> Bund
             # Healthy as soon as anything can be answered: LiteLLM's start, not the nodes, is what is waited for.
             ready,
         ),
-        secrets=secrets,
+        secrets=(*secrets, *kept.values()),
         programs=("haproxy",),
         directories=("run",),
     )

@@ -25,6 +25,7 @@ from typing import Any
 
 from providers.clouds.local import sshd as sshd_of
 from providers.clouds.local.config import LocalConfig
+from providers.clouds.local.processes import stat
 from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unavailable
 
 MARK = "CROSSOVER_MACHINE"
@@ -170,10 +171,10 @@ class LocalClient:
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-                if state == "Z":
+                process = stat(entry)
+                if process.state == "Z":
                     continue
-                parents[int(entry.name)] = int(parent)
+                parents[int(entry.name)] = process.parent
                 if (
                     int(entry.name) == own
                     or mark in (entry / "environ").read_bytes().split(b"\0")

@@ -12,6 +12,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from providers.clouds.local.processes import stat
+
 _SEEN = "sshd.json"
 _ESCAPED = re.compile(rb"[^ -\[\]-~]")
 
@@ -22,7 +24,7 @@ class Seen:
 
     pid: int
     ticks: int
-    """Of the kernel's clock, from the boot to its start: proc_pid_stat(5), field 22."""
+    """See `Stat.ticks`."""
     boot: str
     folder: str
     """Of its machine: what was copied somewhere else is another machine's."""
@@ -82,10 +84,10 @@ def _by_title(folder: Path) -> int | None:
 
 
 def _ticks(pid: int) -> int:
-    state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if state == "Z":
+    found = stat(Path(f"/proc/{pid}"))
+    if found.state == "Z":
         raise ProcessLookupError(pid)
-    return int(rest[18])
+    return found.ticks
 
 
 def _boot() -> str:

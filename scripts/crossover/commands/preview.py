@@ -59,7 +59,7 @@ def command(
             _refuse_base(base or untrusted)
             review, clean = foreign(project, stack, now, policy_pack_config)
         else:
-            review = judged(stack, base, untrusted, now)
+            review = judged(stack, base, untrusted, now, out)
             if review.verdict is not None and not review.untrusted:
                 review, clean = previewed(review, policy_pack_config)
         written = write(review, out, strict, clean)

@@ -9,8 +9,8 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -28,7 +28,7 @@ from scripts.crossover.doctor.weights import weights
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import STATE, StackError, project, pulumi
 from scripts.crossover.stack.fleet import configured
-from scripts.crossover.stack.state import nodes, resources
+from scripts.crossover.stack.state import nodes_among, resources
 from strict.day import today
 from strict.problems import Problems
 
@@ -69,11 +69,12 @@ def run(stack: str) -> list[Check]:
     if rungs:
         values = configured(stack)[0]
         found += [*image(values, used), *weights(stack, values)]
-    with suppress(StackError):  # it does not exist yet
-        found += certificates(resources(stack), datetime.now(UTC))
+    state = _state(stack)
+    found += certificates(state, datetime.now(UTC))
+    standing = frozenset(node.get("key", "") for node in nodes_among(state))
     known = [rung for rung in rungs if rung.cloud not in foreign]
     try:
-        return found + checks.candidates(known, answers, load_catalogue(), _standing(stack), today=today())
+        return found + checks.candidates(known, answers, load_catalogue(), standing, today=today())
     except Problems as e:
         return [*found, Check("prices", Grade.FAIL, str(e), "mend it: the gate cannot judge either")]
 
@@ -117,12 +118,12 @@ def wanted(stack: str) -> list[Wanted]:
     return rungs
 
 
-def _standing(stack: str) -> frozenset[str]:
-    """Keys of nodes that have their machine; none where the stack does not exist yet."""
+def _state(stack: str) -> list[dict[str, Any]]:
+    """The stack's resources; none where it does not exist yet."""
     try:
-        return frozenset(node.get("key", "") for node in nodes(stack))
+        return resources(stack)
     except StackError:
-        return frozenset()
+        return []
 
 
 def _engine() -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from scripts.crossover.stack.config import Tree, changed_files
 
@@ -25,6 +26,7 @@ def is_judge(path: str) -> bool:
     return _JUDGED.fullmatch(path) is None
 
 
-def judges_changed(head: Tree, base: str) -> tuple[str, ...]:
-    """Those that the pull request adds, changes or takes away. Raises SourceError."""
-    return tuple(sorted(filter(is_judge, changed_files(head.folder, base, head.ref))))
+def judges_changed(head: Tree, base: str, reports: Path | None = None) -> tuple[str, ...]:
+    """Those that the pull request adds, changes or takes away; what a preview has written to `reports` is none. Raises
+    SourceError."""
+    return tuple(sorted(filter(is_judge, changed_files(head.folder, base, head.ref, reports))))

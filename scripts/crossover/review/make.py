@@ -34,10 +34,10 @@ REMOVED = (
 )
 
 
-def judged(stack: str, base: str | None, untrusted: str | None, today: date) -> Review:
-    """What can be known without the engine. Raises SourceError."""
+def judged(stack: str, base: str | None, untrusted: str | None, today: date, reports: Path | None = None) -> Review:
+    """What can be known without the engine; `reports` is where this preview writes. Raises SourceError."""
     path, tree = config_path(stack), Tree(REPOSITORY, untrusted or "")
-    judges = judges_changed(tree, base) if base else ()
+    judges = judges_changed(tree, base, reports) if base else ()
     known = _known(stack, today, tree if base else Tree(REPOSITORY), judges)
     yardstick = known.yardstick
     # A fork is compared with what stands here, as it is judged by the waivers here.

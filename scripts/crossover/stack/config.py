@@ -171,15 +171,17 @@ def commit_of(folder: Path, ref: str) -> str:
     return commit.strip()
 
 
-def changed_files(folder: Path, base: str, head: str) -> list[str]:
-    """Which files differ between two refs, one that was moved by both its names; `head` empty is the working tree.
-    Raises SourceError."""
+def changed_files(folder: Path, base: str, head: str, reports: Path | None = None) -> list[str]:
+    """Which files differ between two refs, one that was moved by both its names; `head` empty is the working tree, but
+    for what is below `reports` and nobody has added. Raises SourceError."""
     refs = [commit_of(folder, ref) for ref in (base, head) if ref]
     # What a user's git is told of renames, submodules and folders hides nothing.
     options = ("--name-only", "--no-renames", "--no-relative", "--ignore-submodules=none", "-z")
     found = git(folder, "diff", *options, *refs, "--").split("\0")
     if not head:  # what nobody has added yet is in the working tree all the same
-        found += git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/").split("\0")
+        root = Path(git(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+        new = git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/").split("\0")
+        found += [name for name in new if reports is None or not (root / name).is_relative_to(reports.resolve())]
     return [name for name in found if name]
 
 

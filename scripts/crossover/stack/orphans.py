@@ -150,7 +150,8 @@ def census(typed: Collection[str] = ()) -> Census:
         states = dict.fromkeys(named or {"this backend"}, " ".join(str(e).split()))
     used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
     unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
-    copied = {stack: identity.kept(ours, stack, seen_by_the_plugin()) for stack in {*named, *states}}
+    environment = seen_by_the_plugin()
+    copied = {stack: identity.kept(ours, stack, environment) for stack in {*named, *states}}
     found = compare(machines, states, Identities(copied, frozenset(typed)))
     return Census(found, (*_not_asked(answers, used), *unread))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,13 @@ def outputs(stack: str) -> Outputs:
 
 
 def nodes(stack: str) -> list[dict[str, Any]]:
-    """The outputs of every Node in the stack's state, and the same of every machine at AWS; secrets left encrypted."""
-    found = [r for r in resources(stack) if not r.get("delete")]
+    """`nodes_among` the stack's resources. Raises StackError."""
+    return nodes_among(resources(stack))
+
+
+def nodes_among(known: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs of every Node of a state, and the same of every machine at AWS; secrets left encrypted."""
+    found = [r for r in known if not r.get("delete")]
     components = {r["urn"]: r.get("outputs") or {} for r in found if r["type"] == AWS_NODE}
     return [
         {

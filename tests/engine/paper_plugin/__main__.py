@@ -63,7 +63,7 @@ def hurry() -> None:
     for module in (ending, looking, creating, providers.renting.until):
         pauses += [(module, "LOOK_POLL_S")]
     for name in VENDORS:
-        type(registry.cloud(name)).visibility_s = 1.0  # type: ignore[misc]
+        type(registry.cloud(name)).visibility_s = 1.0
     for module, name in pauses:
         assert hasattr(module, name)
         setattr(module, name, SHORT_S)

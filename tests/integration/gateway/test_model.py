@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.gateway.conftest import FAST_NODE, Gateway, GatewayMaker
-from tests.integration.gateway.harness import KEY, MANAGED, SERVED, Answer, ask, chat, connect
+from tests.integration.gateway.harness import KEY, MANAGED, SERVED, Answer, ask, chat, connect, wait_for
 
 LONG = ("--max-model-len", "131072", "--sim-context-tokens", "1M", "--sim-kv-cache-tokens", "2M")
 MAX_MODEL_LEN = 131_072
@@ -169,8 +169,9 @@ def test_no_name_writes_a_line_of_the_log_and_no_query_stands_there(gateway: Gat
     """Endpoint: model with "\\n" in it forged a second line; ?api_key=: the URL with the key stands in haproxy.log."""
     gateway.ask(chat("x\nforged \x1b[31m"))
     gateway.ask(chat("it-is-in-the-log"), path="/v1/chat/completions?api_key=sk-in-a-query")
-    log = gateway.machine.processes["haproxy"].output()
-    assert "it-is-in-the-log" in log
+    haproxy = gateway.machine.processes["haproxy"]
+    # The line comes after the answer.
+    log = wait_for("the request's line", lambda: text if "it-is-in-the-log" in (text := haproxy.output()) else None)
     assert "forged" not in log
     assert "sk-in-a-query" not in log
 
@@ -203,7 +204,8 @@ def test_it_reads_what_python_reads(
     answer = gateway.ask(body.encode())
     if isinstance(name, str) and not any(ord(c) < 32 or ord(c) == 127 for c in name):
         assert refused(answer) == (404, "model_not_found")
-        # HAProxy shows no code point that is none for it, like U+FFFE.
-        assert name in answer.json["error"]["message"] or not name.isprintable()
+        # HAProxy's `json` shows no code point that is none for it, like U+FFFE, and none beyond U+FFFF.
+        shown = name.isprintable() and all(ord(c) <= 0xFFFF for c in name)
+        assert name in answer.json["error"]["message"] or not shown
     else:
         assert refused(answer) == (400, "model_unreadable")

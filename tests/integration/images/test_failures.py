@@ -285,7 +285,7 @@ class TestChecks:
         """The gateway's endpoint waits for LiteLLM, and it may be HAProxy whose port is taken."""
         dying = echo("two", command=("sh", "-c", "echo cannot work; exit 3"))
         bundle = replace(tiny_bundle(one="mute"), services=(echo("one"), dying))
-        with pytest.raises(CheckFailed, match="one will not be ready: two has ended 3 times") as caught:
+        with pytest.raises(CheckFailed, match=r"one will not be ready: two has ended [3-9] times") as caught:
             bench.install(bundle)
         assert "cannot work" in caught.value.log_tail
 

@@ -312,7 +312,7 @@ def test_doctor_looks_at_the_example_before_anything_is_made(
     """Three p4de: 288 vCPU, in the zones of moto's that offer them, below their ceiling, at the catalogue's price."""
     monkeypatch.setenv("CROSSOVER_TODAY", "2026-11-22")
     monkeypatch.setattr(doctor, "pulumi", lambda *arguments: "v3.259.0\n")
-    monkeypatch.setattr(doctor, "_standing", lambda stack: frozenset())
+    monkeypatch.setattr(doctor, "_state", lambda stack: [])
     monkeypatch.setattr(preflight, "THIS", HERE)
     moto.stand_in.vcpus[P] = 288
     found = {c["name"]: c for c in json.loads(CliRunner().invoke(app, ["doctor", "-s", "aws", "--json"]).stdout)}

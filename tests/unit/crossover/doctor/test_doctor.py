@@ -187,7 +187,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise StackError("no stack")
 
     monkeypatch.setattr(doctor, "pulumi", lambda *arguments: "v3.259.0\n")
-    monkeypatch.setattr(doctor, "nodes", absent)
+    monkeypatch.setattr(doctor, "resources", absent)
     monkeypatch.setattr(doctor, "_missing_programs", list)
 
 

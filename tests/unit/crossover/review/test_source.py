@@ -134,6 +134,18 @@ def test_a_file_that_nobody_has_added_yet_has_changed_in_the_working_tree(projec
     assert changed_files(project.folder, "HEAD", "HEAD") == []
 
 
+def test_what_a_preview_has_written_is_no_change_but_what_was_added_there_is(project: Project) -> None:
+    """Or the second preview would name the first one's files."""
+    project.commit(config())
+    reports = project.folder / "preview"
+    reports.mkdir()
+    (reports / "comment.md").write_text("x")
+    assert changed_files(project.folder, "HEAD", "", reports) == []
+    assert changed_files(project.folder, "HEAD", "") == ["preview/comment.md"]
+    project.git("add", "preview")
+    assert changed_files(project.folder, "HEAD", "", reports) == ["preview/comment.md"]
+
+
 @pytest.mark.parametrize(
     ("written", "named"),
     [

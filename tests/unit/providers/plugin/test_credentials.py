@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 
 from images.remote.waiting import Waiting
+from providers.errors import InvalidRequest
 from providers.plugin.credentials import API_KEYS, SHARED, CredentialsHandler
 from providers.plugin.values import UNKNOWN
 from strict.names import stack_id_of
@@ -160,9 +161,9 @@ def test_the_generation_before_is_kept_until_it_is_retired(made: dict[str, Any])
 def test_a_third_generation_waits_until_the_first_is_retired(made: dict[str, Any]) -> None:
     """Nodes and gateways know two at a time. The preview says it, too."""
     second = rotated(made, 2)
-    with pytest.raises(ValueError, match="set crossover:credentialsRetired to 1 and run an `up`"):
+    with pytest.raises(InvalidRequest, match="set crossover:credentialsRetired to 1 and run an `up`"):
         rotated(second, 3)
-    with pytest.raises(ValueError, match="credentialsRetired"):
+    with pytest.raises(InvalidRequest, match="credentialsRetired"):
         HANDLER.preview(second, {"nodes": NAMES, "generation": 3})
     assert rotated(second, 3, retired=1)["former"] == {key: second[key] for key in SHARED}
 

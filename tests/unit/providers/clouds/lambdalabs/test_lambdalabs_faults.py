@@ -374,6 +374,6 @@ def test_rent_finds_a_machine_whose_launch_was_lost(lab: Stage) -> None:
     lab.emulator.inject(Fault.CREATED_BUT_RESET)
     sections = {"lambda": NETWORKS}
     rung = request(candidates=(candidate,), ssh_public_key=PUBLIC_KEY, deadline_s=5, settings=sections)
-    with pytest.raises(RemoteError, match=r"left out until .*was not reached in 5 s"):
+    with pytest.raises(RemoteError, match=r"confirmed gone.*left out until .*was not reached in 5 s"):
         rent(rung, lambda _: lab.cloud, lab.clock.waiting())
     assert (lab.emulator.launches, lab.emulator.machines) == (1, [])

@@ -17,6 +17,7 @@ from providers.plugin.handler import InitFailed
 from providers.plugin.node import NodeHandler
 from providers.plugin.values import Plain
 from providers.renting.blocklist import Blocklist
+from providers.renting.memory.duds import Duds
 from providers.renting.until import await_contact
 from tests.clouds.lambdalabs import LambdaEmulator
 from tests.clouds.server import Fault, Request
@@ -275,8 +276,11 @@ def test_who_cannot_be_reached_is_given_back_although_it_was_let_in(
     a = meet(lab, "a", REGION)
     monkeypatch.setattr(providers.renting.until, "first_contact", silent)
     rungs = [{"cloud": "lambda", "region": WEST, "sku": SKU}]
+    duds = Duds()
     with pytest.raises(Exception, match="confirmed gone"):
-        NodeHandler(lambda _: lab.cloud).create("urn", inputs("b", candidates=rungs), lab.clock.waiting())
+        NodeHandler(lambda _: lab.cloud, duds=lambda *_: duds).create(
+            "urn", inputs("b", candidates=rungs), lab.clock.waiting()
+        )
     assert (lab.emulator.machines, rules(lab)) == ([a.id], {REGION: NAMED | siblings(a)})
 
 
