@@ -120,7 +120,7 @@ class NodeHandler(Handler):
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import") from e
             if isinstance(e, Missing) and (why := self.missed.refusal(machine_id, olds, str(e))):
-                raise InitFailed(resource_id, olds, self.inputs_of(olds), [why]) from e
+                raise Missing(why) from e
             self._settled(olds)
             return None
         self._settled(olds)

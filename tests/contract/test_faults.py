@@ -70,6 +70,15 @@ def test_an_end_that_ends_nothing_is_told_with_the_machine_that_goes_on_billing(
     assert emulated.billed() == [machine.id]
 
 
+def test_a_machine_is_ended_while_no_listing_works(emulated: Trial) -> None:
+    """Audit 14-S: a look and an end by id need no listing."""
+    assert emulated.emulator is not None
+    machine = emulated.ready()
+    emulated.emulator.veil.list_down_until = float("inf")
+    emulated.cloud.terminate(machine.id)
+    assert emulated.billed() == []
+
+
 def test_a_second_node_of_the_fleet_lands_in_another_failure_domain(emulated: Trial) -> None:
     a, b = (rent(request(emulated, key), lambda _: emulated.cloud, emulated.waiting()) for key in ("a", "b"))
     assert a.failure_domain != b.failure_domain
