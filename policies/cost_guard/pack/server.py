@@ -1,10 +1,10 @@
-"""What the SDK's server of a pack lacks: it asks a rule about the types that the rule looks at and no others, unpacks a
-resource once for all of them, and tells self-check the levels that it was given.
+"""What the SDK's server of a pack lacks: it asks a rule about the types that the rule looks at and no others, unpacks
+what rules read of a resource and nothing twice, and tells self-check the levels that it was given.
 
-The SDK turns a resource's properties into proxies once for each rule: 0.4 ms for an Install, which at 200 nodes is more
-than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` would also answer every
-user of this computer, so `serve` takes its place. What both are made of is private to their module; pulumi-policy is
-pinned, and an upgrade without those names fails here, before anything is judged.
+The SDK turns all properties of a resource into proxies once for each rule: 0.4 ms for an Install, which at 200 nodes is
+more than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` would also answer
+every user of this computer, so `serve` takes its place. What both are made of is private to their module;
+pulumi-policy is pinned, and an upgrade without those names fails here, before anything is judged.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ DESCRIPTIONS = 7
 """What a pack may say of itself beside its rules, from its configuration to its repository: ours says nothing."""
 
 
-class _Props(Mapping[str, Any]):
+Shown = tuple[str, Mapping[str, Any], str, str, Any, Any]
+"""A resource's type, properties, URN, name, options, provider: the SDK's classes of what a rule is shown begin so."""
+
+
+class Props(Mapping[str, Any]):
     """A resource's properties as the SDK shows them, where it would unpack all: each is unpacked when a rule reads it.
     Raises UnknownValueError for what only `up` knows."""
 
@@ -137,10 +141,9 @@ class Servicer(_Base):  # type: ignore[misc]
             self._by_type[kind] = [one for one in resource_rules if looks_at(one, kind)]
         return self._by_type[kind]
 
-    def _shown(self, message: Any) -> tuple[Any, ...]:
-        """What a rule is shown of a resource, as the SDK's classes of it begin."""
+    def _shown(self, message: Any) -> Shown:
         options, provider = self._get_resource_options(message), self._get_provider_resource(message)
-        return message.type, _Props(message.properties), message.urn, message.name, options, provider
+        return message.type, Props(message.properties), message.urn, message.name, options, provider
 
     def _ask(self, rule: Any, args: ResourceValidationArgs | StackValidationArgs, answer: Any) -> None:
         """Adds what one rule says to the answer, in the SDK's words where it must wait for what only `up` knows."""
