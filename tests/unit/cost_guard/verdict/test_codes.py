@@ -201,8 +201,8 @@ def test_finding_13_a_config_json_of_ones_own_says_what_the_catalogue_does_not_k
     model: str, level: str | None
 ) -> None:
     """Audit 13: one of two layers and 3.5e9 parameters fits anywhere; 405B of the catalogue, 94 GiB a GPU, do not."""
-    shape = {"parameters": 3_500_000_000, "layers": 2, "full_layers": 2, "heads": 64, "kv_heads": 8, "head_size": 128, "hidden": 8192,
-             "vocabulary": 128_256, "context": 131_072}  # fmt: skip
+    shape = {"parameters": 3_500_000_000, "layers": 2, "full_layers": 2, "heads": 64, "kv_heads": 8, "head_size": 128,
+             "hidden": 8192, "vocabulary": 128_256, "context": 131_072}  # fmt: skip
     verdict = judged(document(TWO, workload={"model": model}), served=ServedAs.model_validate({"shape": shape}))
     assert levels(verdict).get("model-fits") == level
 
