@@ -301,7 +301,7 @@ def test_a_price_of_another_region_is_warned_of() -> None:
     ],
 )
 def test_the_gateways_budget_counts(budget: int, spend: int | None, level: str | None) -> None:
-    """18,700, over 90 % of the budget warns; what the gateway may spend is added, and shown as the worst case."""
+    """Audit 21: 18,700, over 90 % of the budget warns; what the gateway may spend is added, and is the worst case."""
     gateway = GatewaySpend(managed_budget_usd_per_month=spend)
     verdict = judged(document(TWO, constraints={"budgetUsdPerMonth": budget}), gateway=gateway)
     assert levels(verdict).get("budget") == level
