@@ -92,6 +92,8 @@ class Service:
     """systemd units that are started before it, on a machine that has them."""
     locks_memory: bool = field(default=False, metadata=LATER)
     """It may pin as much memory as it wants."""
+    own_user: bool = field(default=False, metadata=LATER)
+    """Under systemd a user who exists for it alone runs it, and finds below @ROOT@ what it names and nothing else."""
 
 
 REFUSED = 0
