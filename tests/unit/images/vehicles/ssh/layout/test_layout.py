@@ -87,6 +87,13 @@ def test_a_service_with_a_user_of_its_own_is_shown_what_it_uses_and_handed_its_s
     assert "secrets/" not in launcher
 
 
+def test_a_launcher_says_what_it_needs_of_a_systemd_that_hands_nothing_over(tmp_path: Path) -> None:
+    script = content(layout(APART, supervision="systemd", root=str(tmp_path)), "run/web")
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    assert ran.returncode != 0
+    assert "systemd 247 or newer is needed" in ran.stderr
+
+
 def test_without_systemd_an_own_user_changes_no_file() -> None:
     """Containers and `local` go on as they were."""
     with_one, without = layout(APART), layout(replace(APART, services=BUNDLE.services))
