@@ -224,6 +224,10 @@ class Cloud(Protocol):
     """What every cloud can do. Calls block; the plugin runs them in threads. No call retries a create by itself."""
 
     name: str
+    visibility_s: float
+    """For how long a machine may be there and bill although neither a look nor the listing shows it: after its create,
+    or between two sightings. Within it "not found" is no evidence. Source or "chosen" beside the value; 0 where this
+    computer's own disk tells."""
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Refuses a `clouds.<cloud>` section that it cannot use, with a message that names the key. Raises
@@ -237,7 +241,12 @@ class Cloud(Protocol):
         Ambiguous where the answer was lost, and the caller looks it up by name before it tries again."""
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound only on an authoritative answer; Unavailable where the cloud cannot be asked."""
+        """Raises Gone where the vendor lists it as ended, NotFound only on an authoritative answer, Unavailable where
+        the cloud cannot be asked."""
+
+    def inventory(self) -> list[Machine]:
+        """Every machine that the account shows, whoever's it is, with our mark or without: one whose tags come late is
+        found here by its name. Raises what `list` does."""
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every machine that carries our mark, of one project or of all; and, without an owner and UNKNOWN, what has an
@@ -247,8 +256,10 @@ class Cloud(Protocol):
     def start(self, machine_id: str) -> Machine:
         """Brings a STOPPED machine back where the cloud can; else returns it unchanged."""
 
-    def terminate(self, machine_id: str) -> None:
-        """Ends it and returns when it is confirmed gone; a machine already gone is fine. Raises TerminateFailed."""
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
+        """Sends the end request, whatever a look says, and returns when the machine is confirmed gone; one already gone
+        is fine. `age_s`: at least so many seconds have passed since its create; one that was never seen is called gone
+        only once that is more than `visibility_s`. Raises TerminateFailed."""
 
 
 @runtime_checkable

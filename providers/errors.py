@@ -45,7 +45,16 @@ class SomebodyElses(InvalidRequest):
 
 
 class NotFound(CloudError):
-    """An authoritative answer that the thing does not exist. Unreachable is never NotFound."""
+    """An authoritative answer that the thing does not exist. Unreachable is never NotFound. Of a machine it is no
+    evidence by itself: the vendor may not show it yet, or not now."""
+
+
+class Gone(NotFound):
+    """The vendor itself says that the machine has ended: the one absence that is evidence at once."""
+
+
+class Missing(CloudError):
+    """Neither a look nor the listing has shown a machine for as long as its cloud may hide one."""
 
 
 class Unavailable(CloudError):

@@ -159,7 +159,7 @@ def _text_of(path: str, root: Path, key: str) -> tuple[Path, str]:
     try:
         found = (root / path).resolve()
         if not found.is_relative_to(root.resolve()) or not found.is_file():
-            raise Problems(f"{key}: {path!r} is no file below the repository's root, {root}")
+            raise Problems(f"{key}: {path!r} is no file below the repository's root")
         parts = (*Path(path).parts, *found.relative_to(root.resolve()).parts)
         if any(part.startswith(".") and part != ".." for part in parts):
             raise Problems(f"{key}: {path!r} is hidden, or in a hidden folder, where keys lie: move what is meant")

@@ -217,6 +217,8 @@ class ServedModel(ModelKeys):
 MODEL_KEYS = (*SCENARIO_KEYS, BASELINE, *ModelKeys.model_fields)
 OWN_KEYS = (*OWN, *ModelKeys.model_fields)
 """Those that each of several models has for itself; the others are the stack's."""
+FILE_KEYS = ("chatTemplate", "modelConfig")
+"""Those of `serving` that name a file of the repository."""
 
 
 def served_model(
@@ -237,10 +239,9 @@ def served_model(
     except Problems as error:
         lines += error.lines
     else:
-        for key, read, path in (
-            ("chatTemplate", template_source, own.serving.chat_template),
-            ("modelConfig", model_shape, own.serving.model_config_file),
-        ):
+        readers = (template_source, model_shape)
+        paths = (own.serving.chat_template, own.serving.model_config_file)
+        for key, read, path in zip(FILE_KEYS, readers, paths, strict=True):
             try:
                 files[key] = read(path, root, f"{prefix}serving.{key}")
             except Problems as error:

@@ -10,17 +10,16 @@ from images.remote.errors import RemoteError
 from images.remote.host import Host
 from images.remote.waiting import Waiting
 from providers.base import GATEWAY_SUFFIX, Clouds, Machine, MachineState, Owner, placed
-from providers.errors import CloudError, Incomplete, InvalidRequest, NotFound
+from providers.errors import CloudError, Gone, Incomplete, InvalidRequest, Missing
 from providers.plugin.node_inputs import STACK_ID
 from providers.plugin.values import Plain
 from providers.renting.answers.rows import listed
 from providers.renting.contact import WayIn, identified, tunnel_to
+from providers.renting.presence.looking import present
 from strict.names import GATEWAY_PORT, GATEWAY_ROLE, SSH_PORT
 
 VACANT = "vacant"
 """Stands in place of a cloud's name in the id of a node without a machine."""
-LOOKS_BEFORE_GONE = 2
-"""How often a cloud must say "not found" before a machine counts as gone."""
 
 
 def machine_of(host: Plain, name: str = "") -> Machine:
@@ -62,17 +61,18 @@ def is_vacant(machine: Plain) -> bool:
 
 
 def look(resource_id: str, clouds: Clouds, waiting: Waiting) -> Machine | None:
-    """The machine, or None on a repeated not-found. All else that a cloud may say is raised, and is no absence."""
+    """The machine, by one look; None where its cloud says that it ended, or this computer's own disk that it is not
+    there. All else is raised and is no absence: Missing where it is not shown now."""
     cloud_name, machine_id = split(resource_id)
-    for attempt in range(LOOKS_BEFORE_GONE):
-        try:
-            machine = clouds(cloud_name).get(machine_id)
-        except NotFound:
-            if attempt + 1 < LOOKS_BEFORE_GONE:
-                waiting.pause(0.2)
-            continue
-        return None if machine.state is MachineState.TERMINATED else machine
-    return None
+    cloud = clouds(cloud_name)
+    try:
+        return present(cloud, machine_id, waiting, window_s=0.0)
+    except Gone:
+        return None
+    except Missing:
+        if cloud.visibility_s == 0:
+            return None
+        raise
 
 
 def owner_of(values: Plain, clouds: Clouds, waiting: Waiting) -> Owner | None:

@@ -18,16 +18,18 @@ from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Waiting
 from providers import registry
 from providers.base import Clouds, Machine, MachineState, placed, plain_host
-from providers.errors import InvalidRequest, NotFound
+from providers.errors import Gone, InvalidRequest, Missing, NotFound
 from providers.plugin import node_inputs
 from providers.plugin.handler import Handler, InitFailed
-from providers.plugin.machine import VACANT, is_vacant, look, split
+from providers.plugin.machine import VACANT, is_vacant, split
 from providers.plugin.node_inputs import STACK_ID, Capabilities
 from providers.plugin.values import UNKNOWN, Plain
 from providers.renting.answers.price import TooDear, breach
 from providers.renting.contact import answers_ssh
 from providers.renting.memory.duds import Duds
+from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
+from providers.renting.presence.missing import Missed
 from providers.renting.rent import rent
 from providers.renting.until import Kept, admit, await_contact, remembered
 
@@ -70,11 +72,13 @@ class NodeHandler(Handler):
 
     def __init__(
         self, clouds: Clouds, capabilities: Capabilities = registry.capabilities,
-        duds: Callable[[str, str], Duds] = Duds.of,
+        duds: Callable[[str, str], Duds] = Duds.of, journals: Callable[[str, str], Journal] = Journal.of,
     ) -> None:  # fmt: skip
         self.clouds = clouds
         self.capabilities = capabilities
         self.duds = duds
+        self.journals = journals
+        self.missed = Missed(clouds, capabilities)
 
     def check(self, olds: Plain, news: Plain) -> list[CheckFailure]:
         return super().check(olds, news) + node_inputs.complaints(olds, news, self.clouds, self.capabilities)
@@ -97,7 +101,7 @@ class NodeHandler(Handler):
         """Outputs of a node in contact, or vacant where that is allowed. Raises what `rent` raises."""
         try:
             duds = self.duds(str(news["project"]), str(news["stack"]))
-            machine = rent(node_inputs.request(news), self.clouds, waiting, duds)
+            machine = rent(node_inputs.request(news), self.clouds, waiting, duds, self._journal(news))
         except RemoteError as e:
             if news["onNoCapacity"] != "degrade" or isinstance(e, NEVER_VACANT):
                 raise
@@ -110,11 +114,16 @@ class NodeHandler(Handler):
         if olds and is_vacant(olds["machine"]):
             return self.inputs_of(olds), olds
         machine_id = olds["machine"]["id"] if olds else resource_id
-        machine = look(machine_id, self.clouds, waiting)
-        if machine is None:
+        try:
+            machine = self.missed.look(machine_id, waiting, window_s=None if olds else 0.0)
+        except (Gone, Missing) as e:
             if not olds:
-                raise NotFound(f"there is no machine {resource_id} to import")
+                raise NotFound(f"there is no machine {resource_id} to import") from e
+            if isinstance(e, Missing) and (why := self.missed.refusal(machine_id, olds, str(e))):
+                raise Missing(why) from e
+            self._settled(olds)
             return None
+        self._settled(olds)
         inputs = self.inputs_of(olds) if olds else node_inputs.imported(machine)
         machine = _as_in_state(machine, olds)
         why = breach(machine, node_inputs.candidates(inputs)) if olds else ""
@@ -142,9 +151,14 @@ class NodeHandler(Handler):
             except Kept as e:
                 raise InitFailed(resource_id, _kept(news, e.machine), news, [str(e)]) from e
         machine_id = olds["machine"]["id"]
-        machine = look(machine_id, self.clouds, waiting)
-        if machine is None:
-            raise NotFound(f"machine {machine_id} is gone: run `pulumi refresh`, then `pulumi up` rents a new one")
+        try:
+            machine = self.missed.look(machine_id, waiting)
+        except Gone as e:
+            raise NotFound(f"{e}: run `pulumi refresh`, then `pulumi up` rents a new one") from e
+        except Missing as e:
+            why = self.missed.refusal(machine_id, olds, str(e)) or f"{e}: run `pulumi refresh`, then `pulumi up`"
+            raise NotFound(why) from e
+        self._settled(olds)
         machine = _as_in_state(machine, olds)
         cloud = self.clouds(machine.cloud)
         settings = news["settings"].get(machine.cloud, {})
@@ -162,7 +176,18 @@ class NodeHandler(Handler):
         machine_id = olds["machine"]["id"]
         cloud_name, name = split(machine_id)
         waiting.say(f"ending {machine_id}")
-        self.clouds(cloud_name).terminate(name)
+        age_s = self._journal(olds).age_of(machine_name(node_inputs.owner(olds)), name)
+        self.clouds(cloud_name).terminate(name, age_s)
+        self._settled(olds)
+
+    def _journal(self, values: Plain) -> Journal:
+        return self.journals(str(values["project"]), str(values["stack"]))
+
+    def _settled(self, olds: Plain) -> None:
+        """The state holds this machine, or it is gone: whatever created it is done."""
+        if olds:
+            _, machine_id = split(olds["machine"]["id"])
+            self._journal(olds).settled(machine_name(node_inputs.owner(olds)), machine_id)
 
 
 def _hold(machine: Machine, refused: str) -> None:

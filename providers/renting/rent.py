@@ -1,7 +1,8 @@
 """Renting one machine so that none is lost: adopt, else climb the ladder, then wait for first contact.
 
-Before first contact a failed rent is ended and confirmed gone. After it, and for any machine that was there before
-this call, nothing here ends it: the caller is told (`Kept`) and its state keeps the id.
+Before first contact a failed rent is ended and confirmed gone. After it, for any machine that was there before this
+call, and for one that its cloud does not show, nothing here ends it: the caller is told (`Kept`) and its state keeps
+the id.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from typing import Any
 
 from images.remote.errors import Cancelled, RemoteError
 from images.remote.waiting import Locks, Waiting
-from providers.base import ALIVE, Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
+from providers.base import Candidate, Cloud, Clouds, Machine, NodeSpec, Owner
 from providers.errors import (
-    Ambiguous,
     CloudError,
     InvalidRequest,
     NoCapacity,
@@ -27,7 +27,9 @@ from providers.renting import hostkeys
 from providers.renting.answers.price import held, said
 from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
+from providers.renting.memory.creating import create, recalled
 from providers.renting.memory.duds import Dud, Duds
+from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
 from providers.renting.ownership import is_of_before, of_stack, prove
 from providers.renting.until import Kept, await_contact
@@ -65,9 +67,12 @@ class GivenBack(CloudError):
         self.blame = blame
 
 
-def rent(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds | None = None) -> Machine:
-    """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that
-    nothing of this call is left behind; NoCapacity names every candidate with its reason.
+def rent(
+    request: Request, clouds: Clouds, waiting: Waiting, duds: Duds | None = None, journal: Journal | None = None
+) -> Machine:
+    """The node's machine, in contact. Raises Kept where it exists but is not; any other RemoteError means that nothing
+    of this call is left behind, or that the journal has it; NoCapacity names every candidate with its reason. Without a
+    journal nothing is remembered of a create that was cut off.
 
     A machine that was launched, not reached and given back is a dud: what it came from is left out (`duds`), and the
     ladder is climbed on. Where nothing else can be had it is the dud's failure that is raised: it says what to mend."""
@@ -75,7 +80,7 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds | None =
     failure: RemoteError | None = None
     for _ in range(MOST_DUDS):
         try:
-            return _rent_once(request, clouds, waiting, duds)
+            return _rent_once(request, clouds, waiting, duds, journal)
         except GivenBack as e:
             failure = e.failure
             waiting.warn(f"{failure}. {e.blame} is left out for a day")
@@ -87,16 +92,17 @@ def rent(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds | None =
     raise failure
 
 
-def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds) -> Machine:
+def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds, journal: Journal | None) -> Machine:
     """Raises GivenBack for a dud; else as `rent`."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
         found = _siblings(request, clouds, waiting)
-        machine = _adopt(request.owner, found, waiting)
+        machine = recalled(request.owner, name, _adopt(request.owner, found, waiting), clouds, waiting, journal)
         launched = machine is None
         if machine is None:
             domains = [m.failure_domain for m in found]
-            machine = _climb(request, name, domains, clouds, waiting, duds.left_out())
+            machine = _climb(request, name, domains, clouds, waiting, duds.left_out(), journal)
+        launched_at = waiting.clock()
     if not launched and is_of_before(machine, request.owner):
         prove(machine, clouds(machine.cloud), request.ssh_private_key, waiting.within(request.deadline_s))
     try:
@@ -111,7 +117,9 @@ def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds) -
     except RemoteError as e:
         if not launched:
             raise Kept(machine, str(e)) from e
-        failure = _given_back(machine, clouds(machine.cloud), e)
+        failure = _given_back(machine, clouds(machine.cloud), e, waiting.clock() - launched_at)
+        if journal and not isinstance(failure, Kept):
+            journal.settled(name, machine.id)
         if isinstance(failure, Kept) or isinstance(e, NO_DUD) or not machine.blame:
             raise failure from e
         duds.add(machine.blame, f"{machine.cloud}/{machine.id}", str(e))
@@ -149,6 +157,7 @@ def _climb(
     clouds: Clouds,
     waiting: Waiting,
     left_out: Mapping[str, Dud],
+    journal: Journal | None,
 ) -> Machine:
     """The first candidate that can be had and keeps failure domains apart."""
     refusals: list[str] = []
@@ -161,7 +170,8 @@ def _climb(
             waiting.say(f"renting {rung}")
             try:
                 full = frozenset(d for d in domains if domains.count(d) >= request.max_per_failure_domain)
-                return _launch(request, name, candidate, clouds(candidate.cloud), full, left_out, waiting)
+                spec = _spec(request, name, candidate, full, left_out)
+                return create(clouds(candidate.cloud), spec, waiting, journal)
             except (NoCapacity, QuotaExceeded) as e:
                 BLOCKLIST.add(candidate, e)
                 reason = str(e)
@@ -186,16 +196,10 @@ def _left_out(candidate: Candidate, left_out: Mapping[str, Dud]) -> str | None:
     return None if dud is None else f"{dud.said}; `crossover doctor --forget` lets it be rented again"
 
 
-def _launch(
-    request: Request,
-    name: str,
-    candidate: Candidate,
-    cloud: Cloud,
-    full: frozenset[str],
-    left_out: Mapping[str, Dud],
-    waiting: Waiting,
-) -> Machine:
-    spec = NodeSpec(
+def _spec(
+    request: Request, name: str, candidate: Candidate, full: frozenset[str], left_out: Mapping[str, Dud]
+) -> NodeSpec:
+    return NodeSpec(
         name=name,
         owner=request.owner,
         region=candidate.region,
@@ -208,19 +212,11 @@ def _launch(
         full=full,
         left_out=frozenset(left_out),
     )
-    try:
-        return cloud.launch(spec)
-    except Ambiguous as e:
-        # The answer was lost: the machine may exist and bill. Only its name can tell.
-        for machine in listed(cloud, request.owner.project, waiting.say):
-            if machine.name == name and machine.state in ALIVE:
-                return machine
-        raise Unavailable(f"{cloud.name} lost the answer to a launch, and no machine {name} came of it: {e}") from e
 
 
-def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError) -> RemoteError:
+def _given_back(machine: Machine, cloud: Cloud, cause: RemoteError, age_s: float) -> RemoteError:
     try:
-        cloud.terminate(machine.id)
+        cloud.terminate(machine.id, age_s)
     except RemoteError as e:
         return Kept(
             machine,

@@ -9,12 +9,11 @@ from typing import Any
 from images.remote.errors import DeadlineExceeded, RemoteError, Unreachable
 from images.remote.waiting import NotYet, Waiting, until
 from providers.base import Cloud, Firewalled, Machine, MachineState
-from providers.errors import CloudError, NotFound, RateLimited, Unavailable
+from providers.errors import CloudError, Gone, NotFound, RateLimited, Unavailable
 from providers.renting.contact import NotSettled, first_contact
+from providers.renting.presence.looking import LOOK_POLL_S
 
 CONTACT_POLL_S = 1.0
-LOOKS_AFTER_LAUNCH = 5
-"""How often in a row a cloud must not know a machine that it has just rented out, before that is believed."""
 
 
 class Ended(CloudError):
@@ -38,10 +37,10 @@ def await_contact(
 
     What `machine` knows and its cloud does not (host key, supervision) is kept. `settings` is its cloud's section, if
     it may have changed. `hold` sees each look before the contact. Raises what it raises; DeadlineExceeded with the last
-    status, NotFound or Ended if it vanished, Cancelled, HostKeyChanged; Kept where it was reached and cannot be
-    settled, or not be let in at its siblings.
+    status, Ended if its cloud says so, Cancelled, HostKeyChanged; Kept where it was reached and cannot be settled, or
+    not be let in at its siblings, and where its cloud has not shown it for as long as it may hide one.
     """
-    looks = _Looks(machine, cloud, ssh_private_key, settings, hold)
+    looks = _Looks(machine, cloud, ssh_private_key, settings, hold, waiting.clock)
 
     def late(last: str) -> RemoteError:
         if looks.reached:
@@ -61,6 +60,7 @@ class _Looks:
         ssh_private_key: str,
         settings: Mapping[str, Any] | None,
         hold: Callable[[Machine], None],
+        clock: Callable[[], float],
     ) -> None:
         self.machine = machine
         self.reached = False
@@ -68,7 +68,9 @@ class _Looks:
         self._key = ssh_private_key
         self._settings = settings
         self._hold = hold
-        self._missing = 0
+        self._clock = clock
+        self._missing_since: float | None = None
+        """When the cloud was first asked in vain since it last showed the machine, or since the launch."""
 
     def __call__(self) -> Machine:
         """The machine in contact. Raises NotYet."""
@@ -76,21 +78,33 @@ class _Looks:
             return self._look()
         except NotSettled as e:
             self.reached, status = True, str(e)
+        except Gone as e:
+            raise Ended(f"machine {self.machine.id} at {self.machine.cloud} was ended: {e}") from e
         except NotFound as e:
-            self._missing += 1  # a listing may lag behind a launch: only a repeated answer counts
-            if self._missing >= LOOKS_AFTER_LAUNCH:
-                raise
-            status = str(e)
+            self._check_window(e)
+            raise NotYet("its cloud does not show it yet", LOOK_POLL_S) from e
         except RateLimited as e:
             raise NotYet(str(e), e.retry_after_s or CONTACT_POLL_S) from e
         except (Unavailable, Unreachable) as e:
             status = str(e)
         raise NotYet(status, CONTACT_POLL_S)
 
+    def _check_window(self, not_shown: NotFound) -> None:
+        """Raises Kept once the cloud has not shown the machine for as long as it may hide one: its id must stay known,
+        as "not found" is no evidence that it does not bill."""
+        if self._missing_since is None:
+            self._missing_since = self._clock()
+        if self._clock() - self._missing_since >= self._cloud.visibility_s:
+            raise Kept(
+                self.machine,
+                f"machine {self.machine.id} at {self.machine.cloud} is kept, as it may bill: its cloud has told its id "
+                f"and has not shown it for {self._cloud.visibility_s:g} s ({not_shown})",
+            )
+
     def _look(self) -> Machine:
         """The same. Raises also what stands in the way."""
         self.machine = remembered(self._cloud.get(self.machine.id), self.machine)
-        self._missing = 0
+        self._missing_since = None
         if self.machine.state is MachineState.STOPPED:
             self.machine = remembered(self._cloud.start(self.machine.id), self.machine)
         if self.machine.state in (MachineState.TERMINATED, MachineState.TERMINATING):

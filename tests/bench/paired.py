@@ -1,4 +1,4 @@
-"""`python -m tests.bench.paired REF`: commands and previews of this tree against those of a commit, in turn.
+"""`python -m tests.bench.paired REF`: commands, previews and `up` of this tree against those of a commit, in turn.
 Prints the section "Against the commit before" of docs/performance.md. Needs what `make test` needs.
 """
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.spine import seconds
@@ -17,14 +17,38 @@ from tests.support.checkout import REPOSITORY, Checkout
 
 REPEATS = 12
 CROSSOVER = (".venv/bin/python", "-m", "scripts.crossover")
-ROWS: dict[str, Callable[[Checkout], object]] = {
-    "`crossover --help`": lambda clone: clone.run(*CROSSOVER, "--help"),
-    "`crossover plan --stack local --json`": lambda clone: clone.run(*CROSSOVER, "plan", "--stack", "local", "--json"),
-    "preview of 2 nodes": lambda clone: clone.pulumi("preview", "-s", "local"),
-    "preview of 2 nodes with the pack": lambda clone: clone.pulumi(
-        "preview", "-s", "local", "--policy-pack", "policies"
+Step = Callable[[Checkout], object]
+
+
+def nothing(clone: Checkout) -> None:
+    """No step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is measured; what comes before, once, and after each time, without being measured."""
+
+    what: str
+    work: Step
+    ready: Step = nothing
+    undo: Step = nothing
+    repeats: int = REPEATS
+
+
+ROWS = (
+    Row("`crossover --help`", lambda clone: clone.run(*CROSSOVER, "--help")),
+    Row(
+        "`crossover plan --stack local --json`",
+        lambda clone: clone.run(*CROSSOVER, "plan", "--stack", "local", "--json"),
     ),
-}
+    Row("preview of 2 nodes", lambda clone: clone.pulumi("preview", "-s", "local")),
+    Row(
+        "preview of 2 nodes with the pack",
+        lambda clone: clone.pulumi("preview", "-s", "local", "--policy-pack", "policies"),
+    ),
+    Row("first `up`", Checkout.up, undo=lambda clone: clone.run("scripts/down", "local"), repeats=5),
+    Row("`up --refresh`, nothing changed", lambda clone: clone.up("--refresh"), ready=Checkout.up, repeats=5),
+)
 
 
 def main(ref: str) -> None:
@@ -45,13 +69,22 @@ def compare(before: Path) -> None:
     try:
         for clone in clones:
             clone.init()
-        for what, work in ROWS.items():
-            times = [[seconds(partial(work, clone)) for clone in clones] for _ in range(REPEATS + 1)]
+        for row in ROWS:
+            for clone in clones:
+                row.ready(clone)
+            times = [[took_s(row, clone) for clone in clones] for _ in range(row.repeats + 1)]
             old, new = (statistics.median(column) for column in zip(*times[1:], strict=True))
-            print(f"| {what} | {old:.2f} s | {new:.2f} s | {new / old:.2f} |", flush=True)
+            print(f"| {row.what} | {old:.2f} s | {new:.2f} s | {new / old:.2f} |", flush=True)
     finally:
         for clone in clones:
             clone.discard()
+
+
+def took_s(row: Row, clone: Checkout) -> float:
+    """Once."""
+    took = seconds(lambda: row.work(clone))
+    row.undo(clone)
+    return took
 
 
 if __name__ == "__main__":

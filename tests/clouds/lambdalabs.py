@@ -27,6 +27,7 @@ from tests.clouds.lambdalabs_bodies import (
     refusal,
 )
 from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route
+from tests.clouds.veil import Way
 
 API = "/api/v1"
 CREATED = "2026-11-22T10:00:00+00:00"
@@ -198,15 +199,17 @@ class LambdaEmulator(Emulator):
         admits = partial(self._admits, [entry.id for entry in body.firewall_rulesets])
         order = Boot(made, (authorized,), user_data=body.user_data, ports=tuple(sorted(ports)), admits=admits)
         boot_s = float("inf") if self.take(Fault.STUCK) else self.boot_s * (10 if self.take(Fault.SLOW_BOOT) else 1)
-        self.priced(made)
+        self.made(made)
         self.instances[made] = Instance(made, body, self.host.boot(order), self.clock() + boot_s)
         return self._data({"instance_ids": [made]})
 
     def _list(self, request: Request) -> tuple[int, Any]:
+        self.check_listing()
         self._settle()
         if self.instances and self.take(Fault.VANISHED):
             self._remove(next(iter(self.instances)))
-        return self._data([*map(self._shown, self.instances.values()), *self.strangers()])
+        found = [i for i in self.instances.values() if self.shown(i.id, Way.LIST)]
+        return self._data([*map(self._shown, found), *self.strangers()])
 
     def _get(self, request: Request) -> tuple[int, Any]:
         found = self._found(request.found["id"])
@@ -224,7 +227,7 @@ class LambdaEmulator(Emulator):
 
     def _found(self, machine_id: str) -> Instance:
         self._settle()
-        if machine_id not in self.instances:
+        if machine_id not in self.instances or not self.shown(machine_id, Way.GET):
             raise missing("Specified instance")
         return self.instances[machine_id]
 
@@ -261,7 +264,7 @@ class LambdaEmulator(Emulator):
                 name: {"available": not booting}
                 for name in ("migrate", "rebuild", "restart", "cold_reboot", "terminate")
             },
-            "tags": [tag.model_dump() for tag in launch.tags],
+            "tags": [tag.model_dump() for tag in launch.tags] if self.shown(instance.id, Way.TAGS) else [],
             "firewall_rulesets": [entry.model_dump() for entry in launch.firewall_rulesets],
         }
 

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from tests.clouds.foreign import RUNPOD
 from tests.clouds.runpod_graphql import QueryRefused, operation, rent_input
 from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route, Window, only
+from tests.clouds.veil import Way
 
 GPU = "NVIDIA A100-SXM4-80GB"
 TITLES = {
@@ -188,7 +189,7 @@ class RunpodEmulator(Emulator):
         pod_id = f"pod{self._count:04d}"
         pod = Pod(pod_id, order, price * count, places[0], self.clock(), boot_s, self._boot(pod_id, order))
         pod.stuck = self.take(Fault.STUCK)
-        self.priced(pod_id)
+        self.made(pod_id)
         self.pods[pod_id] = pod
         self.stock[pod.data_center] -= count
         self._made.pod = True
@@ -209,14 +210,16 @@ class RunpodEmulator(Emulator):
         pod_id = unquote(request.found["id"])
         if pod_id in self.pods and request.method == "GET" and self.take(Fault.VANISHED):
             self._end(pod_id)
-        if pod_id not in self.pods:
+        if pod_id not in self.pods or not self.shown(pod_id, Way.GET):
             raise _problem(404, "pod not found")
         return self.pods[pod_id]
 
     def _list(self, request: Request) -> tuple[int, Any]:
+        self.check_listing()
         if self.pods and self.take(Fault.VANISHED):
             self._end(next(iter(self.pods)))
-        return 200, {"pods": [*map(self._looked_at, self.pods.values()), *self.strangers()]}
+        found = [pod for pod in self.pods.values() if self.shown(pod.id, Way.LIST)]
+        return 200, {"pods": [*map(self._looked_at, found), *self.strangers()]}
 
     def _get(self, request: Request) -> tuple[int, Any]:
         return 200, self._looked_at(self._found(request))
@@ -271,7 +274,8 @@ class RunpodEmulator(Emulator):
             "id": pod.id, "name": order["name"], "status": status,
             "actions": ACTIONS.get(status, ["stop", "terminate"]),
             "image": order.get("image", ""), "args": order.get("args", ""), "disk": order.get("disk", 50),
-            "mounts": order.get("mounts", {}), "ports": order.get("ports", []), "env": order.get("env", {}),
+            "mounts": order.get("mounts", {}), "ports": order.get("ports", []),
+            "env": order.get("env", {}) if self.shown(pod.id, Way.TAGS) else {},
             "registry": None, "gpu": {"id": order["gpu"]["id"], "count": order["gpu"].get("count", 1)},
             "cloud": order.get("cloud", "SECURE"),
             "dataCenterId": None if status == "PROVISIONING" else pod.data_center,

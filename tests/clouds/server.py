@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from tests.clouds.veil import Veil, Way
 from tests.support.background import in_background
 
 
@@ -45,8 +47,24 @@ class Fault(StrEnum):
     PRICE_NULL = "the next machine has no price"
     PRICE_TEXT = "the next machine costs a text"
     FOREIGN_ROW = "the next listing has somebody else's machines, of every shape"
+    LATE_GET = "the next machine is not known by its id for 90 s, and cannot be ended by it"
+    LATE_LIST = "the next machine is not listed for 90 s"
+    LATE_TAGS = "the next machine has no tags, label or environment for 90 s"
+    LATE_ALL = "the next machine is neither known nor listed for 90 s, nor has it tags"
+    FLAPPING = "the next machine that is looked at is not there for a minute, twice"
+    LIST_DOWN_GET_UP = "listings fail for 100 s, and looks by id work"
+    KILLED_BEFORE_ANSWER = "the next machine is made, late in everything, and the plugin is killed before the answer"
     EXPIRED_KEY = "the API key is refused"
     TRUNCATED_JSON = "the next answer breaks off in the middle"
+
+
+HIDING = frozenset(fault for fault in Fault if fault.name.startswith("LATE_")) | {
+    Fault.VANISHED,
+    Fault.FLAPPING,
+    Fault.LIST_DOWN_GET_UP,
+    Fault.KILLED_BEFORE_ANSWER,
+}
+"""What takes minutes of a clock, or a person who accepts that a machine is gone: the real engine has neither."""
 
 
 HASTE: Mapping[Fault, Mapping[str, str]] = {
@@ -68,6 +86,16 @@ COSTS: Mapping[Fault, Any] = {
     Fault.PRICE_TEXT: "1.79 USD",
 }
 """What a machine is said to cost an hour."""
+
+
+LATE: Mapping[Fault, tuple[Way, ...]] = {
+    Fault.LATE_GET: (Way.GET,),
+    Fault.LATE_LIST: (Way.LIST,),
+    Fault.LATE_TAGS: (Way.TAGS,),
+    Fault.LATE_ALL: tuple(Way),
+    Fault.KILLED_BEFORE_ANSWER: tuple(Way),
+}
+"""Where a machine that has just been made is not shown."""
 
 
 def everybody(source: str, port: int) -> bool:
@@ -191,6 +219,8 @@ class Emulator(ABC):
     """A request to end a machine is answered with success, and nothing ends."""
     costs: dict[str, Any] = field(default_factory=dict)
     """Machine → what it is said to cost (USD/h), where that is not its price."""
+    killed: bool = False
+    """Whoever asks for a create is killed before he has the answer: see tests/contract/conftest.py."""
     foreign: list[Any] = field(default_factory=list)
     """Rows of machines that are nobody's here, in every listing."""
 
@@ -234,11 +264,33 @@ class Emulator(ABC):
             self.faults[fault] -= due
             return due
 
-    def priced(self, machine_id: str) -> None:
-        """The machine is made: its price may go wrong."""
+    @cached_property
+    def veil(self) -> Veil:
+        """What is not shown now."""
+        return Veil(self.clock)
+
+    def made(self, machine_id: str) -> None:
+        """The machine is made: its price may go wrong, and when it is shown."""
         for fault, cost in COSTS.items():
             if self.take(fault):
                 self.costs[machine_id] = cost
+        for fault, ways in LATE.items():
+            if self.take(fault):
+                self.veil.late(machine_id, *ways)
+                self.killed = self.killed or fault is Fault.KILLED_BEFORE_ANSWER
+
+    def shown(self, machine_id: str, way: Way) -> bool:
+        """Whether the machine, which is there, is shown there now."""
+        if way is not Way.TAGS and self.take(Fault.FLAPPING):
+            self.veil.flap(machine_id)
+        return not self.veil.hides(machine_id, way)
+
+    def check_listing(self) -> None:
+        """Raises Refusal while listings fail."""
+        if self.take(Fault.LIST_DOWN_GET_UP):
+            self.veil.down()
+        if self.clock() < self.veil.list_down_until:
+            raise self.failure(500)
 
     def strangers(self) -> list[Any]:
         """Whose rows stand in a listing beside ours."""

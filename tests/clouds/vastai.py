@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 from tests.clouds.foreign import VASTAI
 from tests.clouds.server import Boot, Booted, Emulator, Fault, Refusal, Request, Route, only
+from tests.clouds.veil import Way
 
 EPOCH_S = 1_795_000_000
 """What the clock's zero is in `start_date`."""
@@ -234,7 +235,7 @@ class VastaiEmulator(Emulator):
         contract.offer["dph_total"] += self.price_jump
         self.price_jump = 0.0
         contract.stuck = self.take(Fault.STUCK)
-        self.priced(str(contract.id))
+        self.made(str(contract.id))
         self.contracts[contract.id] = contract
         if runs:
             self._boot(contract)
@@ -260,8 +261,10 @@ class VastaiEmulator(Emulator):
         if set(conditions) - {"id", "label", "actual_status", "gpu_name"}:
             raise invalid("select_filters")
         after = int(base64.b64decode(query["after_token"])) if "after_token" in query else 0
+        self.check_listing()
         self._lose_one()
-        rows = [self._row(contract) for _, contract in sorted(self.contracts.items()) if contract.id > after]
+        listed = [c for _, c in sorted(self.contracts.items()) if self.shown(str(c.id), Way.LIST)]
+        rows = [self._row(contract) for contract in listed if contract.id > after]
         rows = [row for row in rows if _fits(row, conditions)]
         shown = rows[: min(int(query.get("limit", 25)), self.page)]
         more = len(shown) < len(rows)
@@ -273,7 +276,8 @@ class VastaiEmulator(Emulator):
         number = int(request.found["id"])
         if number in self.contracts and self.take(Fault.VANISHED):
             self.vanish(str(number))
-        return 200, {"instances": self._row(self.contracts[number]) if number in self.contracts else None}
+        known = number in self.contracts and self.shown(str(number), Way.GET)
+        return 200, {"instances": self._row(self.contracts[number]) if known else None}
 
     def _manage(self, request: Request) -> tuple[int, Any]:
         order = only(request.body, set(), {"state", "label"}, invalid)
@@ -299,7 +303,7 @@ class VastaiEmulator(Emulator):
 
     def _known(self, request: Request) -> Contract:
         number = int(request.found["id"])
-        if number not in self.contracts:
+        if number not in self.contracts or not self.shown(str(number), Way.GET):
             raise refused(404, "no_such_instance", f"Instance {number} not found.")
         return self.contracts[number]
 
@@ -316,7 +320,8 @@ class VastaiEmulator(Emulator):
         return {
             **{name: contract.offer[name] for name in contract.offer if name not in ("id", "ask_contract_id")},
             "dph_total": self.costs.get(str(contract.id), contract.offer["dph_total"]),
-            "id": contract.id, "label": contract.order.get("label"), "actual_status": status,
+            "id": contract.id, "actual_status": status,
+            "label": contract.order.get("label") if self.shown(str(contract.id), Way.TAGS) else None,
             "intended_status": wanted, "cur_state": allocated, "next_state": allocated,
             "status_msg": f"success, {status} {contract.order['image']}/args\n" if status else None,
             "image_uuid": contract.order["image"], "image_runtype": "args",

@@ -25,6 +25,9 @@ from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from providers.renting.blocklist import Blocklist
 from providers.renting.hostkeys import one_use
+from providers.renting.memory import creating
+from providers.renting.memory.journal import Journal
+from providers.renting.presence import ending, looking
 from providers.renting.until import await_contact
 from tests.clouds.server import Boot, Emulator, Nowhere
 from tests.clouds.vendors import VENDORS
@@ -56,6 +59,8 @@ class Trial:
     """More regions, for a second node."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What a section must name there."""
+    journal: Journal | None = None
+    """Of the stack that is tried, on the emulator's clock."""
 
     @property
     def sections(self) -> dict[str, Mapping[str, Any]]:
@@ -118,11 +123,32 @@ def at_vendor(name: str) -> Iterator[Trial]:
     """The cloud at its emulator."""
     vendor, clock = VENDORS[name], Clock()
     emulator = vendor.emulator(Nowhere(), clock)
-    with emulator.serving() as url:
+    with emulator.serving() as url, tempfile.TemporaryDirectory(prefix="xo-") as folder:
+        cloud = vendor.cloud(emulator, url, clock)
+        may_be_killed(cloud, emulator)
         yield Trial(
-            vendor.cloud(emulator, url, clock), vendor.anywhere or vendor.regions[0], vendor.sku, emulator.vanish,
-            lambda: emulator.machines, emulator, clock, vendor.regions[1:2], vendor.settings,
+            cloud, vendor.anywhere or vendor.regions[0], vendor.sku, emulator.vanish, lambda: emulator.machines,
+            emulator, clock, vendor.regions[1:2], vendor.settings, Journal(Path(folder) / "intents", clock),
         )  # fmt: skip
+
+
+class Killed(BaseException):
+    """The plugin is no more: nothing of it runs on, and nobody has its answer."""
+
+
+def may_be_killed(cloud: Cloud, emulator: Emulator) -> None:
+    """Whoever launches a machine there is killed where the emulator says so."""
+    launch = cloud.launch
+
+    def launched(spec: NodeSpec) -> Machine:
+        try:
+            return launch(spec)
+        finally:
+            if emulator.killed:
+                emulator.killed = False
+                raise Killed
+
+    cloud.launch = launched  # type: ignore[method-assign]
 
 
 TRIALS = ("local", "existing", *VENDORS)
@@ -150,4 +176,7 @@ def emulated(request: pytest.FixtureRequest, on_paper: None) -> Iterator[Trial]:
 def on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines that only exist on paper answer at once; the others answer for themselves."""
     answers_at_once(monkeypatch.setattr)
+    for module in (looking, ending, creating, providers.renting.until):
+        monkeypatch.setattr(module, "LOOK_POLL_S", 30.0)  # on a clock that nobody waits for, each look is HTTP
+    monkeypatch.setattr(providers.renting.until, "CONTACT_POLL_S", 10.0)
     monkeypatch.setattr(providers.renting.rent, "BLOCKLIST", Blocklist())

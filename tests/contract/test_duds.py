@@ -9,7 +9,8 @@ from providers.renting.memory.duds import LEFT_OUT_S, Duds
 from providers.renting.rent import rent
 from tests.clouds.server import Fault
 from tests.contract.conftest import Trial
-from tests.contract.test_faults import State, request
+from tests.contract.state import State
+from tests.contract.test_faults import request
 
 
 def test_public_bug_8_the_climb_goes_on_after_a_dud_and_the_next_run_leaves_it_out(emulated: Trial) -> None:

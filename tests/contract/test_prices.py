@@ -15,7 +15,8 @@ from providers.renting.naming import machine_name
 from providers.renting.rent import rent
 from tests.clouds.server import COSTS, Fault
 from tests.contract.conftest import Trial
-from tests.contract.test_faults import State, request
+from tests.contract.state import State
+from tests.contract.test_faults import request
 
 PRICES = list(COSTS)
 

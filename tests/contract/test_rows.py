@@ -14,7 +14,8 @@ from scripts.crossover.shell.clouds import ask
 from tests.clouds.foreign import SHAPES
 from tests.clouds.vendors import VENDORS
 from tests.contract.conftest import Trial, at_vendor
-from tests.contract.test_faults import State, request
+from tests.contract.state import State
+from tests.contract.test_faults import request
 
 ROWS = [(vendor, shape) for vendor in VENDORS for shape in SHAPES[vendor]]
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from strict.names import NODE
 from tests.support.checkout import Checkout
 from tests.support.processes import alive, open_ports
 
@@ -69,6 +70,9 @@ def clients(endpoint: str, key: str, model: str, count: int = 4) -> Iterator[Loa
         stop.set()
         for thread in threads:
             thread.join(timeout=90)
+
+
+CROSSOVER = ".venv/bin/crossover"
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
@@ -153,3 +157,27 @@ def test_after_a_restart_of_the_computer_up_brings_the_same_machines_back(clone:
     assert {key: m.id for key, m in clone.machines.items()} == {key: m.id for key, m in before.items()}
     results = json.loads(clone.run(".venv/bin/crossover", "smoke", "--json"))
     assert all(r["ok"] for r in results), results
+
+
+def test_a_machine_that_is_missing_is_given_up_by_a_person_alone(clone: Checkout) -> None:
+    """Audit 9: all machines of a cloud that are missing at once may be another account's listing. A refresh keeps them,
+    `accept-gone` refuses what is there, and after it `up` brings the stack back."""
+    clone.up()
+    before = clone.machines
+    assert "is there (sshd runs)" in clone.run(CROSSOVER, "accept-gone", "a", "--yes", fails=True)
+    for machine in before.values():
+        clone.cloud.terminate(machine.id)
+    refused = clone.pulumi("refresh", "-s", "local", "--yes", "--skip-preview", fails=True)
+    assert "crossover accept-gone a --stack local" in refused
+    for key in before:
+        assert key in nodes(clone)
+        clone.run(CROSSOVER, "accept-gone", key, "--yes")
+        assert key not in nodes(clone)
+    clone.up("--refresh")
+    assert set(clone.machines) == {"a", "b", "gateway"}
+    assert not {m.id for m in clone.machines.values()} & {m.id for m in before.values()}
+
+
+def nodes(clone: Checkout) -> set[str]:
+    """Keys of the nodes that the state has."""
+    return {r["inputs"]["key"] for r in clone.state()["deployment"]["resources"] if r["type"] == NODE}

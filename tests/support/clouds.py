@@ -45,6 +45,7 @@ class FakeCloud:
     launch_faults: deque[CloudError] = field(default_factory=deque)
     create_although_failed: bool = False
     terminate_fails: bool = False
+    visibility_s: float = 300.0
     get_faults: deque[Exception] = field(default_factory=deque)
     machines: dict[str, Machine] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
@@ -82,6 +83,9 @@ class FakeCloud:
             self.machines[machine_id] = replace(machine, state=MachineState.RUNNING)
         return self.machines[machine_id]
 
+    def inventory(self) -> list[Machine]:
+        return list(self.machines.values())
+
     def list(self, owner_project: str | None = None) -> list[Machine]:
         return list(self.machines.values())
 
@@ -89,7 +93,7 @@ class FakeCloud:
         self.machines[machine_id] = replace(self.machines[machine_id], state=MachineState.RUNNING)
         return self.machines[machine_id]
 
-    def terminate(self, machine_id: str) -> None:
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
         if self.terminate_fails:
             raise TerminateFailed("the cloud refuses")
         self.machines.pop(machine_id, None)

@@ -131,9 +131,11 @@ class Account:
             return [volume for volume in volumes if volume["State"] != "deleted"]
         return machines.instances(self.client.ask("ec2", "describe_instances", region, InstanceIds=[machine_id]))
 
-    def end(self, machine_id: str) -> None:
-        """Lifts the protection and ends an instance, or deletes a volume; returns when EC2 no longer has it. Raises
-        TerminateFailed with the commands that end it by hand."""
+    def end(self, machine_id: str, hidden_s: float = 0.0) -> None:
+        """Lifts the protection and ends an instance, or deletes a volume; returns when EC2 no longer has it. For
+        `hidden_s` one that was not seen may be there although no region knows it. Raises TerminateFailed with the
+        commands that end it by hand."""
+        hidden_until = self.client.clock() + hidden_s
         deadline = self.client.clock() + TERMINATE_PATIENCE_S
         asked, pause_s = False, 0.0
         while True:
@@ -146,8 +148,10 @@ class Account:
                     self._ask_to_end(machine_id, region)
                     asked = True
                 problem = f"it is {state}"
-            except NotFound:
-                return
+            except NotFound as e:
+                if asked or self.client.clock() >= hidden_until:
+                    return
+                problem = str(e)
             except (Unavailable, RateLimited) as e:
                 problem = str(e)
             except CloudError as e:

@@ -11,7 +11,7 @@ from providers.clouds.aws import NAME, machines, offering, preflight, session
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import DEFAULT_HOME, AwsConfig, parse
-from providers.errors import Incomplete, InvalidRequest, NotFound
+from providers.errors import Gone, Incomplete, InvalidRequest
 from providers.preflight import Check, Plan
 
 
@@ -19,6 +19,8 @@ class AwsCloud:
     """EC2 instances in all regions that the account has enabled, or in those of CROSSOVER_AWS_REGIONS."""
 
     name = NAME
+    visibility_s = 300.0
+    """docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html: wait up to about five minutes."""
 
     def __init__(self, client: AwsClient) -> None:
         self.account = Account(client)
@@ -57,19 +59,20 @@ class AwsCloud:
         raise InvalidRequest(f"aws: the plugin rents no machine there ({spec.name}): it is a resource of the program")
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound where every region says so."""
+        """Raises NotFound where every region says so, Gone where EC2 lists it as terminated."""
         region, found = self.account.find(machine_id)
         if machines.state(found) == "terminated":
-            raise NotFound(f"aws {region}: {machine_id} is terminated")
+            raise Gone(f"aws {region}: {machine_id} is terminated")
         return machines.machine(found, region)
 
     def start(self, machine_id: str) -> Machine:
         """Unchanged: the program's own resources say whether a machine runs."""
         return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
-        """Termination protection is lifted first. Of a volume that outlived its machine too."""
-        self.account.end(machine_id)
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
+        """Termination protection is lifted first. Of a volume that outlived its machine too. What no region knows is
+        called gone only once it cannot be too young to be shown."""
+        self.account.end(machine_id, max(0.0, self.visibility_s - age_s))
 
     def tunnel(self, way: str, port: int) -> tuple[str, ...]:
         """See `Tunnelled`: a session of AWS' Session Manager."""
@@ -93,6 +96,10 @@ class AwsCloud:
         if missed:
             raise Incomplete("; ".join(missed), found)
         return found
+
+    def inventory(self) -> list[Machine]:
+        """The same: EC2 shows an instance's tags with it (they are part of RunInstances)."""
+        return self.list()
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every instance with our mark that is not terminated."""

@@ -22,6 +22,8 @@ class ExistingCloud:
     """
 
     name = "existing"
+    visibility_s = 0.0
+    """The claims' own files tell."""
 
     def __init__(self, config: ExistingConfig) -> None:
         self.config = config
@@ -81,17 +83,20 @@ class ExistingCloud:
         """Raises NotFound where the machine was released. Always RUNNING: first contact tells whether it answers."""
         return self._machine(self.claims.get(machine_id), self._listed())
 
+    def inventory(self) -> list[Machine]:
+        """The same: of those that are not claimed nothing is known."""
+        listed = self._listed()
+        return [self._machine(claim, listed) for claim in self.claims.taken().values()]
+
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every machine that is claimed."""
-        listed = self._listed()
-        machines = [self._machine(claim, listed) for claim in self.claims.taken().values()]
-        return [m for m in machines if owner_project is None or (m.owner and m.owner.project == owner_project)]
+        return [m for m in self.inventory() if owner_project is None or (m.owner and m.owner.project == owner_project)]
 
     def start(self, machine_id: str) -> Machine:
         """Nothing here is ever stopped by us: returns it as it is."""
         return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
         """Releases the claim; nothing is done to the machine. One already released is fine."""
         self.claims.release(machine_id)
 

@@ -15,18 +15,17 @@ from providers.clouds.lambdalabs.config import INSTANCES_PAGE, LambdaConfig, Lam
 from providers.clouds.lambdalabs.said import Instance, InstanceType
 from providers.errors import (
     CloudError,
+    Gone,
     InvalidRequest,
     NoCapacity,
-    NotFound,
     QuotaExceeded,
-    RateLimited,
-    TerminateFailed,
     Unavailable,
 )
 from providers.renting.answers.price import check_quote, said
 from providers.renting.answers.rows import whole
 from providers.renting.firstboot import user_data
 from providers.renting.naming import nearest
+from providers.renting.presence.ending import Ending
 
 STATES: Mapping[str, MachineState] = {
     "booting": MachineState.PENDING,
@@ -36,16 +35,16 @@ STATES: Mapping[str, MachineState] = {
     "terminated": MachineState.TERMINATED,
     "preempted": MachineState.TERMINATED,
 }
-TERMINATE_PATIENCE_S = 15 * 60.0
 TERMINATE_POLL_S = 2.0
-GONE_LOOKS = 3
-"""How often in a row Lambda must not know a machine that was never seen: a look-up may lag behind a launch."""
 
 
 class LambdaCloud:
     """On-demand GPU machines of Lambda's."""
 
     name = "lambda"
+    visibility_s = 300.0
+    """Chosen: Lambda publishes none. As long as AWS advises to wait for its own API (docs.aws.amazon.com/ec2/latest/
+    devguide/eventual-consistency.html)."""
 
     def __init__(self, client: LambdaClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.client = client
@@ -95,11 +94,13 @@ class LambdaCloud:
             return _unseen(machine_id, spec, kind, tags)
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound on Lambda's own word that there is none, or that it is terminated."""
-        found = self._instance(machine_id)
-        if found.ended:
-            raise NotFound(f"lambda has ended machine {machine_id}")
-        return _machine(found)
+        """Raises NotFound on Lambda's own word that there is none, Gone where it lists it as ended."""
+        return _living(self._instance(machine_id))
+
+    def inventory(self) -> list[Machine]:
+        """Everybody's, and for a while those that have ended."""
+        rows = self.client.instances()
+        return whole(self.name, [_machine(row) for row in rows.read], rows.unread)
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every machine with our tags; Lambda lists them all at once."""
@@ -115,48 +116,33 @@ class LambdaCloud:
         """Lambda's machines cannot be stopped, so there is nothing to start."""
         return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
-        """Asks again until Lambda no longer knows it, then removes what only it needed."""
-        seen = self._end(machine_id)
-        owner = marks.mark(seen.tag_values).owner if seen else None
-        if seen and owner:
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
+        """Asks again until Lambda no longer has it, then removes what only it needed."""
+        seen: list[Instance] = []
+
+        def look() -> Machine:
+            seen[:] = [self._instance(machine_id)]
+            return _living(seen[0])
+
+        Ending(
+            self.name, machine_id, lambda: self.client.terminate(machine_id), look, self.inventory,
+            f"end it by hand at {INSTANCES_PAGE}", self.visibility_s, age_s, TERMINATE_POLL_S, self.client.clock,
+            self.client.sleep,
+        ).confirm()  # fmt: skip
+        owner = marks.mark(seen[0].tag_values).owner if seen else None
+        if owner:
             with upkeep.TURNS[(owner.project, owner.stack)]:
-                upkeep.tidy(self.client, owner, seen.region.name, seen.ssh_key_names, but=machine_id)
+                upkeep.tidy(self.client, owner, seen[0].region.name, seen[0].ssh_key_names, but=machine_id)
             with contextlib.suppress(CloudError):  # it ended, and the next look at any sibling finds the address
                 upkeep.admit(self.client, owner, but=machine_id)
 
-    def _end(self, machine_id: str) -> Instance | None:
-        """The machine as it was last seen; None if it never was. Raises TerminateFailed."""
-        end = self.client.clock() + TERMINATE_PATIENCE_S
-        seen: Instance | None = None
-        missing, pause_s = 0, 0.0
-        while True:
-            try:
-                seen = self._instance(machine_id)
-                if seen.ended:
-                    return seen
-                problem = f"it is {seen.status}"
-                if seen.status != "terminating":
-                    self.client.terminate(machine_id)
-            except NotFound as e:
-                missing += 1
-                if seen or missing >= GONE_LOOKS:
-                    return seen
-                problem = str(e)
-            except (Unavailable, RateLimited) as e:
-                problem = str(e)
-            except CloudError as e:
-                raise _not_ended(machine_id, seen, str(e)) from e
-            if self.client.clock() + pause_s > end:
-                raise _not_ended(machine_id, seen, f"after {TERMINATE_PATIENCE_S:g} s: {problem}")
-            self.client.sleep(pause_s)
-            pause_s = TERMINATE_POLL_S
-
     def _instance(self, machine_id: str) -> Instance:
-        """From the listing that all waiting threads share; what is not in it is asked for by its id."""
-        for found in self.client.instances().read:
-            if found.id == machine_id:
-                return found
+        """From the listing that all waiting threads share; what is not in it, or where there is none, is asked for by
+        its id."""
+        with contextlib.suppress(Unavailable):
+            for found in self.client.instances().read:
+                if found.id == machine_id:
+                    return found
         return self.client.instance(machine_id)
 
     def _affordable(self, spec: NodeSpec) -> InstanceType:
@@ -224,6 +210,13 @@ def _request(
     return body
 
 
+def _living(found: Instance) -> Machine:
+    """Raises Gone where Lambda lists it as ended."""
+    if found.ended:
+        raise Gone(f"lambda lists machine {found.id} as {found.status}")
+    return _machine(found)
+
+
 def _machine(found: Instance) -> Machine:
     mark = marks.mark(found.tag_values)
     kind = found.instance_type
@@ -270,12 +263,4 @@ def _offer(kind: InstanceType, region: str, available: bool) -> Offer:
         gpus=kind.specs.gpus,
         gpu_memory_gib=kind.gpu_memory_gib,
         description=kind.description,
-    )
-
-
-def _not_ended(machine_id: str, seen: Instance | None, why: str) -> TerminateFailed:
-    price = said(seen.usd_per_hour if seen else None)
-    return TerminateFailed(
-        f"machine {machine_id} at lambda is not confirmed gone ({why}). It goes on costing {price}: end it by hand at "
-        f"{INSTANCES_PAGE}"
     )

@@ -105,8 +105,8 @@ class Instance(Said):
 
     @property
     def ended(self) -> bool:
-        """It exists in listings alone."""
-        return self.status == "terminated"
+        """It exists in listings alone. What was outbid is `preempted`: Lambda has ended it."""
+        return self.status in ("terminated", "preempted")
 
 
 class FirewallRule(Said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,8 @@ class LocalCloud:
     """Machines on this computer: free, at once, and as many as memory allows."""
 
     name = "local"
+    visibility_s = 0.0
+    """This computer's own disk tells."""
 
     def __init__(self, client: LocalClient) -> None:
         self.client = client
@@ -88,23 +91,24 @@ class LocalCloud:
             status="sshd runs" if running else "sshd does not run (its computer restarted, or it was killed)",
         )
 
-    def list(self, owner_project: str | None = None) -> list[Machine]:
-        """Every machine of this checkout."""
+    def inventory(self) -> list[Machine]:
+        """The same: there are no others."""
         machines = []
         for machine_id in self.client.ids():
-            try:
-                machine = self.get(machine_id)
-            except NotFound:
-                continue  # ended between the listing and the look
-            if owner_project is None or (machine.owner and machine.owner.project == owner_project):
-                machines.append(machine)
+            with suppress(NotFound):  # ended between the listing and the look
+                machines.append(self.get(machine_id))
         return machines
+
+    def list(self, owner_project: str | None = None) -> list[Machine]:
+        """Every machine of this checkout."""
+        found = self.inventory()
+        return [m for m in found if owner_project is None or (m.owner and m.owner.project == owner_project)]
 
     def start(self, machine_id: str) -> Machine:
         """Starts the machine's sshd again, on the port it has always had."""
         self.client.start(machine_id)
         return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
         """Ends all its processes and removes its folder; a machine already gone is fine."""
         self.client.destroy(machine_id)

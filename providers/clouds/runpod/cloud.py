@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +16,17 @@ from providers.clouds.runpod.interruptible import RETIREMENT, Interruptible
 from providers.clouds.runpod.pods import listed, machine, order, usd_per_hour
 from providers.errors import (
     CloudError,
+    Gone,
     InvalidRequest,
     NoCapacity,
-    NotFound,
-    RateLimited,
-    TerminateFailed,
     Unauthorized,
     Unavailable,
 )
 from providers.renting.answers.price import check_quote, said
 from providers.renting.answers.rows import whole
 from providers.renting.naming import nearest
+from providers.renting.presence.ending import Ending
 
-TERMINATE_WITHIN_S = 900.0
 TERMINATE_POLL_S = 5.0
 
 STOCK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
@@ -70,6 +69,9 @@ class RunpodCloud:
     """Pods on RunPod's secure cloud. A region is a data centre ("US-KS-2") or "any"."""
 
     name = "runpod"
+    visibility_s = 300.0
+    """Chosen: RunPod publishes none. As long as AWS advises to wait for its own API (docs.aws.amazon.com/ec2/latest/
+    devguide/eventual-consistency.html)."""
 
     def __init__(self, client: RunpodClient) -> None:
         self.client = client
@@ -136,13 +138,20 @@ class RunpodCloud:
         return machine(pod)
 
     def get(self, machine_id: str) -> Machine:
-        """Raises NotFound on RunPod's 404 and for a pod that it calls TERMINATED ("permanently deleted"). From the
-        listing that all waiting threads share; what is not in it is asked for by its id."""
-        row = next((pod for pod in self.client.look().read if pod["id"] == machine_id), None)
+        """Raises NotFound on RunPod's 404, and Gone for a pod that it calls TERMINATED ("permanently deleted"). From
+        the listing that all waiting threads share; what is not in it, or all without one, is asked for by its id."""
+        row = None
+        with contextlib.suppress(Unavailable):
+            row = next((pod for pod in self.client.look().read if pod["id"] == machine_id), None)
         found = machine(row or self.client.pod(machine_id))
         if found.state is MachineState.TERMINATED:
-            raise NotFound(f"runpod has no pod {machine_id}: it is TERMINATED")
+            raise Gone(f"runpod lists pod {machine_id} as TERMINATED")
         return found
+
+    def inventory(self) -> list[Machine]:
+        """Every pod of the account."""
+        rows = self.client.pods()
+        return whole(self.name, [machine(pod) for pod in rows.read], rows.unread)
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """The pods whose environment carries our mark, or cannot be read."""
@@ -161,34 +170,13 @@ class RunpodCloud:
         except InvalidRequest:  # 409: its state changed in between
             return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
-        """Returns when neither a look nor the listing shows the pod. Raises TerminateFailed after 15 minutes."""
-        end = self.client.clock() + TERMINATE_WITHIN_S
-        price, last = said(None), ""
-        while True:
-            try:
-                left = self._after_delete(machine_id)
-                if left is None:
-                    return
-                price, last = said(left.usd_per_hour), f"it is still {left.status}"
-            except (RateLimited, Unavailable) as e:
-                last = str(e)
-            except CloudError as e:
-                raise _terminate_failed(machine_id, price, str(e)) from e
-            if self.client.clock() + TERMINATE_POLL_S > end:
-                raise _terminate_failed(machine_id, price, last)
-            self.client.sleep(TERMINATE_POLL_S)
-
-    def _after_delete(self, machine_id: str) -> Machine | None:
-        try:
-            self.client.delete_pod(machine_id)
-            left = machine(self.client.pod(machine_id))
-        except NotFound:
-            # A pod that has only just been made may not be known under its id yet: the listing must agree.
-            known = (machine(pod) for pod in self.client.pods().read if pod["id"] == machine_id)
-            left_over = next(known, None)
-            return left_over if left_over and left_over.state is not MachineState.TERMINATED else None
-        return None if left.state is MachineState.TERMINATED else left
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
+        """See `Cloud` and `Ending`."""
+        Ending(
+            self.name, machine_id, lambda: self.client.delete_pod(machine_id), lambda: self.get(machine_id),
+            self.inventory, f"end it with `runpodctl remove pod {machine_id}` or at {PODS_PAGE}", self.visibility_s,
+            age_s, TERMINATE_POLL_S, self.client.clock, self.client.sleep,
+        ).confirm()  # fmt: skip
 
     def _data_centers(self, spec: NodeSpec, settings: RunpodSettings, quote: Quote) -> tuple[str, ...]:
         """Where to try to place the pod, in order: with "any", where the GPU is free and no sibling is in the way, most
@@ -253,10 +241,3 @@ def _refuse_sold_out(spec: NodeSpec, usd_per_hour: Decimal, quote: Quote, data_c
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))  # 12.11 is above 12.2
-
-
-def _terminate_failed(machine_id: str, price: str, reason: str) -> TerminateFailed:
-    return TerminateFailed(
-        f"pod {machine_id} at runpod could not be confirmed gone ({reason}) and goes on costing {price}: end it with "
-        f"`runpodctl remove pod {machine_id}` or at {PODS_PAGE}"
-    )

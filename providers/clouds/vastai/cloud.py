@@ -14,14 +14,13 @@ from providers.clouds.vastai.client import FailedContract, VastaiClient
 from providers.clouds.vastai.config import INSTANCES_PAGE, VastaiSettings, parse
 from providers.clouds.vastai.instances import Label
 from providers.clouds.vastai.market import ANY, SKUS, Sku
-from providers.errors import CloudError, InvalidRequest, NoCapacity, NotFound, TerminateFailed, Unauthorized
-from providers.renting.answers.price import said, usd
+from providers.errors import CloudError, InvalidRequest, NoCapacity, Unavailable
 from providers.renting.answers.rows import whole
 from providers.renting.firstboot import ENTRY, environment
+from providers.renting.presence.ending import Ending
 
 ATTEMPTS = 25
 """Offers tried in one launch."""
-TERMINATE_S = 900.0
 TERMINATE_POLL_S = 5.0
 
 
@@ -30,6 +29,9 @@ class VastaiCloud:
     and a host key that is good for one contact."""
 
     name = "vastai"
+    visibility_s = 300.0
+    """Chosen: Vast.ai publishes none. As long as AWS advises to wait for its own API (docs.aws.amazon.com/ec2/latest/
+    devguide/eventual-consistency.html)."""
 
     def __init__(self, client: VastaiClient) -> None:
         self.client = client
@@ -91,10 +93,17 @@ class VastaiCloud:
 
     def get(self, machine_id: str) -> Machine:
         """Raises NotFound where Vast answers that there is none. From the listing that all waiting threads share; what
-        is not in it is asked for by its id."""
+        is not in it, or where there is none, is asked for by its id."""
         number = _number(machine_id)
-        listed = next((row for row in self.client.look().read if row["id"] == number), None)
+        listed = None
+        with contextlib.suppress(Unavailable):
+            listed = next((row for row in self.client.look().read if row["id"] == number), None)
         return instances.machine(listed or self.client.instance(number))
+
+    def inventory(self) -> list[Machine]:
+        """Every instance of the account."""
+        rows = self.client.instances()
+        return whole(self.name, [instances.machine(row) for row in rows.read], rows.unread)
 
     def list(self, owner_project: str | None = None) -> list[Machine]:
         """Every instance that carries our mark. All are read and chosen here: Vast has no filter by prefix, and its
@@ -116,27 +125,14 @@ class VastaiCloud:
             return self.get(machine_id)
         return instances.machine(row)
 
-    def terminate(self, machine_id: str) -> None:
-        """Destroys it, its disk included, until Vast answers that there is none. Raises TerminateFailed."""
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
+        """Destroys it, its disk included. See `Cloud` and `Ending`."""
         number = _number(machine_id)
-        end = self.client.clock() + TERMINATE_S
-        price = said(None)
-        while True:
-            try:
-                with contextlib.suppress(NotFound):  # only the look that follows tells that it is gone
-                    self.client.destroy(number)
-                row = self.client.instance(number)
-                price, reason, hopeless = said(usd(row.get("dph_total"))), f"still {instances.status(row)}", False
-            except NotFound:
-                return
-            except CloudError as e:
-                reason, hopeless = str(e), isinstance(e, Unauthorized)
-            if hopeless or self.client.clock() >= end:
-                raise TerminateFailed(
-                    f"vastai: instance {machine_id} is not confirmed gone and goes on costing {price}: {reason}. "
-                    f"End it by hand: `vastai destroy instance {machine_id}`, or {INSTANCES_PAGE}"
-                )
-            self.client.sleep(TERMINATE_POLL_S)
+        Ending(
+            self.name, machine_id, lambda: self.client.destroy(number), lambda: self.get(machine_id), self.inventory,
+            f"end it by hand: `vastai destroy instance {machine_id}`, or {INSTANCES_PAGE}", self.visibility_s, age_s,
+            TERMINATE_POLL_S, self.client.clock, self.client.sleep,
+        ).confirm()  # fmt: skip
 
     def _search(
         self, sku: Sku, region: str, settings: VastaiSettings, ports: int, ceiling: Decimal | None

@@ -8,8 +8,9 @@ what stands here, its name or, once the cloud has told it, its id.
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -48,9 +49,9 @@ class Journal:
     now: Callable[[], float] = field(default=time.time)
 
     @classmethod
-    def of(cls, project: str, stack: str) -> Journal:
+    def of(cls, project: str, stack: str, environment: Mapping[str, str] = os.environ) -> Journal:
         """That of a stack on this computer."""
-        return cls(stack_folder(project, stack) / FOLDER)
+        return cls(stack_folder(project, stack, environment) / FOLDER)
 
     def begin(self, name: str, cloud: str) -> Intent:
         """Written before a create is sent. Raises Unavailable where it cannot be, and then nothing may be sent."""
@@ -75,6 +76,11 @@ class Journal:
             for intent in self.open(name):
                 if intent.machine_id == machine_id:
                     self._remove(intent)
+
+    def given_up(self, name: str, cloud: str, machine_id: str) -> None:
+        """A person has taken this machine out of the state. The next create of the name looks for it once more, and
+        sends the end request, before another is made. Raises Unavailable."""
+        self._written(Intent(name, cloud, self.now(), machine_id))
 
     def open(self, name: str = "") -> list[Intent]:
         """Those that have not ended, of one name or of all, oldest first. Raises Unavailable."""

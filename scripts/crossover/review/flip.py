@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 from cost_guard import wording
 from cost_guard.codes import Level
 from cost_guard.scenario.fleet import LadderFleet
+from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Scenario
 from cost_guard.verdict.verdict import Verdict
+from scripts.crossover.stack.verdict import varied
 
 STEP = Decimal("1.04")
 STEPS = 120
@@ -20,6 +22,8 @@ STEPS = 120
 HALVINGS = 24
 """Of a step of 4 %: an edge to one part in 10^8, finer than any figure that is shown."""
 MOST_NODES = 64
+MOST_MODELS = 3
+"""Of more, what would bring a block is not asked: each question is one to all of them."""
 
 Judge = Callable[[Scenario], Verdict | None]
 """None for a scenario that makes no sense."""
@@ -38,16 +42,19 @@ class Flip:
     """The verdict there."""
     rules: tuple[str, ...] = ()
     """Those that block on the refused side of that edge: they decide where it is."""
+    model: str = ""
+    """Whose input it is, where there are several: its own verdict is turned, and the others stay as they are."""
 
     @property
     def words(self) -> str:
         """ "a volume of at least 3.988B tokens/month (+697.6 %)"."""
+        whose = f"{self.model}: " if self.model else ""
         bound = "at least" if self.at > self.now else "at most"
         if self.input == "nodes":
-            return f"{wording.count(int(self.at), 'node')} instead of {int(self.now)}"
+            return f"{whose}{wording.count(int(self.at), 'node')} instead of {int(self.now)}"
         change = wording.percent(self.at / self.now - 1)
         shown = f"{wording.tokens(self.at)} tokens/month" if self.input == "volume" else wording.per_million(self.at)
-        return f"a {self.input} of {bound} {shown} ({'+' if self.at > self.now else ''}{change})"
+        return f"{whose}a {self.input} of {bound} {shown} ({'+' if self.at > self.now else ''}{change})"
 
     @property
     def decided_by(self) -> str:
@@ -62,6 +69,32 @@ class Flip:
 def _listed(names: tuple[str, ...]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def flips_of(
+    proposals: Mapping[str, Proposal], verdict: Verdict | None, judge: Callable[[Mapping[str, Proposal]], Verdict]
+) -> tuple[Flip, ...]:
+    """Those of a stack with its verdict. Of several models: of each that blocks, what would lift its own verdict; where
+    none does, of each, what would bring one."""
+    if verdict is None or (len(proposals) > MOST_MODELS and not verdict.blocked):
+        return ()
+
+    def asked(name: str, proposal: Proposal) -> Judge:
+        return varied(proposal, lambda given: of_model(judge({**proposals, name: given}), name))
+
+    several = len(proposals) > 1
+    found = [
+        replace(flip, model=name if several else "")
+        for name, proposal in proposals.items()
+        if of_model(verdict, name).blocked is verdict.blocked
+        for flip in flips(proposal.scenario, asked(name, proposal))
+    ]
+    return tuple(found)
+
+
+def of_model(verdict: Verdict, name: str) -> Verdict:
+    """That of one of several models; of a single one, the whole."""
+    return next((one for one in verdict.models if one.name == name), verdict)
 
 
 def flips(scenario: Scenario, judge: Judge) -> tuple[Flip, ...]:

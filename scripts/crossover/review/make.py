@@ -14,7 +14,7 @@ from cost_guard.pack.registry import codes
 from cost_guard.scenario.waiver_file import WaiverError, load_waivers
 from cost_guard.scenario.waivers import FILE
 from images.sources import REPOSITORY
-from scripts.crossover.review.flip import flips
+from scripts.crossover.review.flip import flips_of
 from scripts.crossover.review.jobs import stacks_without_job
 from scripts.crossover.review.judges import judges_changed
 from scripts.crossover.review.preview.engine import preview, secret_values
@@ -65,7 +65,7 @@ def judged(stack: str, base: str | None, untrusted: str | None, today: date, rep
         approved=approved,
         untrusted=untrusted is not None,
         waivers=yardstick.waivers,
-        flips=flips(head.proposal.scenario, yardstick.vary(head.proposal)) if head.proposal else (),
+        flips=flips_of(head.proposals, head.verdict, yardstick.judge),
         judges_changed=judges,
         scales=None if before is None else before.scales,
         inherited=frozenset() if before is None else before.inherited,

@@ -12,7 +12,7 @@ from typing import Any
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.documents import is_path, usage_path
-from cost_guard.scenario.models import MODELS, SINGLE
+from cost_guard.scenario.models import MODELS
 from cost_guard.scenario.proposal import Proposal
 from cost_guard.scenario.scenario import Baseline, Scenario, ScenarioError
 from cost_guard.scenario.waiver_file import load_waivers
@@ -23,6 +23,7 @@ from images.sources import REPOSITORY
 from scripts.crossover.stack.approval import Approved
 from scripts.crossover.stack.config import ConfigError, StackConfig, Tree, config_path, read_config
 from scripts.crossover.stack.engine import StackError, project
+from stacks.served import FILE_KEYS
 from stacks.settings import parse, proposals_of, with_stand_ins
 from strict.day import today
 from strict.problems import Problems
@@ -47,10 +48,6 @@ class Yardstick:
             for name, proposal in proposals.items()
         }
         return judge_stack(under, self.catalogue, self.today)
-
-    def vary(self, proposal: Proposal) -> Callable[[Scenario], Verdict | None]:
-        """The verdict on variations of a proposal's scenario; None on one that makes no sense."""
-        return varied(proposal, lambda given: self.judge({SINGLE: given}))
 
 
 def varied(proposal: Proposal, judged: Callable[[Proposal], Verdict]) -> Callable[[Scenario], Verdict | None]:
@@ -122,7 +119,7 @@ def evaluate_side(yardstick: Yardstick, tree: Tree, path: str, *, whole: bool, b
     if config is None:
         return Side(tree.ref)
     try:
-        with tree.folder_with(*_usage_files(config)) as folder:
+        with tree.folder_with(*_named_files(config)) as folder:
             found, not_set = _asked(config.values, folder, whole)
         own = next(iter(found.values())).baseline
         if before is not None:
@@ -188,9 +185,15 @@ def judged(stack: str, day: date) -> Verdict:
     return replace(side.verdict, notes=(*side.verdict.notes, unseen)) if unseen else side.verdict
 
 
-def _usage_files(config: StackConfig) -> list[str]:
-    """The usage files that a configuration names, those within the project."""
+def _named_files(config: StackConfig) -> list[str]:
+    """The files that a configuration names and its verdict reads, those within the project."""
     models = config.values.get(MODELS)
     documents = [config.values, *(models.values() if isinstance(models, Mapping) else ())]
-    named = [path for document in documents if (path := usage_path(document)) is not None and is_path(path)]
-    return [path for path in named if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts]
+    named = [path for document in documents for path in (usage_path(document), *_serving_files(document))]
+    found = [path for path in named if isinstance(path, str) and is_path(path)]
+    return [path for path in found if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts]
+
+
+def _serving_files(document: object) -> list[object]:
+    serving = document.get("serving") if isinstance(document, Mapping) else None
+    return [serving.get(key) for key in FILE_KEYS] if isinstance(serving, Mapping) else []

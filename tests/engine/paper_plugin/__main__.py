@@ -19,6 +19,8 @@ from providers.plugin.handler import Handler
 from providers.plugin.node import NodeHandler
 from providers.plugin.server import serve
 from providers.plugin.values import Plain
+from providers.renting.memory import creating
+from providers.renting.presence import ending, looking
 from providers.transport.transport import Pace
 from tests.support.paper import answers_at_once
 
@@ -58,6 +60,10 @@ def hurry() -> None:
             for pace in vars(module).values():
                 if isinstance(pace, Pace):
                     pace.interval_s = 0.0
+    for module in (ending, looking, creating, providers.renting.until):
+        pauses += [(module, "LOOK_POLL_S")]
+    for name in VENDORS:
+        type(registry.cloud(name)).visibility_s = 1.0
     for module, name in pauses:
         assert hasattr(module, name)
         setattr(module, name, SHORT_S)

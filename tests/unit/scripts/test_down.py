@@ -130,11 +130,7 @@ def test_a_failed_destroy_is_a_failure_and_ends_no_machine(stack: Sandbox) -> No
 def test_the_lock_of_a_killed_engine_is_ended_first(stack: Sandbox) -> None:
     lock(stack, dead_pid())
     assert "the engine was killed" in stack.run("scripts/down")
-    assert called(stack)[:3] == [
-        "pulumi cancel --yes --stack local",
-        "pulumi refresh --yes --skip-preview --clear-pending-creates --stack local",
-        DESTROY,
-    ]
+    assert called(stack)[:4] == [*RECOVERY, DESTROY]
 
 
 def test_the_lock_of_a_living_engine_is_respected(stack: Sandbox, living: int) -> None:
@@ -151,6 +147,7 @@ def test_the_lock_of_another_computer_is_respected(stack: Sandbox) -> None:
 
 RECOVERY = [
     "pulumi cancel --yes --stack local",
+    "python -m scripts.crossover.stack.surgery.pending local",
     "pulumi refresh --yes --skip-preview --clear-pending-creates --stack local",
 ]
 

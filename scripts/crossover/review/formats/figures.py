@@ -133,7 +133,7 @@ def flips(review: Review) -> str:
         return ""
     levels = {finding.rule: finding.level for finding in review.findings if finding.level in ("BLOCK", "WAIVED")}
     others = [r for r in levels if levels[r] == "BLOCK" and r not in {reason.code for reason in verdict.reasons}]
-    if verdict.models or (others and not verdict.blocked):
+    if others and not verdict.blocked:
         return ""
     mends = "mend it" if review.inherited else "let it through"
     heading = f"### What would {mends if verdict.blocked else 'block it'}"
@@ -144,4 +144,9 @@ def flips(review: Review) -> str:
     still = f"; {', '.join(map(markdown.text, sorted(others)))} would still block" if others else ""
     lines = [f"- {flip.words}{f'; {flip.decided_by}' if flip.decided_by else ''}" for flip in review.flips]
     why = ["", ODDS] if any(flip.rules == ("probability",) for flip in review.flips) else []
-    return "\n".join([heading, f"Any one of these, alone{waived}{still}:", *lines, *why])
+    needed = "Any one of these, alone"
+    if verdict.blocked and (blocked := [one.name for one in verdict.models if one.blocked])[1:]:
+        needed = "Each model that blocks needs one of its own, alone"
+        stuck = [name for name in blocked if all(flip.model != name for flip in review.flips)]
+        lines += [f"- {name}: no change of volume, managed price or number of nodes alone" for name in stuck]
+    return "\n".join([heading, f"{needed}{waived}{still}:", *lines, *why])

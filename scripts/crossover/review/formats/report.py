@@ -33,6 +33,7 @@ def document(review: Review, strict: bool) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in review.findings],
         "flips": [
             {
+                "model": flip.model or None,
                 "input": flip.input,
                 "now": to_json_number(flip.now),
                 "at": to_json_number(flip.at),

@@ -31,7 +31,7 @@ def top(review: Review) -> str:
     lines.append(("Managed", _managed(verdict)))
     lines.append(("Same weights", "; ".join(map(_same_weights, each[:MOST_MODELS])) + _more(len(each))))
     lines.append(("Verdict", _verdict(review, verdict)))
-    lines.append(("Must agree", "; ".join(_who(review)) or "nobody but a reviewer"))
+    lines.append(("Must agree", "; ".join(dict.fromkeys(_who(review))) or "nobody but a reviewer"))
     return "\n".join(f"- **{name}**: {words}" for name, words in lines)
 
 

@@ -32,12 +32,12 @@ def weighed(review: Review) -> str:
 def meaning(review: Review) -> str:
     """What changes beside the figures, in words."""
     found = meant(review.head, review.base)
-    lines = [f"- {one.what}: {_value(one.before)} → {_value(one.now)}" for one in found]
+    lines = [f"- {one.what}: {_value(one.before, one.unsaid)} → {_value(one.now, one.unsaid)}" for one in found]
     return "\n".join(["**What changes for who uses it or pays for it:**", *lines]) if lines else ""
 
 
-def _value(text: str) -> str:
-    return markdown.code(text) if text else "the default"
+def _value(text: str, unsaid: str) -> str:
+    return markdown.code(text) if text else unsaid
 
 
 def changed(review: Review) -> str:

@@ -10,7 +10,13 @@ from fractions import Fraction
 from cost_guard import wording
 from cost_guard.catalogue.catalogue import Catalogue
 from cost_guard.scenario.proposal import Proposal
-from cost_guard.verdict.facts.facts import Facts, facts_of, longest_commitment_months
+from cost_guard.verdict.facts.facts import (
+    Facts,
+    facts_of,
+    longest_commitment_months,
+    overhead_usd_per_month,
+    usd_per_node_month,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,9 @@ class _Bill:
 
     nodes: int
     usd_per_month: tuple[Fraction | None, Fraction | None]
-    """Each node at its first rung, and at its dearest with overhead; None where a price is not known."""
+    """The nodes at their first rungs, and at their dearest with what is besides; None where a price is not known."""
+    besides_usd_per_month: Fraction
+    """Disks, the gateway's machine and what else is listed, with overhead."""
     upfront_usd: Fraction
     ceilings: tuple[int, Fraction]
     """How many rungs have none, and the sum of each node's highest, USD a month."""
@@ -50,12 +58,13 @@ def _otherwise(now: Proposal, before: Proposal) -> Iterator[str]:
 
 
 def _bill(proposal: Proposal, catalogue: Catalogue) -> _Bill:
-    facts = facts_of(proposal, catalogue)
-    dearest, gateway = facts.fixed_usd_per_month, proposal.gateway
+    facts, gateway = facts_of(proposal, catalogue), proposal.gateway
+    besides = overhead_usd_per_month(proposal, facts.resources) + usd_per_node_month(proposal) * facts.nodes
     limit = gateway.managed_budget_usd_per_month
     return _Bill(
         nodes=facts.nodes,
-        usd_per_month=(facts.first_usd_per_month, dearest),
+        usd_per_month=(facts.first_usd_per_month, facts.fixed_usd_per_month),
+        besides_usd_per_month=besides,
         upfront_usd=Fraction(proposal.scenario.horizon.upfront_usd) + sum(_upfront(facts), Fraction(0)),
         ceilings=_ceilings(facts),
         commitment_months=longest_commitment_months(facts.rungs),
@@ -78,11 +87,15 @@ def _ceilings(facts: Facts) -> tuple[int, Fraction]:
 def _more(now: _Bill, before: _Bill) -> Iterator[str]:
     if now.nodes > before.nodes:
         yield f"{wording.count(now.nodes, 'node')} instead of {before.nodes}"
-    for after, earlier in zip(now.usd_per_month, before.usd_per_month, strict=True):
+    besides = (Fraction(0), now.besides_usd_per_month - before.besides_usd_per_month)
+    for after, earlier, more in zip(now.usd_per_month, before.usd_per_month, besides, strict=True):
         if after is None and now != before:
             yield "a node whose price the base does not know"
         elif after is not None and (earlier is None or after > earlier):
-            yield "nodes that cost more a month"
+            if earlier is None or after - more > earlier:
+                yield "nodes that cost more a month"
+            if more > 0 and now.nodes <= before.nodes:
+                yield "what is made besides nodes, which costs more a month"
     if now.upfront_usd > before.upfront_usd:
         yield "more paid up front"
     if now.nodes <= before.nodes and now.ceilings > before.ceilings:  # of more nodes it says nothing further

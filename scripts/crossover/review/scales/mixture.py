@@ -31,16 +31,18 @@ class ChangedFigure:
 
 
 def pairs(head: Mapping[str, Proposal], base: Mapping[str, Proposal]) -> dict[str, Proposal]:
-    """Name of a model of the pull request → its proposal in the base: by its name, else by the weights, else the only
-    one there is on both sides. A new model has none."""
+    """Name of a model of the pull request → its proposal in the base: by its name, else by the weights, else the one of
+    the most nodes that goes for the one of the most that comes, so that a new name brings no scales of its own. A model
+    that comes in addition has none."""
     found = {name: base[name] for name in head if name in base}
     left = {name: one for name, one in base.items() if name not in found}
     for name in head:
         same = [old for old, one in left.items() if _model(one) == _model(head[name])]
-        taken = same[:1] or (list(left) if len(head) == len(base) == 1 else [])
-        if name not in found and taken:
-            found[name] = left.pop(taken[0])
-    return found
+        if name not in found and same:
+            found[name] = left.pop(same[0])
+    come = sorted((name for name in head if name not in found), key=lambda name: -_nodes(head[name]))
+    gone = sorted(left.values(), key=lambda one: -_nodes(one))
+    return found | dict(zip(come, gone, strict=False))
 
 
 def mixture(head: Mapping[str, Proposal], before: Mapping[str, Proposal]) -> dict[str, Proposal]:
@@ -95,6 +97,10 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _flat(f"{key}[{number}]", item)
     elif value is not None:
         yield key, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _nodes(proposal: Proposal) -> int:
+    return proposal.scenario.fleet.node_count
 
 
 def _model(proposal: Proposal) -> str | None:

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from cost_guard.catalogue.catalogue import load_catalogue
-from cost_guard.scenario.proposal import Proposal, parse_scenario
+from cost_guard.scenario.proposal import parse_scenario
 from cost_guard.scenario.waivers import NO_WAIVERS, Waivers
-from scripts.crossover.review.flip import Flip, flips
+from scripts.crossover.review.flip import Flip, flips_of
 from scripts.crossover.review.preview.events import Run
 from scripts.crossover.review.review import Review
 from scripts.crossover.stack.approval import Approved, approved_at
@@ -118,12 +118,12 @@ class Project:
         return Yardstick(CATALOGUE, TODAY, "prod", waivers)
 
 
-def turned(yardstick: Yardstick, proposal: Proposal) -> tuple[Flip, ...]:
+def turned(yardstick: Yardstick, head: Side) -> tuple[Flip, ...]:
     """What would turn the verdict. The gate is asked some two hundred times for it: once for each case of these tests,
     most of which look at something else."""
-    case = repr((proposal, yardstick.waivers))
+    case = repr((head.proposals, yardstick.waivers))
     if case not in TURNED:
-        TURNED[case] = flips(proposal.scenario, yardstick.vary(proposal))
+        TURNED[case] = flips_of(head.proposals, head.verdict, yardstick.judge)
     return TURNED[case]
 
 
@@ -149,7 +149,6 @@ def reviewed(project: Project) -> Callable[..., Review]:
         project.write(new)
         before = project.approved("HEAD") if old is not None else None
         head = project.side(waivers=waivers, before=before)
-        judged = head.proposal
         return Review(
             stack="prod",
             path=config_path("prod"),
@@ -158,7 +157,7 @@ def reviewed(project: Project) -> Callable[..., Review]:
             base=project.side("HEAD", whole=False) if old is not None else None,
             approved=before,
             run=run if head.verdict else None,
-            flips=turned(project.yardstick(waivers), judged) if judged else (),
+            flips=turned(project.yardstick(waivers), head),
             waivers=waivers,
             **more,
         )

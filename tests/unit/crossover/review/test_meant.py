@@ -37,6 +37,7 @@ def ladder(*ceilings: float | None) -> dict[str, Any]:
          "what the gateway may spend at managed APIs, USD a month", "5000", "90000"),
         ({"fleet": ladder(24, 500)}, {"fleet": ladder(24, 30)},
          "the ceiling, USD an hour (node a, candidate 2)", "30", "500"),
+        ({"clouds": {"aws": {"rootGb": 16384}}}, {}, "the disk of each node, GB (cloud aws)", "", "16384"),
         ({"models": {"coder": {"serving": {"model": "a/b"}}}}, {"models": {"coder": {"serving": {"model": "c/d"}}}},
          "the model (model coder)", "c/d", "a/b"),
     ],
@@ -44,6 +45,12 @@ def ladder(*ceilings: float | None) -> dict[str, Any]:
 def test_it_is_said(now: dict[str, Any], before: dict[str, Any], what: str, was: str, is_now: str) -> None:
     (told,) = meant(side(**now), side(**before))
     assert (told.what, told.before, told.now) == (what, was, is_now)
+
+
+def test_a_ceiling_that_nobody_sets_is_none_and_what_has_a_default_is_that() -> None:
+    (ceiling,) = meant(side(fleet=ladder(24)), side(fleet=ladder(None)))
+    (context,) = meant(side(serving={"maxModelLen": 131072}), side(serving={}))
+    assert (ceiling.unsaid, context.unsaid) == ("none", "the default")
 
 
 def test_what_stays_and_what_is_new_says_nothing() -> None:

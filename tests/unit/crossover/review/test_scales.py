@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +20,7 @@ from cost_guard.codes import Level
 from cost_guard.pack.registry import codes
 from cost_guard.scenario.models import SINGLE
 from cost_guard.scenario.waiver_file import parse_waivers
+from images.sources import REPOSITORY
 from scripts.crossover.review.formats.comment import render
 from scripts.crossover.review.formats.report import document
 from scripts.crossover.review.review import Review, ReviewOutcome
@@ -26,7 +29,7 @@ from scripts.crossover.review.scales.both import weigh
 from scripts.crossover.review.scales.inherited import inherited
 from scripts.crossover.stack.config import Tree, config_path
 from scripts.crossover.stack.verdict import Side, Yardstick
-from stacks.settings import parse
+from stacks.settings import parse, with_stand_ins
 from tests.unit.crossover.review.conftest import QUOTED, TODAY, Project, config
 
 YARDSTICK = Yardstick(load_catalogue(), TODAY, "prod")
@@ -36,7 +39,7 @@ HERE = Tree(Path())
 def side(given: dict[str, Any], yardstick: Yardstick = YARDSTICK) -> Side:
     """A configuration, judged."""
     values = {key.removeprefix("crossover:"): value for key, value in given["config"].items()}
-    proposals = parse(values).proposals
+    proposals = parse(with_stand_ins(values)).proposals
     return Side("HEAD", None, proposals, yardstick.judge(proposals))
 
 
@@ -217,6 +220,38 @@ def test_a_model_that_is_renamed_is_weighed_all_the_same() -> None:
     assert found.verdict.blocked
 
 
+def several(**models: tuple[int, float, str]) -> dict[str, Any]:
+    """Each of so many nodes, tokens and weights."""
+    one = config()["config"]
+    found = {}
+    for name, (nodes, volume, weights) in models.items():
+        own = config(nodes, volume, serving={**SERVING, "model": weights, "servedName": name})["config"]
+        found[name] = {k: own[f"crossover:{k}"] for k in ("workload", "managed", "fleet", "serving")}
+        found[name]["fleet"] = {"nodes": {f"{name}-{key}": node for key, node in found[name]["fleet"]["nodes"].items()}}
+    kept = {key: one[key] for key in ("crossover:uncertainty", "crossover:gatewayNode")}
+    return {"config": {"crossover:models": found, **kept}}
+
+
+def test_finding_13_a_new_name_and_other_weights_bring_no_volume() -> None:
+    """Audit 13: one model that goes and two that come: the larger one is weighed by the volume of the one that goes. 4
+    nodes of $7,920, and their part of $4,100, are over the $30,000 of 6B at $5."""
+    two = several(
+        new=(4, 12e9, "meta-llama/Llama-3.1-70B-Instruct"), small=(2, 6e9, "meta-llama/Llama-3.1-8B-Instruct")
+    )
+    review = reviewed(two, config(2))
+    assert review.verdict is not None
+    assert review.scales is not None
+    assert {one.name: one.blocked for one in review.verdict.models}["new"] is False
+    assert review.scales.buys == (
+        "4 nodes instead of 2",
+        "nodes that cost more a month",
+        "another model",
+        "the model small is new",
+    )
+    assert "break-even" in blocks(review)
+    assert figures(review)["new: workload.tokensPerMonth"] == ("6,000,000,000", "12,000,000,000")
+
+
 KINDER: dict[str, st.SearchStrategy[Any]] = {
     "workload": st.fixed_dictionaries(
         {"tokensPerMonth": st.integers(10**9, 10**12)},
@@ -281,3 +316,14 @@ def test_what_more_is_bought_is_said(now: dict[str, Any], before: dict[str, Any]
     )
     assert found is not None
     assert found.buys == more
+
+
+def test_finding_14_larger_disks_are_bought_as_what_they_are() -> None:
+    """Audit 14: 16 TiB a node at AWS are $3,601 a month more; no node costs more."""
+    example = yaml.safe_load((REPOSITORY / config_path("aws")).read_text())
+    larger = deepcopy(example)
+    larger["config"]["crossover:clouds"]["aws"]["rootGb"] = 16_384
+    larger["config"]["crossover:workload"]["tokensPerMonth"] = 19e9
+    found = weigh(side(larger), side(example), YARDSTICK, YARDSTICK, YARDSTICK.judge)
+    assert found is not None
+    assert found.buys == ("what is made besides nodes, which costs more a month",)

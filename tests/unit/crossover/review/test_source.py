@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -259,3 +261,24 @@ def test_a_usage_file_outside_the_commit_is_not_read(project: Project, named: st
     assert len(errors) == 1
     assert "crossover:workload.usage" in errors[0]
     assert "leads out of" in errors[0] or "there is no file" in errors[0]
+
+
+def test_the_files_that_a_configuration_names_are_read_at_its_ref(project: Project) -> None:
+    """A model that the catalogue lacks, and a template: as data, without a working tree. 80 layers of 8,192 are 141 GB
+    in 16 bits, as Llama 70B."""
+    shape = {"model_type": "llama", "hidden_size": 8192, "num_hidden_layers": 80, "num_attention_heads": 64,
+             "num_key_value_heads": 8, "vocab_size": 128256, "intermediate_size": 28672,
+             "max_position_embeddings": 131072}  # fmt: skip
+    (project.folder / "models").mkdir()
+    (project.folder / "models/own.json").write_text(json.dumps(shape))
+    (project.folder / "models/own.jinja").write_text("{{ messages }}")
+    serving = {"engine": "simulator", "model": "acme/own", "servedName": "own", "modelConfig": "models/own.json",
+               "chatTemplate": "models/own.jinja"}  # fmt: skip
+    project.commit(config(serving=serving))
+    shutil.rmtree(project.folder / "models")
+    side = project.side("HEAD")
+    assert side.errors == ()
+    (proposal,) = side.proposals.values()
+    assert proposal.served is not None
+    assert proposal.served.shape is not None
+    assert float(proposal.served.shape["parameters"]) == pytest.approx(70.55e9, rel=0.001)

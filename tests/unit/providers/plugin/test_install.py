@@ -14,7 +14,7 @@ from images.bundle import Bundle
 from images.remote.errors import CheckFailed
 from images.remote.waiting import Waiting
 from providers.base import Machine, NodeSpec, Owner
-from providers.errors import Incomplete
+from providers.errors import Gone, Incomplete
 from providers.plugin.handler import InitFailed
 from providers.plugin.install import CLIENTS_SHOW, ChangeStopped, InstallHandler
 from providers.plugin.values import UNKNOWN, Plain, detailed_diff
@@ -205,7 +205,7 @@ def test_what_was_on_a_machine_that_is_gone_is_gone_with_it(cloud: FakeCloud) ->
     installer, machine = Installer(), launched(cloud, "inference", "a")
     handler = InstallHandler(installer, lambda _: cloud, ("fake",))
     assert handler.read("id", inputs(machine), Waiting()) is not None
-    cloud.machines.clear()
+    cloud.get_faults.extend([Gone("terminated"), Gone("terminated")])
     assert handler.read("id", inputs(machine), Waiting()) is None
     handler.delete("id", inputs(machine), Waiting())
     assert installer.calls == []

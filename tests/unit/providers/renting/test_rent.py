@@ -17,6 +17,7 @@ from providers.base import Candidate, Machine, MachineState, NodeSpec
 from providers.errors import (
     Ambiguous,
     CloudError,
+    Gone,
     InvalidRequest,
     NoCapacity,
     NotFound,
@@ -29,7 +30,7 @@ from providers.renting.blocklist import CAPACITY_S, Blocklist
 from providers.renting.contact import NotSettled
 from providers.renting.memory.duds import Duds
 from providers.renting.rent import MOST_DUDS, rent
-from providers.renting.until import LOOKS_AFTER_LAUNCH, Kept
+from providers.renting.until import Kept
 from tests.support.clouds import Clock, FakeCloud, request
 
 
@@ -229,11 +230,30 @@ def test_a_cloud_that_asks_to_slow_down_or_lags_behind_loses_no_machine() -> Non
     assert list(cloud.machines) == ["fake-1"]
 
 
-def test_a_machine_that_stays_unknown_is_ended_to_be_sure() -> None:
+def test_finding_01_a_machine_that_is_not_shown_is_waited_for_by_time_and_then_kept() -> None:
+    """Audit 1: five looks in five seconds counted as proof that a machine whose id had been told never was."""
+    cloud, clock = FakeCloud(), Clock()
+    cloud.get_faults.extend([NotFound("who?")] * 1000)
+    with pytest.raises(Kept, match=r"fake-1 at fake is kept, as it may bill.*not shown it for 300 s") as caught:
+        rent(request(deadline_s=1800.0), lambda _: cloud, clock.waiting())
+    assert (caught.value.machine.id, list(cloud.machines)) == ("fake-1", ["fake-1"])
+    assert 300 <= clock.now < 310
+
+
+def test_finding_01_one_that_is_shown_late_is_met() -> None:
+    """Audit 1: 90 s late, and each `up` rented one more."""
     cloud = FakeCloud()
-    cloud.get_faults.extend([NotFound("who?")] * LOOKS_AFTER_LAUNCH)
-    machine = rent(request(), lambda _: cloud, Clock().waiting())
+    cloud.get_faults.extend([NotFound("who?")] * 18)
+    assert rent(request(deadline_s=1800.0), lambda _: cloud, Clock().waiting()).id == "fake-1"
+    assert cloud.launches == 1
+
+
+def test_a_machine_that_its_cloud_lists_as_ended_is_a_dud() -> None:
+    cloud, clock = FakeCloud(), Clock()
+    cloud.get_faults.append(Gone("it was preempted"))
+    machine = rent(request(), lambda _: cloud, clock.waiting())
     assert list(cloud.machines) == [machine.id] == ["fake-2"]
+    assert clock.now < 2
 
 
 def test_a_bug_of_ours_keeps_the_machine_in_the_state() -> None:

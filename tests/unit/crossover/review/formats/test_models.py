@@ -65,6 +65,32 @@ def test_the_first_lines_hold_all_of_it_for_several_too(reviewed: Reviewed) -> N
         assert told in first
 
 
+def test_what_would_let_each_model_through_is_told(reviewed: Reviewed) -> None:
+    """4 of 6 nodes cost $31,680 and their two thirds of $4,100, $34,413.33, at 6B tokens: from $5.74 on. Of 2 nodes
+    and 6B tokens nothing need change, so nothing is told."""
+    review = reviewed(several(chat=2, code=4), several(chat=2, code=2))
+    assert {flip.model for flip in review.flips} == {"code"}
+    told = render(review).partition("### What would let it through\n")[2].partition("\n\n")[0].splitlines()
+    assert told[0] == "Any one of these, alone:"
+    assert "- code: a managed price of at least $5.74/M tokens (+14.8 %)" in [line.partition(";")[0] for line in told]
+    assert [flip["model"] for flip in document(review, False)["flips"]] == ["code"] * len(review.flips)
+
+
+def test_two_models_that_block_need_one_change_each(reviewed: Reviewed) -> None:
+    """Of 8 nodes each pays half."""
+    comment = render(reviewed(several(chat=4, code=4)))
+    assert "Each model that blocks needs one of its own, alone:\n- chat: " in comment
+    assert "\n- code: a managed price of at least $" in comment
+
+
+def test_a_word_for_several_models_is_asked_once(reviewed: Reviewed) -> None:
+    given = several(chat=2, code=2)
+    said = {"reason": "the rate limits", "approvedBy": "ada", "date": "2026-04-01"}
+    for one in given["config"]["crossover:models"].values():
+        one["managed"]["notSameWeights"] = said
+    assert "- **Must agree**: ada, for notSameWeights\n" in render(reviewed(given))
+
+
 def test_a_block_of_one_model_that_its_base_does_not_have_is_not_the_other_ones(reviewed: Reviewed) -> None:
     """See `scales.inherited`: codes are compared model by model."""
     poor = several(chat=2, code=2)

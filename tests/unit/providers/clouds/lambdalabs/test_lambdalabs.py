@@ -10,7 +10,7 @@ import pytest
 
 from providers.base import MachineState, Owner
 from providers.clouds.lambdalabs import marks
-from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFailed
+from providers.errors import Gone, InvalidRequest, NoCapacity, NotFound, TerminateFailed
 from providers.renting.firstboot import user_data
 from tests.clouds.server import Fault
 from tests.support.lambdalabs import HOST_KEY, PUBLIC_KEY, REGION, SKU, Stage, spec, stage
@@ -73,7 +73,6 @@ def test_a_machine_boots_then_runs_under_its_own_ports() -> None:
         ("active", MachineState.RUNNING),
         ("unhealthy", MachineState.RUNNING),
         ("terminating", MachineState.TERMINATING),
-        ("preempted", MachineState.TERMINATED),
         ("resting", MachineState.UNKNOWN),
     ],
 )
@@ -83,10 +82,11 @@ def test_each_status_is_a_state_and_an_unknown_one_is_no_failure(lab: Stage, sta
     assert (lab.cloud.get(machine.id).state, lab.cloud.get(machine.id).status) == (state, status)
 
 
-def test_a_terminated_machine_that_is_still_listed_is_gone(lab: Stage) -> None:
+@pytest.mark.parametrize("status", ["terminated", "preempted"])
+def test_an_ended_machine_that_is_still_listed_is_gone(lab: Stage, status: str) -> None:
     machine = lab.launch()
-    lab.emulator.instances[machine.id].status = "terminated"
-    with pytest.raises(NotFound):
+    lab.emulator.instances[machine.id].status = status
+    with pytest.raises(Gone, match=status):
         lab.cloud.get(machine.id)
     assert lab.cloud.list() == []
 
@@ -248,12 +248,20 @@ def test_an_end_returns_when_it_is_confirmed() -> None:
             lab.cloud.get(machine.id)
 
 
-def test_ending_what_is_gone_is_fine_but_believed_only_when_said_repeatedly(lab: Stage) -> None:
+def test_finding_01_ending_what_is_not_shown_is_asked_for_and_believed_after_the_window(lab: Stage) -> None:
+    """Audit 1: the end request was never sent, and three looks were proof."""
     machine = lab.launch()
     lab.emulator.vanish(machine.id)
     before = len(lab.requests)
     lab.cloud.terminate(machine.id)
-    assert lab.requests[before:] == ["GET /instances", f"GET /instances/{machine.id}"] * 3
+    assert "POST /instance-operations/terminate" in lab.requests[before:]
+    assert lab.cloud.visibility_s <= lab.clock.now <= lab.cloud.visibility_s + 10
+
+
+def test_an_end_takes_no_longer_where_nothing_is_hidden(lab: Stage) -> None:
+    machine = lab.launch()
+    lab.cloud.terminate(machine.id)
+    assert lab.clock.now < 5
 
 
 def test_a_machine_that_does_not_end_is_reported_with_id_price_and_where_to_end_it() -> None:

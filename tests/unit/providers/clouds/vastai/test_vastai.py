@@ -14,7 +14,7 @@ import providers.renting.until
 from providers.base import Candidate, Machine, MachineState, NodeSpec, Owner
 from providers.clouds.vastai import instances, market
 from providers.clouds.vastai.client import FailedContract, VastaiClient, classify
-from providers.clouds.vastai.cloud import ATTEMPTS, TERMINATE_S, VastaiCloud
+from providers.clouds.vastai.cloud import ATTEMPTS, VastaiCloud
 from providers.clouds.vastai.config import VastaiConfig, VastaiSettings, parse
 from providers.clouds.vastai.instances import Label
 from providers.errors import (
@@ -34,6 +34,7 @@ from providers.renting.firstboot import AUTHORIZED_KEY, ENTRY, HOST_KEY
 from providers.renting.hostkeys import one_use
 from providers.renting.memory.duds import Duds
 from providers.renting.naming import machine_name, mark
+from providers.renting.presence.ending import PATIENCE_S
 from providers.renting.rent import Request, rent
 from providers.renting.until import Kept
 from providers.transport.transport import Answer
@@ -530,7 +531,7 @@ def test_a_machine_that_does_not_go_is_reported_with_what_ends_it_by_hand(world:
     world.vendor.undying = True
     with pytest.raises(TerminateFailed) as e:
         world.cloud.terminate(machine.id)
-    assert world.clock.now == pytest.approx(TERMINATE_S, abs=60)
+    assert world.clock.now == pytest.approx(PATIENCE_S, abs=60)
     assert f"vastai destroy instance {machine.id}" in str(e.value)
     assert "9.68" in str(e.value)
     assert "https://" in str(e.value)

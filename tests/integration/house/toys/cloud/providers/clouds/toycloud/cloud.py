@@ -17,6 +17,7 @@ class ToyCloud:
     """It has nothing, and says so."""
 
     name = "toycloud"
+    visibility_s = 0.0
 
     def __init__(self, client: ToyClient) -> None:
         self.client = client
@@ -39,11 +40,14 @@ class ToyCloud:
     def get(self, machine_id: str) -> Machine:
         raise NotFound(f"toycloud has no machine {machine_id}")
 
+    def inventory(self) -> list[Machine]:
+        return []
+
     def list(self, owner_project: str | None = None) -> list[Machine]:
         return []
 
     def start(self, machine_id: str) -> Machine:
         return self.get(machine_id)
 
-    def terminate(self, machine_id: str) -> None:
+    def terminate(self, machine_id: str, age_s: float = 0.0) -> None:
         """There is none."""

@@ -1,0 +1,1 @@
+"""Whether a machine is there: absence is never evidence by itself."""

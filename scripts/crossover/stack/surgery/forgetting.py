@@ -1,0 +1,90 @@
+"""A node taken out of a stack's state, with what is installed on it, because its machine is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from images.sources import REPOSITORY
+from providers.base import Owner
+from providers.renting.naming import machine_name
+from scripts.crossover.stack.engine import StackError, pulumi
+from scripts.crossover.stack.state import machine_id
+from strict.names import INSTALL, NODE
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNode:
+    """A Node of the state."""
+
+    machine: str
+    """ "cloud/machine id"."""
+    name: str
+    """Its machine's deterministic name."""
+    urns: frozenset[str]
+    """The node's and those of what is installed on its machine."""
+
+
+def known_node(stack: str, key: str) -> KnownNode:
+    """The node of that key. Raises StackError where there is none, or no machine of its own."""
+    resources = _exported(stack)["deployment"].get("resources") or []
+    nodes = {str((r.get("inputs") or {}).get("key")): r for r in resources if r["type"] == NODE and not r.get("delete")}
+    if key not in nodes:
+        raise StackError(
+            f"stack {stack} has no node {key!r} that the plugin rents: it has {', '.join(nodes) or 'none'}"
+        )
+    node = nodes[key]
+    machine = machine_id(node)
+    if machine.startswith("vacant/"):
+        raise StackError(f"{key} is vacant: it has no machine that could be gone")
+    on_it = {r["urn"] for r in resources if r["type"] == INSTALL and _machine_of(r) == machine}
+    given = node["inputs"]
+    owner = Owner(given["project"], given["stack"], given["role"], key, int(given["generation"]))
+    return KnownNode(machine, machine_name(owner), frozenset({node["urn"], *on_it}))
+
+
+def forget(stack: str, node: KnownNode) -> None:
+    """Writes the state without it. Raises StackError."""
+    exported = _exported(stack)
+    deployment = exported["deployment"]
+    deployment["resources"] = without(deployment.get("resources") or [], node.urns)
+    command = [str(REPOSITORY / "scripts" / "pulumi"), "stack", "import", "--stack", stack]
+    done = subprocess.run(
+        command, input=json.dumps(exported), capture_output=True, text=True, env=os.environ, check=False
+    )
+    if done.returncode != 0:
+        raise StackError(f"the state of {stack} was not changed: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def without(resources: list[dict[str, Any]], urns: Collection[str]) -> list[dict[str, Any]]:
+    """The resources that are left; none of them depends on one that is gone."""
+    kept = []
+    for resource in resources:
+        if resource["urn"] in urns:
+            continue
+        left = dict(resource)
+        if "dependencies" in left:
+            left["dependencies"] = [urn for urn in left["dependencies"] if urn not in urns]
+        if "propertyDependencies" in left:
+            left["propertyDependencies"] = {
+                name: [urn for urn in needed or () if urn not in urns]
+                for name, needed in left["propertyDependencies"].items()
+            }
+        if left.get("deletedWith") in urns:
+            del left["deletedWith"]
+        kept.append(left)
+    return kept
+
+
+def _machine_of(install: dict[str, Any]) -> str:
+    machine = (install.get("outputs") or install.get("inputs") or {}).get("machine") or {}
+    return str(machine.get("id", "")) if isinstance(machine, dict) else ""
+
+
+def _exported(stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack))
+    return found
