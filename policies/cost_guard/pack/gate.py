@@ -10,7 +10,7 @@ names no reason. Values of inputs that the scenario does not know are never show
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -40,18 +40,29 @@ from cost_guard.verdict.verdict import Verdict
 from cost_guard.wording import to_decimal
 from strict.day import VARIABLE as DAY_VARIABLE
 
+_passing: tuple[Mapping[str, Any], str] = {}, ""
+"""What the rules are shown just now, one and the same object to all of them, and the same as JSON."""
+
 
 def verdict_on(args: ResourceValidationArgs) -> Verdict | Failure:
     """The verdict on the Fleet's inputs under the waivers, as of today; the same inputs are evaluated once. Never
     raises."""
     try:
-        inputs = unwrapped(args.props)
-        return _judge(json.dumps(inputs, sort_keys=True), args.urn, standing_day())
+        return _judge(_inputs(args.props), args.urn, standing_day())
     except UnknownValueError as error:
         where = ".".join(error.props)
         return Failure((f"crossover:{where}: unknown until the update runs; the gate needs it known at preview",))
     except Exception as error:
         return Failure((f"internal error, {type(error).__name__}: report it",))
+
+
+def _inputs(props: Mapping[str, Any]) -> str:
+    """As JSON: of the resource that is passing, for each rule once. Raises UnknownValueError."""
+    global _passing
+    passing = _passing
+    if passing[0] is not props:
+        passing = _passing = props, json.dumps(unwrapped(props), sort_keys=True)
+    return passing[1]
 
 
 def fleet_of(args: ResourceValidationArgs) -> tuple[Fleet, Catalogue]:

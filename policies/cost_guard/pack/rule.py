@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from cost_guard.codes import Rule
@@ -17,6 +18,10 @@ from strict.fields import Section
 
 if TYPE_CHECKING:  # to start faster
     from pulumi_policy import PolicyResource, ResourceValidationArgs
+
+
+WILD = frozenset("*?[")
+"""What makes a glob of a name."""
 
 
 class CannotJudge(Exception):
@@ -68,10 +73,19 @@ class StackRule(Rule):
 
 def looks_at(rule: Any, kind: str) -> bool:
     """Whether a rule of the pack is to be asked about resources of that type."""
-    globs: tuple[str, ...] = rule.looks_at
-    return any(fnmatchcase(kind, glob) for glob in globs) and not any(
-        fnmatchcase(kind, glob[1:]) for glob in globs if glob.startswith("!")
+    return _matches(kind, rule.looks_at)
+
+
+@lru_cache(maxsize=4096)
+def _matches(kind: str, globs: tuple[str, ...]) -> bool:
+    return any(_is(kind, glob) for glob in globs) and not any(
+        _is(kind, glob[1:]) for glob in globs if glob.startswith("!")
     )
+
+
+def _is(kind: str, glob: str) -> bool:
+    """`fnmatchcase`, which takes 0.2 ms to make a pattern even of a whole name."""
+    return fnmatchcase(kind, glob) if WILD.intersection(glob) else kind == glob
 
 
 def unknown_value() -> type[Exception]:

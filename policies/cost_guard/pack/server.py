@@ -1,19 +1,18 @@
-"""What the SDK's server of a pack lacks: it asks a rule about the types that the rule looks at and no others, unpacks a
-resource once for all of them, and tells self-check the levels that it was given.
+"""What the SDK's server of a pack lacks: it asks a rule about the types that the rule looks at and no others, unpacks
+what rules read of a resource and nothing twice, and tells self-check the levels that it was given.
 
-The SDK turns a resource's properties into proxies once for each rule: 0.4 ms for an Install, which at 200 nodes is more
-than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` would also answer every
-user of this computer, so `serve` takes its place. What both are made of is private to their module; pulumi-policy is
-pinned, and an upgrade without those names fails here, before anything is judged.
+The SDK turns all properties of a resource into proxies once for each rule: 0.4 ms for an Install, which at 200 nodes is
+more than a second. And a rule that is disabled is not asked, so that it cannot say so. `PolicyPack` would also answer
+every user of this computer, so `serve` takes its place. What both are made of is private to their module;
+pulumi-policy is pinned, and an upgrade without those names fails here, before anything is judged.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -22,8 +21,10 @@ from google.protobuf.json_format import MessageToDict
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
+    PolicyResource,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    StackValidationArgs,
     StackValidationPolicy,
     policy,
 )
@@ -50,8 +51,42 @@ DESCRIPTIONS = 7
 """What a pack may say of itself beside its rules, from its configuration to its repository: ours says nothing."""
 
 
-class _Server(_Base):  # type: ignore[misc]
-    """The SDK's, which asks self-check even where it is disabled, and does not do again what need not be done again."""
+Shown = tuple[str, Mapping[str, Any], str, str, Any, Any]
+"""A resource's type, properties, URN, name, options, provider: the SDK's classes of what a rule is shown begin so."""
+
+
+class Props(Mapping[str, Any]):
+    """A resource's properties as the SDK shows them, where it would unpack all: each is unpacked when a rule reads it.
+    Raises UnknownValueError for what only `up` knows."""
+
+    def __init__(self, message: Any) -> None:
+        self._fields = message.fields
+        self._read: dict[str, Mapping[str, Any]] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._fields:  # the message would make one
+            raise KeyError(key)
+        if key not in self._read:
+            given = {key: MessageToDict(self._fields[key])}
+            self._read[key] = unknown_checking_proxy(deserialize_properties(given))
+        return self._read[key][key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+class Servicer(_Base):  # type: ignore[misc]
+    """The engine's counterpart: a resource goes to the rules that look at its type, and to no others."""
+
+    def __init__(self, name: str, version: str, policies: list[Policy], *rest: Any) -> None:
+        super().__init__(name, version, policies, *rest)
+        self._pack = name, version
+        self._policies = policies
+        self._by_type: dict[str, list[Policy]] = {}
+        self._levels: dict[str, EnforcementLevel] = {}
 
     def _get_enforcement_level(self, rule: Policy) -> EnforcementLevel:
         level: EnforcementLevel = super()._get_enforcement_level(rule)
@@ -60,25 +95,9 @@ class _Server(_Base):  # type: ignore[misc]
         silent = rule.name == self_check.RULE.code and level is EnforcementLevel.DISABLED
         return EnforcementLevel.ADVISORY if silent else level
 
-    def _configure_runtime_settings(self) -> None:
-        """At each call the SDK would parse the stack's whole configuration again: the process did when it began."""
-
-
-class Servicer(_Server):
-    """The engine's counterpart: a resource goes to the rules that look at its type, unpacked once for all of them."""
-
-    def __init__(self, name: str, version: str, policies: list[Policy], *rest: Any) -> None:
-        super().__init__(name, version, policies, *rest)
-        self._told: tuple[Any, ...] = (name, version, *rest)
-        self._policies = policies
-        self._configuration: Any = None
-        self._by_type: dict[str, list[Policy]] = {}
-        self._levels: dict[str, EnforcementLevel] = {}
-
     def Configure(self, request: Any, context: Any) -> Any:
-        """Keeps what the engine says for the rules on the whole stack, and for self-check."""
+        """Keeps what the engine says, for self-check too."""
         answer = super().Configure(request, context)
-        self._configuration = request
         for code, given in request.policyConfig.items():
             self._levels[code] = self._convert_enforcement_level(given.enforcementLevel)
         levels = {code: level.value for code, level in self._levels.items()}
@@ -110,9 +129,10 @@ class Servicer(_Server):
         """What the rules on single resources say."""
         answer = proto.AnalyzeResponse()
         if rules := self._rules_on(request.type):
-            shown = self._unpacked(request)
+            shown = self._shown(request)
             for rule in rules:
-                self._ask(rule, shown(self._get_policy_config(rule.name)), answer)
+                args = ResourceValidationArgs(*shown, self._get_policy_config(rule.name))
+                self._ask(rule, args, answer)
         return answer
 
     def _rules_on(self, kind: str) -> list[Policy]:
@@ -121,13 +141,11 @@ class Servicer(_Server):
             self._by_type[kind] = [one for one in resource_rules if looks_at(one, kind)]
         return self._by_type[kind]
 
-    def _unpacked(self, request: Any) -> Callable[[Any], ResourceValidationArgs]:
-        """A rule's configuration → what the rule is shown."""
-        props = unknown_checking_proxy(deserialize_properties(MessageToDict(request.properties)))
-        options, provider = self._get_resource_options(request), self._get_provider_resource(request)
-        return partial(ResourceValidationArgs, request.type, props, request.urn, request.name, options, provider)
+    def _shown(self, message: Any) -> Shown:
+        options, provider = self._get_resource_options(message), self._get_provider_resource(message)
+        return message.type, Props(message.properties), message.urn, message.name, options, provider
 
-    def _ask(self, rule: Any, args: ResourceValidationArgs, answer: Any) -> None:
+    def _ask(self, rule: Any, args: ResourceValidationArgs | StackValidationArgs, answer: Any) -> None:
         """Adds what one rule says to the answer, in the SDK's words where it must wait for what only `up` knows."""
         level = self._get_enforcement_level(rule)
         if level is EnforcementLevel.DISABLED:
@@ -136,7 +154,7 @@ class Servicer(_Server):
         try:
             rule.validate(args, report)
         except UnknownValueError as error:
-            name, version = self._told[:2]
+            name, version = self._pack
             answer.diagnostics.add(
                 policyName=rule.name,
                 policyPackName=name,
@@ -148,23 +166,17 @@ class Servicer(_Server):
             )
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
-        """What the rules on the whole stack say, each shown the resources that it looks at."""
+        """What the rules on the whole stack say, each shown the resources that it looks at, and no more of how they
+        hang together than their URNs tell."""
         answer = proto.AnalyzeResponse()
         program.is_ours = any(one.type == names.INSTALL for one in request.resources)
         for rule in self._policies:
             if isinstance(rule, StackValidationPolicy):
                 select = getattr(rule, "select", lambda resource: True)
-                shown = (one for one in request.resources if looks_at(rule, one.type) and select(one))
-                asked = proto.AnalyzeStackRequest(resources=shown)
-                answer.MergeFrom(self._server_for(rule).AnalyzeStack(asked, context))
+                looked_at = (one for one in request.resources if looks_at(rule, one.type) and select(one))
+                shown = [PolicyResource(*self._shown(one), None, [], {}) for one in looked_at]
+                self._ask(rule, StackValidationArgs(shown), answer)
         return answer
-
-    def _server_for(self, rule: Policy) -> Any:
-        name, version, *rest = self._told
-        server = _Server(name, version, [rule], *rest)
-        if self._configuration is not None:
-            server.Configure(self._configuration, None)
-        return server
 
 
 def _warm_up() -> None:

@@ -95,10 +95,10 @@ def _check(args: ResourceValidationArgs, config: IngressConfig) -> Iterable[str]
                 yield f"{text!r} is no range of addresses"
     except unknown_value() as error:  # the ranges before it are judged all the same
         unknown = error
-    v4 = [one for one in ranges if isinstance(one, IPv4Network)]
-    v6 = [one for one in ranges if isinstance(one, IPv6Network)]
-    yield from _too_wide(list(collapse_addresses(v4)), 4, config.widest_ipv4_prefix)
-    yield from _too_wide(list(collapse_addresses(v6)), 6, config.widest_ipv6_prefix)
+    if v4 := [one for one in ranges if isinstance(one, IPv4Network)]:
+        yield from _too_wide(list(collapse_addresses(v4)), 4, config.widest_ipv4_prefix)
+    if v6 := [one for one in ranges if isinstance(one, IPv6Network)]:
+        yield from _too_wide(list(collapse_addresses(v6)), 6, config.widest_ipv6_prefix)
     if unknown is not None:
         raise unknown
 

@@ -12,6 +12,7 @@ The type is not compared: of a machine that is kept the engine shows the old one
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,11 @@ INSTANCE_TYPES = frozenset({names.AWS_INSTANCE, names.AWS_SPOT_INSTANCE})
 OURS = f"{names.NODE.partition(':')[0]}:"
 """How the types of our plugin begin; of those that rent nothing none is asked about."""
 RENT_NOTHING = (names.CREDENTIALS, names.FIRST_CONTACT, names.INSTALL)
+Rung = tuple[str, str, str, str | None]
+"""Cloud, region, SKU, and what it stands for."""
 _lock = threading.Lock()
-_ladders: dict[str, list[Any]] = {}
-"""Fleet URN → the ladders that its inputs name."""
+_ladders: dict[str, Counter[tuple[Rung, ...]]] = {}
+"""Fleet URN → the ladders that its inputs name, and how often."""
 _nodes: dict[str, set[str]] = {}
 """Fleet URN → the URNs of the nodes seen under it."""
 _parents: dict[str, str | None] = {}
@@ -74,19 +77,19 @@ def _remember(urn: str, props: Mapping[str, Any]) -> None:
     nodes = fleet.get("nodes")
     ladders = [_rungs(node["candidates"]) for node in nodes.values()] if isinstance(nodes, Mapping) else []
     with _lock:
-        _ladders[urn] = ladders
+        _ladders[urn] = Counter(ladders)
         _named[urn] = _of_the_program(fleet, ladders)
         _nodes.setdefault(urn, set())
 
 
-def _of_the_program(fleet: Mapping[str, Any], ladders: list[list[dict[str, Any]]]) -> int:
+def _of_the_program(fleet: Mapping[str, Any], ladders: list[tuple[Rung, ...]]) -> int:
     """How many nodes are the program's own resources: those at clouds that our plugin does not rent at."""
     from cost_guard.catalogue.clouds import declared, load_clouds  # when a Fleet passes, to start faster
 
     rented = {*load_clouds()} - {*declared()}
     if not ladders:
         return 0 if str(fleet.get("sku")).split("/")[0] in rented else int(fleet["nodes"])
-    return sum(all(rung["cloud"] not in rented for rung in ladder) for ladder in ladders)
+    return sum(all(cloud not in rented for cloud, *_ in ladder) for ladder in ladders)
 
 
 def _of_instance(args: ResourceValidationArgs, parents: list[str]) -> str | None:
@@ -129,13 +132,13 @@ def _of_node(args: ResourceValidationArgs, parents: list[str]) -> str | None:
         return "this node is outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
     from cost_guard.catalogue.clouds import cloud_facts, not_billing  # when a gateway's machine passes, to start faster
 
-    if rungs and not any(cloud_facts(rung["cloud"]).bills for rung in rungs):
+    if rungs and not any(cloud_facts(cloud).bills for cloud, *_ in rungs):
         return None
     free = " or ".join(not_billing())
     return f"a gateway's machine that bills money is not priced by the gate; put it on {free}, or on the fleet's nodes"
 
 
-def _not_of_fleet(args: ResourceValidationArgs, rungs: list[dict[str, Any]]) -> str | None:
+def _not_of_fleet(args: ResourceValidationArgs, rungs: tuple[Rung, ...]) -> str | None:
     fleet = args.opts.parent
     with _lock:
         if fleet not in _ladders:
@@ -143,17 +146,14 @@ def _not_of_fleet(args: ResourceValidationArgs, rungs: list[dict[str, Any]]) -> 
         if rungs not in _ladders[fleet]:
             return "its candidates are none of those in crossover:fleet.nodes, so the gate has not priced it"
         _nodes[fleet].add(args.urn)
-        if len(_nodes[fleet]) > len(_ladders[fleet]):
-            return f"the Fleet has more nodes than the {len(_ladders[fleet])} in crossover:fleet.nodes"
+        if len(_nodes[fleet]) > (named := _ladders[fleet].total()):
+            return f"the Fleet has more nodes than the {named} in crossover:fleet.nodes"
     return None
 
 
-def _rungs(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _rungs(candidates: list[dict[str, Any]]) -> tuple[Rung, ...]:
     """What the gate prices by, and nothing else: the ceiling may change without a word here."""
-    return [
-        {"cloud": rung["cloud"], "region": rung["region"], "sku": rung["sku"], "standsFor": rung.get("standsFor")}
-        for rung in candidates
-    ]
+    return tuple((rung["cloud"], rung["region"], rung["sku"], rung.get("standsFor")) for rung in candidates)
 
 
 RULE = ResourceRule(
