@@ -123,7 +123,7 @@ def litellm_reads_no_key_but_its_own(place: Place, other: str) -> None:
     where_it_runs = f"nsenter --target {pid} --mount {rights}"
     files = place.run(f"find {root}/secrets {other}/secrets -type f").splitlines()
     assert {f"{root}/secrets/{CERTIFICATE}", f"{root}/secrets/client.pem", f"{other}/secrets/api-key"} <= set(files)
-    private = [*files, f"/proc/{haproxy}/environ", "/root/.ssh/authorized_keys", "/etc/shadow"]
+    private = [*files, f"/proc/{haproxy}/environ", "~root/.ssh/authorized_keys", "/etc/shadow"]
     assert place.run(f"cat {' '.join(private)} | wc --bytes") != "0"
     for way in (rights, where_it_runs):
         assert place.run(f"{way} cat {' '.join(private)} 2>/dev/null | wc --bytes") == "0"

@@ -17,6 +17,7 @@ from tests.support.sandbox import prepare_cache
 
 LOCK = "requirements/supervisor.txt"
 """Any environment will do; the tests' own Python made it, which may stand in a home."""
+HOME = "/home/ubuntu"
 UNIT = "crossover-tiny-one"
 
 
@@ -58,9 +59,9 @@ def test_a_service_gets_a_user_of_its_own_by_one_restart_and_keeps_it(node: Node
 
 def test_a_service_with_a_user_of_its_own_runs_from_a_root_that_only_its_owner_may_enter(node: Node) -> None:
     """Audit 19: where people have their stack in their home, it goes on, too."""
-    at_home = replace(node, host=replace(node.host, root="/home/ubuntu/100 % ours"))
+    at_home = replace(node, host=replace(node.host, root=f"{HOME}/100 % ours"))
     at_home.install(bundle(apart=False))
-    node.run("chmod 700 /home/ubuntu")
+    node.run(f"chmod 700 {HOME}")
     at_home.install(bundle(apart=True))
     assert node.get("one")["text"] == "first"
     assert user_of(node, "one") != 0
