@@ -3,8 +3,8 @@ of a client's body only what a completion is made of gets in.
 
 Left to itself LiteLLM shows its routes, models and settings to every user of the gateway's machine (`/openapi.json`,
 `/routes`, `/public/…`, `/sso/…`). And it takes orders from a body (1.106): `extra_body` puts another question's answer
-into the cache of all clients, `custom_llm_provider` shows the managed API's key to another vendor, `num_retries` pays
-again, and `?model=` overrides the body's. Its environment's Python runs this file: it imports nothing of ours.
+into the cache of all clients, `custom_llm_provider` shows the managed API's key to another vendor, and
+`num_retries` pays again. Its environment's Python runs this file: it imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class KeyRequired:
 
 
 class WithoutOrders:
-    """The application, which gets of a body below /v1/ what is none of `orders`, as JSON, and no query string.
+    """The application, which gets of a body below /v1/ what is none of `orders`, as JSON.
 
     Written anew, so that nobody reads it in another way than this does: two equal keys, form data, UTF-16.
     """
@@ -106,7 +106,7 @@ def _told(scope: Scope, body: bytes) -> Scope:
     spoken_for = (b"content-length", b"content-type", b"transfer-encoding")
     headers = [(name, value) for name, value in scope["headers"] if name.lower() not in spoken_for]
     written = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    return {**scope, "headers": [*headers, *written], "query_string": b""}
+    return {**scope, "headers": [*headers, *written]}
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

@@ -46,6 +46,16 @@ def test_a_managed_model_is_answered_by_its_own_name(make: GatewayMaker) -> None
     assert answer.json["usage"]["completion_tokens"] == 4
 
 
+def test_finding_22_litellm_writes_no_query_string(make: GatewayMaker, backplane: Backplane) -> None:
+    """Audit 22: nor a key; of a request that it answers it writes nothing at all."""
+    gateway, path = make(), "/v1/chat/completions"
+    answer = ask(gateway.port, "POST", f"{path}?api_key=in-the-query", chat(MANAGED, max_tokens=4))
+    assert (answer.status, answer.served_by) == (200, "litellm")
+    log = backplane.machine.processes["litellm"].output()
+    assert "in-the-query" not in log
+    assert not [secret for secret in SECRETS.values() if secret.strip() in log]
+
+
 def test_a_managed_model_streams(make: GatewayMaker) -> None:
     answer = make().ask(chat(MANAGED, content=uuid.uuid4().hex, max_tokens=8, stream=True))
     assert answer.status == 200

@@ -43,7 +43,7 @@ def told(
         (b"authorization", b"Bearer key"), (b"content-type", b"multipart/form-data; boundary=x"),
         (b"transfer-encoding", b"chunked"), (b"content-length", b"1"),
     ]  # fmt: skip
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"model=dear", "headers": headers}
+    scope = {"type": "http", "method": method, "path": path, "headers": headers}
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
@@ -56,7 +56,7 @@ def told(
 
 
 def test_a_question_arrives_whole_and_alone() -> None:
-    """In however many parts: as JSON of its own length, without a query string; and that the client left is told."""
+    """In however many parts: as JSON of its own length; and that the client left is told."""
     raw = json.dumps(QUESTION).encode()
     heard, answers = told(raw[:10], raw[10:20], raw[20:])
     assert json.loads(heard.body) == QUESTION
@@ -65,7 +65,6 @@ def test_a_question_arrives_whole_and_alone() -> None:
         b"content-type": b"application/json",
         b"content-length": b"%d" % len(heard.body),
     }
-    assert heard.scope["query_string"] == b""
     assert heard.then == LEFT
     assert [a.get("status") for a in answers] == [204]
 
@@ -121,4 +120,3 @@ def test_a_client_that_leaves_in_the_middle_is_answered_by_nobody() -> None:
 def test_what_is_no_question_passes_as_it_is(method: str, path: str) -> None:
     heard, _ = told(b"keys", path=path, method=method)
     assert heard.body == b"keys"
-    assert heard.scope["query_string"] == b"model=dear"
