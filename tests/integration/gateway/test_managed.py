@@ -114,7 +114,7 @@ def test_the_body_alone_says_the_model(make: GatewayMaker) -> None:
 
 def test_requests_that_differ_in_what_openai_does_not_know_get_each_their_own_answer(make: GatewayMaker) -> None:
     gateway, question = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=1)
-    asked = [{"min_p": 0.1}, {"min_p": 0.9}, {"chat_template_kwargs": {"enable_thinking": False}}, {}]
+    asked: list[dict[str, object]] = [{"min_p": 0.1}, {"min_p": 0.9}, {"chat_template_kwargs": {"x": False}}, {}]
     answers = [gateway.ask({**question, **more}) for more in asked]
     assert {a.status for a in answers} == {200}
     assert len({a.json["id"] for a in answers}) == len(asked)

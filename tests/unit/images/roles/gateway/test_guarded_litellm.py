@@ -36,8 +36,8 @@ def told(
     *parts: bytes, path: str = "/v1/chat/completions", method: str = "POST", orders: frozenset[str] = ORDERS
 ) -> tuple[Heard, list[dict[str, Any]]]:
     """What LiteLLM hears of a body that comes in these parts, after which the client leaves, and what is answered."""
-    messages = [{"type": "http.request", "body": part, "more_body": part != parts[-1]} for part in parts]
-    messages.append(LEFT)
+    sent = [{"type": "http.request", "body": part, "more_body": part != parts[-1]} for part in parts]
+    messages: list[dict[str, Any]] = [*sent, LEFT]
     heard, answers = Heard(), list[dict[str, Any]]()
     headers = [
         (b"authorization", b"Bearer key"), (b"content-type", b"multipart/form-data; boundary=x"),
@@ -103,7 +103,7 @@ def test_what_is_too_long_is_refused_before_its_end(monkeypatch: pytest.MonkeyPa
 
 def test_a_client_that_leaves_in_the_middle_is_answered_by_nobody() -> None:
     heard = Heard()
-    messages = [{"type": "http.request", "body": b"{", "more_body": True}, LEFT]
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": b"{", "more_body": True}, LEFT]
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
