@@ -114,8 +114,8 @@ def _check_step(olds: Plain, news: Plain) -> None:
     at = olds["generation"]
     if news["generation"] != at + 1:
         raise InvalidRequest(
-            f"the credentials are of generation {at} and cannot become {news['generation']}: generations are raised one "
-            f"at a time. Set crossover:credentialsGeneration to {at + 1}, or leave it at {at}"
+            f"the credentials are of generation {at} and cannot become {news['generation']}: generations are raised "
+            f"one at a time. Set crossover:credentialsGeneration to {at + 1}, or leave it at {at}"
         )
     if olds.get(FORMER) and not _is_retired(at - 1, news):
         raise InvalidRequest(
