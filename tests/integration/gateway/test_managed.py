@@ -195,13 +195,14 @@ def test_with_every_node_dead_or_vacant_the_fallback_answers_streams_too(make: G
 def test_without_a_free_slot_the_fallback_answers_and_the_node_is_used_again_after(make: GatewayMaker) -> None:
     gateway = make(fallback=MANAGED, nodes={"a": SLOW_NODE}, maxConnectionsPerNode=1, spillQueue=0)
     with ThreadPoolExecutor(1) as pool:
-        occupied = pool.submit(gateway.ask, chat(max_tokens=40))
+        occupied = pool.submit(gateway.ask, chat(max_tokens=80))
         current = "haproxy_backend_current_sessions"
         wait_for("the node is occupied", lambda: gateway.metric(current, proxy="vllm") == 1)
         spilled = gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=1))
         assert (spilled.status, spilled.served_by) == (200, "litellm")
         assert occupied.result().served_by == "a"
-    assert gateway.ask(chat(max_tokens=1)).served_by == "a"
+    # The slot is free a moment after the answer's last byte.
+    wait_for("the node is used again", lambda: gateway.ask(chat(max_tokens=1)).served_by == "a")
 
 
 def test_without_a_fallback_dead_nodes_are_an_error_and_managed_models_still_answer(make: GatewayMaker) -> None:
