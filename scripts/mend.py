@@ -55,8 +55,9 @@ def _mend(backend: Path, project: str, stack: str, file: Path) -> str:
     readable = {found: time for found in backups(backend, project, stack) if (time := written_at(found)) is not None}
     if not readable:
         raise NoBackup(
-            f"{file} cannot be read, and neither can any backup of it. `crossover orphans` shows the machines that "
-            "carry the stack's mark; end them there, or in the consoles of the clouds"
+            f"{file} cannot be read, and neither can any backup of it. `crossover orphans` shows the machines "
+            "that carry the stack's mark, and with what --stack-id --terminate ends them; or end them in the consoles of "
+            f"the clouds. Then `mv {file} {file}.damaged`, and scripts/up begins anew"
         )
     newest = max(readable, key=lambda found: (readable[found], found.name.endswith(".bak"), found.name))
     kept = _free_name(file)

@@ -110,7 +110,7 @@ def test_a_stack_that_was_removed_does_not_come_back(state: Path, tmp_path: Path
 def test_of_another_stack_no_backup_is_taken(state: Path, tmp_path: Path) -> None:
     put(tmp_path, "backups/crossover/dev2/dev2.17.json", checkpoint("2026-11-30T09:30:00Z", "other"))
     put(tmp_path, "stacks/elsewhere/dev.json.bak", checkpoint("2026-11-30T09:30:00Z", "other"))
-    with pytest.raises(NoBackup):
+    with pytest.raises(NoBackup, match=rf"--stack-id --terminate .* `mv {state} {state}\.damaged`, and scripts/up"):
         mend(tmp_path, "dev")
 
 
