@@ -28,7 +28,6 @@ LATER = {"later": True}
 """Metadata of a field that came after the first stacks: it is written only where it says something, so that a bundle
 that has no use for it stays as it is in a state."""
 
-
 RuntimeKind = Literal["environment", "image", "machine"]
 """Where an engine's program comes from: a Python environment that the bundle brings, the image that a container was
 made of, or the machine's own owner."""
@@ -92,6 +91,8 @@ class Service:
     """systemd units that are started before it, on a machine that has them."""
     locks_memory: bool = field(default=False, metadata=LATER)
     """It may pin as much memory as it wants."""
+    own_user: bool = field(default=False, metadata=LATER)
+    """Under systemd a user who exists for it alone runs it, and finds below @ROOT@ what it names and nothing else."""
 
 
 REFUSED = 0

@@ -40,3 +40,5 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The stack's `clouds.<cloud>` section."""
     max_per_failure_domain: int = 1
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """Of the machines where it is not 1."""

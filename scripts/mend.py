@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+
+_VERSION = re.compile(rb"(?m)^version: *\d+\s*\Z")
 
 
 class NoBackup(Exception):
@@ -17,11 +20,13 @@ class NoBackup(Exception):
 
 
 def mend(backend: Path, stack: str) -> list[str]:
-    """What was done, a line for each damaged state of that name; empty where all can be read. Raises NoBackup."""
+    """What was done, a line for each damaged file; empty where all can be read. Raises NoBackup."""
+    meta = backend / ".pulumi/meta.yaml"
+    states = sorted(backend.glob(f".pulumi/stacks/*/{stack}.json"))
     return [
-        _mend(backend, file.parent.name, stack, file)
-        for file in sorted(backend.glob(f".pulumi/stacks/*/{stack}.json"))
-        if written_at(file) is None
+        *(_without_attributes(file) for file in (meta, *states) if not _has_whole_attributes(file)),
+        *([_without_meta(meta)] if meta.exists() and not _VERSION.search(meta.read_bytes()) else []),
+        *(_mend(backend, file.parent.name, stack, file) for file in states if written_at(file) is None),
     ]
 
 
@@ -32,7 +37,7 @@ def written_at(file: Path) -> str | None:
         checkpoint = json.loads(file.read_text("utf-8"))["checkpoint"]
         latest = checkpoint.get("latest") or {}
         return str((latest.get("manifest") or {}).get("time", ""))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
 
 
@@ -50,8 +55,9 @@ def _mend(backend: Path, project: str, stack: str, file: Path) -> str:
     readable = {found: time for found in backups(backend, project, stack) if (time := written_at(found)) is not None}
     if not readable:
         raise NoBackup(
-            f"{file} cannot be read, and neither can any backup of it. `crossover orphans` shows the machines that "
-            "carry the stack's mark; end them there, or in the consoles of the clouds"
+            f"{file} cannot be read, and neither can any backup of it. `crossover orphans` shows the machines "
+            "that carry the stack's mark, and with what --stack-id --terminate ends them; or end them in the consoles of "
+            f"the clouds. Then `mv {file} {file}.damaged`, and scripts/up begins anew"
         )
     newest = max(readable, key=lambda found: (readable[found], found.name.endswith(".bak"), found.name))
     kept = _free_name(file)
@@ -63,6 +69,33 @@ def _mend(backend: Path, project: str, stack: str, file: Path) -> str:
     os.replace(draft, file)
     when = f"of {readable[newest]}" if readable[newest] else "without resources"
     return f"the state of {stack} could not be read (kept as {kept.name}): put back {newest.name} {when}"
+
+
+def _attributes(file: Path) -> Path:
+    """What the engine's store keeps beside each file: its type and MD5 (gocloud.dev/blob/fileblob). It needs none, and
+    reads no file that has broken ones."""
+    return file.with_name(f"{file.name}.attrs")
+
+
+def _has_whole_attributes(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(_attributes(file).read_text("utf-8")), dict)
+    except FileNotFoundError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+
+
+def _without_attributes(file: Path) -> str:
+    _attributes(file).unlink()
+    return f"{_attributes(file).name} could not be read, and is not needed: taken away"
+
+
+def _without_meta(file: Path) -> str:
+    """The engine writes it anew, as the folder is laid out."""
+    kept = _free_name(file)
+    file.rename(kept)
+    return f"{file.name} could not be read (kept as {kept.name}): the engine writes it anew"
 
 
 def _free_name(file: Path) -> Path:

@@ -119,13 +119,15 @@ Variables = Annotated[Mapping[str, str], BeforeValidator(_variables)]
 
 
 def check_arguments(arguments: Mapping[str, Argument], engine: Engine, max_num_seqs: int) -> None:
-    """Raises a pydantic error, with the flag's key, for the first that this engine may not be told."""
-    for flag, value in arguments.items():
-        if problem := argument_problem(flag, value, engine.arguments):
-            raise about(f"engineArgs.{flag}", problem)
-    batched = arguments.get("max-num-batched-tokens")
-    if isinstance(batched, int) and batched < max_num_seqs:
-        raise about("engineArgs.max-num-batched-tokens", f"vLLM wants at least maxNumSeqs, {max_num_seqs}")
+    """Raises a pydantic error about the flags that this engine may not be told: all of them, under the first's key."""
+    found = {flag: argument_problem(flag, value, engine.arguments) for flag, value in arguments.items()}
+    batched = "max-num-batched-tokens"
+    if isinstance(given := arguments.get(batched), int) and given < max_num_seqs:
+        found[batched] = found[batched] or f"vLLM wants at least maxNumSeqs, {max_num_seqs}"
+    wrong = [(f"engineArgs.{flag}", problem) for flag, problem in found.items() if problem]
+    if wrong:
+        (first, problem), *more = wrong
+        raise about(first, "; ".join([problem, *(f"{key}: {problem}" for key, problem in more)]))
 
 
 def template_source(path: str | None, root: Path, key: str) -> Source | None:

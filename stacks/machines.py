@@ -13,7 +13,7 @@ from cost_guard.scenario.fleet import LadderNode
 from images.roles.inference.bundle import ports
 from providers import registry
 from providers.base import Candidate, Capability
-from providers.errors import InvalidRequest
+from providers.preflight import Plan
 from providers.resources import Credentials, Node
 from stacks import runtime
 from stacks.arguments import GatewayNode
@@ -47,17 +47,18 @@ def surveyed(settings: Settings) -> Survey | None:
         return None
     # Here, to start faster where nothing is wanted there.
     from providers.clouds.aws import NAME
-    from providers.clouds.aws.config import parse
-    from providers.clouds.aws.resources.survey import Demand, survey
-    from providers.clouds.aws.resources.tries import Tries
+    from providers.clouds.aws.preflight.tries import Tries
+    from providers.clouds.aws.resources.survey import survey
 
-    demand = Demand(nodes, gateway, settings.max_per_failure_domain, settings.generations)
-    try:
-        regions = [candidate.region for candidate in demand.candidates.values()]
-        tries = Tries.of(pulumi.get_project(), pulumi.get_stack())
-        return survey(parse(settings.clouds.get(NAME, {}), regions), demand, tries)
-    except InvalidRequest as e:
-        raise pulumi.RunError(f"crossover:clouds.{NAME}: {e}") from None
+    plan = Plan(
+        pulumi.get_project(),
+        pulumi.get_stack(),
+        nodes if gateway is None else {**nodes, GATEWAY_ROLE: gateway},
+        settings.clouds.get(NAME, {}),
+        settings.max_per_failure_domain,
+        settings.generations,
+    )
+    return survey(plan, Tries.of(plan.project, plan.stack))
 
 
 @dataclass(frozen=True, slots=True)

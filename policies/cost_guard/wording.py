@@ -25,6 +25,11 @@ def tokens(volume: Decimal, rounding: str = NEAREST) -> str:
     return trimmed(rounded)
 
 
+def tokens_from(volume: Decimal) -> str:
+    """A volume from which on something is true."""
+    return tokens(volume, UP)
+
+
 def usd(amount: Decimal, rounding: str = NEAREST) -> str:
     """Money: whole dollars from 1,000 unless there are cents worth telling; "$19,940", "$16,293.60", "$1.81"."""
     cents = amount.quantize(Decimal("0.01"), rounding=rounding, context=_WIDE)

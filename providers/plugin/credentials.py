@@ -65,7 +65,7 @@ class CredentialsHandler(Handler):
             if set(olds["nodes"]) != set(news["nodes"]):
                 made["nodeCertificates"] = UNKNOWN
             return {**news, **made, **_kept(olds, news)}
-        _refuse_a_third(olds, news)
+        _check_step(olds, news)
         return {**news, **dict.fromkeys(MADE, UNKNOWN), **({FORMER: UNKNOWN} if olds else {})}
 
     def create(self, urn: str, news: Plain, waiting: Waiting) -> tuple[str, Plain]:
@@ -78,7 +78,7 @@ class CredentialsHandler(Handler):
 
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
         if olds["generation"] != news["generation"]:
-            _refuse_a_third(olds, news)
+            _check_step(olds, news)
             former = {} if _is_retired(olds["generation"], news) else {key: olds[key] for key in SHARED if key in olds}
             return {**news, **_made(news["nodes"]), FORMER: former}
         kept = {name: pair for name, pair in olds["nodeCertificates"].items() if name in news["nodes"]}
@@ -106,13 +106,21 @@ def _kept(olds: Plain, news: Plain) -> Plain:
     return {FORMER: {} if _is_retired(news["generation"] - 1, news) else former}
 
 
-def _refuse_a_third(olds: Plain, news: Plain) -> None:
-    """Raises InvalidRequest: nodes and gateways know two generations at a time."""
-    if olds.get(FORMER) and not _is_retired(olds["generation"] - 1, news):
-        former = olds["generation"] - 1
+def _check_step(olds: Plain, news: Plain) -> None:
+    """Raises InvalidRequest: nodes and gateways know two generations at a time, one of which follows the other. After a
+    leap `retired` would name one that never was, and what came before would go on being accepted."""
+    if not olds:
+        return
+    at = olds["generation"]
+    if news["generation"] != at + 1:
         raise InvalidRequest(
-            f"generation {former} of the credentials is still accepted beside {former + 1}: set "
-            f"crossover:credentialsRetired to {former} and run an `up`, then raise credentialsGeneration"
+            f"the credentials are of generation {at} and cannot become {news['generation']}: generations are raised "
+            f"one at a time. Set crossover:credentialsGeneration to {at + 1}, or leave it at {at}"
+        )
+    if olds.get(FORMER) and not _is_retired(at - 1, news):
+        raise InvalidRequest(
+            f"generation {at - 1} of the credentials is still accepted beside {at}: set "
+            f"crossover:credentialsRetired to {at - 1} and run an `up`, then raise credentialsGeneration"
         )
 
 

@@ -26,9 +26,10 @@ from providers.plugin.node_inputs import STACK_ID, Capabilities
 from providers.plugin.values import UNKNOWN, Plain
 from providers.renting.answers.price import TooDear, breach
 from providers.renting.contact import answers_ssh
+from providers.renting.memory.creating import undone
 from providers.renting.memory.duds import Duds
 from providers.renting.memory.journal import Journal
-from providers.renting.naming import machine_name
+from providers.renting.naming import machine_name, names_of
 from providers.renting.presence.missing import Missed
 from providers.renting.rent import rent
 from providers.renting.until import Kept, admit, await_contact, remembered
@@ -171,14 +172,15 @@ class NodeHandler(Handler):
         return _outputs(news, machine)
 
     def delete(self, resource_id: str, olds: Plain, waiting: Waiting) -> None:
-        if is_vacant(olds["machine"]):
-            return
-        machine_id = olds["machine"]["id"]
-        cloud_name, name = split(machine_id)
-        waiting.say(f"ending {machine_id}")
-        age_s = self._journal(olds).age_of(machine_name(node_inputs.owner(olds)), name)
-        self.clouds(cloud_name).terminate(name, age_s)
-        self._settled(olds)
+        """Ends also what came of a create that was cut off: a vacant node, too, may have begun one."""
+        journal = self._journal(olds)
+        if not is_vacant(olds["machine"]):
+            machine_id = olds["machine"]["id"]
+            cloud_name, name = split(machine_id)
+            waiting.say(f"ending {machine_id}")
+            self.clouds(cloud_name).terminate(name, journal.age_of(cloud_name, name))
+            self._settled(olds)
+        undone(journal.open(names_of(node_inputs.owner(olds))), self.clouds, waiting, journal)
 
     def _journal(self, values: Plain) -> Journal:
         return self.journals(str(values["project"]), str(values["stack"]))
@@ -186,8 +188,7 @@ class NodeHandler(Handler):
     def _settled(self, olds: Plain) -> None:
         """The state holds this machine, or it is gone: whatever created it is done."""
         if olds:
-            _, machine_id = split(olds["machine"]["id"])
-            self._journal(olds).settled(machine_name(node_inputs.owner(olds)), machine_id)
+            self._journal(olds).settled(*split(olds["machine"]["id"]))
 
 
 def _hold(machine: Machine, refused: str) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
 from providers.base import Owner
 
 MAX_LENGTH = 60
 """The shortest limit among the clouds' (Lambda 64; SkyPilot and dstack keep to 60)."""
+FORMER_GENERATIONS = 100
+"""How many of them are looked back on. Chosen: each raise is a person's."""
 
 
 def machine_name(owner: Owner) -> str:
@@ -21,6 +24,17 @@ def machine_name(owner: Owner) -> str:
     digest = hashlib.sha256("\0".join(_fields(owner)).encode()).hexdigest()[:8]
     readable = re.sub(r"[^a-z0-9]+", "-", f"{owner.project}-{owner.stack}-{owner.key}-g{owner.generation}".lower())
     return f"{readable[: MAX_LENGTH - 9].strip('-')}-{digest}"
+
+
+def names_of(owner: Owner) -> tuple[str, ...]:
+    """What its machine may be called: by its whole mark, and as one of before there were identities."""
+    return tuple(dict.fromkeys((machine_name(owner), machine_name(replace(owner, stack_id="")))))
+
+
+def former_names(owner: Owner) -> tuple[str, ...]:
+    """What machines of its earlier generations may be called."""
+    earlier = range(max(1, owner.generation - FORMER_GENERATIONS), owner.generation)
+    return tuple(name for generation in earlier for name in names_of(replace(owner, generation=generation)))
 
 
 def mark(owner: Owner) -> str:

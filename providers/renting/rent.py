@@ -8,7 +8,7 @@ the id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from images.remote.errors import Cancelled, RemoteError
@@ -27,10 +27,10 @@ from providers.renting import hostkeys
 from providers.renting.answers.price import held, said
 from providers.renting.answers.rows import listed
 from providers.renting.blocklist import Blocklist
-from providers.renting.memory.creating import create, recalled
+from providers.renting.memory.creating import create, recalled, undone
 from providers.renting.memory.duds import Dud, Duds
 from providers.renting.memory.journal import Journal
-from providers.renting.naming import machine_name
+from providers.renting.naming import former_names, machine_name, names_of
 from providers.renting.ownership import is_of_before, of_stack, prove
 from providers.renting.until import Kept, await_contact
 
@@ -96,8 +96,11 @@ def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds, j
     """Raises GivenBack for a dud; else as `rent`."""
     name = machine_name(request.owner)
     with waiting.turn(FLEET_LOCKS[request.owner.fleet]):
+        if journal:
+            undone(journal.open(former_names(request.owner)), clouds, waiting, journal)
         found = _siblings(request, clouds, waiting)
-        machine = recalled(request.owner, name, _adopt(request.owner, found, waiting), clouds, waiting, journal)
+        _tell_former(request.owner, found, waiting)
+        machine = recalled(request.owner, _adopt(request.owner, found, waiting), clouds, waiting, journal)
         launched = machine is None
         if machine is None:
             domains = [m.failure_domain for m in found]
@@ -119,7 +122,7 @@ def _rent_once(request: Request, clouds: Clouds, waiting: Waiting, duds: Duds, j
             raise Kept(machine, str(e)) from e
         failure = _given_back(machine, clouds(machine.cloud), e, waiting.clock() - launched_at)
         if journal and not isinstance(failure, Kept):
-            journal.settled(name, machine.id)
+            journal.settled(machine.cloud, machine.id)
         if isinstance(failure, Kept) or isinstance(e, NO_DUD) or not machine.blame:
             raise failure from e
         duds.add(machine.blame, f"{machine.cloud}/{machine.id}", str(e))
@@ -136,9 +139,18 @@ def _siblings(request: Request, clouds: Clouds, waiting: Waiting) -> list[Machin
     return [m for m in of_stack(request.owner, found) if m.owner and m.owner.role == request.owner.role]
 
 
+def _tell_former(owner: Owner, found: Sequence[Machine], waiting: Waiting) -> None:
+    """Whoever rents a node's machine has ended those of its earlier generations, or the state lost them."""
+    for machine in found:
+        if machine.owner and machine.owner.key == owner.key and machine.owner.generation < owner.generation:
+            waiting.warn(
+                f"{machine.cloud}/{machine.id} is of generation {machine.owner.generation} of {owner.key}, and goes on "
+                f"costing {said(machine.usd_per_hour)}: if no state has it, `crossover orphans` ends it"
+            )
+
+
 def _adopt(owner: Owner, found: Sequence[Machine], waiting: Waiting) -> Machine | None:
-    names = {machine_name(owner), machine_name(replace(owner, stack_id=""))}
-    mine = [machine for machine in found if machine.name in names]
+    mine = [machine for machine in found if machine.name in names_of(owner)]
     if len(mine) > 1:
         listing = ", ".join(f"{m.cloud}/{m.id} at {said(m.usd_per_hour)}" for m in mine)
         raise InvalidRequest(

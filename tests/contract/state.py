@@ -7,15 +7,19 @@ import time
 
 import providers.renting.rent
 from images.remote.errors import RemoteError
+from providers.base import Cloud
+from providers.errors import InvalidRequest
 from providers.plugin.handler import InitFailed
+from providers.plugin.machine import is_vacant
 from providers.plugin.node import NodeHandler
+from providers.plugin.node_inputs import owner
 from providers.plugin.values import Plain
 from providers.renting.blocklist import Blocklist
 from providers.renting.memory.duds import Duds
 from providers.renting.naming import machine_name
 from providers.renting.presence.looking import shown
 from tests.contract.conftest import KEY, PRIVATE, Killed, Trial
-from tests.contract.test_faults import DEADLINE_S, request
+from tests.contract.test_faults import DEADLINE_S
 
 
 class State:
@@ -54,9 +58,7 @@ class State:
         providers.renting.rent.BLOCKLIST = Blocklist()
         assert self.trial.journal is not None
         journal = self.trial.journal
-        handler = NodeHandler(
-            lambda _: self.trial.cloud, duds=lambda *_: self.duds, journals=lambda project, stack: journal
-        )
+        handler = NodeHandler(self._cloud, duds=lambda *_: self.duds, journals=lambda project, stack: journal)
         assert self.trial.clock is not None
         waiting = self.trial.clock.waiting(cancelled=(stop or threading.Event()).is_set)
         self.last_error = ""
@@ -73,6 +75,10 @@ class State:
                     self.id, self.outputs = (self.id, read[1]) if read else (None, {})
             elif self.id is None:
                 self.id, self.outputs = handler.create("urn", self.inputs, waiting)
+            elif self.outputs["generation"] != self.inputs["generation"]:
+                handler.delete(self.id, self.outputs, waiting)
+                self.id, self.outputs = None, {}
+                self.id, self.outputs = handler.create("urn", self.inputs, waiting)
             else:
                 self.outputs = handler.update(self.id, self.outputs, self.inputs, waiting)
         except InitFailed as e:
@@ -82,11 +88,16 @@ class State:
         except Killed:
             self.last_error = "killed"
 
+    def _cloud(self, name: str) -> Cloud:
+        if name != self.trial.cloud.name:
+            raise InvalidRequest(f"unknown cloud {name!r}")
+        return self.trial.cloud
+
     def _accept(self) -> None:
         """What `crossover accept-gone` does: the state forgets the machine, unless its cloud shows it; the journal does
         not."""
-        if self.known and shown(self.trial.cloud, self.known[0]) is None:
+        if self.known and not is_vacant(self.outputs["machine"]) and shown(self.trial.cloud, self.known[0]) is None:
             assert self.trial.journal is not None
-            name = machine_name(request(self.trial).owner)
+            name = machine_name(owner(self.outputs))
             self.trial.journal.given_up(name, self.trial.cloud.name, self.known[0])
             self.id, self.outputs = None, {}

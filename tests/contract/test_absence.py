@@ -28,6 +28,7 @@ def test_one_that_is_missing_stays_in_the_state_until_a_person_accepts_it(emulat
     assert emulated.emulator is not None
     node = State(emulated)
     node.run("up")
+    node.run("read")
     [machine] = emulated.billed()
     emulated.emulator.vanish(machine)
     for what in ("read", "up", "read"):

@@ -18,7 +18,7 @@ from tests.contract.test_faults import assert_accounted_for
 
 STEPS = st.one_of(
     st.sampled_from([fault for fault in Fault if fault is not Fault.EXPIRED_KEY]),
-    st.sampled_from(["interrupt", "read", "update", "delete", "key", "accept", "same name"]),
+    st.sampled_from(["interrupt", "read", "update", "delete", "key", "accept", "same name", "generation", "degrade"]),
 )
 THEIRS = "0badcafe0badcafe"
 """The identity of another stack, which is called as ours is."""
@@ -41,6 +41,10 @@ def test_after_any_sequence_of_faults_the_bill_is_what_the_state_and_the_journal
             emulated.emulator.inject(step)
         elif step == "same name" and not theirs:  # a place has room for two
             theirs.append(rented_by_another_stack(emulated))
+        elif step == "generation":
+            node.inputs["generation"] += 1
+        elif step == "degrade":
+            node.inputs["onNoCapacity"] = "degrade"
         elif step == "key":
             emulated.emulator.inject(Fault.EXPIRED_KEY)
         node.run(str(step) if step in ("read", "delete", "accept") else "up", stop)
@@ -52,6 +56,7 @@ def test_after_any_sequence_of_faults_the_bill_is_what_the_state_and_the_journal
     emulated.emulator.faults.clear()
     emulated.clock.on_sleep = lambda: None
     node.duds.forget()
+    node.inputs["onNoCapacity"] = "fail"
     for what in ("read", "up", "read", "accept", "up"):  # a person accepts what is gone, and `up` makes it good
         node.run(what, threading.Event())
     assert len(emulated.billed()) == 1, node.last_error

@@ -65,10 +65,11 @@ def turned_out(clone: Checkout) -> list[dict[str, str]]:
     return [outputs["found"] for outputs in installs if outputs["role"] == "inference"]
 
 
-IN_MIXED = ("lambda", "runpod", "existing")
-"""Clouds that `mixed` brings up together: alone they are for `make test-all`."""
+LEFT = ("lambda", "runpod", "existing", "vastai")
+"""Clouds for `make test-all`: `mixed` brings the first three up together, and Vast.ai's machines are containers, as
+RunPod's are."""
 EXAMPLES = [
-    pytest.param(name, marks=pytest.mark.slow if name in IN_MIXED else ()) for name in (*VENDORS, "existing", "mixed")
+    pytest.param(name, marks=pytest.mark.slow if name in LEFT else ()) for name in (*VENDORS, "existing", "mixed")
 ]
 
 

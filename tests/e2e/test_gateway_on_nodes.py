@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from tests.support.checkout import Checkout
 
 NAME = "llm.example.com"
@@ -15,6 +17,7 @@ def answer(curl: str) -> str:
     return subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=60, check=False).stdout
 
 
+@pytest.mark.slow  # each gateway alone: tests/integration/gateway
 def test_every_node_answers_for_the_fleet_over_tls(clone: Checkout) -> None:
     clone.configure({"gateway.placement": "nodes", "gateway.tlsServerName": NAME, "gatewayNode": None})
     clone.up()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.support.checkout import Checkout
 from tests.support.hub import COMMIT, Repository, local_hub
 
@@ -12,6 +14,7 @@ MODEL, TOKEN = "meta-llama/Llama-3.3-70B-Instruct", "hf_abcdefghijklmnopqrst"
 FILES = {"config.json": b"{}", "model-00001-of-00001.safetensors": random.Random(7).randbytes(500_000)}
 
 
+@pytest.mark.slow  # the same on other machines: test_clouds.py
 def test_one_node_fetches_the_other_copies_and_the_second_up_asks_nobody(clone: Checkout) -> None:
     with local_hub() as hub:
         hub.repositories[MODEL] = Repository(dict(FILES), gated=True)

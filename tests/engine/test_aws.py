@@ -25,16 +25,19 @@ SETTINGS: dict[str, Any] = {
 PROGRAM = """
     from decimal import Decimal
     import pulumi
-    from providers.clouds.aws.config import parse
     from providers.clouds.aws.resources.network import AwsNetwork
     from providers.clouds.aws.resources.node import AwsNode
-    from providers.clouds.aws.resources.survey import Demand, survey
+    from providers.clouds.aws.preflight.tries import Tries
+    from providers.clouds.aws.resources.survey import survey
     from providers.base import Candidate
+    from providers.preflight import Plan
     from providers.resources import Credentials, Install
 
     gpu = Candidate("aws", "us-east-1", "{sku}")
     small = Candidate("aws", "us-east-1", "m7i.large")
-    found = survey(parse({settings}), Demand({{key: gpu for key in {keys}}}, small, {max_per_zone}))
+    wanted = {{**{{key: gpu for key in {keys}}}, "gateway": small}}
+    plan = Plan(pulumi.get_project(), pulumi.get_stack(), wanted, {settings}, {max_per_zone})
+    found = survey(plan, Tries.of(plan.project, plan.stack))
     credentials = Credentials("credentials", nodes=["a"], generation={credentials_generation}, retired={retired})
     ports = {{"ssh": 22, "vllm": 8000}}
     gateway_ports = {{"ssh": 22, "endpoint": 8080, "redis": 6379}}
@@ -268,7 +271,7 @@ def test_a_quota_that_is_too_low_refuses_the_preview_and_up_before_anything_is_c
     account.project.program(program())
     for command in (("preview",), ("up", "--yes", "--skip-preview")):
         refused = account.project.run(*command, fails=True)
-        assert "quota for Running On-Demand P instances in us-east-1 is 96 vCPU and the stack needs 192" in refused
+        assert "Running On-Demand P instances, us-east-1: 96 vCPU; the stack needs 192" in refused
         assert "request-service-quota-increase --region us-east-1 --service-code ec2 --quota-code L-417A185B" in refused
         assert "Traceback" not in refused
     assert account.things() == before

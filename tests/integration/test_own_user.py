@@ -65,14 +65,17 @@ def engine() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
+def command_of(name: str, address: str) -> list[str]:
+    """As an engine at that address starts it."""
+    return [sys.executable, *(address if word == "ENGINE" else word for word in SERVERS[name][0])]
+
+
 @contextmanager
 def serving(name: str, address: str) -> Iterator[Served]:
-    arguments, method = SERVERS[name]
-    command = [sys.executable, *(address if word == "ENGINE" else word for word in arguments)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command_of(name, address), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield Served(process, int(process.stdout.readline()), method)
+        yield Served(process, int(process.stdout.readline()), SERVERS[name][1])
     finally:
         process.kill()
         process.wait()
@@ -101,6 +104,5 @@ def test_finding_16_it_ends_at_once_when_its_engine_is_killed(name: str) -> None
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_finding_16_it_does_not_stay_where_there_never_was_an_engine(name: str) -> None:
-    """Audit 16: `python providers 127.0.0.1:1` lived on."""
-    with serving(name, "127.0.0.1:1") as served:
-        served.process.wait(DEADLINE_S)
+    """Audit 16: `python providers 127.0.0.1:1` lived on. It may end before it says its port."""
+    subprocess.run(command_of(name, "127.0.0.1:1"), cwd=REPOSITORY, capture_output=True, timeout=DEADLINE_S)

@@ -8,6 +8,7 @@ import os
 import runpy
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 import yaml
@@ -15,6 +16,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_pulumi_func
 
+from providers.clouds.aws.client import AwsClient
 from tests.support.checkout import REPOSITORY
 from tests.support.credentials import Made as MadeCredentials
 
@@ -37,7 +39,7 @@ CA = MadeCredentials.of().ca
 
 
 class Answers(mocks.Mocks):
-    """The plugin's outputs, and an account at AWS with three zones."""
+    """The plugin's outputs."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         made = dict(args.inputs)
@@ -57,20 +59,27 @@ class Answers(mocks.Mocks):
         return f"{args.name}-id", made
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        zones = ["us-west-2a", "us-west-2b", "us-west-2c"]
-        match args.token.split(":")[-1]:
-            case "getInstanceTypeOfferings":
-                wanted = [value for each in args.args["filters"] for value in each["values"]]
-                return {"instanceTypes": [sku for sku in wanted for _ in zones], "locations": zones * len(wanted)}, []
-            case "getInstanceType":
-                return {"defaultVcpus": 2, "supportedArchitectures": ["x86_64"]}, []
-            case "getServiceQuota":
-                return {"value": 1000.0}, []
-            case "getInstances":
-                return {"ids": []}, []
-            case "getParameter":
-                return {"insecureValue": "ami-0"}, []
         raise AssertionError(args.token)
+
+
+def at_aws(client: AwsClient, service: str, operation: str, region: str, **arguments: Any) -> dict[str, Any]:
+    """What AWS answers before anything is registered."""
+    match operation:
+        case "get_caller_identity":
+            return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ci"}
+        case "describe_instance_type_offerings":
+            pairs = [(sku, f"{region}{zone}") for sku in arguments["Filters"][0]["Values"] for zone in "abc"]
+            return {"InstanceTypeOfferings": [{"InstanceType": sku, "Location": zone} for sku, zone in pairs]}
+        case "describe_instance_types":
+            kind = {"VCpuInfo": {"DefaultVCpus": 2}, "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]}}
+            return {"InstanceTypes": [{"InstanceType": sku, **kind} for sku in arguments["InstanceTypes"]]}
+        case "get_service_quota":
+            return {"Quota": {"Value": 1000.0}}
+        case "describe_instances":
+            return {"Reservations": []}
+        case "get_parameter":
+            return {"Parameter": {"Value": "ami-0"}}
+    raise AssertionError(f"{service} {operation}")
 
 
 def hidden(value: Any) -> Any:
@@ -160,7 +169,8 @@ def compose(stack: str, *, preview: bool = False, **change: Any) -> Made:
     try:
         pulumi.runtime.set_all_config(given)
         mocks.set_mocks(Answers(), project="crossover", stack=stack, preview=preview, monitor=Monitor(made))
-        loop.run_until_complete(run_pulumi_func(program))
+        with patch.object(AwsClient, "ask", at_aws):
+            loop.run_until_complete(run_pulumi_func(program))
         loop.run_until_complete(exports(made))
     except pulumi.RunError as error:
         made.error = str(error)

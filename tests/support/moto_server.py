@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 from urllib.request import Request, urlopen
 
+from moto.core.responses import ActionResult
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.instances import InstanceResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
@@ -64,6 +65,30 @@ def one_at_a_time(self: Any, environ: Any, start_response: Any) -> Any:
         return dispatch(self, environ, start_response)
 
 
+RESERVED: dict[str, dict[str, Any]] = {}
+
+
+def reserve(self: Any) -> Any:
+    """moto 5.2.5 knows no capacity reservations."""
+    asked = {key: self._get_param(key) for key in ("InstanceType", "AvailabilityZone")}
+    made = {"CapacityReservationId": f"cr-{len(RESERVED):017x}", "State": "active", **asked}
+    RESERVED[made["CapacityReservationId"]] = made
+    return ActionResult({"CapacityReservation": made})
+
+
+def reservations(self: Any) -> Any:
+    asked = self._get_param("CapacityReservationIds", [])
+    return ActionResult({"CapacityReservations": [RESERVED[each] for each in asked if each in RESERVED]})
+
+
+def cancel_reservation(self: Any) -> Any:
+    RESERVED[self._get_param("CapacityReservationId")]["State"] = "cancelled"
+    return ActionResult({"Return": True})
+
+
+InstanceResponse.create_capacity_reservation = reserve
+InstanceResponse.describe_capacity_reservations = reservations
+InstanceResponse.cancel_capacity_reservation = cancel_reservation
 DomainDispatcherApplication.__call__ = one_at_a_time
 InstanceResponse.run_instances = launch
 Instance.terminate = end

@@ -2,7 +2,8 @@
 
 It is process 1 of a further process namespace inside the sandbox's, which ends with it, and has a control group of its
 own below that of this computer: no limits are set there, systemd only keeps its units apart. It starts sshd and what it
-is told to later, and none of the units that this computer has enabled.
+is told to later, and none of the units that this computer has enabled. As process 1 of a container it leaves it to who
+started it to share mounts, as it does by itself on a machine: without that a service never sees its credentials.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SCRIPT = f"""
 mount --bind -o ro /proc/sys /proc/sys
 mount --bind /dev/.boot_id /proc/sys/kernel/random/boot_id
 mount -t cgroup2 sandbox /sys/fs/cgroup
+mount --make-rshared /
 container=sandbox exec {SYSTEMD} --unit=sandbox.target
 """
 NAMESPACES = ("--pid", "--mount", "--cgroup", "--fork", "--kill-child", "--mount-proc")

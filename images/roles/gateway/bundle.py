@@ -144,6 +144,8 @@ def _litellm(settings: GatewaySettings, served_names: Sequence[str]) -> Bundle:
                 environment=PROCESS_ENVIRONMENT,
                 secret_environment=variables,
                 stop_timeout_s=60,
+                # A hundred packages of others, who are to find no key but those it needs.
+                own_user=True,
             ),
         ),
         checks=tuple(checks),

@@ -37,6 +37,8 @@ def endpoint(settings: GatewaySettings, served_names: Sequence[str], no_peers: b
         "",
         "# Only what a completion needs goes on: no header of a client can speak to what stands behind.",
         r"http-request del-header ^(x-|proxy-|forwarded$|via$|cookie$|api-key$|authorization$) -m reg",
+        "# Neither LiteLLM nor vLLM reads a query string there, and both write it into their logs.",
+        "http-request set-pathq %[path]",
         "http-request set-header X-Request-Id %[var(txn.id)]",
         "http-after-response set-header X-Request-Id %[var(txn.id)]",
         "http-after-response set-header Retry-After 1 if { status 503 } !{ res.hdr(Retry-After) -m found }",

@@ -92,4 +92,9 @@ def _cache(settings: GatewaySettings) -> dict[str, Any]:
         "namespace": "litellm",
         "ttl": settings.cache_ttl_seconds,
     }
-    return {"cache": True, "cache_params": parameters}
+    return {
+        "cache": True,
+        "cache_params": parameters,
+        # Else requests that differ in what OpenAI does not know (`min_p`, `chat_template_kwargs`) get one answer.
+        "enable_caching_on_provider_specific_optional_params": True,
+    }

@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from providers.base import Machine, NodeSpec, Offer
-from providers.clouds.aws import NAME, machines, offering, preflight, session
+from providers.clouds.aws import NAME, machines, offering, session
 from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.config import DEFAULT_HOME, AwsConfig, parse
+from providers.clouds.aws.preflight.checks import checks
 from providers.errors import Gone, Incomplete, InvalidRequest
 from providers.preflight import Check, Plan
 
@@ -43,8 +44,8 @@ class AwsCloud:
         parse(settings, [*of_zones, DEFAULT_HOME])
 
     def preflight(self, plan: Plan) -> list[Check]:
-        """The account, its quotas, the zones and the runner's way in."""
-        return preflight.checks(self.account, plan)
+        """All that `up` refuses, and the runner's way in."""
+        return checks(self.account.client, plan)
 
     def offers(self) -> list[Offer]:
         """The types with eight A100, wherever they are offered."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from images.remote.waiting import Waiting
 from providers.base import ALIVE, Cloud, Clouds, Machine, NodeSpec, Owner
@@ -20,11 +21,16 @@ from providers.errors import (
     Unavailable,
 )
 from providers.renting.memory.journal import Intent, Journal
+from providers.renting.naming import machine_name, names_of
 from providers.renting.presence.looking import LOOK_POLL_S, present
 
 NOTHING_MADE = (NoCapacity, QuotaExceeded, InvalidRequest, Unauthorized, RateLimited, Unavailable)
 """What a launch raises where its cloud has refused, or nothing was sent. After anything else, a bug of ours and a kill
 included, the intent stays open."""
+
+LAUNCH_S = 600.0
+"""So long after its intent a create may be sent: launches wait for their pace and after refusals for haste, and climb
+through Vast.ai's offers. Chosen: twice what Lambda's pace makes of 25 nodes."""
 
 
 def create(cloud: Cloud, spec: NodeSpec, waiting: Waiting, journal: Journal | None = None) -> Machine:
@@ -41,7 +47,7 @@ def create(cloud: Cloud, spec: NodeSpec, waiting: Waiting, journal: Journal | No
         _end(journal, intent)
         raise
     except Ambiguous as e:
-        machine_or_none = _came(cloud, spec.owner, spec.name, cloud.visibility_s, waiting)
+        machine_or_none = _came(cloud, spec.name, cloud.visibility_s, waiting)
         if machine_or_none is None:
             _end(journal, intent)
             raise Unavailable(
@@ -55,37 +61,56 @@ def create(cloud: Cloud, spec: NodeSpec, waiting: Waiting, journal: Journal | No
 
 
 def recalled(
-    owner: Owner, name: str, found: Machine | None, clouds: Clouds, waiting: Waiting, journal: Journal | None
+    owner: Owner, found: Machine | None, clouds: Clouds, waiting: Waiting, journal: Journal | None
 ) -> Machine | None:
-    """The machine of this name that an earlier run has begun to create: `found`, where the listing shows it already.
+    """The machine of this node that an earlier run has begun to create: `found`, where the listing shows it already.
 
     Else, for each intent that is open: until the cloud's window has passed since it began its name is looked for, and
     nothing of it may be created meanwhile; a machine whose id is known is looked for by that. None once nothing can
-    have come of any. Raises Unavailable where the cloud could not be asked, TerminateFailed, Cancelled.
+    have come of any. What came of others than `found`'s is ended. Raises Unavailable where the cloud could not be
+    asked, TerminateFailed, Cancelled.
     """
-    for intent in journal.open(name) if journal else ():
-        assert journal is not None
-        cloud = clouds(intent.cloud)
-        if found is not None:
-            if found.cloud == intent.cloud and not intent.machine_id:
-                journal.answered(intent, found.id)
-        elif intent.machine_id:
-            found = _known(cloud, intent, waiting, journal)
-        else:
-            left_s = max(0.0, cloud.visibility_s - journal.age_s(intent))
-            if left_s:
-                waiting.say(f"an earlier run may have created {name} at {intent.cloud}: looking for it {left_s:.0f} s")
-            found = _came(cloud, owner, name, left_s, waiting)
-            if found is not None:
-                journal.answered(intent, found.id)
+    if journal is None:
+        return found
+    for intent in journal.open(names_of(owner)):
         if found is None:
-            journal.end(intent)
+            with _told(intent, journal):
+                found = _resumed(intent, clouds(intent.cloud), waiting, journal)
+            if found is None:
+                journal.end(intent)
+        elif found.cloud == intent.cloud and intent.machine_id in ("", found.id):
+            journal.answered(intent, found.id)
+        else:
+            undone([intent], clouds, waiting, journal)
     return found
 
 
-def _known(cloud: Cloud, intent: Intent, waiting: Waiting, journal: Journal) -> Machine | None:
-    """The machine that the cloud has told us of, and no state holds. One that is not shown is ended before another is
-    created: it is called gone by the same rules as any."""
+def undone(intents: Iterable[Intent], clouds: Clouds, waiting: Waiting, journal: Journal) -> list[str]:
+    """Ends what came of creates whose machines nobody wants any more, and the intents with them; "cloud/machine id" of
+    each. Each is looked for as `recalled` does. Raises as that does; the intent then stays open."""
+    ended = []
+    for intent in intents:
+        with _told(intent, journal):
+            cloud = clouds(intent.cloud)
+            found = None if intent.machine_id else _looked_for(intent, cloud, waiting, journal)
+            if machine_id := intent.machine_id or (found.id if found else ""):
+                waiting.say(
+                    f"ending {intent.cloud}/{machine_id}, which an earlier run began and no node wants any more"
+                )
+                cloud.terminate(machine_id, journal.age_s(intent) if intent.machine_id else 0.0)
+                ended.append(f"{intent.cloud}/{machine_id}")
+        journal.end(intent)
+    return ended
+
+
+def _resumed(intent: Intent, cloud: Cloud, waiting: Waiting, journal: Journal) -> Machine | None:
+    """The machine of an intent, which then has its id. One that the cloud has told us of, that no state holds and that
+    is not shown is ended before another is created: it is called gone by the same rules as any."""
+    if not intent.machine_id:
+        found = _looked_for(intent, cloud, waiting, journal)
+        if found is not None:
+            journal.answered(intent, found.id)
+        return found
     try:
         return present(cloud, intent.machine_id, waiting)
     except Gone:
@@ -95,7 +120,30 @@ def _known(cloud: Cloud, intent: Intent, waiting: Waiting, journal: Journal) -> 
         return None
 
 
-def _came(cloud: Cloud, owner: Owner, name: str, for_s: float, waiting: Waiting) -> Machine | None:
+def _looked_for(intent: Intent, cloud: Cloud, waiting: Waiting, journal: Journal) -> Machine | None:
+    """By its name, as long as a create of then may be hidden: it was sent LAUNCH_S after the intent at the latest."""
+    left_s = max(0.0, min(cloud.visibility_s, cloud.visibility_s + LAUNCH_S - journal.age_s(intent)))
+    if left_s:
+        waiting.say(
+            f"an earlier run may have created {intent.name} at {intent.cloud}: looking for it for up to {left_s:.0f} s"
+        )
+    return _came(cloud, intent.name, left_s, waiting)
+
+
+@contextmanager
+def _told(intent: Intent, journal: Journal) -> Iterator[None]:
+    """Where waiting does not help, a person must: the error says where the intent stands."""
+    try:
+        yield
+    except (InvalidRequest, Unauthorized) as e:
+        what = f"a machine {intent.machine_id or intent.name} may have been created at {intent.cloud}"
+        raise type(e)(
+            f"{what}, as {journal.path(intent)} says, and cannot be looked for: {e}. Mend that; or look for it in the "
+            f"console of {intent.cloud}, end it there, and remove that file"
+        ) from e
+
+
+def _came(cloud: Cloud, name: str, for_s: float, waiting: Waiting) -> Machine | None:
     """The machine of that name, by whatever the cloud shows, its tags or not, as soon as it does; None where it has not
     for so many seconds. Raises Unavailable where it could not be asked at the end."""
     end = waiting.clock() + for_s
@@ -109,7 +157,7 @@ def _came(cloud: Cloud, owner: Owner, name: str, for_s: float, waiting: Waiting)
             problem, shown = e, e.found
         except (Unavailable, RateLimited) as e:
             problem, pause_s = e, max(pause_s, getattr(e, "retry_after_s", None) or 0.0)
-        if mine := [m for m in shown if _is(m, owner, name)]:
+        if mine := [m for m in shown if _is(m, name)]:
             return mine[0]
         if waiting.clock() >= end:
             if problem is None:
@@ -121,11 +169,10 @@ def _came(cloud: Cloud, owner: Owner, name: str, for_s: float, waiting: Waiting)
         waiting.pause(min(pause_s, end - waiting.clock()))
 
 
-def _is(machine: Machine, owner: Owner, name: str) -> bool:
-    """By its name; its mark may come late, and must not be another's."""
-    return (
-        machine.name == name and machine.state in ALIVE and (machine.owner is None or machine.owner.same_stack(owner))
-    )
+def _is(machine: Machine, name: str) -> bool:
+    """By its name, which holds whose it is; its mark may come late, and must not be another's."""
+    mine = machine.owner is None or machine_name(machine.owner) == name
+    return machine.name == name and machine.state in ALIVE and mine
 
 
 def _end(journal: Journal | None, intent: Intent | None) -> None:

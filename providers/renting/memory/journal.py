@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from providers.errors import Unavailable
-from providers.renting.memory.place import stack_folder, write_private
+from providers.renting.memory.place import private_folder, stack_folder, write_private
 
 FOLDER = "intents"
+FILE = re.compile(r"[^.].*--.*\.json")
+"""One that is just being written begins with a dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Intent:
     """The machine's deterministic name (`providers.renting.naming`)."""
     cloud: str
     at_s: float
-    """When, in seconds of the Unix epoch: just before the create was sent."""
+    """When, in seconds of the Unix epoch: before the create was sent; once it was answered, when that was known."""
     machine_id: str = ""
     """What the cloud answered; empty while it is not known that it did."""
 
@@ -54,13 +57,29 @@ class Journal:
         return cls(stack_folder(project, stack, environment) / FOLDER)
 
     def begin(self, name: str, cloud: str) -> Intent:
-        """Written before a create is sent. Raises Unavailable where it cannot be, and then nothing may be sent."""
-        return self._written(Intent(name, cloud, self.now()))
+        """Written before a create is sent. Raises Unavailable where it cannot be, and where another run has begun the
+        same; then nothing may be sent."""
+        intent = Intent(name, cloud, self.now())
+        try:
+            private_folder(self.folder)
+            os.close(os.open(self.path(intent), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError as e:
+            raise Unavailable(
+                f"nothing was rented: {self.path(intent)} says that another run is creating {name} at {cloud}, or has "
+                "begun to. Wait for it, then run `up` again: it looks for that machine first"
+            ) from e
+        except OSError as e:
+            raise self._unwritable(e) from e
+        try:
+            return self._written(intent)
+        except Unavailable:
+            self._remove(intent)
+            raise
 
     def answered(self, intent: Intent, machine_id: str) -> Intent:
         """The create has made this machine. Not ended: the engine may be killed before its state holds it. Never
-        raises: the name alone finds the machine, too."""
-        known = replace(intent, machine_id=machine_id)
+        raises: the name alone finds the machine, too. It counts as made just now: at least so young may it be."""
+        known = replace(intent, machine_id=machine_id, at_s=self.now())
         try:
             return self._written(known)
         except Unavailable:
@@ -70,11 +89,11 @@ class Journal:
         """Nothing came of it, or the state holds what did. Never raises: an intent too many costs a look."""
         self._remove(intent)
 
-    def settled(self, name: str, machine_id: str) -> None:
-        """The state holds this machine under that name, or knows that it is gone. Never raises."""
+    def settled(self, cloud: str, machine_id: str) -> None:
+        """The state holds this machine, or knows that it is gone. Never raises."""
         with suppress(Unavailable):
-            for intent in self.open(name):
-                if intent.machine_id == machine_id:
+            for intent in self.open():
+                if (intent.cloud, intent.machine_id) == (cloud, machine_id):
                     self._remove(intent)
 
     def given_up(self, name: str, cloud: str, machine_id: str) -> None:
@@ -82,52 +101,63 @@ class Journal:
         sends the end request, before another is made. Raises Unavailable."""
         self._written(Intent(name, cloud, self.now(), machine_id))
 
-    def open(self, name: str = "") -> list[Intent]:
-        """Those that have not ended, of one name or of all, oldest first. Raises Unavailable."""
+    def open(self, names: Collection[str] | None = None) -> list[Intent]:
+        """Those that have not ended, of these names or of all, oldest first. Raises Unavailable."""
         try:
-            files = sorted(self.folder.glob(f"*--{name or '*'}.json"))
-            found = [self._read(path) for path in files]
+            files = [self.folder / entry for entry in sorted(os.listdir(self.folder)) if FILE.fullmatch(entry)]
+            found = [self._read(path) for path in files if names is None or path.stem.partition("--")[2] in names]
+        except FileNotFoundError:
+            return []
         except OSError as e:
             raise Unavailable(f"the journal of intents cannot be read: {e}") from e
         return sorted((i for i in found if i is not None), key=lambda i: i.at_s)
+
+    def path(self, intent: Intent) -> Path:
+        """Where it stands."""
+        return self.folder / intent.file
 
     def age_s(self, intent: Intent) -> float:
         """Seconds since it began; 0 where the clock was set back."""
         return max(0.0, self.now() - intent.at_s)
 
-    def age_of(self, name: str, machine_id: str) -> float:
+    def age_of(self, cloud: str, machine_id: str) -> float:
         """At least so many seconds have passed since the create of this machine; 0 where that is not known."""
         with suppress(Unavailable):
-            return max((self.age_s(i) for i in self.open(name) if i.machine_id == machine_id), default=0.0)
+            mine = [i for i in self.open() if (i.cloud, i.machine_id) == (cloud, machine_id)]
+            return max((self.age_s(intent) for intent in mine), default=0.0)
         return 0.0
 
     def _written(self, intent: Intent) -> Intent:
         told = datetime.fromtimestamp(intent.at_s, UTC).isoformat(timespec="milliseconds")
         body = {"name": intent.name, "cloud": intent.cloud, "at": told, "machineId": intent.machine_id}
         try:
-            write_private(self.folder / intent.file, json.dumps(body, indent=2) + "\n")
+            write_private(self.path(intent), json.dumps(body, indent=2) + "\n")
         except OSError as e:
-            raise Unavailable(
-                f"nothing was rented: the journal of intents at {self.folder} cannot be written ({e}), and without "
-                "it a machine whose creation is interrupted would be lost. Make room there, or make it writable"
-            ) from e
+            raise self._unwritable(e) from e
         return intent
+
+    def _unwritable(self, e: OSError) -> Unavailable:
+        return Unavailable(
+            f"nothing was rented: the journal of intents at {self.folder} cannot be written ({e}), and without it a "
+            "machine whose creation is interrupted would be lost. Make room there, or make it writable"
+        )
 
     def _remove(self, intent: Intent) -> None:
         try:
-            (self.folder / intent.file).unlink(missing_ok=True)
+            self.path(intent).unlink(missing_ok=True)
         except OSError:
             return
 
     def _read(self, path: Path) -> Intent | None:
-        """What cannot be read (somebody wrote into it) counts by its file's name and age: it is an intent all the same.
-        None where it ended meanwhile."""
+        """By its file's name, and the rest by what stands in it: one that cannot be read (somebody wrote into it) is an
+        intent all the same, as old as its file. None where it ended meanwhile."""
+        cloud, _, name = path.stem.partition("--")
         try:
-            body: Any = json.loads(path.read_text("utf-8"))
-            at = datetime.fromisoformat(body["at"]).timestamp()
-            return Intent(str(body["name"]), str(body["cloud"]), at, str(body.get("machineId") or ""))
+            try:
+                body: Any = json.loads(path.read_text("utf-8"))
+                at_s = datetime.fromisoformat(body["at"]).timestamp()
+                return Intent(name, cloud, at_s, str(body.get("machineId") or ""))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+                return Intent(name, cloud, path.stat().st_mtime)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            cloud, _, name = path.stem.partition("--")
-            return Intent(name, cloud, path.stat().st_mtime)

@@ -29,6 +29,12 @@ def stack_folder(project: str, stack: str, environment: Mapping[str, str] = os.e
     return base.absolute() / quote(project, safe="") / quote(stack.rpartition("/")[2], safe="")
 
 
+def stacks_of(project: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The stacks of which anything is kept here, those too that there are no more. Raises OSError."""
+    folder = stack_folder(project, "any", environment).parent
+    return sorted(unquote(one.name) for one in folder.iterdir()) if folder.is_dir() else []
+
+
 def private_folder(folder: Path) -> Path:
     """The folder, made with its parents if it is not there; what is made is its owner's alone. Raises OSError."""
     for part in (*reversed(folder.parents), folder):

@@ -9,6 +9,7 @@ import typer
 
 from images.remote.errors import RemoteError
 from providers import registry
+from providers.errors import Gone
 from providers.renting.memory.journal import Journal
 from providers.renting.presence.looking import shown
 from scripts.crossover.shell.output import fail
@@ -26,6 +27,8 @@ def command(
         cloud_name, _, machine_id = found.machine.partition("/")
         try:
             machine = shown(registry.cloud(cloud_name), machine_id)
+        except Gone as e:
+            fail(f"{found.machine} of {node}: {e}. Nothing was changed, and nothing need be accepted: run `up`")
         except RemoteError as e:
             fail(f"{found.machine} of {node}: {e}. Nothing was changed")
         if machine is not None:
@@ -36,8 +39,12 @@ def command(
         if not yes and not typer.confirm("Take the node and what is installed on it out of the state?", default=False):
             raise typer.Exit(1)
         # First: should the state be written and this fail, the next `up` would know nothing of that machine.
-        Journal.of(project(), stack, seen_by_the_plugin()).given_up(found.name, cloud_name, machine_id)
-        forget(stack, found)
+        try:
+            journal = Journal.of(project(), stack, seen_by_the_plugin())
+            journal.given_up(found.name, cloud_name, machine_id)
+            forget(stack, found, journal)
+        except RemoteError as e:
+            fail(f"{e}. The state was not changed")
     print(
         f"{node} is out of the state of {stack}. The next `up` looks for {found.machine} once more, sends its end "
         "request, and rents another"

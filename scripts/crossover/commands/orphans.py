@@ -4,7 +4,7 @@ state could not be asked."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from scripts.crossover.shell.options import AsJson
 from scripts.crossover.shell.output import console, emit_json, right_aligned, styled, table
 from scripts.crossover.stack.engine import reading
 from scripts.crossover.stack.orphans import Census, Sighting, Standing, census, end
+from scripts.crossover.stack.surgery.begun import undo
 
 
 def command(
@@ -34,17 +35,24 @@ def command(
         if not as_json:
             _show(found)
         failures: dict[str, str] = {}
-        if terminate and found.orphans and (yes or _agreed(found)):
-            seen = {f.resource_id for f in found.orphans}
-            # Looked at again: while the question stood, an `up` may have adopted one.
-            found = census(stack_ids or ())
-            chosen = [f.machine for f in found.orphans if f.resource_id in seen]
-            failures = end(chosen, (lambda line: None) if as_json else print)
-            ended = {f"{m.cloud}/{m.id}" for m in chosen} - set(failures)
-            found = Census(tuple(f for f in found.sightings if f.resource_id not in ended), found.trouble)
+        if terminate and (found.orphans or found.begun) and (yes or _agreed(found)):
+            found, failures = _ended(found, stack_ids or (), (lambda line: None) if as_json else print)
     if as_json:
         emit_json(_plain(found, failures))
     raise typer.Exit(1 if found.orphans or found.trouble else 0)
+
+
+def _ended(agreed: Census, stack_ids: Sequence[str], say: Callable[[str], None]) -> tuple[Census, dict[str, str]]:
+    """What is left, and what would not end. Looked at again: while the question stood, an `up` may have adopted one."""
+    seen = {f.resource_id for f in agreed.orphans}
+    found = census(stack_ids)
+    chosen = [f.machine for f in found.orphans if f.resource_id in seen]
+    failures = end(chosen, say)
+    ended = {f"{m.cloud}/{m.id}" for m in chosen} - set(failures)
+    failures |= undo([one for one in found.begun if one in agreed.begun], say)
+    left = tuple(one for one in found.begun if one.open)
+    trouble = [line for line in found.trouble if line not in {one.said for one in found.begun} - {o.said for o in left}]
+    return Census(tuple(f for f in found.sightings if f.resource_id not in ended), tuple(trouble), left), failures
 
 
 def age(created_at: str, now: datetime) -> str:
@@ -62,7 +70,8 @@ def age(created_at: str, now: datetime) -> str:
 
 
 def _agreed(found: Census) -> bool:
-    return typer.confirm(f"End {len(found.orphans)} machine(s)?", default=False)
+    begun = f", and what came of {len(found.begun)} create(s)" if found.begun else ""
+    return typer.confirm(f"End {len(found.orphans)} machine(s){begun}?", default=False)
 
 
 def _total(sightings: Sequence[Sighting]) -> Decimal:

@@ -99,7 +99,8 @@ def _preflight(cloud: Cloud, stack: str, rungs: Sequence[Wanted]) -> list[Check]
     sections = values.get("clouds")
     settings = sections.get(cloud.name) if isinstance(sections, dict) else None
     given = settings if isinstance(settings, dict) else {}
-    plan = Plan(project(), stack.rpartition("/")[2], first, given, fleet.max_per_failure_domain)
+    generations = {key: n for key, n in (values.get("generations") or {}).items() if isinstance(n, int)}
+    plan = Plan(project(), stack.rpartition("/")[2], first, given, fleet.max_per_failure_domain, generations)
     found: list[Check] = look(plan)
     return found
 

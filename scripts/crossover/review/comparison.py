@@ -115,7 +115,7 @@ def _per_million(side: Side, usd_per_month: Decimal | None) -> Decimal | None:
 
 def _break_even_figures(side: Side, verdict: Verdict) -> Iterator[tuple[str, tuple[Decimal | None, Words, str]]]:
     exists = NONE_EXISTS if verdict.self_hosted_usd_per_month is not None else UNKNOWN
-    yield BREAK_EVEN, (verdict.break_even.stable, wording.tokens, exists)
+    yield BREAK_EVEN, (verdict.break_even.stable, wording.tokens_from, exists)
     volumes = break_even(side)
     if volumes.get("probability") is None:
         return

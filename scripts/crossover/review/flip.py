@@ -22,9 +22,6 @@ STEPS = 120
 HALVINGS = 24
 """Of a step of 4 %: an edge to one part in 10^8, finer than any figure that is shown."""
 MOST_NODES = 64
-MOST_MODELS = 3
-"""Of more, what would bring a block is not asked: each question is one to all of them."""
-
 Judge = Callable[[Scenario], Verdict | None]
 """None for a scenario that makes no sense."""
 
@@ -74,15 +71,15 @@ def _listed(names: tuple[str, ...]) -> str:
 def flips_of(
     proposals: Mapping[str, Proposal], verdict: Verdict | None, judge: Callable[[Mapping[str, Proposal]], Verdict]
 ) -> tuple[Flip, ...]:
-    """Those of a stack with its verdict. Of several models: of each that blocks, what would lift its own verdict; where
-    none does, of each, what would bring one."""
-    if verdict is None or (len(proposals) > MOST_MODELS and not verdict.blocked):
+    """Those of a stack with its verdict. Of several models: of each that blocks, what would lift its own verdict. What
+    would bring one is not asked there: each of some hundred questions is one to all models."""
+    several = len(proposals) > 1
+    if verdict is None or (several and not verdict.blocked):
         return ()
 
     def asked(name: str, proposal: Proposal) -> Judge:
         return varied(proposal, lambda given: of_model(judge({**proposals, name: given}), name))
 
-    several = len(proposals) > 1
     found = [
         replace(flip, model=name if several else "")
         for name, proposal in proposals.items()

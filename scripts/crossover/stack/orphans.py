@@ -10,12 +10,13 @@ from enum import StrEnum
 from cost_guard.catalogue.catalogue import Catalogue, load_catalogue
 from providers import registry
 from providers.base import Machine, MachineState, Owner
-from providers.errors import CloudError, TerminateFailed
+from providers.errors import CloudError, TerminateFailed, Unavailable
 from providers.renting.answers.price import said
 from providers.renting.memory import identity
 from scripts.crossover.shell.clouds import CloudAnswer, ask
 from scripts.crossover.stack.engine import StackError, project, seen_by_the_plugin, stacks
 from scripts.crossover.stack.state import Known, known_machines
+from scripts.crossover.stack.surgery.begun import Begun, begun, in_no_state
 
 STATES_AT_ONCE = 4
 ENDED_AT_ONCE = 8
@@ -53,7 +54,9 @@ class Census:
 
     sightings: tuple[Sighting, ...]
     trouble: tuple[str, ...]
-    """Where machines may be that nobody could look for. One line each."""
+    """Where machines may be that nobody could look for, and creates of which no state knows. One line each."""
+    begun: tuple[Begun, ...] = ()
+    """These creates."""
 
     @property
     def orphans(self) -> tuple[Sighting, ...]:
@@ -141,19 +144,34 @@ def census(typed: Collection[str] = ()) -> Census:
     """Asks the clouds, then the states. What cannot be read is told, and ends nothing; `typed` are identities of stacks
     whose states are lost, as a person says."""
     ours = project()
+    journaled, unread_journal = _begun()
     answers: list[CloudAnswer[Machine]] = ask(lambda cloud: getattr(cloud, "billed", cloud.list)(ours))
     machines = [priced(machine, load_catalogue()) for answer in answers for machine in answer.found]
     named = {machine.owner.stack for machine in machines if machine.owner}
+    listed = True
     try:
         states = _states()
     except StackError as e:
+        listed = False
         states = dict.fromkeys(named or {"this backend"}, " ".join(str(e).split()))
     used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
     unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
     environment = seen_by_the_plugin()
     copied = {stack: identity.kept(ours, stack, environment) for stack in {*named, *states}}
     found = compare(machines, states, Identities(copied, frozenset(typed)))
-    return Census(found, (*_not_asked(answers, used), *unread))
+    unsettled = {stack for stack, state in states.items() if isinstance(state, str) or state.busy}
+    known = {id for state in states.values() if not isinstance(state, str) for id in state.machines}
+    lost = in_no_state(journaled, known, unsettled) if listed else ()
+    trouble = (*_not_asked(answers, used), *unread, *unread_journal, *(one.said for one in lost))
+    return Census(found, trouble, lost)
+
+
+def _begun() -> tuple[list[Begun], list[str]]:
+    """What the journals have, read before the states; and why they cannot be read."""
+    try:
+        return begun(), []
+    except Unavailable as e:
+        return [], [str(e)]
 
 
 def priced(machine: Machine, catalogue: Catalogue) -> Machine:

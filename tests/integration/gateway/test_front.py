@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -105,7 +106,7 @@ def test_without_a_node_or_a_fallback_the_answer_is_503_with_retry_after(make_ga
 
 @pytest.fixture
 def echo() -> Iterator[http.server.ThreadingHTTPServer]:
-    """In LiteLLM's place: answers with the headers that it was sent."""
+    """In LiteLLM's place: answers with the path and the headers that it was sent."""
 
     class Echo(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -113,7 +114,8 @@ def echo() -> Iterator[http.server.ThreadingHTTPServer]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            body = json.dumps({"headers": [[k.lower(), v] for k, v in self.headers.items()]}).encode()
+            headers = [[k.lower(), v] for k, v in self.headers.items()]
+            body = json.dumps({"headers": headers, "path": self.path}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("x-litellm-model-api-base", "http://inside")
@@ -137,7 +139,9 @@ def test_no_header_of_a_client_speaks_to_what_stands_behind(
     wait_for("litellm up", lambda: gateway.metric("haproxy_server_status", proxy="litellm", state="UP") == 1)
     smuggled = {"X-LiteLLM-Api-Key": "k", "x_litellm_api_key": "k", "X-Forwarded-For": "1.1.1.1", "Cookie": "a=b"}
     smuggled |= {"X-Request-Id": "chosen", "Api-Key": "k", "Forwarded": "for=1.1.1.1", "X-Served-By": "me"}
-    answer = ask(gateway.port, "POST", "/v1/chat/completions", chat(MANAGED), headers=smuggled)
+    path = "/v1/chat/completions"
+    answer = ask(gateway.port, "POST", f"{path}?api_key=in-the-query", chat(MANAGED), headers=smuggled)
+    assert answer.json["path"] == path
     received = [(k, v) for k, v in answer.json["headers"]]
     names = [k for k, _ in received]
     assert [v for k, v in received if k == "authorization"] == [f"Bearer {SECRETS['litellm-master-key']}"]
@@ -150,13 +154,56 @@ def test_no_header_of_a_client_speaks_to_what_stands_behind(
     assert "x-litellm-model-api-base" not in answer.headers
 
 
-def test_logs_hold_neither_keys_nor_prompts(gateway: Gateway) -> None:
+def raw(port: int, request: bytes, timeout_s: float = 30.0) -> str:
+    """All that is answered until the connection ends."""
+    with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+@pytest.mark.slow  # 30 s of waiting
+def test_a_body_that_does_not_come_is_told_in_openais_shape(gateway: Gateway) -> None:
+    """After 30 s. A header that does not come is another's: see below."""
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 99\r\n\r\n"
+    head, _, body = raw(gateway.port, f"{head}{{".encode(), 60.0).partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 408 ")
+    assert "content-type: application/json" in head.lower()
+    assert json.loads(body)["error"]["code"] == "request_timeout"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"no line of HTTP\r\n\r\n", 400, "bad_request"),
+        (b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 400_000 + b"\r\n\r\n", 400, "bad_request"),
+        (b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Never: ends", 408, "request_timeout"),
+    ],
+    ids=["no HTTP", "headers beyond the buffer", "a header that never ends"],
+)
+def test_what_is_no_request_is_refused_with_its_status_and_the_connection_ends(
+    gateway: Gateway, request_: bytes, status: int, code: str
+) -> None:
+    """HAProxy answers before it looks at its configuration: until 3.2 with a page of its own, whatever is configured
+    (haproxy/haproxy#3032)."""
+    head, _, body = raw(gateway.port, request_).partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert body.startswith("<html>") or json.loads(body)["error"]["code"] == code
+
+
+def test_logs_hold_neither_keys_nor_prompts_nor_query_strings(gateway: Gateway) -> None:
+    """HAProxy's, and that of a node, which has a line for each request."""
+    gateway.wait_up(*gateway.nodes)
     gateway.ask(chat(content="a very private prompt"))
+    ask(gateway.port, "POST", "/v1/chat/completions?api_key=in-the-query", chat())
     gateway.ask(chat(), key="wrong-client-key")
     log = wait_for(
-        "two lines of log",
-        lambda: t if (t := gateway.machine.processes["haproxy"].output()).count("POST ") >= 2 else "",
+        "three lines of log",
+        lambda: t if (t := gateway.machine.processes["haproxy"].output()).count("POST ") >= 3 else "",
     )
     assert "model=llama-70b" in log
-    for secret in ("private prompt", "wrong-client-key", KEY, *(s.strip() for s in SECRETS.values())):
+    nodes = [node.process for node in gateway.nodes.values() if node.process is not None]
+    log += wait_for(
+        "a node's line", lambda: t if "chat/completions" in (t := "".join(n.output() for n in nodes)) else ""
+    )
+    for secret in ("private prompt", "wrong-client-key", "in-the-query", KEY, *(s.strip() for s in SECRETS.values())):
         assert secret not in log

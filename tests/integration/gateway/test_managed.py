@@ -46,6 +46,16 @@ def test_a_managed_model_is_answered_by_its_own_name(make: GatewayMaker) -> None
     assert answer.json["usage"]["completion_tokens"] == 4
 
 
+def test_finding_22_litellm_writes_no_query_string(make: GatewayMaker, backplane: Backplane) -> None:
+    """Audit 22: nor a key; of a request that it answers it writes nothing at all."""
+    gateway, path = make(), "/v1/chat/completions"
+    answer = ask(gateway.port, "POST", f"{path}?api_key=in-the-query", chat(MANAGED, max_tokens=4))
+    assert (answer.status, answer.served_by) == (200, "litellm")
+    log = backplane.machine.processes["litellm"].output()
+    assert "in-the-query" not in log
+    assert not [secret for secret in SECRETS.values() if secret.strip() in log]
+
+
 def test_a_managed_model_streams(make: GatewayMaker) -> None:
     answer = make().ask(chat(MANAGED, content=uuid.uuid4().hex, max_tokens=8, stream=True))
     assert answer.status == 200
@@ -65,6 +75,51 @@ def test_a_repeated_managed_request_comes_from_the_cache(make: GatewayMaker, bac
     assert gateway.ask(body).json["id"] == first.json["id"]
     assert _played(backplane) == paid
     assert gateway.ask(chat(MANAGED, content=uuid.uuid4().hex, max_tokens=4)).json["id"] != first.json["id"]
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        {"extra_body": {"messages": [{"role": "user", "content": "another question"}]}},
+        {"litellm_params": {"preset_cache_key": "chosen"}},
+        {"mock_response": "invented"},
+        {"metadata": {"caching_groups": [f"{MANAGED}-dear"]}},
+        {"custom_llm_provider": "anthropic"},
+        {"api_key": "sk-of-the-client"},
+        {"extra_headers": {"Authorization": "Bearer sk-of-the-client"}},
+        {"api_base": "http://127.0.0.1:9/"},
+        {"fallbacks": [{"model": MANAGED, "api_base": "http://127.0.0.1:9/"}]},
+        {"num_retries": 9, "timeout": 0.0001},
+    ],
+    ids=lambda orders: next(iter(orders)),
+)
+def test_no_client_gives_litellm_orders(make: GatewayMaker, backplane: Backplane, orders: dict[str, object]) -> None:
+    """What LiteLLM would heed changes neither the answer nor who gets it from the cache: each is answered, once, as the
+    same question is without them."""
+    gateway, question = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=8)
+    plain = gateway.ask({**question, "user": "another client"}).json["choices"][0]["message"]["content"]
+    before = _played(backplane)
+    ordered = gateway.ask({**question, **orders})
+    assert ordered.json["choices"][0]["message"]["content"] == plain
+    wait_for("the same answer", lambda: gateway.ask(question).json["id"] == ordered.json["id"])
+    assert gateway.ask({**question, "user": "x"}).json["choices"][0]["message"]["content"] == plain
+    assert _played(backplane) >= before + 1
+
+
+def test_the_body_alone_says_the_model(make: GatewayMaker) -> None:
+    """LiteLLM takes `?model=` before the body's: neither the log nor the price would be that one's."""
+    answer = make().ask(chat(MANAGED, content=uuid.uuid4().hex, max_tokens=1), "/v1/chat/completions?model=another")
+    assert (answer.status, answer.json["model"]) == (200, MANAGED)
+
+
+def test_requests_that_differ_in_what_openai_does_not_know_get_each_their_own_answer(make: GatewayMaker) -> None:
+    gateway, question = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=1)
+    asked: list[dict[str, object]] = [{"min_p": 0.1}, {"min_p": 0.9}, {"chat_template_kwargs": {"x": False}}, {}]
+    answers = [gateway.ask({**question, **more}) for more in asked]
+    assert {a.status for a in answers} == {200}
+    assert len({a.json["id"] for a in answers}) == len(asked)
+    again = gateway.ask({**question, **asked[0]})
+    assert again.json["id"] == answers[0].json["id"]
 
 
 def test_an_unknown_model_is_a_client_error_in_openais_shape(make: GatewayMaker) -> None:
@@ -140,13 +195,14 @@ def test_with_every_node_dead_or_vacant_the_fallback_answers_streams_too(make: G
 def test_without_a_free_slot_the_fallback_answers_and_the_node_is_used_again_after(make: GatewayMaker) -> None:
     gateway = make(fallback=MANAGED, nodes={"a": SLOW_NODE}, maxConnectionsPerNode=1, spillQueue=0)
     with ThreadPoolExecutor(1) as pool:
-        occupied = pool.submit(gateway.ask, chat(max_tokens=40))
+        occupied = pool.submit(gateway.ask, chat(max_tokens=80))
         current = "haproxy_backend_current_sessions"
         wait_for("the node is occupied", lambda: gateway.metric(current, proxy="vllm") == 1)
         spilled = gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=1))
         assert (spilled.status, spilled.served_by) == (200, "litellm")
         assert occupied.result().served_by == "a"
-    assert gateway.ask(chat(max_tokens=1)).served_by == "a"
+    # The slot is free a moment after the answer's last byte.
+    wait_for("the node is used again", lambda: gateway.ask(chat(max_tokens=1)).served_by == "a")
 
 
 def test_without_a_fallback_dead_nodes_are_an_error_and_managed_models_still_answer(make: GatewayMaker) -> None:

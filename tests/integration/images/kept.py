@@ -68,10 +68,10 @@ class Node:
             return {}
 
 
-def with_systemd(tmp_path: Path) -> Iterator[Node]:
+def with_systemd(tmp_path: Path, cache: Path | None = None) -> Iterator[Node]:
     if reason := sandbox_systemd.missing():
         pytest.skip(reason)
-    with sandboxes() as sandboxed:
+    with sandboxes(cache) as sandboxed:
         key = make_key(tmp_path / "key")
         host_key = one_use(key, "node")
         order = Boot("node", (public_key(tmp_path / "key"),), user_data(host_key), ports=(22, *PORTS.values()))

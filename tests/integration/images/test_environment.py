@@ -158,6 +158,13 @@ def test_an_environment_has_the_versions_of_its_lock_whatever_is_younger(index: 
 
 
 @tools
+def test_an_environment_comes_compiled_for_who_may_write_nothing_there(index: Index, uv: bool) -> None:
+    done, folder = index.build(index.publish("xo-model"), uv)
+    assert done.returncode == 0, done.stdout
+    assert list(folder.glob("lib/python*/site-packages/__pycache__/xo_model.*.pyc")), done.stdout
+
+
+@tools
 def test_a_lock_that_lacks_a_dependency_fails_and_names_it(index: Index, uv: bool) -> None:
     """It is not filled up from the index, and uv's finding is not tried again with pip."""
     lock = index.publish("xo-sso", SSO)

@@ -51,6 +51,7 @@ def engine_like(writes: str, then: str) -> Bundle:
     )
 
 
+@pytest.mark.slow  # two of them at both keepers: the next test
 def test_a_failed_engine_is_told_within_a_minute_by_the_line_that_matters(bench: Bench) -> None:
     """Every known failure: its cited line, followed by a traceback's end that says nothing, then the process ends."""
     rest = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from images.remote.waiting import Waiting
 from providers import registry
 from providers.base import Candidate, MachineState, Owner
-from providers.clouds.aws import preflight
-from providers.clouds.aws.account import Account
 from providers.clouds.aws.client import AwsClient
 from providers.clouds.aws.cloud import AwsCloud
 from providers.clouds.aws.config import AwsConfig
-from providers.clouds.aws.preflight import Runner
+from providers.clouds.aws.preflight import checks as preflight
+from providers.clouds.aws.preflight import way_in
+from providers.clouds.aws.preflight.way_in import Runner
 from providers.errors import InvalidRequest, NotFound
 from providers.plugin.install import InstallHandler
 from providers.preflight import Check, Plan
@@ -259,9 +259,7 @@ def test_a_stacks_own_types_are_told_by_name_and_a_misspelt_one_with_all_others(
 
 def checks(cloud: AwsCloud, runner: Runner = HERE, nodes: str = "ab", per_zone: int = 1, **change: Any) -> list[Check]:
     wanted = {**dict.fromkeys(nodes, GPU), "gateway": SMALL}
-    return preflight.checks(
-        Account(cloud.account.client), Plan("p", "s", wanted, {**SECTION, **change}, per_zone), runner
-    )
+    return preflight.checks(cloud.account.client, Plan("p", "s", wanted, {**SECTION, **change}, per_zone), runner)
 
 
 def told(found: list[Check]) -> dict[str, str]:
@@ -299,8 +297,9 @@ def test_a_quota_too_low_for_the_stack_fails_and_a_capacity_block_is_outside_it(
 def test_zones_that_have_no_room_fail(cloud: AwsCloud) -> None:
     """us-east-1b and us-east-1c offer p4de.24xlarge."""
     name = "aws zones of p4de.24xlarge"
-    assert told(checks(cloud, nodes="abc"))[name] == "fail: us-east-1b, us-east-1c: room for 2 of 3 nodes, 1 a zone"
-    assert told(checks(cloud, nodes="abc", per_zone=2))[name].startswith("ok: ")
+    full = told(checks(cloud, nodes="abc"))["aws places"]
+    assert full.startswith("fail: 3 nodes do not fit into us-east-1b, us-east-1c with at most 1 in a zone")
+    assert "aws places" not in told(checks(cloud, nodes="abc", per_zone=2))
     elsewhere = told(checks(cloud, zones=["us-east-1a"]))[name]
     assert elsewhere == "fail: offered in us-east-1b, us-east-1c; clouds.aws.zones names us-east-1a"
     assert "aws region of a" in told(checks(cloud, region="eu-west-1"))
@@ -313,7 +312,7 @@ def test_doctor_looks_at_the_example_before_anything_is_made(
     monkeypatch.setenv("CROSSOVER_TODAY", "2026-11-22")
     monkeypatch.setattr(doctor, "pulumi", lambda *arguments: "v3.259.0\n")
     monkeypatch.setattr(doctor, "_state", lambda stack: [])
-    monkeypatch.setattr(preflight, "THIS", HERE)
+    monkeypatch.setattr(way_in, "THIS", HERE)
     moto.stand_in.vcpus[P] = 288
     found = {c["name"]: c for c in json.loads(CliRunner().invoke(app, ["doctor", "-s", "aws", "--json"]).stdout)}
     assert {name for name, check in found.items() if check["level"] == "fail"} == set()

@@ -80,30 +80,36 @@ def dead_pid() -> int:
 
 DESTROY = "pulumi destroy --stack local --yes --skip-preview"
 LEFTOVERS = "python -m scripts.leftovers local"
+BEGUN = "python -m scripts.crossover.stack.surgery.begun local"
+"""Says which creates of the stack may bill, and fails if there are any."""
 
 
 def test_it_destroys_and_then_looks_for_leftovers(stack: Sandbox) -> None:
     stack.run("scripts/down")
-    assert called(stack) == [DESTROY, LEFTOVERS]
+    assert called(stack) == [DESTROY, LEFTOVERS, BEGUN]
 
 
 def test_another_stack_can_be_named(stack: Sandbox) -> None:
     stack.run("scripts/down", "dev")
-    assert called(stack) == [DESTROY.replace("local", "dev"), LEFTOVERS.replace("local", "dev")]
+    assert called(stack) == [
+        DESTROY.replace("local", "dev"),
+        LEFTOVERS.replace("local", "dev"),
+        BEGUN.replace("local", "dev"),
+    ]
 
 
 @pytest.mark.parametrize("others", [[], ["dev"], ["local2", "my-local", "acme/probe/dev"]])
 def test_without_a_stack_it_only_looks_for_leftovers(stack: Sandbox, others: list[str]) -> None:
     listed(stack, *others)
     assert "there is no stack local" in stack.run("scripts/down")
-    assert called(stack) == [LEFTOVERS]
+    assert called(stack) == [LEFTOVERS, BEGUN]
 
 
 @pytest.mark.parametrize("name", ["acme/local", "acme/crossover/local"])
 def test_a_stack_whose_name_the_backend_qualifies_is_destroyed(stack: Sandbox, name: str) -> None:
     listed(stack, "acme/dev", name)
     stack.run("scripts/down")
-    assert called(stack) == [DESTROY, LEFTOVERS]
+    assert called(stack) == [DESTROY, LEFTOVERS, BEGUN]
 
 
 def test_a_backend_that_does_not_answer_is_a_failure_and_no_empty_one(stack: Sandbox) -> None:
@@ -136,13 +142,13 @@ def test_the_lock_of_a_killed_engine_is_ended_first(stack: Sandbox) -> None:
 def test_the_lock_of_a_living_engine_is_respected(stack: Sandbox, living: int) -> None:
     lock(stack, living)
     stack.run("scripts/down")
-    assert called(stack) == [DESTROY, LEFTOVERS]
+    assert called(stack) == [DESTROY, LEFTOVERS, BEGUN]
 
 
 def test_the_lock_of_another_computer_is_respected(stack: Sandbox) -> None:
     lock(stack, dead_pid(), "another-computer")
     stack.run("scripts/down")
-    assert called(stack) == [DESTROY, LEFTOVERS]
+    assert called(stack) == [DESTROY, LEFTOVERS, BEGUN]
 
 
 RECOVERY = [

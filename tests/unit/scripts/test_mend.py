@@ -74,6 +74,34 @@ def test_a_state_that_can_be_read_is_left_alone(state: Path, tmp_path: Path) -> 
         assert state.read_text() == text
 
 
+@pytest.mark.parametrize("broken", ["", "\0\0\0\0", '{"md5":"', "[]"])
+@pytest.mark.parametrize("name", ["stacks/crossover/dev.json", "meta.yaml"])
+def test_broken_attributes_beside_a_whole_file_go(state: Path, tmp_path: Path, name: str, broken: str) -> None:
+    """The engine (3.259) reads no file that has them: `failed to load checkpoint: EOF`; without them it does."""
+    whole = {"stacks/crossover/dev.json": checkpoint("2026-11-30T10:00:00Z", "newest"), "meta.yaml": "version: 1\n"}
+    for file, text in whole.items():
+        put(tmp_path, file, text)
+        put(tmp_path, f"{file}.attrs", '{"md5":"5tcNFvrqcioJkmr6NaZwLA=="}')
+    assert mend(tmp_path, "dev") == []
+    put(tmp_path, f"{name}.attrs", broken)
+    [said] = mend(tmp_path, "dev")
+    assert f"{Path(name).name}.attrs" in said
+    assert not (tmp_path / ".pulumi" / f"{name}.attrs").exists()
+    assert {file: (tmp_path / ".pulumi" / file).read_text() for file in whole} == whole
+
+
+@pytest.mark.parametrize("broken", ["", "\0\0\0\0", "version:", "vers"])
+def test_what_the_store_says_of_itself_is_left_to_the_engine_where_it_cannot_be_read(
+    state: Path, tmp_path: Path, broken: str
+) -> None:
+    """It calls the whole store corrupt otherwise, and writes a file that is not there anew."""
+    state.write_text(checkpoint("2026-11-30T10:00:00Z", "newest"))
+    put(tmp_path, "meta.yaml", broken)
+    [said] = mend(tmp_path, "dev")
+    assert "meta.damaged-1" in said
+    assert [file.name for file in (tmp_path / ".pulumi").glob("meta*")] == ["meta.damaged-1"]
+
+
 def test_a_stack_that_was_removed_does_not_come_back(state: Path, tmp_path: Path) -> None:
     state.rename(state.with_name("dev.json.bak"))
     assert mend(tmp_path, "dev") == []
@@ -82,11 +110,11 @@ def test_a_stack_that_was_removed_does_not_come_back(state: Path, tmp_path: Path
 def test_of_another_stack_no_backup_is_taken(state: Path, tmp_path: Path) -> None:
     put(tmp_path, "backups/crossover/dev2/dev2.17.json", checkpoint("2026-11-30T09:30:00Z", "other"))
     put(tmp_path, "stacks/elsewhere/dev.json.bak", checkpoint("2026-11-30T09:30:00Z", "other"))
-    with pytest.raises(NoBackup):
+    with pytest.raises(NoBackup, match=rf"--stack-id --terminate .* `mv {state} {state}\.damaged`, and scripts/up"):
         mend(tmp_path, "dev")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"checkpoint": 1}', "{}", '"checkpoint"'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"checkpoint": 1}', "{}", '"checkpoint"', "[" * 10**5])
 def test_what_is_no_checkpoint_cannot_be_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     assert written_at(tmp_path / "x.json") is None

@@ -207,3 +207,15 @@ def test_nothing_that_writes_the_state_begins_on_a_full_disk(engine: Sandbox, op
 def test_a_full_disk_keeps_nobody_from_looking(engine: Sandbox, question: str) -> None:
     engine.env["CROSSOVER_LEAST_FREE_MIB"] = str(2**40)
     assert ran(engine, *question.split())[0] == question.split()
+
+
+def test_a_preview_that_prints_secrets_is_asked_for_into_a_file_without_a_name_alone(engine: Sandbox) -> None:
+    """Else the variable is taken away, and somebody is told why."""
+    asked = "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"
+    shown = engine.bash(f"{asked}=true scripts/pulumi preview --json -s local 2>said; cat said")
+    assert asked not in json.loads(shown.splitlines()[0])[2]
+    assert f"{asked} is not heeded" in shown
+    with_a_name = engine.bash(f"{asked}=true scripts/pulumi preview --json >shown 2>/dev/null; cat shown")
+    assert asked not in json.loads(with_a_name)[2]
+    nameless = engine.bash(f"exec 3>shown 4<shown; rm shown; {asked}=true scripts/pulumi preview --json >&3; cat <&4")
+    assert json.loads(nameless)[2][asked] == "true"

@@ -91,6 +91,10 @@ def test_clients_may_ask_for_every_name_and_series_have_the_first(values: dict[s
         ("engineArgs", {"block-size": [[1]]}, r"serving\.engineArgs\.block-size: a list holds numbers and texts"),
         ("engineArgs", {"all2all-backend": "naive"}, r"engineArgs\.all2all-backend: it is vLLM's, and this engine"),
         ("engineArgs", {"max-num-batched-tokens": 64}, r"max-num-batched-tokens: vLLM wants at least maxNumSeqs, 128"),
+        (
+            "engineArgs", {"seed": "abc", "block-size": 16, "port": 1, "dtype": "half"},
+            r"engineArgs\.seed: takes a whole number, got 'abc'; engineArgs\.port: nodes .*; engineArgs\.dtype",
+        ),
         ("environment", ["x"], r"serving\.environment: expected a map of variables"),
         ("environment", {"NCCL_DEBUG": True}, r'serving\.environment\.NCCL_DEBUG: a variable is a text or a number'),
         ("environment", {"HF_TOKEN": "hf_x"}, r"serving\.environment\.HF_TOKEN: set serving\.weights\.tokenSecret"),

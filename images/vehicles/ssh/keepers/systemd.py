@@ -9,7 +9,7 @@ from images.remote.scripts import require
 from images.vehicles.ssh.keepers.keeper import COMING_UP, FROM_NOW, Applied, Keeper, Sign
 from images.vehicles.ssh.layout.effects import Effect
 from images.vehicles.ssh.layout.layout import Layout
-from images.vehicles.ssh.layout.rendering import unit_name
+from images.vehicles.ssh.layout.rendering import environment_of, lives_apart, unit_name
 from images.vehicles.ssh.probe import Probe
 from images.vehicles.ssh.scripts import run_script
 
@@ -73,6 +73,11 @@ def systemd_orders(layout: Layout, probe: Probe, wanted: Mapping[str, Effect]) -
     names = [s.name for s in layout.bundle.services]
     gone = [s for s in probe.recorded().get("services", ()) if s not in names]
     lines = [f"remove {unit_name(role, s)}" for s in gone] + [f"unit {unit_name(role, s)}" for s in names]
+    lines += [
+        f"apart {unit_name(role, s.name)} {layout.folder(environment_of(s))}"
+        for s in layout.bundle.services
+        if lives_apart(s, layout.host) and environment_of(s)
+    ]
     applied = Applied()
     for service in layout.bundle.services:
         unit = unit_name(role, service.name)

@@ -39,6 +39,14 @@ def effects(bundle: Bundle) -> dict[str, dict[str, Effect]]:
     return found
 
 
+def used_by(service: Service, bundle: Bundle) -> list[str]:
+    """What of the bundle's files and secrets the service uses, sorted: paths, of folders too, which stand for all in
+    them."""
+    texts = {f.path: f.content for f in bundle.files}
+    paths = [*texts, *(s.path for s in bundle.sources), *(f"secrets/{name}" for name in bundle.secrets)]
+    return sorted(n for n in _closure(_named_by(service), texts) if any(_covers([n], path) for path in paths))
+
+
 def mentions(text: str) -> set[str]:
     """The paths below the root that a text with tokens names; of a pattern such as @ROOT@/rules/*.yaml the folder."""
     found = set()

@@ -156,7 +156,7 @@ def _service_files(bundle: Bundle, host: Host) -> tuple[PlannedFile, ...]:
             # `supervisorctl update` restarts what differs here, so that a restart on top would be one too many.
             files.append(PlannedFile(f"{PROGRAMS}{service.name}.conf", program.encode(), 0o644, {}))
         else:
-            unit = rendering.systemd_unit(service, host, bundle.role)
+            unit = rendering.systemd_unit(service, host, bundle)
             path = f"systemd/{rendering.unit_name(bundle.role, service.name)}"
             files.append(PlannedFile(path, unit.encode(), 0o644, restart))
     if host.supervision == "supervisor":

@@ -10,13 +10,18 @@ from pathlib import Path
 
 from images.bundle import Bundle, Service
 from images.engines.common.arguments import refused_variables
+from images.remote.errors import InvalidBundle
 from images.remote.host import Host
-from images.tokens import resolve, secret_path
+from images.tokens import environment_folder, resolve, secret_path
+from images.vehicles.ssh.layout.effects import used_by
 
 TEMPLATES = Path(__file__).resolve().with_name("templates")
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 """sun_path holds 108 bytes with its terminator (unix(7)); supervisord first binds `<path>.<pid>`, and a pid has up to
 seven digits (/proc/sys/kernel/pid_max is at most 4194304)."""
+
+CREDENTIALS = "${CREDENTIALS_DIRECTORY:?systemd 247 or newer is needed}"
+"""Where systemd puts what it hands a service, in sh (systemd.exec(5), LoadCredential=)."""
 
 IMAGE_VARIABLES = (
     "PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "LANG", "LC_[A-Z]+", "TZ",
@@ -33,6 +38,7 @@ IMAGES_OWN = ("LD_", "PYTHON", "CUDA_HOME", "CUDA_PATH", "VLLM_USAGE_SOURCE")
 """Refused of a user, and the image's to say: where its libraries and its compiler lie, and that it is an image."""
 
 _NAME = re.compile(r"\{\{([a-z_]+)\}\}")
+_ENVIRONMENT = re.compile(r"@ENV:([^@]+)@/")
 
 
 @cache
@@ -54,7 +60,8 @@ def launcher(service: Service, host: Host, bundle: Bundle) -> str:
         for name, value in sorted(service.environment.items())
     ]
     for name, secret in sorted(service.secret_environment.items()):
-        lines.append(f"{name}=$(cat {shlex.quote(secret_path(secret, host))})\nexport {name}\n")
+        handed = f'"{CREDENTIALS}"/{secret}' if lives_apart(service, host) else shlex.quote(secret_path(secret, host))
+        lines.append(f"{name}=$(cat {handed})\nexport {name}\n")
     command = [resolve(word, host, bundle, where=f"{where}, command") for word in service.command]
     # systemd ends all that its control group holds before it starts a service again; supervisord does not.
     sweeps = service.has_workers and host.supervision == "supervisor"
@@ -101,17 +108,48 @@ def _in_ini(value: str) -> str:
     return value.replace("%", "%%")
 
 
-def systemd_unit(service: Service, host: Host, role: str) -> str:
-    """One service as a systemd unit, run by the user that installs it."""
+def lives_apart(service: Service, host: Host) -> bool:
+    """Whether the service is run by a user of its own there."""
+    return service.own_user and host.supervision == "systemd"
+
+
+def systemd_unit(service: Service, host: Host, bundle: Bundle) -> str:
+    """One service as a systemd unit, run by the user that installs it or by one of its own."""
+    apart = lives_apart(service, host)
     return fill(
         "systemd.service",
         service=service.name,
-        role=role,
+        role=bundle.role,
         root=_in_ini(host.root),
-        user=host.ssh_user,
+        user="" if apart else f"User={host.ssh_user}\n",
+        rights=_rights_apart(service, host, bundle) if apart else "AmbientCapabilities=CAP_NET_BIND_SERVICE\n",
         after="".join(f" {unit}" for unit in service.after),
         limits="LimitMEMLOCK=infinity\n" if service.locks_memory else "",
         stop_timeout_s=str(service.stop_timeout_s),
+    )
+
+
+def environment_of(service: Service) -> str:
+    """Name of the Python environment that it is started from, "" if it is from none."""
+    found = _ENVIRONMENT.match(service.command[0])
+    return found[1] if found else ""
+
+
+def _rights_apart(service: Service, host: Host, bundle: Bundle) -> str:
+    files = [f"run/{service.name}", *(p for p in used_by(service, bundle) if not p.startswith("secrets/"))]
+    started = [e for e in bundle.environments if e.name == environment_of(service)]
+    shown = [*(f"{host.root}/{path}" for path in files), *(environment_folder(e.requirements, host) for e in started)]
+    if ":" in "".join(shown):
+        raise InvalidBundle(
+            f"service {service.name} has a user of its own, and systemd reads a colon as the end of a path: "
+            f"choose another root and cache for {host.where} than {host.root} and {host.cache}"
+        )
+    secrets = {name: secret_path(name, host) for name in sorted({*service.secret_environment.values()})}
+    return fill(
+        "own-user.service",
+        root=_in_ini(host.root),
+        files="".join(f'BindReadOnlyPaths="{_in_ini(path)}"\n' for path in shown),
+        secrets="".join(f"LoadCredential={name}:{_in_ini(path)}\n" for name, path in secrets.items()),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from images.bundle import Bundle, Service
 from images.remote.errors import InvalidBundle
+from images.vehicles.ssh.layout.effects import used_by
 
 _PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -60,4 +61,16 @@ def _service_problems(service: Service, bundle: Bundle) -> list[str]:
         problems.append(f"{where}: {service.reload_signal!r} is no signal's name, such as HUP")
     if service.reload_files and service.reload_signal is None:
         problems.append(f"{where} names reload_files and no reload_signal")
+    if service.own_user:
+        problems += [f"{where} has a user of its own, {why}" for why in _not_apart(service, bundle)]
+    return problems
+
+
+def _not_apart(service: Service, bundle: Bundle) -> list[str]:
+    """What a service cannot do that systemd shows files as they were when it started, and hands its secrets."""
+    named = {path.removeprefix("secrets/") for path in used_by(service, bundle) if path.startswith("secrets/")}
+    read = sorted(named - {*service.secret_environment.values()})
+    problems = [f"and can read no secret's file: {name} must be in a variable" for name in read]
+    if service.reload_signal is not None:
+        problems.append("and finds its files as they were when it started: it cannot be reloaded")
     return problems

@@ -93,9 +93,11 @@ esac
 # version for `name[extra]` than the lock's, and then misses its hash), and nothing is built from source, for which the
 # build tools of the day would come.
 with_uv() {
+    compile=--compile-bytecode # as pip does: who runs it may write nothing there. Of gigabytes it would take minutes
+    [ "$needed" -eq 0 ] || compile=
     "$uv" venv --python "$python" "$build/venv" &&
         "$uv" pip install --python "$build/venv/bin/python" \
-            --no-deps --only-binary :all: --require-hashes -r "$build/requirements.txt"
+            $compile --no-deps --only-binary :all: --require-hashes -r "$build/requirements.txt"
 }
 
 with_pip() {

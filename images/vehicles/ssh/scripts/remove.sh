@@ -11,7 +11,8 @@ sudo=
 for unit in "$@"; do
     [ -f "/etc/systemd/system/$unit" ] || continue
     $sudo systemctl disable --now --quiet "$unit"
-    $sudo rm -f "/etc/systemd/system/$unit"
+    $sudo rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d/python.conf"
+    $sudo rmdir "/etc/systemd/system/$unit.d" 2>/dev/null
     $sudo systemctl daemon-reload
 done
 end_supervisord "$root" "$grace"

@@ -42,13 +42,13 @@ def find(asked: Question) -> Objection | None:
 
 
 def _shape(asked: Question, served: ServedAs) -> Shape | None:
-    """That of its own config.json, else the catalogue's."""
+    """The catalogue's, else that of its own config.json: who grows brings no scale for what is known."""
     from cost_guard.catalogue.models import shape_from  # to start faster
 
     known = asked.catalogue.model(asked.proposal.scenario.workload.model or "")
-    if served.shape is not None:
-        return shape_from(served.shape)
-    return None if known is None else known.shape
+    if known is not None:
+        return known.shape
+    return None if served.shape is None else shape_from(served.shape)
 
 
 def _on(model: str, shape: Shape, served: ServedAs, machine: GpuMachine) -> Objection | None:

@@ -9,8 +9,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from providers.clouds.aws.preflight.layout import subnet_cidr
 from providers.clouds.aws.resources.identity import instance_profile
-from providers.clouds.aws.resources.layout import subnet_cidr
 from providers.clouds.aws.resources.survey import Survey
 from providers.clouds.aws.tags import shared_tags
 from strict import names

@@ -131,8 +131,7 @@ def _placed(network: AwsNetwork, owner: Owner, stack_id: pulumi.Input[str]) -> d
     """The instance's inputs that its role decides, by the network's survey: image, zone, disk, and who reaches it."""
     survey, settings = network.survey, network.survey.settings
     gateway = owner.role == GATEWAY_ROLE
-    zone = survey.gateway_zone if gateway else survey.node_zones[owner.key]
-    assert zone is not None
+    zone = survey.node_zones[GATEWAY_ROLE if gateway else owner.key]
     return {
         "ami": survey.images[owner.role],
         "availability_zone": zone,

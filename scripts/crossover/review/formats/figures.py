@@ -14,7 +14,6 @@ from scripts.crossover.review.comparison import (
     UNKNOWN,
     VOLUME,
     Figure,
-    Words,
     displaced_tokens_per_month,
     rows,
 )
@@ -76,7 +75,7 @@ def _of_model(verdict: Verdict, proposal: Proposal) -> tuple[str, ...]:
         _usd(verdict.self_hosted_usd_per_month),
         _usd(verdict.managed_usd_per_month),
         "none known" if same is None else _usd(same.usd_per_month),
-        "none" if stable is None else wording.tokens(stable),
+        "none" if stable is None else wording.tokens_from(stable),
         f"{verdict.level}{f' for {codes}' if codes else ''}",
     )
 
@@ -105,25 +104,28 @@ def chart(review: Review) -> str:
     if verdict is None or verdict.self_hosted_usd_per_month is None or verdict.managed_usd_per_month is None:
         return ""
     before = review.base.verdict if review.base else None
-    money = [("managed", verdict.managed_usd_per_month)]
-    volumes = [("projected", displaced_tokens_per_month(review.head))]
+    served = displaced_tokens_per_month(review.head)
+    money = [("managed", verdict.managed_usd_per_month, wording.usd(verdict.managed_usd_per_month))]
+    volumes = [("projected", served, wording.tokens(served))]
     for name, one in (("previous", before), ("this PR", verdict)):
         if one is not None and one.self_hosted_usd_per_month is not None:
-            money.append((f"self-hosted, {name}", one.self_hosted_usd_per_month))
+            cost = one.self_hosted_usd_per_month
+            money.append((f"self-hosted, {name}", cost, wording.usd(cost)))
         if one is not None and one.break_even.stable is not None:
-            volumes.append((f"break-even, {name}", one.break_even.stable))
-    parts = ["USD per month", *_bars(money, wording.usd)]
+            stable = one.break_even.stable
+            volumes.append((f"break-even, {name}", stable, wording.tokens_from(stable)))
+    parts = ["USD per month", *_bars(money)]
     if verdict.models:  # each has a break-even of its own
         return markdown.block("\n".join(parts))
-    parts += ["", "tokens per month", *_bars(volumes, wording.tokens)]
+    parts += ["", "tokens per month", *_bars(volumes)]
     if verdict.break_even.stable is None:
         parts.append("break-even, this PR    none: no volume pays for good")
     return markdown.block("\n".join(parts))
 
 
-def _bars(values: list[tuple[str, Decimal]], words: Words) -> list[str]:
-    largest = max(value for _, value in values)
-    return [f"{name:<22} {markdown.bar(value, largest):<{markdown.BAR_CELLS}} {words(value)}" for name, value in values]
+def _bars(values: list[tuple[str, Decimal, str]]) -> list[str]:
+    largest = max(value for _, value, _ in values)
+    return [f"{name:<22} {markdown.bar(value, largest):<{markdown.BAR_CELLS}} {words}" for name, value, words in values]
 
 
 def flips(review: Review) -> str:

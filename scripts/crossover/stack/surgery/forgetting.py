@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from images.sources import REPOSITORY
-from providers.base import Owner
+from providers.plugin.node_inputs import owner
+from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
 from scripts.crossover.stack.engine import StackError, pulumi
 from scripts.crossover.stack.state import machine_id
+from scripts.crossover.stack.surgery.pending import remembered
 from strict.names import INSTALL, NODE
 
 
@@ -42,15 +44,15 @@ def known_node(stack: str, key: str) -> KnownNode:
     if machine.startswith("vacant/"):
         raise StackError(f"{key} is vacant: it has no machine that could be gone")
     on_it = {r["urn"] for r in resources if r["type"] == INSTALL and _machine_of(r) == machine}
-    given = node["inputs"]
-    owner = Owner(given["project"], given["stack"], given["role"], key, int(given["generation"]))
-    return KnownNode(machine, machine_name(owner), frozenset({node["urn"], *on_it}))
+    return KnownNode(machine, machine_name(owner(node["inputs"])), frozenset({node["urn"], *on_it}))
 
 
-def forget(stack: str, node: KnownNode) -> None:
-    """Writes the state without it. Raises StackError."""
+def forget(stack: str, node: KnownNode, journal: Journal) -> None:
+    """Writes the state without it. The engine's import drops the creates that a state has as pending (3.259:
+    cmd/pulumi/stack/io.go), so the journal has them first. Raises StackError, Unavailable."""
     exported = _exported(stack)
     deployment = exported["deployment"]
+    remembered(deployment, journal)
     deployment["resources"] = without(deployment.get("resources") or [], node.urns)
     command = [str(REPOSITORY / "scripts" / "pulumi"), "stack", "import", "--stack", stack]
     done = subprocess.run(

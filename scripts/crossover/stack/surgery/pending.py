@@ -29,7 +29,7 @@ def remembered(deployment: dict[str, Any], journal: Journal) -> list[str]:
             continue
         inputs = resource["inputs"]
         name = machine_name(owner(inputs))
-        known = {intent.cloud for intent in journal.open(name)}
+        known = {intent.cloud for intent in journal.open([name])}
         for cloud in dict.fromkeys(rung["cloud"] for rung in inputs["candidates"]):
             if cloud in registry.CLOUDS and cloud not in known and registry.cloud(cloud).visibility_s:
                 journal.begin(name, cloud)

@@ -59,7 +59,8 @@ NAMED = [
 def test_gpus_outside_a_fleet_are_refused_whoever_rents_them(
     kind: str, props: dict[str, Any], named: str, harmless: str
 ) -> None:
-    """Beside what only `up` knows; without GPUs it is not the gate's."""
+    """Audit 5: whatever the provider, by what a machine is called, beside what only `up` knows. Without GPUs it is not
+    the gate's."""
     assert found(kind, {**props, "other": UNKNOWN_STRING_VALUE, "tags": {"for": UNKNOWN_STRING_VALUE}}) == [
         f"it rents {named} outside a Fleet, so the gate has not priced it; add it to crossover:fleet.nodes"
     ]

@@ -85,6 +85,7 @@ def test_what_this_project_makes_passes_where_it_makes_it_and_nowhere_else() -> 
     ["gpucloud:index:Helper", BUCKET, "azure-native:compute:VirtualMachine", "random:index/randomId:RandomId"],
 )
 def test_every_other_type_is_refused_whatever_its_provider(kind: str) -> None:
+    """Audit 5: ten 8×H100 came in under a type that no rule knew."""
     (text,) = found(made(kind))
     assert "add the type to policies/allowed-types.toml" in text
 
@@ -124,8 +125,8 @@ def test_the_committed_allow_list_can_be_read() -> None:
 
 
 def test_a_disk_costs_its_list_price_and_one_of_an_unknown_kind_is_refused() -> None:
-    """3 × 16,384 GB gp3 at $0.08 are $3,932.16: what audit finding 5 changed without a word. gp3 with 4,000 IOPS and
-    250 MB/s: 100 × 0.08 + 1,000 × 0.005 + 125 × 0.04 = 18."""
+    """Audit 14: 3 × 16,384 GB gp3 at $0.08 are $3,932.16, which came without a word. gp3 with 4,000 IOPS and 250 MB/s:
+    100 × 0.08 + 1,000 × 0.005 + 125 × 0.04 = 18."""
     volumes = [made(VOLUME, {"size": 16384, "type": "gp3"}, name=name) for name in "abc"]
     assert found(*volumes) == []
     assert priced_resources_usd_per_month(volumes).usd_per_month == Decimal("3932.16")

@@ -196,6 +196,17 @@ def test_model_fits(served_as: ServedAs, level: str | None) -> None:
     assert levels(judged(document(TWO), served=served_as)).get("model-fits") == level
 
 
+@pytest.mark.parametrize(("model", "level"), [("org/unknown", None), ("meta-llama/Llama-3.1-405B-Instruct", "BLOCK")])
+def test_finding_13_a_config_json_of_ones_own_says_what_the_catalogue_does_not_know(
+    model: str, level: str | None
+) -> None:
+    """Audit 13: one of two layers and 3.5e9 parameters fits anywhere; 405B of the catalogue, 94 GiB a GPU, do not."""
+    shape = {"parameters": 3_500_000_000, "layers": 2, "full_layers": 2, "heads": 64, "kv_heads": 8, "head_size": 128,
+             "hidden": 8192, "vocabulary": 128_256, "context": 131_072}  # fmt: skip
+    verdict = judged(document(TWO, workload={"model": model}), served=ServedAs.model_validate({"shape": shape}))
+    assert levels(verdict).get("model-fits") == level
+
+
 def test_a_model_that_nobody_knows_is_warned_of_and_has_no_throughput() -> None:
     verdict = judged(document(TWO, workload={"model": "org/unknown"}))
     assert (levels(verdict)["model-fits"], levels(verdict)["throughput-known"]) == ("WARN", "BLOCK")
@@ -290,7 +301,7 @@ def test_a_price_of_another_region_is_warned_of() -> None:
     ],
 )
 def test_the_gateways_budget_counts(budget: int, spend: int | None, level: str | None) -> None:
-    """18,700, over 90 % of the budget warns; what the gateway may spend is added, and shown as the worst case."""
+    """Audit 21: 18,700, over 90 % of the budget warns; what the gateway may spend is added, and is the worst case."""
     gateway = GatewaySpend(managed_budget_usd_per_month=spend)
     verdict = judged(document(TWO, constraints={"budgetUsdPerMonth": budget}), gateway=gateway)
     assert levels(verdict).get("budget") == level

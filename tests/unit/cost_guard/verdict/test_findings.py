@@ -1,10 +1,12 @@
 """What an audit of the first edition's gate found wrong in its verdicts, each with its number and the right value.
 
-The numbers are those of the audit: 2a to 2i of its economics, and D of its security part. What it found and what other
-files hold already:
+The numbers are those of the audits: 2a to 2i of the economics, 1 and 3 to 6 of its other parts, D of the security part.
+What was found and what other files hold already:
 
 | finding | where |
 |---|---|
+| 1a, 1b claims: each row's figure and status, volumes that two nodes must carry | `catalogue/claims/` |
+| 1a prices of the articles against the catalogue | `catalogue/claims/test_derived.py` |
 | 2a a chart's title against its subtitle, the second crossing | `crossover/report/test_course.py` |
 | 2a, 2b the first line: $758,560 too much, $1,022,558 saved | `crossover/commands/test_plan.py` |
 | 2b start after month 5: $786,843.81; 2a with a discount | `arithmetic/test_examples.py`: ramp, reserved |
@@ -17,6 +19,12 @@ files hold already:
 | 2i days block what hours pass: -$3,527, +$4,393 | `test_hours.py` |
 | 2i a price without a source blocks | `test_codes.py`: managed-known |
 | 2i no verdict needs a secret | `crossover/stack/test_verdict.py` |
+| 3 a reservation's upfront falls at the start of its month; its spares | `arithmetic/test_tco.py`, `test_examples.py` |
+| 4 exports of other products; other traffic than text; a first page alone | `crossover/usage/` |
+| 5 words of model, context, ceiling; rows in one order | `crossover/review/test_meant.py`, `preview/test_events.py` |
+| 5 a stack that is not initialised; a merge that nobody ended | `crossover/review/preview/test_engine.py`, `strict/` |
+| 5 a program of others; `policies/` copied out | `crossover/review/test_foreign.py`, `engine/test_pack.py` |
+| 6 title and text of a chart from one value; bars of node price and growth | `crossover/report/test_charts.py` |
 | D5 ten 8×H100 of a type that no rule knows | `pack/test_types.py`, `pack/test_accelerators.py` |
 | D14 disks, NAT, metal | `pack/test_types.py` |
 | D6 the files that judge are told | `crossover/review/test_judges.py` |

@@ -271,7 +271,7 @@ def test_a_judge_that_is_moved_away_is_told_by_its_old_name_too(invoke: Invoke, 
 def test_a_stack_without_a_job_fails_the_check(
     invoke: Invoke, project: Project, matrices: Any, examples: str, left: list[str], working: bool
 ) -> None:
-    """Else it would be judged by nobody, and no comment would say so."""
+    """Audit 20: Else it would be judged by nobody, and no comment would say so."""
     jobs = {f"job{i}": {"strategy": {"matrix": {"stack": listed}}} for i, listed in enumerate(matrices)}
     (project.folder / WORKFLOW).parent.mkdir(parents=True)
     (project.folder / WORKFLOW).write_text(json.dumps({"env": {EXAMPLES: examples}, "jobs": {"other": {}, **jobs}}))

@@ -45,6 +45,7 @@ CODEOWNERS = REPOSITORY / ".github" / "CODEOWNERS"
     ],
 )
 def test_it_is_a_judge(path: str) -> None:
+    """Audit 6: each of these changed a verdict unseen."""
     assert is_judge(path)
 
 

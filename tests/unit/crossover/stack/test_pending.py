@@ -53,7 +53,7 @@ def test_an_intent_that_the_plugin_has_written_keeps_its_time_and_its_machine(tm
     known = journal.answered(journal.begin(NAME, "lambda"), "i-1")
     later = Journal(journal.folder, now=lambda: 2_000.0)
     assert remembered(pending(), later) == [f"runpod/{NAME}"]
-    assert known in later.open(NAME)
+    assert known in later.open([NAME])
 
 
 @pytest.mark.parametrize("deployment", [{}, pending(kind="updating"), pending(type_="gpucloud:index:Install")])

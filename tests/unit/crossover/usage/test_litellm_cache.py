@@ -87,7 +87,7 @@ def test_what_was_decided_is_told(imported: Imported) -> None:
 
 
 def test_the_row_of_litellm_s_own_issue_is_no_longer_refused(imported: Imported) -> None:
-    """31 prompt tokens beside 2,455 that were read: 2,486 were sent."""
+    """Public bug 13: 31 prompt tokens beside 2,455 that were read: 2,486 were sent."""
     rows = [
         {"request_id": str(hour), "startTime": f"2026-11-21T{hour:02}:00:00Z", "model": "claude", "prompt_tokens": 31,
          "completion_tokens": 467, "metadata": {"usage_object": {"cache_read_input_tokens": 2455}}}

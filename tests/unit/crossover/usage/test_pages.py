@@ -24,7 +24,7 @@ def page(first: int, last: int, more: bool, write: Callable[..., str] = traffic.
 
 @pytest.mark.parametrize("write", [traffic.openai, traffic.anthropic])
 def test_a_page_without_the_next_one_is_refused(imported: Imported, write: Callable[..., str]) -> None:
-    """Twenty days would be a measured volume, and ten would be missing in silence. Day 20 of 30 is 2026-11-12."""
+    """Public bug 14: twenty days would be a measured volume, ten missing in silence. Day 20 of 30 is 2026-11-12."""
     code, output = imported({"e.json": page(0, 20, True, write)})
     assert (code, len(output.splitlines())) == (3, 1)
     assert (

@@ -168,6 +168,21 @@ def test_a_third_generation_waits_until_the_first_is_retired(made: dict[str, Any
     assert rotated(second, 3, retired=1)["former"] == {key: second[key] for key in SHARED}
 
 
+@pytest.mark.parametrize("generation", [1, 4, 9])
+def test_none_is_left_out_and_none_comes_back(made: dict[str, Any], generation: int) -> None:
+    """From 1 to 3 and then `retired: 1`, as the guide says, went on accepting what was to be retired."""
+    second = rotated(made, 2, retired=1)
+    for retired in (1, generation - 1):
+        news = {"nodes": NAMES, "generation": generation, "retired": retired}
+        with pytest.raises(
+            InvalidRequest, match=r"are of generation 2 .* Set crossover:credentialsGeneration to 3, or"
+        ):
+            HANDLER.preview(second, news)
+        with pytest.raises(InvalidRequest, match="one at a time"):
+            HANDLER.update("id", second, news, Waiting())
+    assert HANDLER.preview({}, {"nodes": NAMES, "generation": generation})["generation"] == generation
+
+
 def test_what_has_leaked_is_retired_at_once(made: dict[str, Any]) -> None:
     assert rotated(made, 2, retired=1)["former"] == {}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.base import Owner
-from providers.renting.naming import MAX_LENGTH, machine_name, mark, owner_of
+from providers.renting.naming import MAX_LENGTH, former_names, machine_name, mark, owner_of
 
 IDENTITIES = st.text("0123456789abcdef", max_size=16)
 OWNERS = st.builds(
@@ -58,3 +59,12 @@ def test_stacks_of_one_name_are_told_apart_by_identity_and_by_name_where_one_has
     assert before.same_stack(theirs)
     assert not mine.same_fleet(Owner("p", "s", "gateway", "a", 1, "1a"))
     assert not mine.same_name(Owner("p", "t", "inference", "a", 1, "1a"))
+
+
+def test_a_nodes_machines_of_earlier_generations_are_known_by_name() -> None:
+    """Audit 3: a journal has names alone; also those of before there were identities."""
+    owner = Owner("p", "s", "inference", "a", 3, "1a2b")
+    earlier = [replace(owner, generation=g, stack_id=whose) for g in (1, 2) for whose in ("1a2b", "")]
+    assert set(former_names(owner)) == set(map(machine_name, earlier))
+    assert former_names(replace(owner, generation=1)) == ()
+    assert len(former_names(replace(owner, generation=10**9))) == 200

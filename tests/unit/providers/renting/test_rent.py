@@ -131,6 +131,15 @@ def test_another_generation_is_another_machine() -> None:
     assert second.id == "fake-2"
 
 
+def test_one_of_an_earlier_generation_that_is_still_there_is_told_with_its_price() -> None:
+    """Audit 3: whoever rents a successor has ended it, or no state has it any more."""
+    cloud, warned = FakeCloud(), list[str]()
+    first = rent(request(generation=1), lambda _: cloud, Clock().waiting())
+    waiting = replace(Clock().waiting(), warn=warned.append)
+    rent(request(generation=2), lambda _: cloud, waiting)
+    assert [first.id in line and "22.32 USD/h" in line for line in warned] == [True]
+
+
 def test_two_machines_of_one_name_are_reported_and_neither_is_touched() -> None:
     cloud = FakeCloud()
     first = rent(request(), lambda _: cloud, Clock().waiting())

@@ -109,3 +109,9 @@ def test_litellm_has_an_environment_of_its_own_and_fetches_nothing_at_start() ->
 
 def test_what_it_needs_from_debian_is_named() -> None:
     assert set(_bundle().programs) == {"haproxy", "redis-server", "prometheus", "prometheus-alertmanager"}
+
+
+@pytest.mark.parametrize("values", VARIANTS, ids=str)
+def test_litellm_alone_has_a_user_of_its_own(values: dict[str, object]) -> None:
+    """Audit 19: it is the largest heap of others' code."""
+    assert [s.name for s in _bundle(values).services if s.own_user] == ["litellm"]

@@ -18,7 +18,7 @@ from images.vehicles.ssh.layout.layout import PlannedFile, secret_files
 from images.vehicles.ssh.probe import Probe, parse
 from images.vehicles.ssh.steps.look import wanted_effects
 from images.vehicles.ssh.steps.packages import demands, require_programs
-from tests.unit.images.samples import BUNDLE, layout
+from tests.unit.images.samples import BUNDLE, REQUIREMENTS, layout
 
 
 def standing(**changes: object) -> Probe:
@@ -140,6 +140,18 @@ def test_systemd_is_told_to_signal_and_left_alone_where_nothing_changed() -> Non
     assert lines[-1] == "reload crossover-sample-web.service web HUP"
     assert (applied.restarted, applied.reloaded) == ([], ["web"])
     assert systemd_orders(made, probe, {})[0] == ["unit crossover-sample-web.service"]
+
+
+def test_systemd_is_told_what_a_service_with_a_user_of_its_own_is_started_from() -> None:
+    made = layout(
+        replace(BUNDLE, files=(), services=(replace(BUNDLE.services[0], own_user=True),)), supervision="systemd"
+    )
+    lines, _ = systemd_orders(made, standing(services={}), {})
+    assert lines == [
+        "unit crossover-sample-web.service",
+        f"apart crossover-sample-web.service /var/cache/crossover/venvs/{REQUIREMENTS.sha256[:16]}",
+        "restart crossover-sample-web.service web",
+    ]
 
 
 def test_services_get_their_own_time_to_stop() -> None:

@@ -15,12 +15,12 @@ from providers.clouds.aws import session
 from providers.clouds.aws.config import parse
 from providers.clouds.aws.machines import NVME
 from providers.clouds.aws.offering import regular_zones
-from providers.clouds.aws.quota import QUOTAS, family, needed, shortfall
+from providers.clouds.aws.preflight.layout import spread, subnet_cidr
+from providers.clouds.aws.preflight.quota import QUOTAS, family, needed, request
+from providers.clouds.aws.preflight.tries import Tries
 from providers.clouds.aws.resources.identity import partition, trust, weights_policy
-from providers.clouds.aws.resources.layout import spread, subnet_cidr
 from providers.clouds.aws.resources.node import reported, reserved
 from providers.clouds.aws.resources.survey import MOST_ATTEMPTS
-from providers.clouds.aws.resources.tries import Tries
 from providers.clouds.aws.tags import MARK, machine_tags, owner_in
 from providers.errors import InvalidRequest
 
@@ -96,9 +96,9 @@ def test_public_bug_10_aws_is_asked_for_capacity_for_less_than_five_minutes() ->
 def test_the_quota_of_p_counts_96_vcpu_for_each_p4d_and_p4de() -> None:
     """L-417A185B, and the gateway's own family apart from it."""
     vcpus = {"p4de.24xlarge": 96, "p4d.24xlarge": 96, "m7i.large": 2}
-    wanted = {"a": "p4de.24xlarge", "b": "p4d.24xlarge", "gateway": "m7i.large"}
+    wanted = ["p4de.24xlarge", "p4d.24xlarge", "m7i.large"]
     assert {quota.code: n for quota, n in needed(wanted, vcpus).items()} == {"L-417A185B": 192, "L-1216C47A": 2}
-    assert needed({"a": "x2idn.16xlarge"}, {"x2idn.16xlarge": 64}) == {}
+    assert needed(["x2idn.16xlarge"], {"x2idn.16xlarge": 64}) == {}
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,10 @@ def test_a_family_is_the_letters_before_the_generation(instance_type: str, lette
     assert family(instance_type) == letters
 
 
-def test_a_shortfall_says_what_where_and_the_command_that_raises_it() -> None:
-    """And nothing is said where the limit suffices exactly."""
-    assert shortfall(P, 192, 192.0, "us-east-1") is None
-    line = shortfall(P, 192, 96.0, "us-east-1") or ""
-    assert "Running On-Demand P instances in us-east-1 is 96 vCPU and the stack needs 192" in line
-    assert line.endswith("--region us-east-1 --service-code ec2 --quota-code L-417A185B --desired-value 192")
+def test_the_command_that_raises_a_quota_names_it_and_its_region() -> None:
+    assert request(P, 192, "us-east-1").endswith(
+        "--region us-east-1 --service-code ec2 --quota-code L-417A185B --desired-value 192"
+    )
 
 
 def test_weights_are_read_below_one_prefix_and_nothing_is_written() -> None:

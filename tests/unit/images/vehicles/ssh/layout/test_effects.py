@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from images.bundle import Bundle, File, HttpCheck, Service, Source
-from images.vehicles.ssh.layout.effects import effects, mentions
+from images.vehicles.ssh.layout.effects import effects, mentions, used_by
 
 
 def service(name: str, *command: str, **changes: object) -> Service:
@@ -19,6 +19,18 @@ def test_a_service_uses_the_files_it_names_and_those_that_they_name() -> None:
     found = effects(bundle)
     assert found["a.conf"] == found["more/b.conf"] == {"one": "restart"}
     assert found["c.conf"] == {"two": "restart"}
+
+
+def test_what_a_service_uses_of_files_and_secrets_is_what_it_names_and_what_that_names() -> None:
+    bundle = Bundle(
+        role="r",
+        files=(File("a.conf", "include @ROOT@/b.conf"), File("b.conf", "@SECRET:key@"), File("c.conf", "")),
+        sources=(Source("lib/m/a.py", "s", "0"),),
+        services=(one := service("one", "@ROOT@/a.conf", "@ROOT@/lib", "@ROOT@/data", secret_environment={"A": "b"}),),
+        secrets=("key", "b", "other"),
+        directories=("data",),
+    )
+    assert used_by(one, bundle) == ["a.conf", "b.conf", "lib", "secrets/b", "secrets/key"]
 
 
 def test_a_folder_stands_for_all_in_it_and_not_for_its_namesakes() -> None:

@@ -65,9 +65,51 @@ def test_systemd_gets_one_unit_a_service_run_by_who_installs() -> None:
         assert line in text.splitlines()
 
 
+APART = replace(
+    BUNDLE, files=(File("web/web.conf", "listen @BIND@\n"),), services=(replace(BUNDLE.services[0], own_user=True),)
+)
+
+
+def test_a_service_with_a_user_of_its_own_is_shown_what_it_uses_and_handed_its_secrets() -> None:
+    """Audit 19: the user who installs, who may do anything, ran a hundred packages of others."""
+    made = layout(APART, supervision="systemd", root="/opt/100 %")
+    unit = content(made, "systemd/crossover-sample-web.service").splitlines()
+    assert "DynamicUser=yes" in unit
+    assert not [line for line in unit if line.startswith(("User=", "AmbientCapabilities="))]
+    assert 'TemporaryFileSystem="/opt/100 %%:ro"' in unit
+    assert {line for line in unit if line.startswith("BindReadOnlyPaths=")} == {
+        f'BindReadOnlyPaths="{path}"'
+        for path in ("/opt/100 %%/run/web", "/opt/100 %%/lib", "/opt/100 %%/web/web.conf", ENVIRONMENT)
+    }
+    assert [line for line in unit if "secrets" in line] == ["LoadCredential=key:/opt/100 %%/secrets/key"]
+    launcher = content(made, "run/web")
+    assert 'API_KEY=$(cat "${CREDENTIALS_DIRECTORY:' in launcher
+    assert "secrets/" not in launcher
+
+
+def test_a_launcher_says_what_it_needs_of_a_systemd_that_hands_nothing_over(tmp_path: Path) -> None:
+    script = content(layout(APART, supervision="systemd", root=str(tmp_path)), "run/web")
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    assert ran.returncode != 0
+    assert "systemd 247 or newer is needed" in ran.stderr
+
+
+def test_without_systemd_an_own_user_changes_no_file() -> None:
+    """Containers and `local` go on as they were."""
+    with_one, without = layout(APART), layout(replace(APART, services=BUNDLE.services))
+    assert with_one.files == without.files
+
+
+@pytest.mark.parametrize("place", ["root", "cache"])
+def test_an_own_user_needs_paths_without_a_colon(place: str) -> None:
+    with pytest.raises(InvalidBundle, match="colon"):
+        layout(APART, supervision="systemd", **{place: "/opt/a:b"})
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    made = layout(supervision="systemd", ssh_user="root", root=str(tmp_path))
+@pytest.mark.parametrize("bundle", [BUNDLE, APART], ids=["installer", "own"])
+def test_systemd_takes_the_unit(bundle: Bundle, tmp_path: Path) -> None:
+    made = layout(bundle, supervision="systemd", ssh_user="root", root=str(tmp_path))
     (tmp_path / "run").mkdir()
     (tmp_path / "run/web").write_text("#!/bin/sh\n")
     (tmp_path / "run/web").chmod(0o755)
@@ -149,6 +191,8 @@ def _service(**changes: Any) -> dict[str, Any]:
         (_service(secret_environment={"A": "other"}), "no secret other"),
         (_service(reload_signal="hup; rm"), "signal"),
         (_service(reload_files=("web/web.conf",)), "reload_signal"),
+        (_service(own_user=True, secret_environment={}), "secret's file: key"),
+        (_service(own_user=True, reload_signal="HUP"), "cannot be reloaded"),
         ({"environments": (PythonEnvironment("app", REQUIREMENTS),) * 2}, "app is there twice"),
         ({"checks": (HttpCheck("c", "other", "/"),)}, "no port named other"),
         ({"checks": (HttpCheck("c", "web", "/", bearer_secret="other"),)}, "no secret other"),
@@ -179,7 +223,8 @@ def test_what_came_later_changes_no_file_of_a_service_that_has_no_use_for_it() -
     """A gateway goes on without a restart: these are the files of before."""
     unit = content(layout(supervision="systemd"), f"systemd/crossover-{BUNDLE.role}-web.service")
     assert "After=network-online.target\nStartLimit" in unit
-    assert "LimitNOFILE=65536\nNoNewPrivileges" in unit
+    assert "Type=exec\nUser=ubuntu\nExecStart=" in unit
+    assert "LimitNOFILE=65536\nNoNewPrivileges=yes\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nPrivateTmp=yes\n" in unit
     assert "CROSSOVER_SERVICE" not in content(layout(), "run/web")
 
 
