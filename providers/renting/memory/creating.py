@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from images.remote.waiting import Waiting
@@ -85,22 +85,23 @@ def recalled(
     return found
 
 
-def undone(intents: Iterable[Intent], clouds: Clouds, waiting: Waiting, journal: Journal) -> list[str]:
-    """Ends what came of creates whose machines nobody wants any more, and the intents with them; "cloud/machine id" of
-    each. Each is looked for as `recalled` does. Raises as that does; the intent then stays open."""
-    ended = []
+def undone(
+    intents: Iterable[Intent], clouds: Clouds, waiting: Waiting, journal: Journal, known: Collection[str] = ()
+) -> None:
+    """Ends what came of creates whose machines nobody wants any more, and the intents with them. Each is looked for as
+    `recalled` does. Raises as that does; the intent then stays open. `known`: what a state has, "cloud/machine id": it
+    goes on, also where its create's answer came into no journal."""
     for intent in intents:
         with _told(intent, journal):
             cloud = clouds(intent.cloud)
             found = None if intent.machine_id else _looked_for(intent, cloud, waiting, journal)
-            if machine_id := intent.machine_id or (found.id if found else ""):
+            machine_id = intent.machine_id or (found.id if found else "")
+            if machine_id and f"{intent.cloud}/{machine_id}" not in known:
                 waiting.say(
                     f"ending {intent.cloud}/{machine_id}, which an earlier run began and no node wants any more"
                 )
                 cloud.terminate(machine_id, journal.age_s(intent) if intent.machine_id else 0.0)
-                ended.append(f"{intent.cloud}/{machine_id}")
         journal.end(intent)
-    return ended
 
 
 def _resumed(intent: Intent, cloud: Cloud, waiting: Waiting, journal: Journal) -> Machine | None:

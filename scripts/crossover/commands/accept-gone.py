@@ -18,7 +18,7 @@ from scripts.crossover.stack.surgery.forgetting import forget, known_node
 
 
 def command(
-    node: Annotated[str, typer.Argument(help="The node's key, as `crossover nodes` shows it.")],
+    node: Annotated[str, typer.Argument(help="The node's key, as `crossover nodes` shows it, or cloud/machine id.")],
     stack: Stack,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without a question, as from cron.")] = False,
 ) -> None:

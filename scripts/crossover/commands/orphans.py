@@ -49,7 +49,7 @@ def _ended(agreed: Census, stack_ids: Sequence[str], say: Callable[[str], None])
     chosen = [f.machine for f in found.orphans if f.resource_id in seen]
     failures = end(chosen, say)
     ended = {f"{m.cloud}/{m.id}" for m in chosen} - set(failures)
-    failures |= undo([one for one in found.begun if one in agreed.begun], say)
+    failures |= undo([one for one in found.begun if one in agreed.begun], found.known, say)
     left = tuple(one for one in found.begun if one.open)
     trouble = [line for line in found.trouble if line not in {one.said for one in found.begun} - {o.said for o in left}]
     return Census(tuple(f for f in found.sightings if f.resource_id not in ended), tuple(trouble), left), failures

@@ -57,6 +57,8 @@ class Census:
     """Where machines may be that nobody could look for, and creates of which no state knows. One line each."""
     begun: tuple[Begun, ...] = ()
     """These creates."""
+    known: frozenset[str] = frozenset()
+    """Ids "cloud/machine id" that a state has."""
 
     @property
     def orphans(self) -> tuple[Sighting, ...]:
@@ -160,10 +162,10 @@ def census(typed: Collection[str] = ()) -> Census:
     copied = {stack: identity.kept(ours, stack, environment) for stack in {*named, *states}}
     found = compare(machines, states, Identities(copied, frozenset(typed)))
     unsettled = {stack for stack, state in states.items() if isinstance(state, str) or state.busy}
-    known = {id for state in states.values() if not isinstance(state, str) for id in state.machines}
+    known = frozenset(id for state in states.values() if not isinstance(state, str) for id in state.machines)
     lost = in_no_state(journaled, known, unsettled) if listed else ()
     trouble = (*_not_asked(answers, used), *unread, *unread_journal, *(one.said for one in lost))
-    return Census(found, trouble, lost)
+    return Census(found, trouble, lost, known)
 
 
 def _begun() -> tuple[list[Begun], list[str]]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from images.remote.errors import RemoteError
 from images.remote.waiting import Waiting
 from providers import registry
+from providers.base import Capability
 from providers.errors import Unavailable
 from providers.renting.memory.creating import undone
 from providers.renting.memory.journal import Intent, Journal
@@ -50,13 +51,15 @@ class Begun:
 
 
 def begun() -> list[Begun]:
-    """Of every stack of this project that has a journal here. Raises Unavailable where one cannot be read."""
+    """Of every stack of this project that has a journal here; but for what bills nothing (`local`). Raises Unavailable
+    where one cannot be read."""
     ours, environment = project(), seen_by_the_plugin()
     try:
         journals = {stack: Journal.of(ours, stack, environment) for stack in stacks_of(ours, environment)}
     except OSError as e:
         raise Unavailable(f"the journals of intents cannot be read: {e}") from e
-    return [Begun(stack, intent, journal) for stack, journal in journals.items() for intent in journal.open()]
+    found = [Begun(stack, intent, journal) for stack, journal in journals.items() for intent in journal.open()]
+    return [one for one in found if not registry.can(one.intent.cloud, Capability.BILLS_NOTHING)]
 
 
 def in_no_state(found: Iterable[Begun], known: Collection[str], unsettled: Collection[str]) -> tuple[Begun, ...]:
@@ -67,12 +70,13 @@ def in_no_state(found: Iterable[Begun], known: Collection[str], unsettled: Colle
     return tuple(one for one in found if one.machine not in known and one.stack not in unsettled)
 
 
-def undo(found: Iterable[Begun], say: Callable[[str], None]) -> dict[str, str]:
-    """Looks for the machine of each and ends it; what could not be told or ended, by what it is, with what to do."""
+def undo(found: Iterable[Begun], known: Collection[str], say: Callable[[str], None]) -> dict[str, str]:
+    """Looks for the machine of each and ends it, unless a state turns out to have it; what could not be told or ended,
+    by what it is, with what to do. `known` as in `in_no_state`."""
     failures: dict[str, str] = {}
     for one in found:
         try:
-            undone([one.intent], registry.cloud, Waiting(say=say), one.journal)
+            undone([one.intent], registry.cloud, Waiting(say=say), one.journal, known)
         except RemoteError as e:
             what = one.machine or f"{one.intent.cloud}/{one.intent.name}"
             failures[what] = str(e)

@@ -32,15 +32,17 @@ class KnownNode:
 
 
 def known_node(stack: str, key: str) -> KnownNode:
-    """The node of that key. Raises StackError where there is none, or no machine of its own."""
+    """The node of that key, or of that machine ("cloud/machine id"). Raises StackError where there is none or several,
+    or no machine of its own."""
     resources = _exported(stack)["deployment"].get("resources") or []
-    nodes = {str((r.get("inputs") or {}).get("key")): r for r in resources if r["type"] == NODE and not r.get("delete")}
-    if key not in nodes:
-        raise StackError(
-            f"stack {stack} has no node {key!r} that the plugin rents: it has {', '.join(nodes) or 'none'}"
-        )
-    node = nodes[key]
-    machine = machine_id(node)
+    nodes = [(str((r.get("inputs") or {}).get("key")), machine_id(r), r) for r in resources if _is_node(r)]
+    named = [(machine, r) for known, machine, r in nodes if key in (known, machine)]
+    if not named:
+        keys = ", ".join(known for known, _, _ in nodes) or "none"
+        raise StackError(f"stack {stack} has no node {key!r} that the plugin rents: it has {keys}")
+    if len(named) > 1:
+        raise StackError(f"stack {stack} has {len(named)} nodes {key!r}: name one of {', '.join(m for m, _ in named)}")
+    [(machine, node)] = named
     if machine.startswith("vacant/"):
         raise StackError(f"{key} is vacant: it has no machine that could be gone")
     on_it = {r["urn"] for r in resources if r["type"] == INSTALL and _machine_of(r) == machine}
@@ -80,6 +82,10 @@ def without(resources: list[dict[str, Any]], urns: Collection[str]) -> list[dict
             del left["deletedWith"]
         kept.append(left)
     return kept
+
+
+def _is_node(resource: dict[str, Any]) -> bool:
+    return resource["type"] == NODE and not resource.get("delete")
 
 
 def _machine_of(install: dict[str, Any]) -> str:

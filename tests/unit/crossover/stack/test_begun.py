@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from providers.base import Capability
 from providers.renting.memory.journal import Journal
 from scripts.crossover.__main__ import app
 from scripts.crossover.stack import orphans
@@ -51,6 +52,13 @@ def test_one_that_nothing_shows_is_no_all_clear(cloud: Market, journal: Journal)
     assert f"a machine {NAME} at fake may bill" in done.stderr
 
 
+def test_what_bills_nothing_is_none(cloud: Market, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.capabilities = frozenset({Capability.BILLS_NOTHING})
+    registered(monkeypatch, cloud)
+    journal.given_up(NAME, "fake", "m-1")
+    assert run().exit_code == 0
+
+
 def test_what_a_state_has_or_may_get_is_none(cloud: Market, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     journal.answered(journal.begin(NAME, "fake"), "m-1")
     known_to_prod(monkeypatch, "fake/m-1")
@@ -71,6 +79,18 @@ def test_it_is_looked_for_and_ended_where_a_person_says_so(cloud: Market, journa
     done = run("--terminate", "--yes")
     assert "ending fake/m-1" in done.stdout
     assert (cloud.machines, journal.open()) == ({}, [])
+
+
+def test_what_a_state_has_is_not_ended_although_its_answer_came_into_no_journal(
+    cloud: Market, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Audit 9: the disk was full when the create was answered, so that the intent has a name alone."""
+    journal.begin(NAME, "fake")
+    serving = rented(1)
+    cloud.machines[serving.id] = serving
+    known_to_prod(monkeypatch, "fake/m-1")
+    assert run("--terminate", "--yes").exit_code == 0
+    assert (set(cloud.machines), journal.open()) == ({"m-1"}, [])
 
 
 def test_one_that_cannot_be_ended_stays_in_the_journal_and_is_told(cloud: Market, journal: Journal) -> None:

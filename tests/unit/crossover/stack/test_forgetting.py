@@ -56,6 +56,19 @@ def test_a_key_that_no_node_has_is_told_with_those_that_there_are(exported: None
         forgetting.known_node("s", "b")
 
 
+def test_of_nodes_with_one_key_the_machine_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audit 9: a fleet's node and a gateway's may be called alike, and the wrong one would leave the state."""
+    both = state()
+    [node, *_] = both["deployment"]["resources"]
+    gateway = {**node, "urn": GATEWAY, "outputs": {"machine": {"id": "lambda/i-2"}}}
+    gateway["inputs"] = {**node["inputs"], "role": "gateway"}
+    both["deployment"]["resources"] = [gateway, node]
+    monkeypatch.setattr(forgetting, "pulumi", lambda *arguments: json.dumps(both))
+    with pytest.raises(StackError, match=r"2 nodes 'a': name one of lambda/i-2, lambda/i-1$"):
+        forgetting.known_node("s", "a")
+    assert forgetting.known_node("s", "lambda/i-1").urns == {NODE}
+
+
 def test_what_is_left_depends_on_nothing_that_is_gone() -> None:
     (gateway,) = forgetting.without(state()["deployment"]["resources"], {NODE, INSTALL})
     assert gateway["urn"] == GATEWAY
