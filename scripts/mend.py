@@ -56,8 +56,8 @@ def _mend(backend: Path, project: str, stack: str, file: Path) -> str:
     if not readable:
         raise NoBackup(
             f"{file} cannot be read, and neither can any backup of it. `crossover orphans` shows the machines "
-            "that carry the stack's mark, and with what --stack-id --terminate ends them; or end them in the consoles of "
-            f"the clouds. Then `mv {file} {file}.damaged`, and scripts/up begins anew"
+            "that carry the stack's mark, and with what --stack-id --terminate ends them; or end them in the consoles "
+            f"of the clouds. Then `mv {file} {file}.damaged`, and scripts/up begins anew"
         )
     newest = max(readable, key=lambda found: (readable[found], found.name.endswith(".bak"), found.name))
     kept = _free_name(file)
