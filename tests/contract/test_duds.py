@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from providers.base import Machine
 from providers.plugin.machine import is_vacant
 from providers.renting.memory.duds import LEFT_OUT_S, Duds
 from providers.renting.rent import rent
@@ -13,23 +16,29 @@ from tests.contract.state import State
 from tests.contract.test_faults import request
 
 
-def test_public_bug_8_the_climb_goes_on_after_a_dud_and_the_next_run_leaves_it_out(emulated: Trial) -> None:
-    """Public bug 8: 30 minutes of 8×A100 for nothing, and then the same machine again."""
+def test_public_bug_8_the_climb_goes_on_after_a_dud_and_the_next_run_leaves_it_out(
+    emulated: Trial, tmp_path: Path
+) -> None:
+    """Public bug 8: 30 minutes of 8×A100 for nothing, and then the same machine again. Each run is a process of its
+    own, which knows what stands in the folder."""
     emulator, clock = emulated.emulator, emulated.clock
     assert emulator is not None
     assert clock is not None
-    duds = Duds(now=clock)
+
+    def run(key: str) -> Machine:
+        return rent(request(emulated, key), lambda _: emulated.cloud, emulated.waiting(), Duds(tmp_path, now=clock))
+
     emulator.inject(Fault.STUCK)
-    first = rent(request(emulated), lambda _: emulated.cloud, emulated.waiting(), duds)
+    first = run("a")
     assert emulated.billed() == [first.id]
-    (scope,) = duds.left_out()
+    (scope,) = Duds(tmp_path, now=clock).left_out()
     assert first.blame != scope
     emulated.cloud.terminate(first.id)
-    again = rent(request(emulated, "b"), lambda _: emulated.cloud, emulated.waiting(), duds)
+    again = run("b")
     assert again.blame != scope
     emulated.cloud.terminate(again.id)
     clock.now += LEFT_OUT_S
-    assert rent(request(emulated, "c"), lambda _: emulated.cloud, emulated.waiting(), duds).blame == scope
+    assert run("c").blame == scope
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,16 +162,17 @@ def test_the_first_stacks_firewall_stays_as_it_is(trial: Trial, ours: Colleague,
     if not isinstance(cloud, Firewalled) or trial.emulator is None:
         pytest.skip("no firewall that knows machines by address")
     ours.up()
-    rulesets = dict(trial.emulator.rulesets)  # type: ignore[attr-defined]
+    rulesets = deepcopy(trial.emulator.rulesets)  # type: ignore[attr-defined]
     owner = cloud.get(ours.machines[0]).owner
     assert owner is not None
     stranger = cloud.launch(trial.spec("theirs", owner=type(owner)("p", "s", "inference", "a", 1, THEIRS)))
     trial.clock.sleep(3600) if trial.clock else None
     assert stranger.owner is not None
-    cloud.admit(stranger.owner, trial.settings)
-    cloud.admit(owner, trial.settings)
-    now = trial.emulator.rulesets  # type: ignore[attr-defined]
-    assert {key: now[key] for key in rulesets} == rulesets
+    for whose in (stranger.owner, owner):
+        cloud.admit(whose, trial.settings)
+        now = trial.emulator.rulesets  # type: ignore[attr-defined]
+        assert {key: now[key] for key in rulesets} == rulesets
+        assert len(now) == len(rulesets) + 1
     cloud.terminate(stranger.id)
     assert trial.emulator.rulesets == rulesets  # type: ignore[attr-defined]
 
