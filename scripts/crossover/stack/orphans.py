@@ -56,7 +56,7 @@ class Census:
     trouble: tuple[str, ...]
     """Where machines may be that nobody could look for, and creates of which no state knows. One line each."""
     begun: tuple[Begun, ...] = ()
-    """These creates."""
+    """Of these creates what could be ended."""
     known: frozenset[str] = frozenset()
     """Ids "cloud/machine id" that a state has."""
 
@@ -159,13 +159,24 @@ def census(typed: Collection[str] = ()) -> Census:
     used = {id.partition("/")[0] for state in states.values() if not isinstance(state, str) for id in state.machines}
     unread = [f"the state of {stack} cannot be read: {why}" for stack, why in states.items() if isinstance(why, str)]
     environment = seen_by_the_plugin()
-    copied = {stack: identity.kept(ours, stack, environment) for stack in {*named, *states}}
+    copied = {
+        stack: identity.kept(ours, stack, environment) for stack in {*named, *states, *(one.stack for one in journaled)}
+    }
     found = compare(machines, states, Identities(copied, frozenset(typed)))
     unsettled = {stack for stack, state in states.items() if isinstance(state, str) or state.busy}
     known = frozenset(id for state in states.values() if not isinstance(state, str) for id in state.machines)
     lost = in_no_state(journaled, known, unsettled) if listed else ()
     trouble = (*_not_asked(answers, used), *unread, *unread_journal, *(one.said for one in lost))
-    return Census(found, trouble, lost, known)
+    endable = tuple(one for one in lost if _may_end(one, found, states, Identities(copied, frozenset(typed))))
+    return Census(found, trouble, endable, known)
+
+
+def _may_end(one: Begun, found: Sequence[Sighting], states: Mapping[str, Known | str], identities: Identities) -> bool:
+    """A state may have been moved to another backend, and its journal stays behind: what a cloud lists with another
+    mark than an orphan's is left, and what is of a stack that is not here, unless a person has typed its identity."""
+    here = one.stack in states or bool(identities.typed & set(identities.copied.get(one.stack, ())))
+    its = [f for f in found if f.resource_id == one.machine or (f.machine.cloud, f.machine.name) == one.named]
+    return here and all(f.machine.owner is None or f.standing in (Standing.ORPHAN, Standing.KNOWN) for f in its)
 
 
 def _begun() -> tuple[list[Begun], list[str]]:

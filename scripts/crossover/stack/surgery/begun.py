@@ -35,6 +35,11 @@ class Begun:
         return f"{self.intent.cloud}/{self.intent.machine_id}" if self.intent.machine_id else ""
 
     @property
+    def named(self) -> tuple[str, str]:
+        """Cloud and name of its machine."""
+        return (self.intent.cloud, self.intent.name)
+
+    @property
     def open(self) -> bool:
         """Whether it still is."""
         return self.journal.path(self.intent).exists()

@@ -93,6 +93,22 @@ def test_what_a_state_has_is_not_ended_although_its_answer_came_into_no_journal(
     assert (set(cloud.machines), journal.open()) == ({"m-1"}, [])
 
 
+@pytest.mark.parametrize("machine_id", ["", "m-1"])
+@pytest.mark.parametrize("stack_id", [IDENTITY, "0badcafe"])
+def test_what_runs_for_a_state_that_was_moved_elsewhere_is_told_and_not_ended(
+    cloud: Market, journal: Journal, monkeypatch: pytest.MonkeyPatch, machine_id: str, stack_id: str
+) -> None:
+    """Audit 4: the journal stayed behind, and the stack is not here any more, or was made anew."""
+    if stack_id == IDENTITY:
+        monkeypatch.setattr(orphans, "stacks", list)
+    journal.answered(journal.begin(NAME, "fake"), machine_id)
+    serving = rented(1, stack_id=stack_id)
+    cloud.machines[serving.id] = serving
+    done = run("--terminate", "--yes")
+    assert (done.exit_code, set(cloud.machines), len(journal.open())) == (1, {"m-1"}, 1)
+    assert "may bill" in done.stderr
+
+
 def test_one_that_cannot_be_ended_stays_in_the_journal_and_is_told(cloud: Market, journal: Journal) -> None:
     journal.given_up(NAME, "fake", "m-1")
     cloud.terminate_fails = True
