@@ -71,14 +71,14 @@ class WithoutOrders:
             message = f"The body is longer than {MAX_BODY_BYTES} bytes, which is as much as a managed model gets."
             await _refuse(send, 413, "request_too_large", message)
         elif (plain := self._plain(body)) is None:
-            await _refuse(send, 400, "body_unreadable", "The body must be one JSON object.")
+            await _refuse(send, 400, "body_unreadable", "The body must be one JSON object that names `model` once.")
         else:
             await self._app(_told(scope, plain), _given(plain, receive), send)
 
     def _plain(self, body: bytes) -> bytes | None:
-        """None for what is no object."""
+        """None for what is no object, and for one with two models: HAProxy came here by the first of them."""
         try:
-            asked = json.loads(body)
+            asked = json.loads(body, object_pairs_hook=_one_model)
             if not isinstance(asked, dict):
                 return None
             return json.dumps({key: value for key, value in asked.items() if not self._is_order(key)}).encode()
@@ -87,6 +87,13 @@ class WithoutOrders:
 
     def _is_order(self, key: str) -> bool:
         return key in self._orders or key.startswith(ORDER_PREFIXES)
+
+
+def _one_model(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises ValueError where it names two models."""
+    if sum(key == "model" for key, _ in pairs) > 1:
+        raise ValueError("two models")
+    return dict(pairs)
 
 
 async def _whole(receive: Receive) -> bytes | None:

@@ -77,15 +77,20 @@ def test_what_litellm_would_take_for_an_order_is_left_out(order: str) -> None:
 
 def test_of_two_equal_keys_one_is_told() -> None:
     """Whichever LiteLLM's own parser took: nobody reads another one."""
-    heard, _ = told(b'{"model": "a", "model": "b", "hooks": ["c"], "hooks": ["d"]}')
-    assert heard.body == b'{"model": "b"}'
+    heard, _ = told(b'{"model": "a", "user": "b", "user": "c", "hooks": ["c"], "hooks": ["d"]}')
+    assert heard.body == b'{"model": "a", "user": "c"}'
+
+
+TWO_MODELS = b'{"model": "managed", "model": "self-hosted"}'
+"""Endpoint: model last, body beyond HAProxy's buffer: it came here by the first, and LiteLLM took the last."""
 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b'"x"', b'{"model": "a"', b"\xff", b"[" * 100_000, b'{"a": ' * 100_000, b'{"n": 1' + b"0" * 5000],
-)
-def test_what_is_no_object_is_refused(raw: bytes) -> None:
+    [b"", b"[]", b'"x"', b'{"model": "a"', b"\xff", b"[" * 100_000, b'{"a": ' * 100_000, b'{"n": 1' + b"0" * 5000,
+     TWO_MODELS],
+)  # fmt: skip
+def test_what_is_no_object_or_names_two_models_is_refused(raw: bytes) -> None:
     heard, answers = told(raw)
     assert not heard.scope
     assert answers[0]["status"] == 400
