@@ -1,18 +1,19 @@
 """`make bench`: what the policy pack adds to a preview of the whole stack, at 2 and at 200 nodes, on the real engine.
 
 Beside it stands a pack of one rule that does nothing, as pulumi-policy makes it: what the engine and Python's gRPC cost
-any pack. The target is 0.15 s over that one. The previews are taken in turn and the best of each counts, so that a
-computer that is busy for a moment is not taken for a slow pack.
+any pack. The target is 0.15 s over that one. The previews are taken in turn. Of times the median counts, and of what is
+over that rule the median of the rounds' own differences: bests of five differed by 0.3 s from run to run on one quiet
+computer.
 """
 
 from __future__ import annotations
 
-import math
+import statistics
 
 from tests.bench.spine import seconds
 from tests.support.checkout import Checkout
 
-ROUNDS = 5
+ROUNDS = 9
 PACKS = {"none": (), "nothing": ("--policy-pack", "nothing"), "ours": ("--policy-pack", "policies")}
 NOTHING = """\
 from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
@@ -27,14 +28,20 @@ def main() -> None:
     columns = ("Preview of", "Without a pack", "A rule that does nothing adds", "The pack adds", "Over it")
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for count in (2, 200):
-        best = preview_s(count)
-        nothing, ours = (best[pack] - best["none"] for pack in ("nothing", "ours"))
-        added = " | ".join(f"{seconds:.2f} s" for seconds in (best["none"], nothing, ours, ours - nothing))
-        print(f"| {count} nodes | {added} |", flush=True)
+        times = preview_s(count)
+        added = {pack: _median(times[pack], times["none"]) for pack in ("nothing", "ours")}
+        over_s = _median(times["ours"], times["nothing"])
+        figures = (statistics.median(times["none"]), *added.values(), over_s)
+        print(f"| {count} nodes | {' | '.join(f'{figure:.2f} s' for figure in figures)} |", flush=True)
 
 
-def preview_s(count: int) -> dict[str, float]:
-    """Pack → the best of ROUNDS."""
+def _median(times: list[float], base: list[float]) -> float:
+    """Of the rounds' differences."""
+    return statistics.median(mine - its for mine, its in zip(times, base, strict=True))
+
+
+def preview_s(count: int) -> dict[str, list[float]]:
+    """Pack → seconds of each of ROUNDS."""
     checkout = Checkout.make()
     try:
         checkout.init()
@@ -45,12 +52,11 @@ def preview_s(count: int) -> dict[str, float]:
         manifest = (checkout.folder / "policies/PulumiPolicy.yaml").read_text()
         (nothing / "PulumiPolicy.yaml").write_text(manifest)
         (nothing / ".venv").symlink_to("../.venv")
-        best = dict.fromkeys(PACKS, math.inf)
+        times: dict[str, list[float]] = {pack: [] for pack in PACKS}
         for _ in range(ROUNDS):
             for pack, extra in PACKS.items():
-                took_s = seconds(lambda extra=extra: checkout.pulumi("preview", "-s", "local", *extra))  # type: ignore[misc]
-                best[pack] = min(best[pack], took_s)
-        return best
+                times[pack].append(seconds(lambda extra=extra: checkout.pulumi("preview", "-s", "local", *extra)))  # type: ignore[misc]
+        return times
     finally:
         checkout.discard()
 
