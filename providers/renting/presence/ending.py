@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from providers.base import Machine, MachineState
 from providers.errors import CloudError, Gone, Incomplete, NotFound, RateLimited, TerminateFailed, Unavailable
 from providers.renting.answers.price import said
-from providers.renting.presence.looking import LOOK_POLL_S
+from providers.renting.presence.looking import LOOK_POLL_S, among
 
 PATIENCE_S = 15 * 60.0
 """Some vendors take minutes to end a machine; a person can do no more than read the message after that."""
@@ -124,7 +124,7 @@ class Ending:
         except (Unavailable, RateLimited) as e:
             self._problem = f"it is not known by its id, and the listing cannot be asked: {e}"
             return None, False
-        return next((m for m in found if m.id == self.machine_id), None), sure
+        return among(found, self.machine_id), sure
 
     def _failed(self, why: str) -> TerminateFailed:
         price = said(self._seen.usd_per_hour if self._seen else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from images.remote.waiting import Waiting
 from providers.base import Cloud, Machine, MachineState
 from providers.errors import CloudError, Gone, Incomplete, Missing, NotFound, RateLimited, Unavailable
@@ -60,12 +62,12 @@ def listed(cloud: Cloud, machine_id: str) -> Machine | None:
     try:
         found = cloud.inventory()
     except Incomplete as e:
-        if machine := _among(e.found, machine_id):
+        if machine := among(e.found, machine_id):
             return machine
         raise
-    return _among(found, machine_id)
+    return among(found, machine_id)
 
 
-def _among(machines: object, machine_id: str) -> Machine | None:
-    assert isinstance(machines, list | tuple)
-    return next((m for m in machines if isinstance(m, Machine) and m.id == machine_id), None)
+def among(machines: Iterable[Machine], machine_id: str) -> Machine | None:
+    """The one of that id."""
+    return next((machine for machine in machines if machine.id == machine_id), None)

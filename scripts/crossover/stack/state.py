@@ -140,6 +140,11 @@ def known_machines(stack: str) -> Known:
     )
 
 
-def _deployment(stack: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack)).get("deployment") or {}
+def exported(stack: str) -> dict[str, Any]:
+    """The stack's state as the engine writes and reads it, secrets left encrypted. Raises StackError."""
+    found: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack))
     return found
+
+
+def _deployment(stack: str) -> dict[str, Any]:
+    return exported(stack).get("deployment") or {}

@@ -13,8 +13,8 @@ from images.sources import REPOSITORY
 from providers.plugin.node_inputs import owner
 from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
-from scripts.crossover.stack.engine import StackError, pulumi
-from scripts.crossover.stack.state import machine_id
+from scripts.crossover.stack.engine import StackError
+from scripts.crossover.stack.state import exported, machine_id
 from scripts.crossover.stack.surgery.pending import remembered
 from strict.names import INSTALL, NODE
 
@@ -34,7 +34,7 @@ class KnownNode:
 def known_node(stack: str, key: str) -> KnownNode:
     """The node of that key, or of that machine ("cloud/machine id"). Raises StackError where there is none or several,
     or no machine of its own."""
-    resources = _exported(stack)["deployment"].get("resources") or []
+    resources = exported(stack)["deployment"].get("resources") or []
     nodes = [(str((r.get("inputs") or {}).get("key")), machine_id(r), r) for r in resources if _is_node(r)]
     named = [(machine, r) for known, machine, r in nodes if key in (known, machine)]
     if not named:
@@ -52,14 +52,12 @@ def known_node(stack: str, key: str) -> KnownNode:
 def forget(stack: str, node: KnownNode, journal: Journal) -> None:
     """Writes the state without it. The engine's import drops the creates that a state has as pending (3.259:
     cmd/pulumi/stack/io.go), so the journal has them first. Raises StackError, Unavailable."""
-    exported = _exported(stack)
-    deployment = exported["deployment"]
+    state = exported(stack)
+    deployment = state["deployment"]
     remembered(deployment, journal)
     deployment["resources"] = without(deployment.get("resources") or [], node.urns)
     command = [str(REPOSITORY / "scripts" / "pulumi"), "stack", "import", "--stack", stack]
-    done = subprocess.run(
-        command, input=json.dumps(exported), capture_output=True, text=True, env=os.environ, check=False
-    )
+    done = subprocess.run(command, input=json.dumps(state), capture_output=True, text=True, env=os.environ, check=False)
     if done.returncode != 0:
         raise StackError(f"the state of {stack} was not changed: {done.stderr.strip() or done.stdout.strip()}")
 
@@ -91,8 +89,3 @@ def _is_node(resource: dict[str, Any]) -> bool:
 def _machine_of(install: dict[str, Any]) -> str:
     machine = (install.get("outputs") or install.get("inputs") or {}).get("machine") or {}
     return str(machine.get("id", "")) if isinstance(machine, dict) else ""
-
-
-def _exported(stack: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack))
-    return found

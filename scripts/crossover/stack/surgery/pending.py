@@ -6,7 +6,6 @@ ran the plugin has written them already; on another one, a CI runner's say, the 
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -15,7 +14,8 @@ from providers import registry
 from providers.plugin.node_inputs import owner
 from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
-from scripts.crossover.stack.engine import StackError, project, pulumi, seen_by_the_plugin
+from scripts.crossover.stack.engine import StackError, project, seen_by_the_plugin
+from scripts.crossover.stack.state import exported
 from strict.names import NODE
 
 
@@ -40,9 +40,9 @@ def remembered(deployment: dict[str, Any], journal: Journal) -> list[str]:
 def main(arguments: list[str]) -> int:
     [stack] = arguments
     try:
-        exported = json.loads(pulumi("stack", "export", "--stack", stack))
+        state = exported(stack)
         journal = Journal.of(project(), stack, seen_by_the_plugin())
-        for machine in remembered(exported.get("deployment") or {}, journal):
+        for machine in remembered(state.get("deployment") or {}, journal):
             print(f"==> {machine} may have been created: the next `up` looks for it before it rents another")
     except (StackError, RemoteError) as e:
         print(f"scripts/recover: {e}", file=sys.stderr)

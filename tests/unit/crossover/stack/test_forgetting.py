@@ -12,6 +12,7 @@ import pytest
 from providers.base import Owner
 from providers.renting.memory.journal import Journal
 from providers.renting.naming import machine_name
+from scripts.crossover.stack import state as kept
 from scripts.crossover.stack.engine import StackError
 from scripts.crossover.stack.surgery import forgetting
 
@@ -39,7 +40,7 @@ def state() -> dict[str, Any]:
 
 @pytest.fixture
 def exported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgetting, "pulumi", lambda *arguments: json.dumps(state()))
+    monkeypatch.setattr(kept, "pulumi", lambda *arguments: json.dumps(state()))
 
 
 def test_finding_09_the_node_is_found_by_its_key_with_what_is_on_its_machine(exported: None) -> None:
@@ -63,7 +64,7 @@ def test_of_nodes_with_one_key_the_machine_tells(monkeypatch: pytest.MonkeyPatch
     gateway = {**node, "urn": GATEWAY, "outputs": {"machine": {"id": "lambda/i-2"}}}
     gateway["inputs"] = {**node["inputs"], "role": "gateway"}
     both["deployment"]["resources"] = [gateway, node]
-    monkeypatch.setattr(forgetting, "pulumi", lambda *arguments: json.dumps(both))
+    monkeypatch.setattr(kept, "pulumi", lambda *arguments: json.dumps(both))
     with pytest.raises(StackError, match=r"2 nodes 'a': name one of lambda/i-2, lambda/i-1$"):
         forgetting.known_node("s", "a")
     assert forgetting.known_node("s", "lambda/i-1").urns == {NODE}
@@ -87,7 +88,7 @@ def test_the_import_drops_pending_creates_so_the_journal_has_them_first(
     resource = {"type": "gpucloud:index:Node", "inputs": given}
     pending = {"pending_operations": [{"type": "creating", "resource": resource}]}
     exported = {"deployment": {**state()["deployment"], **pending}}
-    monkeypatch.setattr(forgetting, "pulumi", lambda *arguments: json.dumps(exported))
+    monkeypatch.setattr(kept, "pulumi", lambda *arguments: json.dumps(exported))
     journal = Journal(tmp_path / "intents")
     imported: list[str] = []
 
