@@ -38,7 +38,7 @@ def main() -> None:
 
 def node(clone: Checkout) -> dict[str, Any]:
     """The inputs of the first node's install."""
-    exported = json.loads(clone.run("scripts/pulumi", "stack", "export", "--show-secrets", "-s", clone.stack))
+    exported = clone.told("scripts/pulumi", "stack", "export", "--show-secrets", "-s", clone.stack)
     resources = exported["deployment"]["resources"]
     found = next(r["inputs"] for r in resources if r["type"] == "gpucloud:index:Install" and "inference" in r["urn"])
     inputs: dict[str, Any] = opened(found)

@@ -72,7 +72,7 @@ def latencies(checkout: Checkout) -> list[tuple[str, str]]:
 
 def to_node(checkout: Checkout, node: Machine) -> Callable[[], None]:
     """Past the gateway, as HAProxy does it: with the CA, the stack's client certificate and vLLM's key."""
-    exported = json.loads(checkout.run("scripts/pulumi", "stack", "export", "--show-secrets", "-s", "local"))
+    exported = checkout.told("scripts/pulumi", "stack", "export", "--show-secrets", "-s", "local")
     resources = exported["deployment"]["resources"]
     made = next(r["outputs"] for r in resources if r["type"] == "gpucloud:index:Credentials")
     # The address is not the name; the CA signs nothing else that serves.

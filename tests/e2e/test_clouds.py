@@ -7,7 +7,6 @@ What is exchanged is named in tests/support/committed.py, and nothing else.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def world(request: pytest.FixtureRequest, host: Committed, tmp_path: Path) -> It
 
 def serves(clone: Checkout) -> set[bool | None]:
     """What `crossover nodes` says of the nodes."""
-    nodes = json.loads(clone.run(".venv/bin/crossover", "nodes", "--stack", clone.stack, "--json"))
+    nodes = clone.told(".venv/bin/crossover", "nodes", "--stack", clone.stack, "--json")
     return {node["serves"] for node in nodes if node["role"] == "inference"}
 
 

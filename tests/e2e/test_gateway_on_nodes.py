@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 
@@ -22,7 +21,7 @@ def test_every_node_answers_for_the_fleet_over_tls(clone: Checkout) -> None:
     clone.configure({"gateway.placement": "nodes", "gateway.tlsServerName": NAME, "gatewayNode": None})
     clone.up()
     assert set(clone.machines) == {"a", "b"}
-    shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--json"))
+    shown = clone.told(".venv/bin/crossover", "endpoint", "--json")
     ports = [address.rpartition(":")[2] for address in shown["addresses"]]
     assert shown["endpoint"] == f"https://{NAME}:{ports[0]}"
     assert ports == [str(clone.machines[key].ports["endpoint"]) for key in ("a", "b")]

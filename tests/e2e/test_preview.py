@@ -174,7 +174,7 @@ def test_an_imported_export_gives_program_pack_and_plan_one_verdict(
     clone.run(".venv/bin/crossover", "usage", "import", "export.json", "--today", str(TODAY))
     clone.configure({"workload": {"usage": "usage.yaml"}})
     day, fails = {"CROSSOVER_TODAY": str(TODAY)}, exit_code != 0
-    plan = json.loads(clone.run(".venv/bin/crossover", "plan", "--json", fails=fails, **day))
+    plan = clone.told(".venv/bin/crossover", "plan", "--json", fails=fails, **day)
     program = clone.pulumi("preview", "-s", "local", fails=fails, **day)
     code, document, comment = pull_request.preview()
     assert (code, document["verdict"], plan["verdict"]) == (exit_code, expected, expected)

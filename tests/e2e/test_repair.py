@@ -155,7 +155,7 @@ def test_after_a_restart_of_the_computer_up_brings_the_same_machines_back(clone:
                     os.kill(pid, signal.SIGKILL)
     clone.run("scripts/up", "local")
     assert {key: m.id for key, m in clone.machines.items()} == {key: m.id for key, m in before.items()}
-    results = json.loads(clone.run(".venv/bin/crossover", "smoke", "--json"))
+    results = clone.told(".venv/bin/crossover", "smoke", "--json")
     assert all(r["ok"] for r in results), results
 
 

@@ -40,7 +40,7 @@ def test_the_printed_curl_lines_work_from_any_folder(running: Checkout, tmp_path
 
 
 def test_smoke_passes_completion_stream_cache_and_stand_in(running: Checkout) -> None:
-    results = json.loads(running.run(".venv/bin/crossover", "smoke", "--json"))
+    results = running.told(".venv/bin/crossover", "smoke", "--json")
     assert [r["name"] for r in results] == [
         "completion", "stream", "managed: managed-stand-in", "cache: managed-stand-in",
     ]  # fmt: skip
@@ -48,7 +48,7 @@ def test_smoke_passes_completion_stream_cache_and_stand_in(running: Checkout) ->
 
 
 def test_nodes_lists_every_machine(running: Checkout) -> None:
-    rows = json.loads(running.run(".venv/bin/crossover", "nodes", "--json"))
+    rows = running.told(".venv/bin/crossover", "nodes", "--json")
     assert {(r["key"], r["role"], r["state"]) for r in rows} == {
         ("a", "inference", "running"), ("b", "inference", "running"), ("gateway", "gateway", "running"),
     }  # fmt: skip
@@ -204,7 +204,7 @@ def test_no_secret_is_readable_in_state_diffs_or_logs(running: Checkout) -> None
 
 def _secrets(checkout: Checkout) -> dict[str, str]:
     """Every secret, decrypted; of a PEM key the middle line, which diffs could show on its own."""
-    exported = json.loads(checkout.run("scripts/pulumi", "stack", "export", "--show-secrets", "-s", "local"))
+    exported = checkout.told("scripts/pulumi", "stack", "export", "--show-secrets", "-s", "local")
     credentials = next(
         r["outputs"] for r in exported["deployment"]["resources"] if r["type"] == "gpucloud:index:Credentials"
     )
@@ -290,7 +290,7 @@ def test_a_state_that_a_full_disk_cut_is_mended_and_nothing_is_rented_twice(runn
 
 
 def test_doctor_finds_nothing_wrong_with_a_stack_that_is_up(running: Checkout) -> None:
-    checks = json.loads(running.run(CROSSOVER, "doctor", "--json"))
+    checks = running.told(CROSSOVER, "doctor", "--json")
     assert {check["level"] for check in checks} == {"ok"}
 
 

@@ -12,14 +12,14 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
-from tests.support.checkout import ended
+from tests.support.checkout import ended, told
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -76,13 +76,13 @@ class Project:
     def program(self, source: str) -> None:
         (self.folder / "__main__.py").write_text(textwrap.dedent(source))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command in a process group of its own, with its output on one pipe."""
+    def start(self, *arguments: str, aside: IO[str] | int = subprocess.STDOUT) -> subprocess.Popen[str]:
+        """In a process group of its own, with all output on one pipe, or what it says to a person `aside`."""
         return subprocess.Popen(
             ["pulumi", "-C", str(self.folder), *arguments, "--color=never", "--non-interactive"],
             env=self.environment,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=aside,
             text=True,
             start_new_session=True,
         )
@@ -96,12 +96,17 @@ class Project:
         assert (process.returncode != 0) == fails, output
         return output
 
+    def told(self, *arguments: str, timeout_s: float = 120) -> Any:
+        """What a program reads of it, as JSON. Asserts that it succeeded."""
+        with tempfile.TemporaryFile("w+") as aside:
+            return told(self.start(*arguments, aside=aside), aside, timeout_s)
+
     def up(self, *arguments: str, fails: bool = False) -> str:
         return self.run("up", "--yes", "--skip-preview", *arguments, fails=fails)
 
     def state(self) -> list[dict[str, Any]]:
         """Every resource in the state but the stack and its providers."""
-        exported = json.loads(self.run("stack", "export"))
+        exported = self.told("stack", "export")
         return [r for r in exported["deployment"].get("resources", []) if not r["type"].startswith("pulumi:")]
 
     def resource(self, name: str) -> dict[str, Any]:

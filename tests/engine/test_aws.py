@@ -128,7 +128,7 @@ class Account(Region):
         }
 
     def outputs(self) -> dict[str, Any]:
-        outputs: dict[str, Any] = json.loads(self.project.run("stack", "output", "--json"))
+        outputs: dict[str, Any] = self.project.told("stack", "output", "--json")
         return outputs
 
 
@@ -197,7 +197,7 @@ def test_up_brings_protected_machines_closed_to_the_world_and_destroy_leaves_not
     assert not any(word in again for word in (" created", " updated", " replaced", " deleted")), again
     account.project.run("refresh", "--yes", "--skip-preview")
     assert [account.contacts(instance) for instance in instances.values()] == [1, 1, 1]
-    exported = json.loads(account.project.run("stack", "export"))
+    exported = account.project.told("stack", "export")
     (contact,) = (r for r in exported["deployment"]["resources"] if r["urn"].endswith("::a-contact"))
     assert "ciphertext" in contact["outputs"]["sshPrivateKey"]
     assert contact["outputs"]["machine"] == outputs["a"]

@@ -89,7 +89,7 @@ def test_a_state_of_before_identities_comes_up_unchanged(project: Project) -> No
     project.program(fleet({"a": "bay-1"}))
     project.up()
     machines = project.machines
-    exported = json.loads(project.run("stack", "export"))
+    exported = project.told("stack", "export")
     for resource in exported["deployment"]["resources"]:
         for part in ("inputs", "outputs"):
             (resource.get(part) or {}).pop("stackId", None)

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -22,6 +22,15 @@ from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "crossover:"
+
+
+def told(process: subprocess.Popen[str], aside: IO[str], timeout_s: float, *, fails: bool = False) -> Any:
+    """What a program reads of it: standard output, as JSON. What it says to a person went `aside`, and is in the
+    failure. Asserts that it succeeded, or failed."""
+    output = ended(process, timeout_s)
+    aside.seek(0)
+    assert (process.returncode != 0) == fails, output + aside.read()
+    return json.loads(output)
 
 
 def ended(process: subprocess.Popen[str], timeout_s: float) -> str:
@@ -78,26 +87,39 @@ class Checkout:
         paths = f"{self.folder / 'policies'}:{self.folder}"
         return {**kept, "PYTHONPATH": paths, "CROSSOVER_TODAY": TODAY, **self.variables}
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
-        """In a process group of its own, with all output on one pipe."""
+    def start(
+        self, *command: str, aside: IO[str] | int = subprocess.STDOUT, **environment: str
+    ) -> subprocess.Popen[str]:
+        """In a process group of its own, with all output on one pipe, or what it says to a person `aside`."""
         return subprocess.Popen(
             [str(self.folder / command[0]), *command[1:]],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=aside,
             text=True,
             start_new_session=True,
         )
 
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
         """The output. Asserts that the command succeeded, or failed."""
-        process = self.start(*command, **environment)
+        process = self.start(*command, aside=subprocess.STDOUT, **environment)
         output = ended(process, self.timeout_s)
-        if self.leaves:
-            end_strays(self.folder / ".state" / "pulumi", self.leaves)
+        self._end_strays()
         assert (process.returncode != 0) == fails, output
         return output
+
+    def _end_strays(self) -> None:
+        if self.leaves:
+            end_strays(self.folder / ".state" / "pulumi", self.leaves)
+
+    def told(self, *command: str, fails: bool = False, **environment: str) -> Any:
+        """What a program reads of it, as JSON. Asserts that the command succeeded, or failed."""
+        with tempfile.TemporaryFile("w+") as aside:
+            process = self.start(*command, aside=aside, **environment)
+            made = told(process, aside, self.timeout_s, fails=fails)
+        self._end_strays()
+        return made
 
     def pulumi(self, *arguments: str, fails: bool = False, **environment: str) -> str:
         return self.run("scripts/pulumi", *arguments, "--color=never", "--non-interactive", fails=fails, **environment)
@@ -131,13 +153,13 @@ class Checkout:
         shutil.copy2(REPOSITORY / name, self.folder / name)
 
     def outputs(self) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads(
-            self.run("scripts/pulumi", "stack", "output", "--json", "--show-secrets", "-s", self.stack)
+        values: dict[str, Any] = self.told(
+            "scripts/pulumi", "stack", "output", "--json", "--show-secrets", "-s", self.stack
         )
         return values
 
     def state(self) -> dict[str, Any]:
-        exported: dict[str, Any] = json.loads(self.run("scripts/pulumi", "stack", "export", "-s", self.stack))
+        exported: dict[str, Any] = self.told("scripts/pulumi", "stack", "export", "-s", self.stack)
         return exported
 
     @property

@@ -116,7 +116,7 @@ def committed(folder: Path) -> Iterator[Committed]:
 
 def calls_a_tool(clone: Checkout) -> None:
     """Asserts what comes of a request that must call a tool, by the line of `crossover endpoint` with another body."""
-    shown = json.loads(clone.run(".venv/bin/crossover", "endpoint", "--stack", clone.stack, "--json"))
+    shown = clone.told(".venv/bin/crossover", "endpoint", "--stack", clone.stack, "--json")
     messages = [{"role": "user", "content": "How is the weather?"}]
     body = {"model": "llama-70b", "messages": messages, "tools": [TOOL], "tool_choice": "required", "max_tokens": 64}
     line = f"{shown['curl'][0].rpartition(' -d ')[0]} -d {shlex.quote(json.dumps(body))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import runpy
@@ -19,6 +18,7 @@ from pulumi.runtime.stack import run_pulumi_func
 from providers.clouds.aws.client import AwsClient
 from tests.support.checkout import REPOSITORY
 from tests.support.credentials import Made as MadeCredentials
+from tests.support.mocks import Monitor, current_loop
 
 CONFIG = REPOSITORY / "stacks" / "config"
 PROGRAM = REPOSITORY / "stacks" / "__main__.py"
@@ -139,18 +139,6 @@ def short(urn: str) -> str:
     return " ".join(urn.replace("$", "::").split("::")[-2:])
 
 
-class Monitor(mocks.MockMonitor):
-    """Keeps what is registered, options and all."""
-
-    def __init__(self, made: Made) -> None:
-        super().__init__(Answers())
-        self.made = made
-
-    def RegisterResource(self, request: Any) -> Any:
-        self.made.requests[request.type, request.name] = request
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
-
-
 def compose(stack: str, *, preview: bool = False, **change: Any) -> Made:
     """Runs the program on the stack's committed configuration, with these keys changed."""
     config = yaml.safe_load((CONFIG / f"Pulumi.{stack}.yaml").read_text())["config"]
@@ -161,26 +149,23 @@ def compose(stack: str, *, preview: bool = False, **change: Any) -> Made:
     if stack == "local":
         del config["crossover:apiKeys"]
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    made = Made()
-    loop = asyncio.new_event_loop()  # Pulumi's mocks take the thread's current one
-    asyncio.set_event_loop(loop)
+    monitor = Monitor(Answers())
+    made = Made(monitor.requests)
     before = dict(os.environ)
     os.environ |= {"PULUMI_CONFIG": json.dumps(given), "CROSSOVER_TODAY": "2026-11-23"}
     try:
         pulumi.runtime.set_all_config(given)
-        mocks.set_mocks(Answers(), project="crossover", stack=stack, preview=preview, monitor=Monitor(made))
-        with patch.object(AwsClient, "ask", at_aws):
-            loop.run_until_complete(run_pulumi_func(program))
-        loop.run_until_complete(exports(made))
+        with current_loop() as loop:
+            mocks.set_mocks(Answers(), project="crossover", stack=stack, preview=preview, monitor=monitor)
+            with patch.object(AwsClient, "ask", at_aws):
+                loop.run_until_complete(run_pulumi_func(program))
+            loop.run_until_complete(exports(made))
     except pulumi.RunError as error:
         made.error = str(error)
     finally:
         os.environ.clear()
         os.environ |= before
         pulumi.runtime.set_all_config({})
-        settings.reset_options()
-        asyncio.set_event_loop(None)
-        loop.close()
     return made
 
 

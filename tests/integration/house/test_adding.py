@@ -60,9 +60,7 @@ def added() -> Iterator[Added]:
         clone.discard()
 
 
-def crossover(clone: Checkout, *arguments: str, fails: bool = False) -> str:
-    return clone.run(".venv/bin/python", "-m", "scripts.crossover", *arguments, fails=fails)
-
+CROSSOVER = (".venv/bin/python", "-m", "scripts.crossover")
 
 COMPOSE = """
 import json
@@ -74,8 +72,7 @@ print(json.dumps({name: made.inputs(INSTALL, name)["bundle"] for name in made.of
 
 def bundles(clone: Checkout) -> dict[str, str]:
     """What the program would bring onto each machine, as text."""
-    said = clone.run(".venv/bin/python", "-c", COMPOSE)  # the verdict, and last what was asked for
-    made: dict[str, object] = json.loads(said.splitlines()[-1])
+    made: dict[str, object] = clone.told(".venv/bin/python", "-c", COMPOSE)
     return {name: json.dumps(bundle) for name, bundle in made.items()}
 
 
@@ -94,8 +91,8 @@ def test_each_kind_is_as_few_files_as_is_said() -> None:
 
 def test_a_command_is_listed_and_runs(added: Added) -> None:
     clone = added("command")
-    assert "Says hello." in crossover(clone, "--help")
-    assert crossover(clone, "hello", "--name", "world") == "hello world\n"
+    assert "Says hello." in clone.run(*CROSSOVER, "--help")
+    assert clone.run(*CROSSOVER, "hello", "--name", "world") == "hello world\n"
 
 
 def test_a_usage_format_is_imported(added: Added) -> None:
@@ -105,7 +102,7 @@ def test_a_usage_format_is_imported(added: Added) -> None:
     table = ["day,heard,said", *(f"{day},2000000,1000000" for day in days)]
     (clone.folder / "export.csv").write_text("\n".join(table))
     for form in ("auto", "toy"):
-        told = json.loads(crossover(clone, "usage", "import", "export.csv", "--format", form, "--json"))
+        told = clone.told(*CROSSOVER, "usage", "import", "export.csv", "--format", form, "--json")
         assert (told["tokensPerMonth"], told["sources"][0]["format"]) == (91_250_000, "toy")
 
 
@@ -115,7 +112,7 @@ def test_an_engine_can_be_selected_and_starts_on_the_nodes(added: Added) -> None
     started = {name for name, bundle in bundles(clone).items() if '"toy-serve"' in bundle}
     assert started == {"a-inference", "b-inference"}
     clone.configure({"serving.engine": "toi"})
-    assert "'toy'" in crossover(clone, "plan", "--stack", "local", fails=True)
+    assert "'toy'" in clone.run(*CROSSOVER, "plan", "--stack", "local", fails=True)
 
 
 def test_an_alert_is_in_the_bundle_of_the_gateway_and_is_tested(added: Added) -> None:
@@ -130,7 +127,7 @@ def test_an_alert_is_in_the_bundle_of_the_gateway_and_is_tested(added: Added) ->
 @pytest.mark.engine
 def test_a_rule_on_the_verdict_judges_in_plan_program_and_pack(added: Added) -> None:
     clone = added("verdict_rule")
-    plan = json.loads(crossover(clone, "plan", "--stack", "local", "--json", fails=True))
+    plan = clone.told(*CROSSOVER, "plan", "--stack", "local", "--json", fails=True)
     said = f"on {TODAY} the toy forbids it"
     assert {"code": "toy-names", "level": "BLOCK", "message": said} in plan["reasons"]
     shown = preview(clone, fails=True)
@@ -159,9 +156,9 @@ def test_a_cloud_is_judged_configured_and_asked(added: Added) -> None:
     shown = preview(clone, fails=True)
     assert "clouds.toycloud.color: unknown key (known are colour)" in shown
     clone.configure({"clouds.toycloud": {"colour": "red"}})
-    plan = crossover(clone, "plan", "--stack", "local")
+    plan = clone.run(*CROSSOVER, "plan", "--stack", "local")
     assert f"Price of toycloud/box: list price of {TODAY} is $11/h × 730 = $8,030." in plan
     assert "price-known" not in plan
     assert "toycloud" in clone.pulumi("preview", "-s", "local", "--policy-pack", "policies", "--diff")
-    offers = json.loads(crossover(clone, "offers", "--cloud", "toycloud", "--json"))["offers"]
+    offers = clone.told(*CROSSOVER, "offers", "--cloud", "toycloud", "--json")["offers"]
     assert [(offer["cloud"], offer["sku"], offer["region"]) for offer in offers] == [("toycloud", "box", "attic")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import mocks, settings
+from pulumi.runtime import mocks
 
 from providers.base import Candidate, Owner
 from providers.clouds.aws.client import AwsClient
@@ -22,6 +21,7 @@ from providers.clouds.aws.resources.survey import survey
 from providers.errors import Unauthorized
 from providers.preflight import Grade, Plan
 from providers.renting.naming import mark
+from tests.support.mocks import Monitor, current_loop
 from tests.support.moto import Moto, running
 
 REGION = "us-east-1"
@@ -145,16 +145,12 @@ def world(account: tuple[Moto, Client], monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("PATH", str(tmp_path))  # so that there is no program of a session's
     moto.stand_in.vcpus = {P: 192, STANDARD: 64}
     found = World(moto, client)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    mocks.set_mocks(Nothing(), project="p", stack="s")
-    yield found
+    with current_loop():
+        mocks.set_mocks(nothing := Nothing(), project="p", stack="s", monitor=Monitor(nothing))
+        yield found
     found.client.refuses = ""
     if found.launched:
         found.call("terminate_instances", InstanceIds=found.launched)
-    settings.reset_options()
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def limit(world: World) -> None:

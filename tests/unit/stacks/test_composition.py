@@ -6,6 +6,7 @@ change here replaces machines.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -399,3 +400,18 @@ def test_nodes_change_after_the_gateways_once_keys_were_rotated(generation: int,
     """Before that they come up beside them, which takes less time."""
     made = compose("local", credentialsGeneration=generation)
     assert (f"{INSTALL} gateway-router" in made.needs(INSTALL, "a-inference")) == waits
+
+
+def test_a_composition_leaves_no_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would close it at its end, and print an error behind what the program said last."""
+    made: list[asyncio.AbstractEventLoop] = []
+    new = asyncio.new_event_loop
+
+    def noted() -> asyncio.AbstractEventLoop:
+        made.append(new())
+        return made[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", noted)
+    compose("local")
+    assert len(made) > 1  # the main one, and those of the threads that register
+    assert all(loop.is_closed() for loop in made)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -14,7 +13,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import mocks, settings
+from pulumi.runtime import mocks
 
 from providers.base import Candidate, Owner
 from providers.clouds.aws.client import AwsClient
@@ -27,6 +26,7 @@ from providers.errors import Unauthorized
 from providers.preflight import Plan
 from providers.renting.hostkeys import durable, one_use
 from providers.renting.naming import mark
+from tests.support.mocks import Monitor, current_loop
 from tests.support.session_manager import SessionManager
 
 STACK_ID = "1a2b3c4d"
@@ -163,27 +163,10 @@ NOWHERE = Tries(Path(os.devnull) / "zones.json")
 """What is told there is not remembered."""
 
 
-class Monitor(mocks.MockMonitor):
-    """Keeps the options that resources are registered with, by name."""
-
-    def __init__(self, aws: Aws) -> None:
-        super().__init__(aws)
-        self.requests: dict[str, Any] = {}
-
-    def RegisterResource(self, request: Any) -> Any:
-        self.requests[f"{request.type} {request.name}"] = request
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
-
-
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    # Pulumi's mocks take the thread's current loop, which is None after any asyncio.run.
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield Aws()
-    settings.reset_options()
-    asyncio.set_event_loop(None)
-    loop.close()
+    with current_loop():
+        yield Aws()
 
 
 def run(aws: Aws, program: Callable[[], Any]) -> tuple[Monitor, Any]:
@@ -364,22 +347,22 @@ def test_without_bucket_and_ssm_machines_may_do_nothing_at_aws(aws: Aws) -> None
 def test_edits_that_would_replace_or_stop_are_ignored_and_generation_replaces(aws: Aws) -> None:
     """The six of the issue and what else stops; the old machine goes before the new one comes."""
     monitor, _ = run(aws, stack(aws))
-    request = monitor.requests[f"{INSTANCE} a"]
+    request = monitor.requests[INSTANCE, "a"]
     issue = {"ami", "userData", "userDataBase64", "keyName", "subnetId", "availabilityZone"}
     assert issue | {"instanceType", "capacityReservationSpecification"} <= set(request.ignoreChanges)
     assert request.replacement_trigger.number_value == 1
     assert request.deleteBeforeReplace is True
     assert request.protect is True
-    contact = monitor.requests[f"{CONTACT} a-contact"]
+    contact = monitor.requests[CONTACT, "a-contact"]
     assert (contact.deleteBeforeReplace, contact.protect) == (True, False)
-    assert monitor.requests["aws:ec2/keyPair:KeyPair key"].deleteBeforeReplace is False
+    assert monitor.requests["aws:ec2/keyPair:KeyPair", "key"].deleteBeforeReplace is False
 
 
 def test_the_private_keys_are_secrets_and_the_machine_is_none(aws: Aws) -> None:
     """Else they would lie in the state, or hide the whole machine."""
     monitor, _ = run(aws, stack(aws))
-    assert SECRET in monitor.requests[f"{INSTANCE} a"].object.fields["userDataBase64"].struct_value.fields
-    contact = monitor.requests[f"{CONTACT} a-contact"].object.fields
+    assert SECRET in monitor.requests[INSTANCE, "a"].object.fields["userDataBase64"].struct_value.fields
+    contact = monitor.requests[CONTACT, "a-contact"].object.fields
     assert SECRET in contact["sshPrivateKey"].struct_value.fields
     assert contact["reported"].struct_value.fields["address"].string_value == "a.public"
 
