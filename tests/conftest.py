@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # A shell starts what it puts in the background with SIGINT ignored, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples each time, however slow the computer is: what a run finds is then of the change. Others are drawn
+# with HYPOTHESIS_PROFILE=default.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 MARKED = ("engine", "e2e")
 LONGEST = ("engine/test_aws.py", "e2e/test_clouds.py", "e2e/test_aws.py", "engine/test_clouds.py")

@@ -120,7 +120,7 @@ class NodeHandler(Handler):
         except (Gone, Missing) as e:
             if not olds:
                 raise NotFound(f"there is no machine {resource_id} to import") from e
-            if isinstance(e, Missing) and (why := self.missed.refusal(machine_id, olds, str(e))):
+            if isinstance(e, Missing) and (why := self._refusal(machine_id, olds, e)):
                 raise Missing(why) from e
             self._settled(olds)
             return None
@@ -145,6 +145,11 @@ class NodeHandler(Handler):
             raise InitFailed(resource_id, outputs, inputs, [str(e)]) from e
         return inputs, outputs
 
+    def _refusal(self, machine_id: str, olds: Plain, missing: Missing) -> str:
+        """Why a node whose machine is missing stays in the state; empty where it may leave."""
+        rungs = {rung.cloud for rung in node_inputs.candidates(olds)}
+        return self.missed.refusal(machine_id, node_inputs.owner(olds), rungs, str(missing))
+
     def update(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Plain:
         if is_vacant(olds["machine"]):
             try:
@@ -157,7 +162,7 @@ class NodeHandler(Handler):
         except Gone as e:
             raise NotFound(f"{e}: run `pulumi refresh`, then `pulumi up` rents a new one") from e
         except Missing as e:
-            why = self.missed.refusal(machine_id, olds, str(e)) or f"{e}: run `pulumi refresh`, then `pulumi up`"
+            why = self._refusal(machine_id, olds, e) or f"{e}: run `pulumi refresh`, then `pulumi up`"
             raise NotFound(why) from e
         self._settled(olds)
         machine = _as_in_state(machine, olds)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tests.support.checkout import REPOSITORY
 from tests.support.credentials import Made
+from tests.support.ports import free_ports
 from tests.support.sshd import wait_for
 
 ROUNDS, REQUESTS, CLIENTS = 7, 1600, 4
@@ -76,7 +77,7 @@ def main(ref: str) -> None:
         before = folder / "before"
         git("worktree", "add", "--quiet", "--detach", str(before), ref)
         running.callback(git, "worktree", "remove", "--force", str(before))
-        ports = dict(zip(("a", "b", "old", "new", *"12345678"), free_ports(12), strict=True))
+        ports = free_ports(("a", "b", "old", "new", *"12345678"))
         nodes(folder, ports, running)
         proxies = {
             name: running.enter_context(proxy(tree, folder / name, ports, name))
@@ -146,15 +147,6 @@ def listens(port: int) -> bool:
     """Whether anything does."""
     with socket.socket() as s:
         return s.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_ports(count: int) -> list[int]:
-    """All different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
 
 
 def cpu_ms(pid: int) -> float:

@@ -94,7 +94,7 @@ def test_an_example_ends_in_a_tool_call_and_leaves_nothing(world: World) -> None
         assert of["gpu checks"].startswith("passed by 8 GPUs")
     calls_a_tool(clone)
     # Prometheus listens on loopback of the gateway's machine: this is its answer, through SSH.
-    eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node")
+    eventually(lambda: serves(clone) == {True}, "Prometheus has scraped every node", deadline_s=120)
     again = clone.up("--refresh")
     assert not any(word in again for word in ("created", "updated", "replaced", "deleted")), again
     clone.pulumi("state", "unprotect", "--all", "--yes", "-s", clone.stack)

@@ -106,7 +106,8 @@ def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> N
         wait_for(lambda: load.total >= 20)
         dead = before["a"].id
         for pid in clone.cloud.client.processes(dead):  # at once, as a power cut would
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         clone.cloud.terminate(dead)
         seen = load.total
         wait_for(lambda: load.total >= seen + 20)

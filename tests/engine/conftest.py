@@ -20,6 +20,7 @@ from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from tests.support.checkout import ended, told
+from tests.support.ports import local_range
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -50,6 +51,7 @@ class Project:
             "PULUMI_CONFIG_PASSPHRASE": "correct horse",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "CROSSOVER_LOCAL_STATE": str(self.folder / "local"),
+            **local_range(),
             "INSTALL_LOG": str(self.folder / "installs"),
             **self.env,
         }

@@ -18,6 +18,7 @@ from providers.base import Machine
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
+from tests.support.ports import local_range
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -85,7 +86,7 @@ class Checkout:
         dropped = ("PULUMI_", "CROSSOVER_")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
         paths = f"{self.folder / 'policies'}:{self.folder}"
-        return {**kept, "PYTHONPATH": paths, "CROSSOVER_TODAY": TODAY, **self.variables}
+        return {**kept, **local_range(), "PYTHONPATH": paths, "CROSSOVER_TODAY": TODAY, **self.variables}
 
     def start(
         self, *command: str, aside: IO[str] | int = subprocess.STDOUT, **environment: str

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 POLL_S = 0.02
 
 

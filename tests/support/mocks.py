@@ -25,17 +25,28 @@ class Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:
         self.requests[request.type, request.name] = request
-        try:
+        with _loop_closed():
             return super().RegisterResource(request)  # type: ignore[no-untyped-call]
-        finally:
-            if threading.current_thread() is not threading.main_thread():
-                _close_loop()
+
+    def ReadResource(self, request: Any) -> Any:
+        with _loop_closed():
+            return super().ReadResource(request)  # type: ignore[no-untyped-call]
+
+    def Invoke(self, request: Any) -> Any:
+        with _loop_closed():
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
 
 
-def _close_loop() -> None:
-    with suppress(RuntimeError):  # the stack itself needs none
-        asyncio.get_event_loop().close()
-        asyncio.set_event_loop(None)
+@contextmanager
+def _loop_closed() -> Iterator[None]:
+    """Closes a worker thread's loop."""
+    try:
+        yield
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            with suppress(RuntimeError):  # the stack itself needs none
+                asyncio.get_event_loop().close()
+                asyncio.set_event_loop(None)
 
 
 @contextmanager

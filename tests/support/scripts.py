@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.support.eventually import eventually
 from tests.support.processes import alive as alive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -99,3 +100,13 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     sandbox = Sandbox(tmp_path)
     yield sandbox
     sandbox.end()
+
+
+def until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    """Returns once the process, which lives on meanwhile, has made the condition true."""
+
+    def met() -> bool:
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        return condition()
+
+    eventually(met, f"{process.args!r} has come so far")

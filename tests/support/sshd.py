@@ -16,16 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from images.remote.host import Host
+from tests.support.ports import free_port
 
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY")
 """What a machine needs of this computer's environment to reach a package index."""
-
-
-def free_port() -> int:
-    """A port that is free now, on 127.0.0.1."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def make_key(path: Path) -> str:
@@ -186,7 +180,7 @@ def _command_line(pid: int) -> bytes:
         return b""
 
 
-def wait_for(condition: Callable[[], object], what: str, within_s: float = 20) -> None:
+def wait_for(condition: Callable[[], object], what: str, within_s: float = 60) -> None:
     """Returns once `condition()` is true. Fails, saying `what`, if it is not in time."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -31,7 +31,7 @@ from providers.errors import InvalidRequest, NoCapacity, NotFound, TerminateFail
 MARK = "CROSSOVER_MACHINE"
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "XDG_CACHE_HOME", "HOME=", "LANG", "HTTP_PROXY", "HTTPS_PROXY")
 """A machine of `local` is this computer: it reaches package indexes the way this user does."""
-START_DEADLINE_S = 5.0
+START_DEADLINE_S = 20.0
 NO_SHELLS = ("nologin", "false")
 
 
@@ -206,7 +206,10 @@ class LocalClient:
         random.shuffle(candidates)  # so that two clones of the project rarely meet
         free = list(itertools.islice((p for p in candidates if _bindable(p)), len(services)))
         if len(free) < len(services):
-            raise NoCapacity(f"fewer than {len(services)} ports are free from {self.config.first_port} on")
+            raise NoCapacity(
+                f"fewer than {len(services)} ports are free from {self.config.first_port} to {self.config.last_port}: "
+                "CROSSOVER_LOCAL_PORTS names others"
+            )
         return dict(zip(services, free, strict=True))
 
     def _write_sshd_config(self, draft: Path, folder: Path, port: int) -> None:

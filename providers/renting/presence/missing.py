@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from images.remote.waiting import Waiting
-from providers.base import ALIVE, Capability, Clouds, Machine
+from providers.base import ALIVE, Capability, Clouds, Machine, Owner
 from providers.errors import Missing
 from providers.renting.presence.looking import present
 
@@ -33,28 +32,28 @@ class Missed:
         self._in_vain.discard(resource_id)
         return found
 
-    def refusal(self, resource_id: str, olds: Mapping[str, Any], why: str) -> str:
+    def refusal(self, resource_id: str, owner: Owner, rungs: Iterable[str], why: str) -> str:
         """Why a node whose machine is missing stays in the state until a person accepts it; empty where nothing is lost
-        by taking it out: one that costs nothing, while others of its stack are there."""
+        by taking it out: one that costs nothing, while others of its stack are there. `rungs` are the clouds of its
+        ladder."""
         cloud_name = resource_id.partition("/")[0]
-        if self._protected(olds):
+        if self._protected(rungs):
             reason = "It may bill, and may not be had again"
-        elif not self._others(cloud_name, olds):
+        elif not self._others(cloud_name, owner):
             reason = f"All machines of the stack at {cloud_name} are missing at once, as where another account is asked"
         else:
             return ""
         return (
             f"{why}. {reason}: it stays in the state, and none is rented in its place. Look at the console of "
-            f"{cloud_name}, and at whose credentials are used; if it is gone: crossover accept-gone {olds['key']} "
-            f"--stack {olds['stack']}, then `up`"
+            f"{cloud_name}, and at whose credentials are used; if it is gone: crossover accept-gone {owner.key} "
+            f"--stack {owner.stack}, then `up`"
         )
 
-    def _protected(self, olds: Mapping[str, Any]) -> bool:
+    def _protected(self, rungs: Iterable[str]) -> bool:
         """As the program protects its nodes: all that may bill, or were claimed."""
-        names = {str(rung["cloud"]) for rung in olds["candidates"]}
-        return any(Capability.BILLS_NOTHING not in self.capabilities(name) for name in names)
+        return any(Capability.BILLS_NOTHING not in self.capabilities(name) for name in rungs)
 
-    def _others(self, cloud_name: str, olds: Mapping[str, Any]) -> bool:
-        """Whether the cloud shows another living machine of the stack."""
-        found = self.clouds(cloud_name).list(str(olds["project"]))
-        return any(m.owner is not None and m.owner.stack == olds["stack"] and m.state in ALIVE for m in found)
+    def _others(self, cloud_name: str, owner: Owner) -> bool:
+        """Whether the cloud shows another living machine of the stack, and not of one that is called alike."""
+        found = self.clouds(cloud_name).list(owner.project)
+        return any(m.owner is not None and m.owner.same_stack(owner) and m.state in ALIVE for m in found)

@@ -36,9 +36,9 @@ from tests.integration.gateway.harness import (
     Machine,
     Node,
     ask,
-    free_ports,
     wait_for,
 )
+from tests.support.ports import free_ports
 
 FAST_NODE = ("--sim-time-scale", "0.05", "--max-num-seqs", "64")
 

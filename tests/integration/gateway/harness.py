@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -44,7 +43,7 @@ KEY = "first-client-key"
 T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T | None], deadline_s: float = 20.0) -> T:
+def wait_for(what: str, probe: Callable[[], T | None], deadline_s: float = 60.0) -> T:
     """The first true value of `probe`, asked again and again; AssertionError with `what` after the deadline."""
     end = time.monotonic() + deadline_s
     while True:
@@ -52,18 +51,6 @@ def wait_for(what: str, probe: Callable[[], T | None], deadline_s: float = 20.0)
             return value
         assert time.monotonic() < end, f"not within {deadline_s:g} s: {what}"
         time.sleep(0.02)
-
-
-def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """A free loopback port for each name, all different."""
-    sockets = [socket.socket() for _ in names]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return {name: s.getsockname()[1] for name, s in zip(names, sockets, strict=True)}
-    finally:
-        for s in sockets:
-            s.close()
 
 
 # Certificates

@@ -18,7 +18,8 @@ from images.remote.host import Host
 from images.sources import repository_source
 from images.vehicles.ssh.inspect import Health, inspect
 from images.vehicles.ssh.install import InstallReport, install
-from tests.support.sshd import Machine, free_port, machine
+from tests.support.ports import free_port
+from tests.support.sshd import Machine, machine
 
 ECHO = "tests/integration/images/echo.py"
 SECRET = "sk-test-0123456789abcdef"
@@ -65,7 +66,7 @@ class Bench:
         return self.machine.host(self.ports)
 
     def install(self, bundle: Bundle | None = None, **changes: Any) -> InstallReport:
-        options: dict[str, Any] = {"cancelled": lambda: False, "deadline_s": 90, "connect_within_s": 0, **changes}
+        options: dict[str, Any] = {"cancelled": lambda: False, "deadline_s": 240, "connect_within_s": 0, **changes}
         host = options.pop("host", self.host)
         secrets = options.pop("secrets", self.secrets)
         key = options.pop("private_key", self.machine.private_key)

@@ -151,7 +151,6 @@ def test_an_empty_machine_gets_one_version_of_all_from_one_archive_and_a_second_
         before = m.run("cat /proc/sys/kernel/random/boot_id; stat -c %y /var/lib/dpkg/status /var/lib/apt/lists")
         again = m.install()
         assert (again.found, m.said) == (report.found, [])
-        assert again.seconds < 10
         assert before == m.run(
             "cat /proc/sys/kernel/random/boot_id; stat -c %y /var/lib/dpkg/status /var/lib/apt/lists"
         )

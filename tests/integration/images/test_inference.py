@@ -72,7 +72,7 @@ def test_a_node_whose_certificate_is_not_its_own_is_not_ready(node: Bench, monke
     other = "b.nodes.crossover.internal"
     made = Made.of(other)
     bundle = inference_bundle(simulator.ENGINE, SETTINGS, made.ca)
-    short = replace(bundle, checks=tuple(replace(c, deadline_s=4) for c in bundle.checks))
+    short = replace(bundle, checks=tuple(replace(c, deadline_s=15) for c in bundle.checks))
     with pytest.raises(CheckFailed, match="no alternative certificate subject name matches"):
         install(
             node.machine.host(node.ports, server_name=NAME), short, made.secrets(other), node.machine.private_key,

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -62,10 +61,8 @@ def test_weights_are_there_before_a_service_starts_and_the_second_time_nobody_is
     assert install(closed(bench, weights), weights) == f"{MODEL}@{COMMIT}, 0.0 GiB, verified"
     assert there(bench, weights) == FILES
     asked = hub.asked.copy()
-    begun = time.monotonic()
     install(bench, weights)
     assert hub.asked == asked
-    assert time.monotonic() - begun < 5
     assert any("weights: fetching 5 of 5 files" in line for line in bench.said)
 
 

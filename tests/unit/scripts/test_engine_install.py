@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripts import Sandbox
+from tests.support.scripts import Sandbox, until
 
 INSTALL = "scripts/engine/install"
 ENGINE = "#!/bin/bash\\necho v3.259.0\\n"
@@ -135,8 +135,7 @@ def test_an_interrupted_build_leaves_no_engine_and_can_be_run_again(offline: San
     """Neither in the cache under its name nor in the checkout; what a killed one left goes with the next run."""
     pretend_go(offline, build=f": >{offline.folder}/building; exec sleep 600")
     process = offline.start(INSTALL)
-    while not (offline.folder / "building").exists():
-        assert process.poll() is None
+    until(process, (offline.folder / "building").exists)
     os.killpg(process.pid, sign)
     assert process.wait(30) != 0
     assert not (cache(offline) / "3.259.0").exists()
@@ -158,8 +157,7 @@ def test_of_two_at_once_one_builds_and_the_other_takes_it(offline: Sandbox) -> N
         offline, build=f"touch {offline.folder}/building; while [[ -f {offline.folder}/building ]]; do sleep 0.02; done"
     )
     first = offline.start(INSTALL)
-    while not (offline.folder / "building").exists():
-        assert first.poll() is None
+    until(first, (offline.folder / "building").exists)
     second = offline.start(INSTALL)
     assert second.stdout is not None
     assert "another bootstrap of this user is at it; waiting" in second.stdout.readline()

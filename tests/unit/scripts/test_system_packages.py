@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripts import Sandbox
+from tests.support.scripts import Sandbox, until
 
 INSTALL = ("scripts/system-packages", "haproxy")
 OLD = "#!/bin/sh\nexit 104\n"
@@ -94,8 +94,7 @@ def interrupt(sandbox: Sandbox, sign: signal.Signals) -> None:
     """Start an installation, send `sign` to its whole process group in the middle of apt-get, and wait for its end."""
     (sandbox.folder / "wait").touch()
     process = sandbox.start(*INSTALL)
-    while "policy=" not in log(sandbox):
-        assert process.poll() is None
+    until(process, lambda: "policy=" in log(sandbox))
     os.killpg(process.pid, sign)
     assert process.wait(30) != 0
     (sandbox.folder / "wait").unlink()

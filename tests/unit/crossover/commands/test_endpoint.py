@@ -10,7 +10,7 @@ import pytest
 from scripts.crossover.commands import endpoint
 from scripts.crossover.stack import files
 from scripts.crossover.stack.state import Outputs
-from tests.support.sshd import free_port
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "[::1]"])

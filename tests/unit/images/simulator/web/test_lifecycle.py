@@ -21,7 +21,7 @@ from tests.unit.images.simulator.process import BEARER, IMAGES, KEY, Server, eve
 
 Start = Callable[..., Server]
 SLOW = ("--sim-sequence-tokens-per-s", "20")
-STREAM: dict[str, Any] = {"max_tokens": 30, "ignore_eos": True}
+STREAM: dict[str, Any] = {"max_tokens": 100, "ignore_eos": True}
 DEAD = {
     "message": "EngineCore encountered an issue. See stack trace (above) for the root cause.",
     "type": "InternalServerError",
@@ -65,7 +65,7 @@ def test_within_the_shutdown_timeout_a_stream_ends_in_full(start: Start) -> None
         eventually(lambda: "Shutting down: 1 requests in flight" in server.log, "the shutdown is logged")
         rest = list(received)
     texts = [json.loads(item)["choices"][0]["text"] for item in [first, *rest[:-1]]]
-    assert (rest[-1], len("".join(texts))) == ("[DONE]", 30 * 4)
+    assert (rest[-1], len("".join(texts))) == ("[DONE]", STREAM["max_tokens"] * 4)
     assert server.exit_code() == 0
 
 
@@ -75,7 +75,7 @@ def test_an_answer_that_is_not_streamed_is_finished_too(start: Start) -> None:
         answer = pool.submit(lambda: server.complete(**STREAM))
         eventually(lambda: server.metric("vllm:num_requests_running") == 1, "one request runs")
         server.terminate()
-        assert len(answer.result().json["choices"][0]["text"]) == 30 * 4
+        assert len(answer.result().json["choices"][0]["text"]) == STREAM["max_tokens"] * 4
     assert server.exit_code() == 0
 
 
@@ -116,7 +116,7 @@ def test_idle_connections_are_closed_at_the_end(start: Start) -> None:
     idle.request("GET", "/health")
     assert idle.getresponse().read() == b""
     server.terminate()
-    idle.sock.settimeout(3)  # shorter than the 5 s of keep-alive
+    idle.sock.settimeout(4.5)  # shorter than the 5 s of keep-alive
     assert idle.sock.recv(1) == b""
     idle.close()
     assert server.exit_code() == 0
@@ -155,7 +155,7 @@ def test_told_to_stop_it_reads_no_text_any_more(start: Start) -> None:
 
 
 def test_while_the_engine_is_torn_down_requests_wait_and_fail_at_its_end(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "2", *SLOW)
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "5", *SLOW)
     with server.stream(**STREAM) as response:
         next(events(response))
         server.terminate()
@@ -177,7 +177,7 @@ def test_the_teardown_has_what_is_left_of_the_budget(start: Start) -> None:
 
 
 def test_told_to_stop_with_nothing_in_flight_a_request_hangs_and_holds_the_process(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "1")
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "4")
     server.get("/health")
     server.terminate()
     eventually(lambda: "Shutting down: 0 requests" in server.log, "the shutdown is logged")

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from providers.base import MachineState, NodeSpec, Owner
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
-from providers.errors import InvalidRequest, Unavailable
+from providers.errors import InvalidRequest, NoCapacity, Unavailable
 from scripts.leftovers import end_strays
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
@@ -113,7 +114,8 @@ def power_cut(client: LocalClient, machine_id: str) -> None:
     """Ends all that runs on the machine, and waits until it has ended."""
     while pids := client.processes(machine_id):
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_killed_sshd_is_a_stopped_machine_that_starts_on_its_old_port(client: LocalClient) -> None:
@@ -173,7 +175,7 @@ def test_everything_started_on_a_machine_ends_with_it(client: LocalClient) -> No
     )  # fmt: skip
     assert stubborn.stdout is not None
     assert stubborn.stdout.readline() == "deaf\n"
-    client.destroy(machine.id, grace_s=0.3)
+    client.destroy(machine.id, grace_s=2)
     assert stubborn.wait(timeout=5) == -signal.SIGKILL
     assert client.processes(machine.id) == []
 
@@ -183,3 +185,24 @@ def test_secrets_of_the_environment_do_not_stand_in_a_readable_file(client: Loca
     folder = client.folder(machine.id)
     assert (folder / "sshd_config").stat().st_mode & 0o077 == 0
     assert json.loads((folder / "machine.json").read_text())["name"] == "n"
+
+
+def test_two_checkouts_can_have_ports_of_their_own(client: LocalClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSOVER_LOCAL_PORTS", "15000-15999")
+    config = LocalConfig.from_environment()
+    assert (config.first_port, config.last_port) == (15000, 15999)
+    narrow = replace(client.config, first_port=15000, last_port=15999)
+    assert all(15000 <= port <= 15999 for port in LocalCloud(LocalClient(narrow)).launch(SPEC).ports.values())
+
+
+@pytest.mark.parametrize("given", ["15000", "15999-15000", "80-90", "15000-70000", "a-b", "15000-15999 "])
+def test_what_is_no_range_of_ports_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("CROSSOVER_LOCAL_PORTS", given)
+    with pytest.raises(InvalidRequest, match="CROSSOVER_LOCAL_PORTS"):
+        LocalConfig.from_environment()
+
+
+def test_a_range_without_a_free_port_is_told(client: LocalClient) -> None:
+    none = replace(client.config, first_port=15000, last_port=14999)
+    with pytest.raises(NoCapacity, match="CROSSOVER_LOCAL_PORTS"):
+        LocalCloud(LocalClient(none)).launch(SPEC)

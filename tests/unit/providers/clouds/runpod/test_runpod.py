@@ -44,7 +44,7 @@ from tests.clouds.runpod import GPU, RunpodEmulator
 from tests.clouds.runpod_graphql import operation
 from tests.clouds.server import Boot, Booted, Fault, Nowhere
 from tests.support.clouds import Clock
-from tests.support.sshd import free_port
+from tests.support.ports import free_port
 
 KEY = "rpa_SECRET1234567890"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
