@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, settings
 # A shell starts what it puts in the background with SIGINT ignored, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The same examples each time, however slow the computer is: what a run finds is then of the change. Others are drawn
-# with HYPOTHESIS_PROFILE=default.
+# The same examples each time, however slow the computer is: what a run finds is then of the change. The profile
+# `explore` draws others.
 settings.register_profile(
-    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    "explore", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
+settings.register_profile("steady", settings.get_profile("explore"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 MARKED = ("engine", "e2e")
