@@ -19,6 +19,7 @@ from images.roles.gateway.errors import openai_error
 from images.roles.gateway.haproxy import backend_keys, render_haproxy
 from images.roles.gateway.litellm import render_litellm_config, secret_environment
 from images.roles.gateway.settings import GatewaySettings, Peer
+from images.roles.inference.node.canary import FRESH_S, PATIENCE_S
 from tests.support.credentials import Made
 
 MANAGED = [{"name": "gpt-4o", "model": "openai/gpt-4o", "apiKeySecret": "openai-key"}]
@@ -123,6 +124,16 @@ def test_requests_are_replayed_only_before_an_answer_begins_and_paid_ones_only_b
         *_section(text, "backend vllm")
     }
     assert "retry-on conn-failure" in _section(text, "backend litellm")
+
+
+def test_a_hung_engine_is_out_of_rotation_within_15_s() -> None:
+    """Its node says "working" while anything has moved lately; then a check begins, and each strike takes the node's
+    patience. The gateway must not give up before its node does, or busy would be hung."""
+    text = render_haproxy(_settings(), ["m"], ENGINE, [A])
+    inter_s, soon_s = (int(n) / 1000 for n in re.findall(r" inter (\d+)ms fastinter (\d+)ms", text)[0])
+    strikes = int(re.findall(rf"server a {re.escape(A.target)} .* fall (\d+)", text)[0])
+    assert FRESH_S + inter_s + (strikes - 1) * soon_s + strikes * PATIENCE_S <= 15
+    assert _settings().canary_timeout_ms / 1000 > PATIENCE_S
 
 
 def test_a_check_is_health_and_then_a_canary_whose_busy_answer_counts_as_healthy() -> None:
