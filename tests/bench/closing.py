@@ -25,7 +25,7 @@ from images.roles.inference.bundle import GUARD
 from images.roles.inference.node.guard import KEY_VARIABLE
 from images.sources import REPOSITORY
 from tests.support.credentials import Made
-from tests.support.sshd import wait_for
+from tests.support.eventually import eventually
 
 KEY = "sk-bench-0123456789"
 NAME = "bench.nodes.crossover.internal"
@@ -45,7 +45,7 @@ def main(command: Sequence[str]) -> None:
         plain = http.client.HTTPConnection("127.0.0.1", plain_port, timeout=30)
         closed = http.client.HTTPSConnection("127.0.0.1", closed_port, timeout=30, context=context)
         for connection in (plain, closed):
-            wait_for(partial(answers, connection), "the server serves", START_S)
+            eventually(partial(answers, connection), "the server serves", START_S)
         times = [(milliseconds(plain), milliseconds(closed)) for _ in range(REQUESTS)]
     without, with_door = (sorted(column) for column in zip(*times, strict=True))
     print("| /v1/models, ms | tenth percentile | p50 |\n|---|---|---|")

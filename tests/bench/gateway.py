@@ -25,8 +25,8 @@ from pathlib import Path
 
 from tests.support.checkout import REPOSITORY
 from tests.support.credentials import Made
+from tests.support.eventually import eventually
 from tests.support.ports import free_ports
-from tests.support.sshd import wait_for
 
 ROUNDS, REQUESTS, CLIENTS = 7, 1600, 4
 NAMES = {key: f"{key}.nodes.crossover.internal" for key in "ab"}
@@ -136,7 +136,7 @@ def haproxy(folder: Path, file: str, port: int) -> Iterator[subprocess.Popen[byt
     with (folder / f"{file}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=log)
     try:
-        wait_for(partial(listens, port), f"{file} listens")
+        eventually(partial(listens, port), f"{file} listens")
         yield process
     finally:
         process.kill()

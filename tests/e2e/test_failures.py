@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 from contextlib import suppress
 
 from tests.support.checkout import Checkout
 from tests.support.eventually import eventually
+from tests.support.processes import kill
 
 
 def test_a_node_that_never_becomes_healthy_is_kept_and_resumed(clone: Checkout) -> None:
@@ -40,9 +39,7 @@ def test_a_port_that_another_program_took_is_named_and_freed_ports_heal(clone: C
     clone.up()
     gateway = clone.machines["gateway"]
     while pids := clone.cloud.client.processes(gateway.id):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(pids)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # A process that is being killed gives up its memory, by which it was found, before its sockets.

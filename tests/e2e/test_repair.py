@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from strict.names import NODE
 from tests.support.checkout import Checkout
-from tests.support.processes import alive, open_ports
+from tests.support.processes import alive, kill, open_ports
 
 
 @dataclass
@@ -105,9 +103,7 @@ def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> N
     with clients(reached["endpoint"], reached["endpointKey"], reached["model"]) as load:
         wait_for(lambda: load.total >= 20)
         dead = before["a"].id
-        for pid in clone.cloud.client.processes(dead):  # at once, as a power cut would
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(clone.cloud.client.processes(dead))  # at once, as a power cut would
         clone.cloud.terminate(dead)
         seen = load.total
         wait_for(lambda: load.total >= seen + 20)
@@ -151,9 +147,7 @@ def test_after_a_restart_of_the_computer_up_brings_the_same_machines_back(clone:
     before = clone.machines
     for machine in before.values():
         while pids := clone.cloud.client.processes(machine.id):
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill(pids)
     clone.run("scripts/up", "local")
     assert {key: m.id for key, m in clone.machines.items()} == {key: m.id for key, m in before.items()}
     results = clone.told(".venv/bin/crossover", "smoke", "--json")

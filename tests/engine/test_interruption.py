@@ -6,11 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from tests.engine.conftest import Project
 from tests.engine.test_node import fleet
-from tests.support.processes import processes_of
+from tests.support.processes import kill, processes_of
 
 SLOW = {"slow_s": 60}
 
@@ -58,9 +57,7 @@ def test_a_killed_plugin_leaves_a_machine_that_the_next_up_adopts(project: Proje
     project.program(fleet({"a": "bay-1"}))
     up = project.start("up", "--yes", "--skip-preview")
     wait_for(lambda: project.machines)
-    for pid in processes_of(project.backend, "engine/plugin"):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(processes_of(project.backend, "engine/plugin"))
     up.communicate(timeout=120)
     machines = project.machines
     assert len(machines) == 1

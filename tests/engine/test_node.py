@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Mapping
 from typing import IO
 
 from tests.engine.conftest import Project
+from tests.support.processes import kill
 
 FLEET = """
     import os
@@ -187,8 +186,7 @@ def test_an_unreachable_machine_is_not_taken_for_gone(project: Project) -> None:
     project.program(fleet({"a": "bay-1"}))
     project.up()
     (machine,) = project.machines.values()
-    for pid in project.cloud.client.processes(machine):
-        os.kill(pid, signal.SIGKILL)
+    kill(project.cloud.client.processes(machine))
     refreshed = project.run("refresh", "--yes", "--skip-preview")
     assert "stopped" in refreshed
     assert project.resource("a")["initErrors"]

@@ -32,9 +32,10 @@ from providers.renting.firstboot import user_data
 from providers.renting.hostkeys import durable, one_use
 from tests.clouds.server import Boot, Booted
 from tests.support.credentials import Made
+from tests.support.eventually import eventually
 from tests.support.hub import local_hub
 from tests.support.sandbox import CACHE, Sandboxes, prepare_cache, processes_in, sandboxes
-from tests.support.sshd import make_key, public_key, wait_for
+from tests.support.sshd import make_key, public_key
 
 WEB = ("python3", "-m", "http.server", "8000", "--bind")
 ECHO = """
@@ -96,7 +97,7 @@ def boot_vm(host: Sandboxes, name: str, key: tuple[str, str], *ports: int) -> Bo
 def log_in(booted: Booted, user: str, private_key: str, host_key: str) -> Connection:
     """Waits for sshd."""
     at = Host(booted.address, booted.ports[22], user, host_key, "/opt/crossover", "/var/cache/crossover", "")
-    wait_for(lambda: answers(booted, 22), "sshd does not answer")
+    eventually(lambda: answers(booted, 22), "sshd does not answer")
     return Connection.open(at, private_key)
 
 
@@ -176,7 +177,7 @@ def test_a_vm_takes_a_new_host_key_when_its_sshd_is_told_to_read_it(host: Sandbo
         except (OSError, EOFError, paramiko.SSHException):
             return ""
 
-    wait_for(lambda: shown() == new.public, "the new host key is not shown")
+    eventually(lambda: shown() == new.public, "the new host key is not shown")
     assert host.processes("vm")
 
 
@@ -218,7 +219,7 @@ def test_two_machines_listen_on_one_port_and_reach_one_another_at_their_outer_ad
         assert not answers(machines[name], 8000)
         script = f"mkdir /tmp/w && cd /tmp/w && hostname >name && ({' '.join(WEB)} 0.0.0.0 >/dev/null 2>&1 &)"
         said(connection, script)
-        wait_for(partial(answers, machines[name], 8000), f"{name} does not serve")
+        eventually(partial(answers, machines[name], 8000), f"{name} does not serve")
     for connection in inside.values():
         for name, booted in machines.items():
             url = f"http://{booted.address}:{booted.ports[8000]}/name"
@@ -232,18 +233,18 @@ def test_a_port_is_refused_outside_unless_something_listens_on_all_addresses(hos
     echo = f"python3 -c '{ECHO}'"
     script = f"{' '.join(WEB)} 127.0.0.1 & {echo}; until [ -e /tmp/again ]; do sleep 0.1; done; {echo}"
     booted = host.boot(Boot("pod", command=("sh", "-c", script), ports=(7, 8000)))
-    wait_for(lambda: answers(booted, 7), "the other service does not listen")
+    eventually(lambda: answers(booted, 7), "the other service does not listen")
     pid = next(pid for pid, argv in host.processes("pod").items() if "8000" in argv[1:])
-    wait_for(lambda: f":{8000:04X}" in Path(f"/proc/{pid}/net/tcp").read_text(), "it does not listen")
+    eventually(lambda: f":{8000:04X}" in Path(f"/proc/{pid}/net/tcp").read_text(), "it does not listen")
     with socket.create_connection((booted.address, booted.ports[7])) as held:
         held.sendall(b"x\n")
         assert held.recv(2) == b"X\n"
         os.kill(next(pid for pid, argv in host.processes("pod").items() if ECHO in argv), signal.SIGKILL)
-        wait_for(lambda: not answers(booted, 7), "the port stays open")
+        eventually(lambda: not answers(booted, 7), "the port stays open")
         assert not answers(booted, 8000)  # although the relay has looked since it listens inside
         assert held.recv(1) == b""
         Path(f"/proc/{pid}/root/tmp/again").touch()
-        wait_for(lambda: answers(booted, 7), "the port does not open again")
+        eventually(lambda: answers(booted, 7), "the port does not open again")
 
 
 def test_a_port_of_this_computer_that_is_lent_is_on_the_machine_s_own_loopback(host: Sandboxes) -> None:
@@ -251,7 +252,7 @@ def test_a_port_of_this_computer_that_is_lent_is_on_the_machine_s_own_loopback(h
     with local_hub() as hub, socket.create_server(("127.0.0.1", 0)) as other:
         host.lent = (hub.port,)
         booted = host.boot(Boot("vm", command=("python3", "-c", ASKER), ports=(9,)))
-        wait_for(lambda: answers(booted, 9), "it does not listen")
+        eventually(lambda: answers(booted, 9), "it does not listen")
         for port, answer in ((hub.port, b"404"), (other.getsockname()[1], b"no")):
             with socket.create_connection((booted.address, booted.ports[9])) as asking:
                 asking.sendall(f"127.0.0.1 {port}\n".encode())
@@ -271,7 +272,7 @@ def test_a_firewall_is_asked_at_every_connection_and_knows_machines_by_their_out
     web = ("sh", "-c", f"exec {' '.join(WEB)} 0.0.0.0")
     shut = host.boot(Boot("shut", command=web, ports=(8000,), admits=admits))
     client = host.boot(Boot("client", command=("sh", "-c", f"exec python3 -c '{ASKER}'"), ports=(9,)))
-    wait_for(lambda: answers(client, 9), "the client does not listen")
+    eventually(lambda: answers(client, 9), "the client does not listen")
 
     def asks() -> bool:
         with socket.create_connection((client.address, client.ports[9]), 5) as asker:
@@ -283,11 +284,11 @@ def test_a_firewall_is_asked_at_every_connection_and_knows_machines_by_their_out
             return http_status(shut.address, shut.ports[8000]) == 200
         return False
 
-    wait_for(lambda: (answers_here(), len(asked))[1] > 0, "nothing listens behind the firewall")
+    eventually(lambda: (answers_here(), len(asked))[1] > 0, "nothing listens behind the firewall")
     assert (answers_here(), asks()) == (False, False)
     assert asked == {("127.0.0.1", 8000), (client.address, 8000)}
     admitted.add(client.address)
-    wait_for(asks, "the machine that is let in is not")
+    eventually(asks, "the machine that is let in is not")
     assert not answers_here()
     admitted.add("127.0.0.1")
     assert answers_here()
@@ -305,7 +306,7 @@ def http_status(address: str, port: int) -> int:
 
 def test_connections_stream_half_close_and_run_in_parallel(host: Sandboxes) -> None:
     booted = host.boot(Boot("pod", command=("python3", "-c", ECHO), ports=(7,)))
-    wait_for(lambda: answers(booted, 7), "the service does not listen")
+    eventually(lambda: answers(booted, 7), "the service does not listen")
 
     def talk(number: int) -> None:
         with socket.create_connection((booted.address, booted.ports[7]), 30) as sock, sock.makefile("rb") as answer:
@@ -345,7 +346,7 @@ def test_an_ended_machine_leaves_no_process_no_mount_and_no_port(host: Sandboxes
 
 def test_a_container_whose_command_ended_is_down(host: Sandboxes) -> None:
     booted = host.boot(Boot("pod", command=("sh", "-c", "echo what it said; sleep 1000 & exit 3"), ports=(22,)))
-    wait_for(lambda: not host.processes("pod"), "its processes go on")
+    eventually(lambda: not host.processes("pod"), "its processes go on")
     assert host.log("pod") == "what it said\n"
     assert not answers(booted, 22)
 
@@ -366,7 +367,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     )
     namespace = done.stdout.strip()
     assert namespace.startswith("pid:["), done.stdout
-    wait_for(lambda: not processes_in(namespace), "the machine outlives the process that booted it")
+    eventually(lambda: not processes_in(namespace), "the machine outlives the process that booted it")
 
 
 @pytest.mark.parametrize("kind", ["vm", "container"])

@@ -30,6 +30,13 @@ def alive(pid: int) -> bool:
         return False
 
 
+def kill(pids: Iterable[int]) -> None:
+    """SIGKILL for each; one may have ended meanwhile."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def processes_of(backend: Path, *words: str) -> list[int]:
     """Processes, machines' own apart, whose environment names this folder as Pulumi's backend and whose command all
     words."""
@@ -50,9 +57,7 @@ def processes_of(backend: Path, *words: str) -> list[int]:
 
 def end_strays(backend: Path, word: str) -> None:
     """Ends what a plugin of others left behind, by a word in its command."""
-    for pid in processes_of(backend, word):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(processes_of(backend, word))
 
 
 def open_ports(pids: Iterable[int]) -> set[tuple[str, int]]:

@@ -10,12 +10,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from images.remote.host import Host
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY")
@@ -75,7 +76,7 @@ class Machine:
         )
         # It listens before it writes its pid, without which it could not be ended.
         pid = self.folder / "sshd.pid"
-        wait_for(lambda: pid.exists() and self.answers(), f"sshd: {log.read_text() if log.exists() else ''}")
+        eventually(lambda: pid.exists() and self.answers(), f"sshd: {log.read_text() if log.exists() else ''}")
 
     def authorize(self, *keys: str) -> None:
         """Replaces the keys that may log in."""
@@ -117,7 +118,7 @@ class Machine:
             for process in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
-            wait_for(lambda: not any(map(_command_line, processes)), "sshd does not end")
+            eventually(lambda: not any(map(_command_line, processes)), "sshd does not end")
             (self.folder / "sshd.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
@@ -178,11 +179,3 @@ def _command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def wait_for(condition: Callable[[], object], what: str, within_s: float = 60) -> None:
-    """Returns once `condition()` is true. Fails, saying `what`, if it is not in time."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.05)

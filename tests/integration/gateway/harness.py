@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from images.roles.monitoring.access import WEB_SECRET, monitoring_key, web_confi
 from images.tokens import resolve
 from strict.names import MONITORING_KEY, MONITORING_USER
 from tests.support.credentials import Made
+from tests.support.eventually import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SERVED, ALIAS = "llama-70b", "llama"
@@ -45,12 +45,7 @@ T = TypeVar("T")
 
 def wait_for(what: str, probe: Callable[[], T | None], deadline_s: float = 60.0) -> T:
     """The first true value of `probe`, asked again and again; AssertionError with `what` after the deadline."""
-    end = time.monotonic() + deadline_s
-    while True:
-        if value := probe():
-            return value
-        assert time.monotonic() < end, f"not within {deadline_s:g} s: {what}"
-        time.sleep(0.02)
+    return eventually(probe, what, deadline_s)
 
 
 # Certificates

@@ -277,10 +277,8 @@ class TestChecks:
     def test_time_that_runs_out_during_a_try_still_shows_the_log(self, bench: Bench) -> None:
         """What listens and never answers holds one try for longer than the whole install has."""
         bench.install()
-        with pytest.raises(
-            CheckFailed, match=r"one was not ready within \d+ s, its last answer: (none|no answer)"
-        ) as caught:
-            bench.install(tiny_bundle(one="mute"), deadline_s=20)
+        with pytest.raises(CheckFailed, match=r"one was not ready within \d s, its last answer: none") as caught:
+            bench.install(tiny_bundle(one="mute"), deadline_s=7)  # less than a try may take (check.sh)
         assert "started" in caught.value.log_tail
 
     def test_a_check_that_waits_for_another_service_is_told_of_the_one_that_ends(self, bench: Bench) -> None:

@@ -17,7 +17,7 @@ from images.vehicles.ssh import remove
 from images.vehicles.ssh.steps.installation import Installation, Reconnect, Step
 from images.vehicles.ssh.steps.order import STEPS
 from tests.integration.images.conftest import NOTE, SECRET, Bench, echo, tiny_bundle
-from tests.support.sshd import wait_for
+from tests.support.eventually import eventually
 
 
 def test_a_fresh_install_brings_every_service_up_and_reports_it(bench: Bench) -> None:
@@ -216,7 +216,7 @@ def test_inspect_changes_nothing_and_names_what_is_wrong(bench: Bench, ended: st
     bench.install()
     pid = int((bench.machine.root / "run/supervisord.pid").read_text())
     os.kill(pid, getattr(signal, ended))
-    wait_for(lambda: pid not in bench.machine.processes(), "its end")
+    eventually(lambda: pid not in bench.machine.processes(), "its end")
     problems = bench.inspect().problems
     assert "supervisord does not run" in problems
     assert pid not in bench.machine.processes()

@@ -18,7 +18,7 @@ from images.vehicles.ssh.keepers.choice import KEEPERS, keeper
 from images.vehicles.ssh.layout.layout import layout_for
 from tests.integration.images.conftest import SECRET, Bench, echo, tiny_bundle
 from tests.integration.images.kept import Node, with_supervisor, with_systemd
-from tests.support.sshd import wait_for
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(params=sorted(KEEPERS))
@@ -38,14 +38,14 @@ def test_services_are_started_reloaded_restarted_and_revived(node: Node) -> None
     assert (node.get("one")["pid"], node.get("two")["pid"]) == (one, two)
     report = node.install(tiny_bundle(one="changed", two="changed"))
     assert (report.restarted, report.reloaded) == (("one",), ("two",))
-    wait_for(lambda: node.get("two").get("text") == "changed", "the signal")
+    eventually(lambda: node.get("two").get("text") == "changed", "the signal")
     assert (node.get("one")["text"], node.get("two")["pid"]) == ("changed", two)
     before = node.get("one")["pid"]
     assert before != one
     node.run(f"kill -KILL {before}")
-    wait_for(lambda: node.get("one").get("pid", before) != before, "a new process")
+    eventually(lambda: node.get("one").get("pid", before) != before, "a new process")
     # supervisord calls it STARTING until it has lived for a while.
-    wait_for(lambda: node.inspect(tiny_bundle("changed", "changed")).healthy, "a healthy service")
+    eventually(lambda: node.inspect(tiny_bundle("changed", "changed")).healthy, "a healthy service")
 
 
 def test_a_service_that_somebody_stopped_is_told_and_started_by_the_next_install(node: Node) -> None:

@@ -17,7 +17,7 @@ from images.sources import repository_source
 from images.vehicles.ssh.keepers.choice import KEEPERS
 from tests.integration.images.conftest import Bench, echo
 from tests.integration.images.kept import Node, with_supervisor, with_systemd
-from tests.support.sshd import wait_for
+from tests.support.eventually import eventually
 
 FAILURES = {f.name: f for f in words_of("vllm").failures}
 TOLD_S = 60
@@ -133,7 +133,7 @@ def test_a_check_that_nobody_waits_for_any_more_ends_on_the_machine(bench: Bench
     def left() -> list[list[str]]:
         return [argv for argv in bench.machine.processes().values() if any(asking in word for word in argv)]
 
-    wait_for(lambda: not left(), "the script's end")
+    eventually(lambda: not left(), "the script's end")
 
 
 def test_a_restart_does_not_meet_what_the_last_run_has_left(node: Node) -> None:
@@ -151,9 +151,9 @@ def test_a_restart_does_not_meet_what_the_last_run_has_left(node: Node) -> None:
     node.install(bundle)
     before = node.get("one")
     node.run(f"kill -KILL {before['pid']}")
-    wait_for(lambda: node.get("one").get("pid", before["pid"]) != before["pid"], "a new process")
+    eventually(lambda: node.get("one").get("pid", before["pid"]) != before["pid"], "a new process")
     assert node.run(f"test -e /proc/{before['worker']}/exe && echo there") == ""
-    wait_for(lambda: node.inspect(bundle).healthy, "a healthy service")
+    eventually(lambda: node.inspect(bundle).healthy, "a healthy service")
     node.install(replace(bundle, services=(replace(bundle.services[0], environment={"A": "1"}),)))
     assert node.get("one")["worker"] not in (0, before["worker"])
 

@@ -27,8 +27,9 @@ from images.weights.onto import Brought, WeightsFailed, job_of
 from images.weights.sharing import Group, Sharing
 from images.weights.siblings import Siblings, bring_among
 from tests.integration.images.conftest import tiny_bundle
+from tests.support.eventually import eventually
 from tests.support.hub import COMMIT, Fault, LocalHub, Repository, local_hub
-from tests.support.sshd import Machine, machine, public_key, wait_for
+from tests.support.sshd import Machine, machine, public_key
 
 MODEL = "org/tiny"
 FILES = {"config.json": b"{}", **{f"model-{i}.safetensors": random.Random(i).randbytes(300_000) for i in range(4)}}
@@ -168,7 +169,7 @@ def test_who_has_copied_a_part_fetches_the_rest_where_the_first_fails(
     copied = copies(monkeypatch, over.set)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(room.bring, 0, cancelled=over.is_set, stall_s=60)
-        wait_for(lambda: room.group().fetching, "the first fetches")
+        eventually(lambda: room.group().fetching, "the first fetches")
         assert pool.submit(room.bring, 1).result().verified
         with pytest.raises(RemoteError, match="interrupted"):
             first.result()

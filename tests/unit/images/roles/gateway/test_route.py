@@ -16,7 +16,7 @@ import pytest
 from images.engines.common.base import SERVICE
 from images.roles.gateway import haproxy, route
 from tests.support.checkout import REPOSITORY
-from tests.support.sshd import wait_for
+from tests.support.eventually import eventually
 
 PROGRAM = REPOSITORY / "images/roles/gateway/route.py"
 HEADER = "# pxname,svname,scur,"
@@ -77,7 +77,7 @@ def test_a_haproxy_that_is_reloaded_meanwhile_is_told_anew(router: Router) -> No
     assert program.stdout is not None
     program.stdout.readline()
     drained = "set server vllm/a state drain"
-    wait_for(lambda: router.commands.count(drained) >= 3, "told twice more", 10)
+    eventually(lambda: router.commands.count(drained) >= 3, "told twice more", 10)
     program.communicate(timeout=10)
     assert router.commands[-1] == "set server vllm/a state ready"
 

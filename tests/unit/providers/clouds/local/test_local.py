@@ -11,7 +11,6 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from providers.errors import InvalidRequest, NoCapacity, Unavailable
 from scripts.leftovers import end_strays
+from tests.support.processes import kill
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "bay-1", "small", KEY, {"ssh": 22, "vllm": 8000})
@@ -113,9 +113,7 @@ def test_a_user_without_an_account_is_said(client: LocalClient, monkeypatch: pyt
 def power_cut(client: LocalClient, machine_id: str) -> None:
     """Ends all that runs on the machine, and waits until it has ended."""
     while pids := client.processes(machine_id):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(pids)
 
 
 def test_a_killed_sshd_is_a_stopped_machine_that_starts_on_its_old_port(client: LocalClient) -> None:
