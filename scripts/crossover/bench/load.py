@@ -1,10 +1,10 @@
 """A closed loop of completion requests against one vLLM server, and the tokens per second that it served.
 
 The method, after `vllm bench serve --dataset-name random --ignore-eos --max-concurrency N`: N workers each send their
-next request when the last one is answered; every prompt is other random token ids, so that no prefix cache helps; the
-server is told to generate exactly the asked number of tokens. Unlike there, nothing is counted while the load builds up
-or ebbs away: the window begins after the warm-up and ends with the duration, and a request that straddles an edge of it
-counts by the share of its time inside. Tokens are the server's own count (`usage`).
+next request when the last one is answered; every prompt is other random token ids, also than those of earlier runs, so
+that no prefix cache helps; the server is told to generate exactly the asked number of tokens. Unlike there, nothing is
+counted while the load builds up or ebbs away: the window begins after the warm-up and ends with the duration, and a
+request that straddles an edge of it counts by its share of time inside. Tokens are the server's own count (`usage`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Load:
     concurrency: int
     warm_up_s: float
     duration_s: float
-    seed: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ async def _measure(url: str, load: Load, key: str, ca_file: str | None) -> Measu
         begin = time.perf_counter() + load.warm_up_s
         end = begin + load.duration_s
         try:
-            await asyncio.gather(*(run.worker(number, end) for number in range(load.concurrency)))
+            await asyncio.gather(*(run.worker(end) for _ in range(load.concurrency)))
         except httpx.HTTPError as e:
             raise BenchError(f"{url} cannot be asked: {type(e).__name__}: {e}") from None
     read, written, inside = rates(run.samples, begin, end)
@@ -136,6 +135,7 @@ class _Workers:
         self._load = load
         self._clock = clock
         self._in_a_row = 0
+        self._chance = random.Random()
 
     async def version(self) -> str:
         """What the server says that it is. Raises BenchError where it is no vLLM server, or has not the model."""
@@ -154,12 +154,11 @@ class _Workers:
             raise BenchError(f"the server has no model {self._load.model!r}: it serves {', '.join(served)}")
         return version
 
-    async def worker(self, number: int, end: float) -> None:
+    async def worker(self, end: float) -> None:
         """Sends one request after the other until the window is over; those under way then are answered."""
-        chance = random.Random(f"{self._load.seed} {number}")
         while self._clock() < end:
             begin = self._clock()
-            answer = await self._client.post("/v1/completions", json=self._request(chance))
+            answer = await self._client.post("/v1/completions", json=self._request())
             if answer.status_code != 200:
                 self._failure(answer)
                 continue
@@ -171,11 +170,11 @@ class _Workers:
             self._in_a_row = 0
             self.samples.append(Sample(begin, self._clock(), *counted))
 
-    def _request(self, chance: random.Random) -> dict[str, Any]:
+    def _request(self) -> dict[str, Any]:
         load = self._load
         return {
             "model": load.model,
-            "prompt": [chance.randint(FIRST_TOKEN_ID, LAST_TOKEN_ID) for _ in range(load.input_tokens)],
+            "prompt": [self._chance.randint(FIRST_TOKEN_ID, LAST_TOKEN_ID) for _ in range(load.input_tokens)],
             "max_tokens": load.output_tokens,
             "min_tokens": load.output_tokens,
             "ignore_eos": True,

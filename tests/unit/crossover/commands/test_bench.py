@@ -16,20 +16,23 @@ from typer.testing import CliRunner
 from cost_guard.catalogue.catalogue import DATA, load_catalogue
 from scripts.crossover.__main__ import app
 from scripts.crossover.bench import row
-from scripts.crossover.bench.load import Load, Measured, Sample, rates
+from scripts.crossover.bench.load import Load, Measured, Sample, measure, rates
 from tests.unit.images.simulator.process import KEY, Server
 
 SKU = "lambda/gpu_8x_a100_80gb_sxm4"
 WEIGHTS = "Qwen/Qwen3-32B"
 KEY_OF_ROW = f"8x-a100-sxm-80gb@{WEIGHTS}"
+SPEEDS = ("--sim-prefill-tokens-per-s", "200", "--sim-sequence-tokens-per-s", "100")
 LOAD = ("--concurrency", "2", "--warm-up", "0", "--duration", "0.4")
 SHORT = ("--model", "org/model", "--weights", WEIGHTS, "--shape", "40/4", "--shape", "4/40", *LOAD)
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[str]:
-    """The URL of one that demands KEY."""
-    server = Server("--api-key", KEY, "--max-model-len", "2048")
+    """The URL of one that demands KEY. It reads 40 tokens of two requests in as long as it writes 40, 0.4 s: P and D
+    are found only where one shape takes less than ten times as long as the other, and a computer that stands still for
+    a second takes its part of either."""
+    server = Server("--api-key", KEY, "--max-model-len", "2048", *SPEEDS)
     try:
         yield f"http://127.0.0.1:{server.port}"
     finally:
@@ -85,8 +88,9 @@ def test_told_so_it_is_taken_as_illustrative(run: Any, simulator: str, data: Pat
     and no other row is another."""
     before = tomllib.loads((data / "throughput.toml").read_text())
     done = run(simulator, *SHORT, "--simulated", "--write", "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
     told = json.loads(done.stdout)
-    assert (done.exit_code, told["refused"], list(told["rows"])) == (0, "", [KEY_OF_ROW])
+    assert (told["refused"], list(told["rows"])) == ("", [KEY_OF_ROW])
     row = load_catalogue(data).throughputs[KEY_OF_ROW]
     assert (row.kind, row.date.isoformat(), row.machine, row.model) == (
         "illustrative",
@@ -109,9 +113,22 @@ def test_told_so_it_is_taken_as_illustrative(run: Any, simulator: str, data: Pat
 def test_without_write_the_row_is_shown(run: Any, simulator: str, data: Path) -> None:
     """As TOML that can be put into the file."""
     done = run(simulator, *SHORT, "--simulated")
+    assert (done.exit_code, done.stderr) == (0, "")
     shown = tomllib.loads(done.stdout.partition("throughput.toml:\n")[2])
     assert list(shown) == [KEY_OF_ROW]
     assert (data / "throughput.toml").read_text() == (DATA / "throughput.toml").read_text()
+
+
+def test_no_prefix_cache_helps_a_second_run() -> None:
+    """Nor a second shape: no prompt begins as an earlier one did, so the server finds nothing in its cache."""
+    server = Server("--max-model-len", "2048", "--sim-time-scale", "0")
+    try:
+        for shape in ((64, 4), (64, 4), (128, 4)):
+            assert measure(f"http://127.0.0.1:{server.port}", Load("org/model", *shape, 2, 0, 0.1)).requests
+        assert server.metric("vllm:prefix_cache_queries_total") > 0
+        assert server.metric("vllm:prefix_cache_hits_total") == 0
+    finally:
+        server.close()
 
 
 def test_one_share_of_input_tells_no_prefill_from_decode(run: Any) -> None:
