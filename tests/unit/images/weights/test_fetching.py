@@ -56,8 +56,8 @@ def there(job: Job) -> dict[str, bytes]:
 
 
 def spoil(file: Path, data: bytes) -> None:
-    """Writes into it a second later. A kernel's clock of files may stand still for 10 ms: with the old size, and the time
-    at which it was fetched, nothing would tell it."""
+    """Writes into it, and it shows a second more. A kernel's clock of files may stand still for 10 ms: with the old
+    size, and the time at which it was fetched, nothing would tell it."""
     later_ns = file.stat().st_mtime_ns + 10**9
     file.write_bytes(data)
     os.utime(file, ns=(later_ns, later_ns))
