@@ -161,6 +161,7 @@ def _settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Serve
         startup_s=args.sim_startup_s,
         time_scale=args.sim_time_scale,
         faults=args.sim_faults,
+        keep_alive_s=int(environment.get("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", "5")),
         middleware=tuple(args.middleware),
         docs=not args.disable_fastapi_docs,
         vocabulary=args.sim_vocabulary,

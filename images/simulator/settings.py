@@ -49,6 +49,8 @@ class ServeSettings:
     startup_s: float
     time_scale: float
     faults: bool
+    keep_alive_s: int = 5
+    """Idle connections are closed after it."""
     middleware: tuple[str, ...] = ()
     """Dotted names of ASGI classes or coroutine functions, the last one the outermost."""
     docs: bool = True

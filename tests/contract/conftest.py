@@ -22,7 +22,6 @@ from providers.clouds.existing.cloud import ExistingCloud
 from providers.clouds.existing.config import ExistingConfig
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
-from providers.clouds.local.config import LocalConfig
 from providers.renting.blocklist import Blocklist
 from providers.renting.hostkeys import one_use
 from providers.renting.memory import creating
@@ -35,6 +34,7 @@ from tests.support import sshd
 from tests.support.clouds import Clock
 from tests.support.owned import owned
 from tests.support.paper import answers_at_once
+from tests.support.ports import local_config
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 PRIVATE = "the stack's SSH key"
@@ -96,7 +96,7 @@ class Trial:
 @pytest.fixture
 def local() -> Iterator[Trial]:
     folder = Path(tempfile.mkdtemp(prefix="xo-"))
-    client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
+    client = LocalClient(local_config(folder / "s", folder / "c"))
     try:
         yield Trial(LocalCloud(client), "bay-1", "small", client.destroy, client.ids)
     finally:

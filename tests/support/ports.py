@@ -6,6 +6,9 @@ import os
 import random
 import socket
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from providers.clouds.local.config import LocalConfig
 
 FIRST, EACH, WORKERS = 10_000, 1000, 10
 """Below the ports that the kernel gives to outgoing connections (from 32768), and below those of `local` (from 20000):
@@ -19,10 +22,22 @@ def worker() -> int:
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
 
 
+def local_config(state: Path, cache: Path) -> LocalConfig:
+    """Of a test's own machines at `local`, on this worker's ports. From all ports one might get that of a stack of
+    another worker's, whose service has chosen it and is not up yet."""
+    first, last = _local_ports()
+    return LocalConfig(state, cache, first_port=first, last_port=last)
+
+
 def local_range() -> dict[str, str]:
     """The environment by which machines at `local` have this worker's ports."""
+    first, last = _local_ports()
+    return {"CROSSOVER_LOCAL_PORTS": f"{first}-{last}"}
+
+
+def _local_ports() -> tuple[int, int]:
     first = LOCAL_FIRST + LOCAL_EACH * worker()
-    return {"CROSSOVER_LOCAL_PORTS": f"{first}-{first + LOCAL_EACH - 1}"}
+    return first, first + LOCAL_EACH - 1
 
 
 def _candidates() -> Iterator[int]:

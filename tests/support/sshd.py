@@ -76,7 +76,7 @@ class Machine:
         )
         # It listens before it writes its pid, without which it could not be ended.
         pid = self.folder / "sshd.pid"
-        eventually(lambda: pid.exists() and self.answers(), f"sshd: {log.read_text() if log.exists() else ''}")
+        eventually(lambda: pid.exists() and self.answers(), f"sshd answers; its log is {log}")
 
     def authorize(self, *keys: str) -> None:
         """Replaces the keys that may log in."""
@@ -118,20 +118,24 @@ class Machine:
             for process in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
-            eventually(lambda: not any(map(_command_line, processes)), "sshd does not end")
+            eventually(lambda: not any(map(_command_line, processes)), "sshd ends")
             (self.folder / "sshd.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Ends sshd and every process of the machine."""
         self.stop_sshd()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + 5
-            while self.processes() and time.monotonic() < deadline:
-                for pid in self.processes():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
-                time.sleep(0.05)
-        assert not self.processes()
+        deadline = time.monotonic() + 5
+        while self._signal(signal.SIGTERM) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        eventually(lambda: not self._signal(signal.SIGKILL), "all that was killed has ended")
+
+    def _signal(self, number: signal.Signals) -> dict[int, list[str]]:
+        """Those that it was sent to."""
+        found = self.processes()
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return found
 
     def answers(self) -> bool:
         """Whether sshd takes connections."""

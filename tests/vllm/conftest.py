@@ -20,7 +20,8 @@ PATIENCE_S = 120
 NAMES = ("--served-model-name", "tiny", "tiny-alias", "--api-key", KEY, "--max-model-len", "2048")
 LIMITS = ("--max-num-seqs", "4", "--max-num-queued-reqs", "6")
 TOOLS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
-SIMULATED = ("--sim-sequence-tokens-per-s", "200", "--sim-teardown-s", "2")
+SIMULATED = ("--sim-sequence-tokens-per-s", "200", "--sim-teardown-s", "10")
+"""A teardown that a look falls into although the computer may stand still for seconds before it."""
 
 Start = Callable[..., Server]
 

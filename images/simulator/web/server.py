@@ -27,8 +27,6 @@ from ..settings import ServeSettings
 from .app import application
 from .ending import KILLED_S, drain, fail
 
-_KEEP_ALIVE_S = 5
-"""Idle connections are closed after it, as in vLLM (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
 _STATISTICS_S = 10.0
 _log = logging.getLogger("simulator.server")
 
@@ -95,7 +93,7 @@ def _config(app: ASGIApp, settings: ServeSettings) -> uvicorn.Config:
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_keep_alive=settings.keep_alive_s,
         ssl_certfile=tls.certfile if tls else None,
         ssl_keyfile=tls.keyfile if tls else None,
         ssl_ca_certs=tls.ca_certs if tls else None,

@@ -32,6 +32,8 @@ MARK = "CROSSOVER_MACHINE"
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "XDG_CACHE_HOME", "HOME=", "LANG", "HTTP_PROXY", "HTTPS_PROXY")
 """A machine of `local` is this computer: it reaches package indexes the way this user does."""
 START_DEADLINE_S = 20.0
+KILLED_S = 30.0
+"""What was killed is gone within it, also on a computer that stands still for seconds."""
 NO_SHELLS = ("nologin", "false")
 
 
@@ -131,12 +133,13 @@ class LocalClient:
             raise NotFound(f"local has no machine {machine_id}") from None
 
     def destroy(self, machine_id: str, grace_s: float = 5.0) -> None:
-        """Ends every process of the machine and removes its folder. Raises TerminateFailed if a process survives."""
+        """Ends every process of the machine, by SIGKILL after `grace_s`, and removes its folder. Raises TerminateFailed
+        if one survives."""
         deadline = time.monotonic() + grace_s
         self._signal_all(machine_id, signal.SIGTERM)
         while self.processes(machine_id) and time.monotonic() < deadline:
             time.sleep(0.05)
-        deadline = time.monotonic() + grace_s
+        deadline = time.monotonic() + KILLED_S
         while pids := self.processes(machine_id):
             self._signal_all(machine_id, signal.SIGKILL)
             if time.monotonic() > deadline:

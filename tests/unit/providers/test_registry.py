@@ -23,7 +23,7 @@ def imported(code: str) -> str:
     )
     whole = f"import sys; sys.path[:0] = ['policies', '.']; {code}; print(*sorted({told}))"
     done = subprocess.run([sys.executable, "-c", whole], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stderr == ""
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 

@@ -60,6 +60,10 @@ def test_the_flag_goes_before_the_variable_and_an_empty_key_is_none() -> None:
     assert settings(VLLM_API_KEY="").api_keys == ()
 
 
+def test_how_long_an_idle_connection_is_kept_is_vllms_variable() -> None:
+    assert (settings().keep_alive_s, settings(VLLM_HTTP_TIMEOUT_KEEP_ALIVE="3600").keep_alive_s) == (5, 3600)
+
+
 def test_underscores_are_dashes_in_flags_but_not_in_values() -> None:
     got = settings("--max_num_seqs=7", "--served_model_name", "my_model")
     assert (got.max_num_seqs, got.served_names) == (7, ("my_model",))

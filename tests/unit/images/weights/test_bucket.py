@@ -36,7 +36,7 @@ def job(bucket: LocalBucket, tmp_path: Path) -> Job:
     return Job(
         "s3", f"s3://{BUCKET}/models/tiny", "org/tiny", "1", str(tmp_path / "w" / "t"), str(tmp_path / "w" / "t.json"),
         bucket.endpoint, REGION, str(tmp_path / "key"), record=record(FILES), record_revision="1", margin_bytes=0,
-        pause_s=0.01, stall_s=5, role_endpoint=bucket.endpoint,
+        pause_s=0.01, stall_s=60, role_endpoint=bucket.endpoint,
     )  # fmt: skip
 
 

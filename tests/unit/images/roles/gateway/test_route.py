@@ -16,7 +16,7 @@ import pytest
 from images.engines.common.base import SERVICE
 from images.roles.gateway import haproxy, route
 from tests.support.checkout import REPOSITORY
-from tests.support.eventually import eventually
+from tests.support.eventually import DEADLINE_S, eventually
 
 PROGRAM = REPOSITORY / "images/roles/gateway/route.py"
 HEADER = "# pxname,svname,scur,"
@@ -68,7 +68,7 @@ def test_it_drains_says_so_and_holds_until_its_caller_is_done(router: Router) ->
     assert program.stdout.readline() == "a is out of rotation, all its requests finished\n"
     assert router.commands[0] == "set server vllm/a state drain"
     assert "ready" not in router.commands[-1]
-    program.communicate(timeout=10)
+    program.communicate(timeout=DEADLINE_S)
     assert router.commands[-1] == "set server vllm/a state ready"
 
 
@@ -77,14 +77,14 @@ def test_a_haproxy_that_is_reloaded_meanwhile_is_told_anew(router: Router) -> No
     assert program.stdout is not None
     program.stdout.readline()
     drained = "set server vllm/a state drain"
-    eventually(lambda: router.commands.count(drained) >= 3, "told twice more", 10)
-    program.communicate(timeout=10)
+    eventually(lambda: router.commands.count(drained) >= 3, "told twice more")
+    program.communicate(timeout=DEADLINE_S)
     assert router.commands[-1] == "set server vllm/a state ready"
 
 
 def test_requests_that_do_not_end_are_told_after_the_limit(router: Router) -> None:
     router.busy = 3
-    said, _ = router.start(0).communicate(timeout=10)
+    said, _ = router.start(0).communicate(timeout=DEADLINE_S)
     assert said == "a is out of rotation with 3 requests unfinished after 0 s\n"
     assert router.commands[-1] == "set server vllm/a state ready"
 
@@ -92,13 +92,13 @@ def test_requests_that_do_not_end_are_told_after_the_limit(router: Router) -> No
 def test_a_caller_that_dies_during_the_drain_gives_the_node_back(router: Router) -> None:
     router.busy = 1
     program = router.start(60)
-    assert router.asked.wait(10)
+    assert router.asked.wait(DEADLINE_S)
     assert program.stdin is not None
     assert program.stdout is not None
     program.stdin.close()
     program.stdout.close()
     router.busy = 0
-    program.wait(timeout=10)
+    program.wait(timeout=DEADLINE_S)
     assert router.commands[-1] == "set server vllm/a state ready"
 
 

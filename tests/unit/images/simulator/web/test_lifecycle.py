@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.unit.images.simulator.process import BEARER, IMAGES, KEY, Server, events
 
 Start = Callable[..., Server]
@@ -31,12 +32,14 @@ DEAD = {
 ENDLESS: dict[str, Any] = {"max_tokens": 10_000, "ignore_eos": True}
 IDS = [5] * 20
 NO_TOKENIZER = "cannot schedule new futures after shutdown"
+KEPT = {"VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600"}
+"""An idle connection is closed by nothing but the end, however long a computer stands still."""
+TEARDOWN_S = "10"
+"""Long enough for what a test does meanwhile on a computer that stands still for seconds."""
 
 
 def test_while_it_starts_connections_are_refused_and_sigterm_ends_it(start: Start) -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = free_port()  # of those that the kernel gives to nobody else meanwhile
     server = start("--sim-startup-s", "3600", "--port", str(port))
     eventually(lambda: "vLLM simulator" in server.log, "the start is logged")
     with pytest.raises(ConnectionRefusedError):
@@ -111,12 +114,11 @@ def test_what_is_left_when_the_budget_is_spent_fails(start: Start) -> None:
 
 
 def test_idle_connections_are_closed_at_the_end(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0")
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "0", environment=KEPT)
     idle = server.connect()
     idle.request("GET", "/health")
     assert idle.getresponse().read() == b""
     server.terminate()
-    idle.sock.settimeout(4.5)  # shorter than the 5 s of keep-alive
     assert idle.sock.recv(1) == b""
     idle.close()
     assert server.exit_code() == 0
@@ -155,7 +157,7 @@ def test_told_to_stop_it_reads_no_text_any_more(start: Start) -> None:
 
 
 def test_while_the_engine_is_torn_down_requests_wait_and_fail_at_its_end(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "5", *SLOW)
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", TEARDOWN_S, *SLOW)
     with server.stream(**STREAM) as response:
         next(events(response))
         server.terminate()
@@ -177,7 +179,7 @@ def test_the_teardown_has_what_is_left_of_the_budget(start: Start) -> None:
 
 
 def test_told_to_stop_with_nothing_in_flight_a_request_hangs_and_holds_the_process(start: Start) -> None:
-    server = start("--shutdown-timeout", "30", "--sim-teardown-s", "4")
+    server = start("--shutdown-timeout", "30", "--sim-teardown-s", TEARDOWN_S)
     server.get("/health")
     server.terminate()
     eventually(lambda: "Shutting down: 0 requests" in server.log, "the shutdown is logged")
@@ -220,7 +222,7 @@ def test_a_worker_that_outlives_its_engine_keeps_the_next_one_from_starting(star
 
 
 def test_a_server_that_lingers_answers_503_on_what_was_left_open_and_lives_as_long(start: Start) -> None:
-    server = start("--sim-faults", "--shutdown-timeout", "1", "--sim-teardown-s", "0")
+    server = start("--sim-faults", "--shutdown-timeout", "1", "--sim-teardown-s", "0", environment=KEPT)
     server.request("POST", "/sim/faults", {"fault": "linger"})
     kept = server.connect()
     kept.request("GET", "/health")

@@ -109,7 +109,7 @@ def test_a_preview_imports_nothing_of_aws() -> None:
     ask = "import sys; from providers.registry import capabilities; capabilities('aws')"
     code = f"{ask}; print({{'boto3', 'pulumi_aws'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("set()\n", "")
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
 
 
 class Scripted(AwsClient):
