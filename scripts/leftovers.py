@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from providers.clouds.local.client import MARK, LocalClient
+from providers.clouds.local.client import KILLED_S, MARK, LocalClient
 from providers.clouds.local.config import LocalConfig
 from providers.clouds.local.sshd import shown
 from providers.errors import CloudError
@@ -53,13 +53,13 @@ def strays(state: Path, proc: Path = Path("/proc")) -> dict[int, str]:
 def end_strays(state: Path, grace_seconds: float) -> dict[int, str]:
     """SIGTERM, then SIGKILL after `grace_seconds`; what was there. CloudError if one survives both."""
     first = left = strays(state)
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number, within_s in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, KILLED_S)):
         for pid in left:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
-        deadline = time.monotonic() + grace_seconds
+        deadline = time.monotonic() + within_s
         while (left := strays(state)) and time.monotonic() < deadline:
             time.sleep(0.05)
         if not left:
