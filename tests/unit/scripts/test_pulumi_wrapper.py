@@ -105,6 +105,14 @@ def test_finding_22_what_it_writes_is_its_users_alone_whatever_the_umask(engine:
     assert {path: stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made} == dict.fromkeys(made, 0)
 
 
+def test_what_is_private_already_is_not_touched(engine: Sandbox) -> None:
+    """An engine that is at work renames its files meanwhile: on one that is gone, chmod fails, and so did this."""
+    engine.bash("umask 077; mkdir -p .state/pulumi/.pulumi/stacks; touch .state/pulumi/.pulumi/stacks/local.json")
+    engine.tool("chmod", f'echo "$*" >>{engine.folder}/changed; exec /bin/chmod "$@"')
+    ran(engine, "whoami")
+    assert (engine.folder / "changed").read_text() == f"700 {engine.root}/.state\n"
+
+
 def test_two_first_runs_agree_on_one_passphrase(engine: Sandbox) -> None:
     processes = [engine.start("scripts/pulumi", "whoami") for _ in range(8)]
     assert [process.wait(30) for process in processes] == [0] * 8

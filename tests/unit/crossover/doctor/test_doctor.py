@@ -180,8 +180,9 @@ def test_a_configuration_that_cannot_be_read_is_told_in_one_line(
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine of the right version, and no stack yet."""
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An engine of the right version, and no stack yet; nothing is remembered of machines that were duds."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}/backend")
 
     def absent(stack: str) -> Any:
         raise StackError("no stack")

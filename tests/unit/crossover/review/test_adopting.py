@@ -107,9 +107,12 @@ def test_actionlint_has_no_complaint_and_knows_the_inputs(tmp_path: Path) -> Non
     environment = {**os.environ, "GOFLAGS": "-mod=readonly -modcacherw", "GOTOOLCHAIN": "local", "GOWORK": "off"}
     command = ["go", "-C", str(REPOSITORY / "tests" / "tools"), "tool", "actionlint", str(workflow)]
 
-    def linted(inputs: str) -> str:
+    def linted(inputs: str) -> tuple[int, str]:
         workflow.write_text(USES.format(inputs=inputs))
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300).stdout
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.stdout or done.returncode == 0, done.stderr  # else Go could not build it
+        return done.returncode, done.stdout
 
-    assert linted("project: infra, stack: dev, strict: true") == ""
-    assert 'input "stak" is not defined' in linted("stak: dev")
+    assert linted("project: infra, stack: dev, strict: true") == (0, "")
+    code, said = linted("stak: dev")
+    assert (code, 'input "stak" is not defined' in said) == (1, True), said

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,12 +41,24 @@ def test_it_is_told_the_pack_the_day_and_to_speak_in_events(script: Path, tmp_pa
 def test_one_that_hangs_is_ended_with_all_its_processes(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pack with a wrong virtual environment does, for ever."""
+    """A pack with a wrong virtual environment does, for ever. The deadline begins when it hangs: on a busy computer it
+    would else be over before the child is there."""
+    children: list[int] = []
+
+    class Hanging(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            told = tmp_path / "child"
+            children.append(
+                int(eventually(lambda: told.read_text() if told.exists() else "", "the engine has a child"))
+            )
+
+    monkeypatch.setattr(subprocess, "Popen", Hanging)
     monkeypatch.setattr(engine, "DEADLINE_S", 1.0)
     script.write_text(f"#!/bin/sh\nsleep 600 &\necho $! >{tmp_path}/child\nwait\n")
     run = engine.preview("prod", TODAY, Scrubber())
     assert run.failures == ("the preview did not end in 1 s and was stopped",)
-    child = int((tmp_path / "child").read_text())
+    [child] = children
     eventually(lambda: not alive(child), "the child of the engine ends")
 
 
