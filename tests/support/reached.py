@@ -24,7 +24,7 @@ class Reached:
 
     def connect(self) -> Connection:
         """Once it answers."""
-        return eventually(lambda: self._open(), "SSH", deadline_s=30)
+        return eventually(lambda: self._open(), "SSH")
 
     def run(self, script: str, within_s: float | None = None) -> str:
         """What a script says there that must succeed."""

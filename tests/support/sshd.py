@@ -124,14 +124,16 @@ class Machine:
     def stop(self) -> None:
         """Ends sshd and every process of the machine."""
         self.stop_sshd()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + 5
-            while self.processes() and time.monotonic() < deadline:
-                for pid in self.processes():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
-                time.sleep(0.05)
-        assert not self.processes()
+        deadline = time.monotonic() + 5
+
+        def ended() -> bool:
+            number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
+            for pid in (left := self.processes()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            return not left
+
+        eventually(ended, f"all processes in {self.folder} end")
 
     def answers(self) -> bool:
         """Whether sshd takes connections."""
