@@ -289,6 +289,7 @@ def ask(
     sent |= {} if key is None else {"Authorization": f"Bearer {key}"}
     connection = connect(port, tls, timeout_s)
     try:
+        connection.connect()
         with suppress(BrokenPipeError, ConnectionResetError):  # HAProxy refuses what is too long before it has it all
             connection.request(method, path, data, {**sent, **(headers or {})})
         response = connection.getresponse()
