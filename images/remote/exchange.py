@@ -10,7 +10,6 @@ import paramiko
 
 from images.remote.waiting import Waiting
 
-
 PAUSE_S = 0.01
 SILENT_LOOKS = 100
 """So often is output looked for after a script's end: looks, and no seconds, which also pass while this computer, or
