@@ -10,6 +10,11 @@ import paramiko
 
 from images.remote.waiting import Waiting
 
+PAUSE_S = 0.01
+SILENT_LOOKS = 100
+"""So often is output looked for after a script's end: looks, and no seconds, which also pass while this computer, or
+the machine beside it, stands still."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -44,18 +49,18 @@ class Exchange:
 
     def finish(self, watch: Waiting, step: str) -> Result:
         """What the script left behind. Raises what `watch.check` does; OSError or EOFError if the connection breaks."""
-        ended_at: float | None = None
+        silent = 0
         try:
             while True:
                 watch.check(step)
                 moved = self._feed() | self._drain()
                 if self._channel.exit_status_ready() and not moved:
                     # Output may still follow the status. What the script left running may keep it open for ever.
-                    ended_at = ended_at or time.monotonic()
-                    if self._channel.eof_received or time.monotonic() - ended_at > 1:
+                    silent += 1
+                    if self._channel.eof_received or silent > SILENT_LOOKS:
                         break
                 if not moved:
-                    time.sleep(0.01)
+                    time.sleep(PAUSE_S)
         finally:
             self._channel.close()
         status = self._channel.recv_exit_status()

@@ -124,16 +124,20 @@ fi
 def _keyed(machine: Machine, ssh_private_key: str, way: WayIn) -> Machine:
     """The machine with the host key that it is known by, or with the durable one, which it is given if it still (or, a
     container after a reset, again) has the one of its launch."""
-    durable = hostkeys.durable(ssh_private_key, machine.name)
+    durable, launched = hostkeys.durable(ssh_private_key, machine.name), hostkeys.one_use(ssh_private_key, machine.name)
     settled = replace(machine, host_key=durable.public)
     with _met(settled, way) as session:
-        if not session.shows(hostkeys.one_use(ssh_private_key, machine.name).public):
+        if not session.shows(launched.public):
             known = replace(machine, host_key=machine.host_key or durable.public)
             _prove(known, session)
             return known
         _run(machine, session, ssh_private_key, _REPLACE_HOST_KEY, durable.private)
-    # Unreachable while its sshd reads the key; HostKeyChanged would be a lie of the script's
-    answers_ssh(settled, way)
+    # Unreachable while its sshd reads the key, and where it has not heard yet that it is to; HostKeyChanged would be a
+    # lie of the script's.
+    with _met(settled, way) as session:
+        if session.shows(launched.public):
+            raise Unreachable(f"{session.way} has not read its new host key yet")
+        _prove(settled, session)
     return settled
 
 

@@ -21,6 +21,7 @@ from providers.errors import (
 )
 from providers.plugin.contact import FirstContactHandler
 from providers.plugin.values import Plain
+from providers.renting import contact
 from providers.renting.contact import NotSettled, first_contact, identified, shows_keys_of
 from providers.renting.firstboot import ENTRY, environment, user_data
 from providers.renting.hostkeys import durable, one_use
@@ -117,6 +118,19 @@ def test_the_one_use_key_is_good_for_one_contact(host: Sandboxes, key: str, publ
         first_contact(replace(settled, host_key=one_use(key, NAME).public), key)
 
 
+def test_a_machine_that_has_not_heard_yet_that_it_has_a_new_key_is_no_other_one(
+    host: Sandboxes, key: str, public: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sshd is told by a signal, and may take a connection before it."""
+    booted = vm(host, key, public)
+    eventually(lambda: shown(booted, key), "the machine answers")
+    with monkeypatch.context() as late:
+        late.setattr(contact, "_REPLACE_HOST_KEY", "cat >/dev/null")
+        with pytest.raises(Unreachable, match="has not read its new host key yet"):
+            first_contact(booted, key)
+    assert met(booted, key).host_key == durable(key, NAME).public
+
+
 def test_a_container_that_lost_its_disk_is_met_again_and_a_vm_is_not(host: Sandboxes, key: str, public: str) -> None:
     settled = met(container(host, key, public), key)
     assert settled.host_key == durable(key, NAME).public
@@ -163,7 +177,7 @@ def through(
     }  # fmt: skip
     news = {"reported": reported, "name": NAME, "sshPrivateKey": key, "deadlineS": 60}
     yield Through(FirstContactHandler(registry.cloud), news, manager)
-    assert manager.alive() == []
+    eventually(lambda: manager.alive() == [], "both are gone")
 
 
 def test_a_machine_without_an_open_port_is_met_through_a_session(through: Through, key: str) -> None:

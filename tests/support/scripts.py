@@ -17,6 +17,8 @@ from tests.support.eventually import eventually
 from tests.support.processes import alive as alive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+LONGEST_S = 240
+"""A command takes: the engine's own, on a computer that others use too."""
 
 
 @dataclass
@@ -85,9 +87,18 @@ class Sandbox:
     def run(self, *command: str, status: int | None = 0) -> str:
         """The command's output; asserts its exit status, where None is any failure."""
         process = self.start(*command)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=LONGEST_S)
         assert process.returncode == status if status is not None else process.returncode, output
         return output
+
+    def told(self, *command: str) -> str:
+        """What a program reads of a command that must succeed: its standard output alone."""
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=LONGEST_S,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def bash(self, script: str, status: int = 0) -> str:
         """What bash makes of `script` at the checkout's root."""

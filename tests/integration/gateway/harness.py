@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -265,7 +266,7 @@ class Answer:
         return self.headers.get("x-served-by")
 
 
-def connect(port: int, tls: bool = False, timeout_s: float = 30.0) -> http.client.HTTPConnection:
+def connect(port: int, tls: bool = False, timeout_s: float = 60.0) -> http.client.HTTPConnection:
     if not tls:
         return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=MADE.context(MADE.client))
@@ -280,7 +281,7 @@ def ask(
     key: str | None = KEY,
     headers: Mapping[str, str] | None = None,
     tls: bool = False,
-    timeout_s: float = 30.0,
+    timeout_s: float = 60.0,
 ) -> Answer:
     """One request on a connection of its own. `body` is JSON, or bytes as they are. OSError where nothing answers."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -288,7 +289,9 @@ def ask(
     sent |= {} if key is None else {"Authorization": f"Bearer {key}"}
     connection = connect(port, tls, timeout_s)
     try:
-        connection.request(method, path, data, {**sent, **(headers or {})})
+        connection.connect()
+        with suppress(BrokenPipeError, ConnectionResetError):  # HAProxy refuses what is too long before it has it all
+            connection.request(method, path, data, {**sent, **(headers or {})})
         response = connection.getresponse()
         lowered = {k.lower(): v for k, v in response.getheaders()}
         try:

@@ -110,7 +110,7 @@ def test_who_finds_too_many_waiting_goes_to_the_fallback_at_once(full: FullMaker
 def test_long_prompts_take_no_node_out(make_gateway: GatewayMaker) -> None:
     """Endpoint: 80 prompts of 29,500 tokens: busy is not hung. Here 24, for a gateway of less patience."""
     rate = ("--sim-prefill-tokens-per-s", "60000")
-    gateway = make_gateway(nodes={"a": rate}, canaryTimeoutMs=1500, healthIntervalMs=200)
+    gateway = make_gateway(nodes={"a": rate}, canaryTimeoutMs=3000, healthIntervalMs=200)
     states: list[bool] = []
     with ThreadPoolExecutor(24) as pool:
         asked = [pool.submit(gateway.ask, chat(content=f"{n} " + "word " * 29_500, max_tokens=1)) for n in range(24)]
@@ -132,8 +132,8 @@ def test_a_node_that_hangs_is_out_and_nobody_waits_for_it(make_gateway: GatewayM
     (test_rendering.py)."""
     gateway = make_gateway(nodes={"a": SLOW_NODE, "b": SLOW_NODE}, **CHECKS)
     with ThreadPoolExecutor(16) as pool:
-        plain = [pool.submit(gateway.ask, chat(content=f"{n}", max_tokens=30)) for n in range(8)]
-        streams = [pool.submit(gateway.ask, chat(content=f"s{n}", max_tokens=30, stream=True)) for n in range(8)]
+        plain = [pool.submit(gateway.ask, chat(content=f"{n}", max_tokens=100)) for n in range(8)]
+        streams = [pool.submit(gateway.ask, chat(content=f"s{n}", max_tokens=100, stream=True)) for n in range(8)]
         wait_for("half are on a", lambda: running(gateway) >= 4)
         if how == "stopped":
             gateway.nodes["a"].signal(signal.SIGSTOP)
@@ -166,10 +166,10 @@ def test_a_stream_that_moves_is_not_cut_though_the_checks_of_its_node_fail(make_
 def test_the_work_for_a_client_that_leaves_ends(make_gateway: GatewayMaker, stream: bool) -> None:
     """Endpoint: client gone, plain: generates to the end, slot kept."""
     gateway = make_gateway(nodes={"a": SLOW_NODE}, **CHECKS)
-    connection = sent(gateway, chat(max_tokens=1000, stream=stream))
+    connection = sent(gateway, chat(max_tokens=3000, stream=stream))
     wait_for("the node works", lambda: running(gateway) == 1)
     connection.close()
-    wait_for("the node has stopped", lambda: running(gateway) == 0, deadline_s=10)  # of 50
+    wait_for("the node has stopped", lambda: running(gateway) == 0)  # within 60 s, of 150
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def test_idle_connections_keep_nobody_out(make_gateway: GatewayMaker) -> None:
     """Endpoint: 1,100 idle connections without key: everybody waits 30 s (also /health)."""
     gateway = make_gateway(nodes={"a": FAST_NODE})
     with idle(gateway.port, 1100):
-        assert ask(gateway.port, "GET", "/health", timeout_s=5).status == 200
+        assert ask(gateway.port, "GET", "/health", timeout_s=20).status == 200
         assert gateway.ask(chat(max_tokens=1)).status == 200
 
 
@@ -199,7 +199,7 @@ def test_one_source_never_has_all_connections(make_gateway: GatewayMaker) -> Non
     with idle(gateway.port, 2500):
         current = "haproxy_frontend_current_sessions"
         wait_for("no more than its share", lambda: gateway.metric(current, proxy="endpoint") <= 2049)
-        other = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=5, source_address=("127.0.0.2", 0))
+        other = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20, source_address=("127.0.0.2", 0))
         other.request("GET", "/health")
         assert other.getresponse().status == 200
         other.close()

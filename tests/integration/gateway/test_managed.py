@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +13,7 @@ import pytest
 
 from images.roles.monitoring.limits import NAME_LABEL
 from tests.integration.gateway.conftest import FAST_NODE, Backplane, Gateway, GatewayMaker
-from tests.integration.gateway.harness import MANAGED, SECRETS, SERVED, ask, chat, wait_for
+from tests.integration.gateway.harness import ALIAS, MANAGED, SECRETS, SERVED, Answer, ask, chat, wait_for
 
 SLOW_NODE = ("--sim-sequence-tokens-per-s", "20")
 
@@ -30,6 +34,23 @@ def _played(backplane: Backplane) -> float:
     """Completions that the stand-in has made."""
     text = ask(backplane.machine.ports["managed"], "GET", "/metrics").body.decode()
     return sum(float(r.rsplit(" ", 1)[1]) for r in text.splitlines() if r.startswith("vllm:request_success_total"))
+
+
+def _cached(backplane: Backplane) -> set[str]:
+    """Redis' keys of answers; LiteLLM has others, of what it counts."""
+    command = ["redis-cli", "-p", str(backplane.machine.ports["redis"]), "keys", "*"]
+    known = {**os.environ, "REDISCLI_AUTH": SECRETS["redis-password"]}
+    keys = subprocess.check_output(command, env=known, text=True, timeout=60).split()
+    return {key for key in keys if re.fullmatch("litellm:[0-9a-f]{64}", key)}
+
+
+def _kept(gateway: Gateway, backplane: Backplane, body: object) -> Answer:
+    """The answer, once it is in the cache. LiteLLM writes it there while it answers: whoever asks again before gets
+    another answer, which is then the one that is there."""
+    before = _cached(backplane)
+    answer = gateway.ask(body)
+    wait_for("the answer is in the cache", lambda: _cached(backplane) - before)
+    return answer
 
 
 def test_every_check_of_the_bundle_passes(make: GatewayMaker, backplane: Backplane) -> None:
@@ -67,9 +88,10 @@ def test_a_managed_model_streams(make: GatewayMaker) -> None:
 def test_a_repeated_managed_request_comes_from_the_cache(make: GatewayMaker, backplane: Backplane) -> None:
     gateway, body = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=4)
     before = _played(backplane)
-    first = gateway.ask(body)
+    first = _kept(gateway, backplane, body)
     assert _played(backplane) == before + 1
-    second = wait_for("the same answer", lambda: a if (a := gateway.ask(body)).json["id"] == first.json["id"] else None)
+    second = gateway.ask(body)
+    assert second.json["id"] == first.json["id"]
     assert second.json["choices"][0]["message"] == first.json["choices"][0]["message"]
     paid = _played(backplane)
     assert gateway.ask(body).json["id"] == first.json["id"]
@@ -97,11 +119,12 @@ def test_no_client_gives_litellm_orders(make: GatewayMaker, backplane: Backplane
     """What LiteLLM would heed changes neither the answer nor who gets it from the cache: each is answered, once, as the
     same question is without them."""
     gateway, question = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=8)
-    plain = gateway.ask({**question, "user": "another client"}).json["choices"][0]["message"]["content"]
+    alike = _kept(gateway, backplane, {**question, "user": "another client"})
+    plain = alike.json["choices"][0]["message"]["content"]
     before = _played(backplane)
-    ordered = gateway.ask({**question, **orders})
+    ordered = _kept(gateway, backplane, {**question, **orders})
     assert ordered.json["choices"][0]["message"]["content"] == plain
-    wait_for("the same answer", lambda: gateway.ask(question).json["id"] == ordered.json["id"])
+    assert gateway.ask(question).json["id"] == ordered.json["id"]
     assert gateway.ask({**question, "user": "x"}).json["choices"][0]["message"]["content"] == plain
     assert _played(backplane) >= before + 1
 
@@ -112,10 +135,12 @@ def test_the_body_alone_says_the_model(make: GatewayMaker) -> None:
     assert (answer.status, answer.json["model"]) == (200, MANAGED)
 
 
-def test_requests_that_differ_in_what_openai_does_not_know_get_each_their_own_answer(make: GatewayMaker) -> None:
+def test_requests_that_differ_in_what_openai_does_not_know_get_each_their_own_answer(
+    make: GatewayMaker, backplane: Backplane
+) -> None:
     gateway, question = make(), chat(MANAGED, content=uuid.uuid4().hex, max_tokens=1)
     asked: list[dict[str, object]] = [{"min_p": 0.1}, {"min_p": 0.9}, {"chat_template_kwargs": {"x": False}}, {}]
-    answers = [gateway.ask({**question, **more}) for more in asked]
+    answers = [_kept(gateway, backplane, {**question, **more}) for more in asked]
     assert {a.status for a in answers} == {200}
     assert len({a.json["id"] for a in answers}) == len(asked)
     again = gateway.ask({**question, **asked[0]})
@@ -151,6 +176,7 @@ def test_a_request_that_finds_the_last_node_dead_is_answered_by_the_fallback(mak
 
 def test_killing_both_nodes_under_load_hands_over_to_the_fallback_without_an_error(make: GatewayMaker) -> None:
     gateway = make(fallback=MANAGED, nodes={"a": SLOW_NODE, "b": SLOW_NODE})
+    killed = threading.Event()
 
     def client(number: int) -> list[tuple[int, str | None]]:
         answers = []
@@ -158,6 +184,9 @@ def test_killing_both_nodes_under_load_hands_over_to_the_fallback_without_an_err
             if number == 0 and turn == 1:
                 for node in gateway.nodes.values():
                     node.kill()
+                killed.set()
+            if turn == 3:  # after the end, whoever was quicker so far
+                assert killed.wait(60)
             answer = gateway.ask(chat(content=f"{number} {turn}", max_tokens=8))
             answers.append((answer.status, answer.served_by))
         return answers
@@ -170,17 +199,18 @@ def test_killing_both_nodes_under_load_hands_over_to_the_fallback_without_an_err
 
 
 def test_what_is_spilled_is_counted_by_the_name_that_was_asked_for(make: GatewayMaker, backplane: Backplane) -> None:
-    """Endpoint: alert and counter of money spent through fallback: by LiteLLM's series that the rules read."""
+    """Endpoint: alert and counter of money spent through fallback: by LiteLLM's series that the rules read. No other
+    test spills what asks for this name, which would be counted at any time."""
     gateway = make(fallback=MANAGED, nodes={})
 
     def tokens(name: str) -> float:
         key = SECRETS["litellm-master-key"]
         text = ask(backplane.machine.ports["litellm"], "GET", "/metrics/", key=key).body.decode()
         rows = [r for r in text.splitlines() if r.startswith(f"litellm_{name}_tokens_metric_total{{")]
-        return sum(float(r.rsplit(" ", 1)[1]) for r in rows if f'{NAME_LABEL}="{SERVED}"' in r)
+        return sum(float(r.rsplit(" ", 1)[1]) for r in rows if f'{NAME_LABEL}="{ALIAS}"' in r)
 
     before = tokens("output")
-    assert gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=4)).status == 200
+    assert gateway.ask(chat(ALIAS, content=uuid.uuid4().hex, max_tokens=4)).status == 200
     wait_for("4 tokens are counted", lambda: tokens("output") - before == 4)
     assert tokens("input") > 0
 
@@ -195,7 +225,7 @@ def test_with_every_node_dead_or_vacant_the_fallback_answers_streams_too(make: G
 def test_without_a_free_slot_the_fallback_answers_and_the_node_is_used_again_after(make: GatewayMaker) -> None:
     gateway = make(fallback=MANAGED, nodes={"a": SLOW_NODE}, maxConnectionsPerNode=1, spillQueue=0)
     with ThreadPoolExecutor(1) as pool:
-        occupied = pool.submit(gateway.ask, chat(max_tokens=80))
+        occupied = pool.submit(gateway.ask, chat(max_tokens=200))
         current = "haproxy_backend_current_sessions"
         wait_for("the node is occupied", lambda: gateway.metric(current, proxy="vllm") == 1)
         spilled = gateway.ask(chat(content=uuid.uuid4().hex, max_tokens=1))

@@ -43,7 +43,7 @@ class Node:
     def install(self, bundle: Bundle, say: Callable[[str], None] = print) -> InstallReport:
         return install(
             self.host, bundle, {"api-key": SECRET}, self.private_key,
-            say=say, cancelled=lambda: False, deadline_s=90, connect_within_s=30,
+            say=say, cancelled=lambda: False, deadline_s=240, connect_within_s=60,
         )  # fmt: skip
 
     def inspect(self, bundle: Bundle) -> Health:
@@ -52,7 +52,7 @@ class Node:
     def run(self, script: str) -> str:
         """What the script says there."""
         with Connection.open(self.host, self.private_key) as connection:
-            return connection.run(script, watch=Waiting(30, lambda: False), step="asking").stdout.strip()
+            return connection.run(script, watch=Waiting(60), step="asking").stdout.strip()
 
     def services(self) -> list[str]:
         return self.run(self.listed).split()

@@ -69,7 +69,7 @@ def test_all_that_a_machine_says_arrives_as_it_was_said(ask: Callable[..., Evide
 def test_a_program_that_hangs_costs_its_own_time_and_no_other_answer(ask: Callable[..., Evidence]) -> None:
     machine = healthy()
     began = time.monotonic()
-    evidence = ask(machine, hangs="links", each_s=2)
+    evidence = ask(machine, hangs="links", each_s=8)  # the others need none of it, but on a computer that stands still
     assert time.monotonic() - began < 30
     assert evidence.of("links").status == 124
     assert {n: a for n, a in evidence.answers.items() if n != "links"} == {

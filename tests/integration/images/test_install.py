@@ -82,7 +82,9 @@ def test_services_outlive_the_connection_and_the_sshd(bench: Bench) -> None:
 def test_a_killed_supervisord_is_started_again_and_its_orphans_are_ended(bench: Bench) -> None:
     bench.install()
     orphan = bench.get("one")["pid"]
-    os.kill(int((bench.machine.root / "run/supervisord.pid").read_text()), signal.SIGKILL)
+    pid = int((bench.machine.root / "run/supervisord.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: pid not in bench.machine.processes(), "its end")
     assert "supervisord does not run" in bench.inspect().problems
     report = bench.install()
     assert report.restarted == ("one", "two")

@@ -70,7 +70,7 @@ def test_a_service_that_a_step_ended_stays_so_until_the_next_install(node: Node)
 
 def test_a_service_that_does_not_start_is_told_with_its_log_and_without_its_secret(node: Node) -> None:
     bundle = tiny_bundle(one="refuse")
-    checks = (replace(bundle.checks[0], deadline_s=5), *bundle.checks[1:])
+    checks = (replace(bundle.checks[0], deadline_s=20), *bundle.checks[1:])
     with pytest.raises(RemoteError) as caught:
         node.install(replace(bundle, checks=checks))
     assert "refusing to start" in str(caught.value)

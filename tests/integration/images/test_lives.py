@@ -87,7 +87,8 @@ def test_a_slow_engine_is_waited_for_whatever_it_writes_and_its_stages_are_shown
     """It lives on, so a line that looks like a failure was none."""
     said: list[str] = []
     writes = f"{FAILURES['out-of-memory'].example}\n{STAGES}"
-    report = node.install(engine_like(writes, "sleep 7; exec {listen}"), said.append)
+    # A status is said every five seconds at most, and looked for every other second: here several times.
+    report = node.install(engine_like(writes, "sleep 16; exec {listen}"), said.append)
     assert report.checks == ("one",)
     waited = [line for line in said if line.startswith("waiting for one: ")]
     assert "starting to listen" in waited[-1]

@@ -50,7 +50,7 @@ def node(new_bench: Callable[..., Bench]) -> Node:
 
 
 def test_a_node_is_loaded_once_and_keeps_the_record(node: Node) -> None:
-    bundle = node.tried(expect="", load_s=1)
+    bundle = node.tried(expect="", load_s=3)
     found = node.install(bundle).found["trial"]
     record = node.record()
     load = record["load"]

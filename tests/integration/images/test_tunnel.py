@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +36,27 @@ def tunnelled(bench: Bench, manager: SessionManager) -> Host:
 
 
 def zombies() -> list[str]:
-    """This process' children that nobody has asked for their status."""
-    children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return [pid for pid in children if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"]
+    """This process' children that nobody has asked for their status. Threads and children may end meanwhile."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            found += [pid for pid in (task / "children").read_text().split() if _state(pid) == "Z"]
+    return found
+
+
+def _state(pid: str) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+def descriptors() -> set[str]:
+    """What this process has open, each by a name of its own."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one by which they are listed
+            found.add(os.readlink(entry))
+    return found
 
 
 def connect(host: Host, bench: Bench) -> Connection:
@@ -60,7 +79,7 @@ def test_a_machine_that_is_slow_to_answer_is_waited_for(bench: Bench, tunnelled:
     """sshd's first line comes 3 s after the plugin's greeting; paramiko itself gives up after 2 s."""
     manager.behaves(slow_s=3)
     with connect(tunnelled, bench) as connection:
-        assert connection.run("echo here", watch=Waiting(10), step="asking").stdout == "here\n"
+        assert connection.run("echo here", watch=Waiting(60), step="asking").stdout == "here\n"
 
 
 def test_a_machine_that_is_not_connected_is_unreachable_in_awss_words(
@@ -128,8 +147,8 @@ def test_an_interruption_ends_the_wait_for_a_session_and_the_session(tunnelled: 
 
 def test_a_session_that_never_reaches_the_machine_is_given_up(tunnelled: Host, manager: SessionManager) -> None:
     manager.behaves(slow_s=60)
-    with pytest.raises(Unreachable, match=r"did not reach the machine within 5 s: Starting session with SessionId"):
-        Tunnel.open(tunnelled.tunnel, timeout_s=5)
+    with pytest.raises(Unreachable, match=r"did not reach the machine within 10 s: Starting session with SessionId"):
+        Tunnel.open(tunnelled.tunnel, timeout_s=10)
     eventually(lambda: manager.alive() == [], "both are gone")
 
 
@@ -154,10 +173,11 @@ def test_no_descriptor_and_no_zombie_is_left_by_what_fails(
 
     fails()
     gc.collect()  # what earlier tests left is no part of the count
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for _ in range(3):
         fails()
-    assert len(os.listdir("/proc/self/fd")) == before
+    # Not by their number: what an earlier test has left may be closed meanwhile.
+    assert descriptors() - before == set()
     assert zombies() == []
 
 

@@ -130,7 +130,7 @@ def test_a_kill_in_the_middle_is_gone_on_with(bench: Bench, hub: LocalHub, weigh
         assert process is not None
         os.kill(process, signal.SIGKILL)
     finally:
-        running.join(30)
+        running.join(60)
     assert len(failures) == 1
     hub.sent.clear()
     install(bench, weights)

@@ -66,7 +66,7 @@ def test_renting_claims_a_machine_and_meets_it_and_ending_it_leaves_it_running(
     assert rent(asked, lambda name: team, Waiting()).id == rented.id
     team.terminate(rented.id)
     assert team.list() == []
-    assert await_contact(team.launch(spec()), team, "", 10, Waiting()).address == "127.0.0.1"
+    assert await_contact(team.launch(spec()), team, "", 60, Waiting()).address == "127.0.0.1"
 
 
 def test_a_machine_with_another_host_key_is_not_met_and_is_released(folder: Path, machine: sshd.Machine) -> None:

@@ -47,8 +47,8 @@ def test_the_config_file_stays_as_it_was_through_a_stacks_whole_life(project: Sa
     ):
         project.run(*command)
         assert file.read_text() == CONFIG, command
-    assert project.run("scripts/pulumi", "stack", "output", "size") == "6000000000\n"
-    assert project.run("scripts/pulumi", "stack", "output", "hidden", "--show-secrets") == "a-secret-of-the-test\n"
+    assert project.told("scripts/pulumi", "stack", "output", "size") == "6000000000\n"
+    assert project.told("scripts/pulumi", "stack", "output", "hidden", "--show-secrets") == "a-secret-of-the-test\n"
     assert "a-secret-of-the-test" not in project.run("scripts/pulumi", "stack", "export")
     project.run("scripts/pulumi", "destroy", "--yes", "--skip-preview")
     assert file.read_text() == CONFIG
@@ -57,19 +57,19 @@ def test_the_config_file_stays_as_it_was_through_a_stacks_whole_life(project: Sa
 def test_a_wrong_passphrase_is_refused_before_anything_happens(project: Sandbox) -> None:
     """Also by the first `up`, when the state holds no secret yet that could fail to decrypt."""
     project.run("scripts/stack-init", "local")
-    before = project.run("scripts/pulumi", "stack", "export")
+    before = project.told("scripts/pulumi", "stack", "export")
     project.env["PULUMI_CONFIG_PASSPHRASE"] = "wrong"
     output = project.run("scripts/pulumi", "up", "--stack", "local", "--yes", "--skip-preview", status=None)
     assert "incorrect passphrase" in output
     del project.env["PULUMI_CONFIG_PASSPHRASE"]
-    assert project.run("scripts/pulumi", "stack", "export") == before
+    assert project.told("scripts/pulumi", "stack", "export") == before
 
 
 def test_the_state_stands_in_for_a_salt_that_was_lost(project: Sandbox) -> None:
     project.run("scripts/stack-init", "local")
     shutil.rmtree(project.root / ".state" / "stack-init")
     project.run("scripts/pulumi", "up", "--stack", "local", "--yes", "--skip-preview")
-    assert project.run("scripts/pulumi", "stack", "output", "hidden", "--show-secrets") == "a-secret-of-the-test\n"
+    assert project.told("scripts/pulumi", "stack", "output", "hidden", "--show-secrets") == "a-secret-of-the-test\n"
 
 
 def test_two_checkouts_have_stacks_of_one_name_side_by_side(project: Sandbox, tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_two_checkouts_have_stacks_of_one_name_side_by_side(project: Sandbox, tm
     other = Sandbox(tmp_path / "other", env=dict(project.env))
     shutil.copytree(project.root / "stacks", other.root / "stacks")
     shutil.copy(project.root / "Pulumi.yaml", other.root)
-    assert "local" not in other.run("scripts/pulumi", "stack", "ls")
+    assert "local" not in other.told("scripts/pulumi", "stack", "ls")
     other.run("scripts/stack-init", "local")
-    assert "local" in other.run("scripts/pulumi", "stack", "ls")
+    assert "local" in other.told("scripts/pulumi", "stack", "ls")
 
 
 def test_killing_the_engine_leaves_no_process(project: Sandbox) -> None:
