@@ -69,20 +69,17 @@ class Installer(Protocol):
 
 @dataclass(slots=True)
 class RollingChange:
-    """Changes of one fleet go one by one, and the first failure stops the rest of this run.
-
-    A gateway counts as a fleet, and changes between two nodes: a HAProxy that is reloaded takes in again what is held
-    out, and for a moment clients would be sent to a node that restarts.
-    """
+    """Changes of one fleet go one by one, and the first failure stops the rest of this run. Gateways are one, too."""
 
     locks: Locks = field(default_factory=Locks)
     at_all: threading.Lock = field(default_factory=threading.Lock)
-    """Taken second: so a gateway waits for one node at most, the others of whose fleet wait for that one."""
+    """For a change itself, within its fleet's turn: a HAProxy that is reloaded takes in again what is held out, and for
+    a moment clients would be sent to a node that restarts. So a gateway waits for one node at most."""
     failed: dict[str, str] = field(default_factory=dict)
 
     def run(self, fleet: str, who: str, change: Callable[[], None], waiting: Waiting) -> None:
         """Raises ChangeStopped without changing anything if an earlier change of the fleet failed."""
-        with waiting.turn(self.locks[fleet]), waiting.turn(self.at_all):
+        with waiting.turn(self.locks[fleet]):
             if fleet in self.failed:
                 raise ChangeStopped(
                     f"not changed, because the change failed on {self.failed[fleet]} and one broken node is enough: "
@@ -154,7 +151,7 @@ class InstallHandler(Handler):
                 behind.append(late)
                 return
             try:
-                with self.out_of_rotation(olds, news, waiting, comes_back=True):
+                with waiting.turn(self.rolling.at_all), self.out_of_rotation(olds, news, waiting, comes_back=True):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
             except CloudError:
                 raise

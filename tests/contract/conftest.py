@@ -35,6 +35,7 @@ from tests.support import sshd
 from tests.support.clouds import Clock
 from tests.support.owned import owned
 from tests.support.paper import answers_at_once
+from tests.support.ports import local_bounds
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
 PRIVATE = "the stack's SSH key"
@@ -96,7 +97,7 @@ class Trial:
 @pytest.fixture
 def local() -> Iterator[Trial]:
     folder = Path(tempfile.mkdtemp(prefix="xo-"))
-    client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
+    client = LocalClient(LocalConfig(folder / "s", folder / "c", "sshd", *local_bounds()))
     try:
         yield Trial(LocalCloud(client), "bay-1", "small", client.destroy, client.ids)
     finally:

@@ -20,7 +20,7 @@ from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from tests.support.checkout import ended, told
-from tests.support.ports import local_range
+from tests.support.ports import local_bounds, local_range
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -116,7 +116,9 @@ class Project:
 
     @property
     def cloud(self) -> LocalCloud:
-        return LocalCloud(LocalClient(LocalConfig(state=self.folder / "local", cache=self.folder / "cache")))
+        return LocalCloud(
+            LocalClient(LocalConfig(self.folder / "local", self.folder / "cache", "sshd", *local_bounds()))
+        )
 
     @property
     def machines(self) -> dict[str, str]:

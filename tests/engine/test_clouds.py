@@ -31,7 +31,7 @@ FLEET = """
                 {{"cloud": "{cloud}", "region": region, "sku": "{sku}", "maxUsdPerHour": 30}} for region in regions
             ],
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=10,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=30,
             settings={{"{cloud}": {settings}}},
         )
 """

@@ -19,10 +19,17 @@ def worker() -> int:
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
 
 
-def local_range() -> dict[str, str]:
-    """The environment by which machines at `local` have this worker's ports."""
+def local_bounds() -> tuple[int, int]:
+    """The first and the last port of this worker's machines at `local`, `LocalConfig`'s last values. Such a machine has
+    ports before it binds them: in the range of all, one of another worker's stack could be taken from it meanwhile."""
     first = LOCAL_FIRST + LOCAL_EACH * worker()
-    return {"CROSSOVER_LOCAL_PORTS": f"{first}-{first + LOCAL_EACH - 1}"}
+    return first, first + LOCAL_EACH - 1
+
+
+def local_range() -> dict[str, str]:
+    """The same as the environment of a command."""
+    first, last = local_bounds()
+    return {"CROSSOVER_LOCAL_PORTS": f"{first}-{last}"}
 
 
 def _candidates() -> Iterator[int]:

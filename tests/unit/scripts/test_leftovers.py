@@ -14,6 +14,7 @@ import pytest
 from providers.clouds.local.client import MARK, LocalClient
 from providers.clouds.local.config import LocalConfig
 from scripts import leftovers
+from tests.support.ports import local_bounds
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 """A public key of the bytes 0 to 31: nobody has its private half."""
@@ -21,7 +22,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZG
 
 @pytest.fixture
 def client(tmp_path: Path) -> LocalClient:
-    return LocalClient(LocalConfig(state=tmp_path / "local", cache=tmp_path / "cache"))
+    return LocalClient(LocalConfig(tmp_path / "local", tmp_path / "cache", "sshd", *local_bounds()))
 
 
 def machine(client: LocalClient, stack: str) -> str:

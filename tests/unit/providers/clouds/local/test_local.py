@@ -22,6 +22,7 @@ from providers.clouds.local.cloud import LocalCloud
 from providers.clouds.local.config import LocalConfig
 from providers.errors import InvalidRequest, NoCapacity, Unavailable
 from scripts.leftovers import end_strays
+from tests.support.ports import local_bounds
 from tests.support.processes import kill
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2Z1Wb2GJCbvgdM3dFVgk0UsCMfJWSMkBYGDpLbPVxX"
@@ -31,7 +32,7 @@ SPEC = NodeSpec("n", Owner("p", "s", "inference", "a", 1), "bay-1", "small", KEY
 @pytest.fixture
 def client() -> Iterator[LocalClient]:
     folder = Path(tempfile.mkdtemp(prefix="xo-"))
-    client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
+    client = LocalClient(LocalConfig(folder / "s", folder / "c", "sshd", *local_bounds()))
     yield client
     for machine_id in client.ids():
         client.destroy(machine_id)
@@ -42,7 +43,7 @@ def client() -> Iterator[LocalClient]:
 def odd() -> Iterator[LocalClient]:
     """Machines in a folder whose name nothing takes for granted."""
     folder = Path(tempfile.mkdtemp(prefix="xo-")) / "rök %d 'x'"
-    client = LocalClient(LocalConfig(state=folder / "s", cache=folder / "c"))
+    client = LocalClient(LocalConfig(folder / "s", folder / "c", "sshd", *local_bounds()))
     yield client
     for machine_id in client.ids():
         client.destroy(machine_id)
