@@ -89,7 +89,7 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, fails: bool = False, timeout_s: float = 120) -> str:
+    def run(self, *arguments: str, fails: bool = False, timeout_s: float = 240) -> str:
         """The command's output. Asserts that it succeeded, or failed."""
         process = self.start(*arguments)
         output = ended(process, timeout_s)
@@ -98,7 +98,7 @@ class Project:
         assert (process.returncode != 0) == fails, output
         return output
 
-    def told(self, *arguments: str, timeout_s: float = 120) -> Any:
+    def told(self, *arguments: str, timeout_s: float = 240) -> Any:
         """What a program reads of it, as JSON. Asserts that it succeeded."""
         with tempfile.TemporaryFile("w+") as aside:
             return told(self.start(*arguments, aside=aside), aside, timeout_s)

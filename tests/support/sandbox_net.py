@@ -184,7 +184,7 @@ class Network:
         raise Impossible(f"{problem}; is it taken on 0.0.0.0?")
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
     async def _begin(self, wired: _Wired) -> None:
         wired.watch = self._loop.create_task(self._watch(wired))

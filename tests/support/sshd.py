@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from images.remote.host import Host
-from tests.support.eventually import eventually
+from tests.support.eventually import DEADLINE_S, eventually
 from tests.support.ports import free_port
 
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY")
@@ -124,8 +124,8 @@ class Machine:
     def stop(self) -> None:
         """Ends sshd and every process of the machine."""
         self.stop_sshd()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + 5
+        for number, within_s in ((signal.SIGTERM, 5), (signal.SIGKILL, DEADLINE_S)):
+            deadline = time.monotonic() + within_s
             while self.processes() and time.monotonic() < deadline:
                 for pid in self.processes():
                     with contextlib.suppress(ProcessLookupError):
