@@ -32,6 +32,8 @@ MARK = "CROSSOVER_MACHINE"
 PASSED_ON = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "XDG_CACHE_HOME", "HOME=", "LANG", "HTTP_PROXY", "HTTPS_PROXY")
 """A machine of `local` is this computer: it reaches package indexes the way this user does."""
 START_DEADLINE_S = 20.0
+KILLED_S = 30.0
+"""A busy computer takes seconds to take apart a process that is large."""
 NO_SHELLS = ("nologin", "false")
 
 
@@ -136,7 +138,7 @@ class LocalClient:
         self._signal_all(machine_id, signal.SIGTERM)
         while self.processes(machine_id) and time.monotonic() < deadline:
             time.sleep(0.05)
-        deadline = time.monotonic() + grace_s
+        deadline = time.monotonic() + KILLED_S
         while pids := self.processes(machine_id):
             self._signal_all(machine_id, signal.SIGKILL)
             if time.monotonic() > deadline:
