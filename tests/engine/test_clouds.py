@@ -165,6 +165,6 @@ def test_after_any_faults_the_bill_is_what_the_state_knows(site: Site, last: str
 
 def attempt(site: Site, step: str) -> None:
     """What may fail, as its cloud does not behave."""
-    said = ended(site.project.start(step, "--yes", "--skip-preview"), timeout_s=120)
+    said = ended(site.project.start(step, "--yes", "--skip-preview"), timeout_s=240)
     assert "bug in gpucloud" not in said
     assert site.emulator.key not in said
