@@ -24,6 +24,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 MARKED = ("engine", "e2e")
 LONGEST = ("engine/test_aws.py", "e2e/test_clouds.py", "e2e/test_aws.py", "engine/test_clouds.py")
 """Files of two to seven minutes: begun last, one would keep a worker busy while the other has nothing left."""
+WHOLE_STACKS_S = 1200
+"""For a test of those, in place of pytest's 600 s: some bring a stack up five times."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in MARKED:
             if name in Path(item.path).parts:
                 item.add_marker(name)
+                if item.get_closest_marker("timeout") is None:
+                    item.add_marker(pytest.mark.timeout(WHOLE_STACKS_S))
 
 
 @pytest.fixture(autouse=True, scope="session")

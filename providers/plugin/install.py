@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -57,9 +58,10 @@ class Installer(Protocol):
         """Ends the bundle's services. A machine that is gone is fine."""
 
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
     ) -> AbstractContextManager[None]:
-        """Holds the node of that key out of the gateway's rotation; never fails."""
+        """Holds the node of that key out of the gateway's rotation; never fails. One that `comes_back` serves again
+        afterwards, and is waited for."""
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         """Why the gateway does not show nodes that certificate; empty where it does, or none runs there."""
@@ -67,9 +69,12 @@ class Installer(Protocol):
 
 @dataclass(slots=True)
 class RollingChange:
-    """Changes of one fleet go one by one, and the first failure stops the rest of this run."""
+    """Changes of one fleet go one by one, and the first failure stops the rest of this run. Gateways are one, too."""
 
     locks: Locks = field(default_factory=Locks)
+    at_all: threading.Lock = field(default_factory=threading.Lock)
+    """For a change itself, within its fleet's turn: a HAProxy that is reloaded takes in again what is held out, and for
+    a moment clients would be sent to a node that restarts. So a gateway waits for one node at most."""
     failed: dict[str, str] = field(default_factory=dict)
 
     def run(self, fleet: str, who: str, change: Callable[[], None], waiting: Waiting) -> None:
@@ -146,7 +151,7 @@ class InstallHandler(Handler):
                 behind.append(late)
                 return
             try:
-                with self.out_of_rotation(olds, news, waiting):
+                with waiting.turn(self.rolling.at_all), self.out_of_rotation(olds, news, waiting, comes_back=True):
                     found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
             except CloudError:
                 raise
@@ -168,14 +173,18 @@ class InstallHandler(Handler):
         self.installer.remove(olds, waiting)
 
     @contextmanager
-    def out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[None]:
+    def out_of_rotation(
+        self, olds: Plain, news: Plain, waiting: Waiting, *, comes_back: bool = False
+    ) -> Iterator[None]:
         """A node's clients go elsewhere while it changes: by the values of an Install, or of a Node."""
         keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
         with ExitStack() as held:
             owner = None if news["role"] == GATEWAY_ROLE else owner_of(news, self.clouds, waiting)
             for gateway in self._gateways(owner, keys, waiting):
                 assert owner is not None
-                held.enter_context(self.installer.out_of_rotation(gateway, owner.key, keys, waiting))
+                held.enter_context(
+                    self.installer.out_of_rotation(gateway, owner.key, keys, waiting, comes_back=comes_back)
+                )
             yield
 
     def _gateway_behind(self, olds: Plain, news: Plain, waiting: Waiting) -> str:
@@ -262,10 +271,11 @@ class SshInstaller:
 
     @contextmanager
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
     ) -> Iterator[None]:
         host = host_of(gateway, self.clouds)
-        with out_of_rotation(host, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled):
+        said = (waiting.say, waiting.cancelled)
+        with out_of_rotation(host, node, private_keys, DRAIN_S, *said, comes_back=comes_back):
             yield
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:

@@ -20,7 +20,8 @@ from providers.errors import CloudError, InvalidRequest
 from providers.renting import hostkeys
 
 COMMAND_TIMEOUT_S = 20.0
-ANSWER_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 10.0
+"""A refresh asks once: a machine that is only busy for some seconds must not be called unreachable."""
 
 
 class NotSettled(CloudError):

@@ -19,7 +19,7 @@ from tests.support.checkout import Checkout
 from tests.support.committed import calls_a_tool, committed
 from tests.support.moto import running
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(1800)
 """A whole stack from nothing: 3 to 5 minutes, and 10 were seen beside other work."""
 
 CHANGES = ("created", "updated", "replaced", "deleted")
@@ -55,7 +55,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         moto.stand_in.image = region.images()[0]
         clone = Checkout.make("aws")
         clone.variables |= {**moto.environment, **aws.environment(os.environ["PATH"])}
-        clone.leaves, clone.timeout_s = PROVIDER, 600
+        clone.leaves, clone.timeout_s = PROVIDER, 900
         try:
             host.exchange(clone)
             clone.init()

@@ -23,7 +23,7 @@ from tests.support.eventually import eventually
 from tests.support.examples import World, example
 from tests.support.hub import COMMIT
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(1800)
 """A whole stack from nothing: 3 to 5 minutes, and 10 were seen beside other work."""
 
 

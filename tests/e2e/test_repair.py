@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from strict.names import NODE
 from tests.support.checkout import Checkout
+from tests.support.eventually import DEADLINE_S
 from tests.support.processes import alive, kill, open_ports
 
 
@@ -73,10 +74,11 @@ def clients(endpoint: str, key: str, model: str, count: int = 4) -> Iterator[Loa
 CROSSOVER = ".venv/bin/crossover"
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
-    end = time.monotonic() + timeout_s
+def wait_for(load: Load, condition: Callable[[], object]) -> None:
+    """As `eventually`, and the failure shows the load."""
+    end = time.monotonic() + DEADLINE_S
     while not condition():
-        assert time.monotonic() < end, "the condition did not come true"
+        assert time.monotonic() < end, load
         time.sleep(0.05)
 
 
@@ -85,15 +87,15 @@ def test_a_changed_bundle_rolls_through_the_fleet_unfelt(clone: Checkout) -> Non
     reached, before = clone.outputs(), clone.machines
     clone.configure({"serving.maxNumSeqs": 64})
     with clients(reached["endpoint"], reached["endpointKey"], reached["model"]) as load:
-        wait_for(lambda: load.total >= 20)
+        wait_for(load, lambda: load.total >= 20)
         changed = clone.up("--policy-pack", "policies")
     for key in ("a", "b"):
         assert f"{key} is out of rotation, all its requests finished" in changed
-    assert (load.broken, load.cut, set(load.answers)) == ([], 0, {200})
-    assert load.models == {"llama-70b"}
+    assert (load.broken, load.cut, set(load.answers)) == ([], 0, {200}), (load, changed)
+    assert load.models == {"llama-70b"}, (load, changed)
     assert {key: m.id for key, m in clone.machines.items()} == {key: m.id for key, m in before.items()}
     with clients(reached["endpoint"], reached["endpointKey"], reached["model"], count=8) as load:
-        wait_for(lambda: load.served_by == {"a", "b"})  # both are back in rotation
+        wait_for(load, lambda: load.served_by == {"a", "b"})  # both are back in rotation
 
 
 def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> None:
@@ -101,18 +103,18 @@ def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> N
     reached = clone.outputs()
     before = clone.machines
     with clients(reached["endpoint"], reached["endpointKey"], reached["model"]) as load:
-        wait_for(lambda: load.total >= 20)
+        wait_for(load, lambda: load.total >= 20)
         dead = before["a"].id
         kill(clone.cloud.client.processes(dead))  # at once, as a power cut would
         clone.cloud.terminate(dead)
         seen = load.total
-        wait_for(lambda: load.total >= seen + 20)
+        wait_for(load, lambda: load.total >= seen + 20)
         clone.pulumi("refresh", "-s", "local", "--yes", "--skip-preview")
         names = [r["urn"].rpartition("::")[2] for r in clone.state()["deployment"]["resources"]]
         assert "a" not in names
         clone.up("--policy-pack", "policies")
         seen = load.total
-        wait_for(lambda: load.total >= seen + 20)
+        wait_for(load, lambda: load.total >= seen + 20)
     assert load.broken == []
     assert set(load.answers) == {200}, load.answers
     assert load.models == {"llama-70b"}  # one node carried it: nothing went to the managed model
@@ -126,7 +128,7 @@ def test_a_dead_machine_is_noticed_replaced_and_never_felt(clone: Checkout) -> N
     for key in ("a", "b"):
         clone.cloud.terminate(after[key].id)
     with clients(reached["endpoint"], reached["endpointKey"], reached["model"], count=2) as load:
-        wait_for(lambda: load.total >= 10)
+        wait_for(load, lambda: load.total >= 10)
     assert load.broken == []
     assert set(load.answers) == {200}
     assert load.models <= {"managed-stand-in", "llama-70b"}

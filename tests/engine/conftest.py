@@ -18,9 +18,8 @@ import pytest
 
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
-from providers.clouds.local.config import LocalConfig
 from tests.support.checkout import ended, told
-from tests.support.ports import local_range
+from tests.support.ports import local_config, local_range
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,7 +88,7 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, fails: bool = False, timeout_s: float = 120) -> str:
+    def run(self, *arguments: str, fails: bool = False, timeout_s: float = 240) -> str:
         """The command's output. Asserts that it succeeded, or failed."""
         process = self.start(*arguments)
         output = ended(process, timeout_s)
@@ -98,7 +97,7 @@ class Project:
         assert (process.returncode != 0) == fails, output
         return output
 
-    def told(self, *arguments: str, timeout_s: float = 120) -> Any:
+    def told(self, *arguments: str, timeout_s: float = 240) -> Any:
         """What a program reads of it, as JSON. Asserts that it succeeded."""
         with tempfile.TemporaryFile("w+") as aside:
             return told(self.start(*arguments, aside=aside), aside, timeout_s)
@@ -116,7 +115,7 @@ class Project:
 
     @property
     def cloud(self) -> LocalCloud:
-        return LocalCloud(LocalClient(LocalConfig(state=self.folder / "local", cache=self.folder / "cache")))
+        return LocalCloud(LocalClient(local_config(self.folder / "local", self.folder / "cache")))
 
     @property
     def machines(self) -> dict[str, str]:

@@ -233,8 +233,7 @@ def test_no_edit_replaces_or_stops_a_node_but_a_raised_generation(account: Accou
     one_of = ({"capacityReservationId": "cr-0123456789abcdef0"}, {"capacityBlockId": "cr-0123456789abcdef0"})
     for at_once in ({**edited, **one_of[0]}, {**edited, **one_of[1]}):
         account.project.program(program(**at_once))
-        said = account.project.run("preview", "--json")
-        steps = json.loads(said[said.index("{") :])["steps"]
+        steps = account.project.told("preview", "--json")["steps"]
         touched = [s["urn"] for s in steps if "aws:ec2/instance:Instance::" in s["urn"] and s["op"] != "same"]
         assert touched == []
     account.project.program(program(ami=images[2], credentials_generation=2, sku="p4d.24xlarge", **zones))

@@ -31,7 +31,7 @@ FLEET = """
                 {{"cloud": "{cloud}", "region": region, "sku": "{sku}", "maxUsdPerHour": 30}} for region in regions
             ],
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=10,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=30,
             settings={{"{cloud}": {settings}}},
         )
 """
@@ -165,6 +165,6 @@ def test_after_any_faults_the_bill_is_what_the_state_knows(site: Site, last: str
 
 def attempt(site: Site, step: str) -> None:
     """What may fail, as its cloud does not behave."""
-    said = ended(site.project.start(step, "--yes", "--skip-preview"), timeout_s=120)
+    said = ended(site.project.start(step, "--yes", "--skip-preview"), timeout_s=240)
     assert "bug in gpucloud" not in said
     assert site.emulator.key not in said

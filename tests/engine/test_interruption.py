@@ -11,7 +11,8 @@ from tests.engine.conftest import Project
 from tests.engine.test_node import fleet
 from tests.support.processes import kill, processes_of
 
-SLOW = {"slow_s": 60}
+SLOW = {"slow_s": 600}
+"""Longer than any wait here: what is interrupted never ends by itself."""
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
@@ -26,7 +27,7 @@ def test_ctrl_c_saves_what_exists_and_the_next_up_adopts_it(project: Project) ->
     up = project.start("up", "--yes", "--skip-preview")
     wait_for(lambda: len(project.installs) == 2)
     os.kill(up.pid, signal.SIGINT)
-    output, _ = up.communicate(timeout=60)
+    output, _ = up.communicate(timeout=120)
     assert "Traceback" not in output
     machines = project.machines
     assert len(machines) == 2
@@ -41,7 +42,7 @@ def test_kill_9_of_the_engine_then_the_documented_recovery(project: Project) -> 
     up = project.start("up", "--yes", "--skip-preview")
     wait_for(lambda: len(project.installs) == 1)
     os.kill(up.pid, signal.SIGKILL)
-    up.wait(timeout=10)
+    up.wait(timeout=60)
     wait_for(lambda: not processes_of(project.backend), 60)  # language host, program and plugin end by themselves
     machines = project.machines
     assert len(machines) == 1

@@ -26,7 +26,7 @@ FLEET = """
             ],
             on_no_capacity="{on_no_capacity}",
             ports={{"ssh": 22, "vllm": 8000}}, ssh_public_key=credentials.sshPublicKey,
-            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=20,
+            ssh_private_key=credentials.sshPrivateKey, stack_id=credentials.stack_id, deadline_s=120,
             opts=pulumi.ResourceOptions.merge(parent, pulumi.ResourceOptions(protect={protect})),
         )
         Install(

@@ -27,7 +27,7 @@ PROGRAM = """
     for key, rungs in ladders.items():
         nodes[key] = Node(
             key, key=key, role="inference", candidates=rungs, ports={{"ssh": 22}}, ssh_public_key="ssh-ed25519 AAAA",
-            ssh_private_key="none", stack_id="1a2b", deadline_s=20, opts=pulumi.ResourceOptions(parent=fleet))
+            ssh_private_key="none", stack_id="1a2b", deadline_s=120, opts=pulumi.ResourceOptions(parent=fleet))
     jobs = [{{"static_configs": [{{"labels": {{"node": key}}}}]}} for key in {scraped}]
     configuration = {{"prometheus/prometheus.yml": {{"content": json.dumps({{"scrape_configs": jobs}})}}}}
     Install("router", machine=nodes["a"].machine, role="gateway", fleet="gateway", server_name="a", secrets={{}},
@@ -63,7 +63,7 @@ def test_an_unknown_volume_fails_closed(project: Project) -> None:
 def test_a_node_outside_the_fleet_is_stopped(project: Project) -> None:
     stray = (
         'Node("stray", key="c", role="inference", candidates=[{**rung, "region": "bay-3"}], ports={"ssh": 22},'
-        ' ssh_public_key="ssh-ed25519 AAAA", ssh_private_key="none", stack_id="1a2b", deadline_s=20)'
+        ' ssh_public_key="ssh-ed25519 AAAA", ssh_private_key="none", stack_id="1a2b", deadline_s=120)'
     )
     project.program(program(more=stray))
     output = project.up(*PACK, fails=True)

@@ -17,21 +17,30 @@ import yaml
 from providers.base import Machine
 from providers.clouds.local.client import LocalClient
 from providers.clouds.local.cloud import LocalCloud
-from providers.clouds.local.config import LocalConfig
-from tests.support.ports import local_range
+from tests.support.ports import local_config, local_range
 from tests.support.processes import end_strays
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "crossover:"
 
 
-def told(process: subprocess.Popen[str], aside: IO[str], timeout_s: float, *, fails: bool = False) -> Any:
-    """What a program reads of it: standard output, as JSON. What it says to a person went `aside`, and is in the
-    failure. Asserts that it succeeded, or failed."""
+def printed(process: subprocess.Popen[str], aside: IO[str], timeout_s: float, *, fails: bool = False) -> str:
+    """What a program reads of it: standard output. What it says to a person went `aside`, and is in the failure.
+    Asserts that it succeeded, or failed."""
     output = ended(process, timeout_s)
     aside.seek(0)
     assert (process.returncode != 0) == fails, output + aside.read()
-    return json.loads(output)
+    return output
+
+
+def told(process: subprocess.Popen[str], aside: IO[str], timeout_s: float, *, fails: bool = False) -> Any:
+    """The same as JSON."""
+    output = printed(process, aside, timeout_s, fails=fails)
+    try:
+        return json.loads(output)
+    except ValueError as e:
+        aside.seek(0)
+        raise AssertionError(f"{process.args!r} printed no JSON ({e}):\n{output}{aside.read()}") from None
 
 
 def ended(process: subprocess.Popen[str], timeout_s: float) -> str:
@@ -114,8 +123,14 @@ class Checkout:
         if self.leaves:
             end_strays(self.folder / ".state" / "pulumi", self.leaves)
 
+    def printed(self, *command: str, **environment: str) -> str:
+        """What a program reads of it, without a word that Python or a library may add for a person. Asserts that the
+        command succeeded."""
+        with tempfile.TemporaryFile("w+") as aside:
+            return printed(self.start(*command, aside=aside, **environment), aside, self.timeout_s)
+
     def told(self, *command: str, fails: bool = False, **environment: str) -> Any:
-        """What a program reads of it, as JSON. Asserts that the command succeeded, or failed."""
+        """The same as JSON. Asserts that the command succeeded, or failed."""
         with tempfile.TemporaryFile("w+") as aside:
             process = self.start(*command, aside=aside, **environment)
             made = told(process, aside, self.timeout_s, fails=fails)
@@ -165,8 +180,8 @@ class Checkout:
 
     @property
     def cloud(self) -> LocalCloud:
-        config = LocalConfig(state=self.folder / ".state" / "local", cache=self.folder / ".state" / "cache")
-        return LocalCloud(LocalClient(config))
+        state = self.folder / ".state"
+        return LocalCloud(LocalClient(local_config(state / "local", state / "cache")))
 
     @property
     def machines(self) -> dict[str, Machine]:

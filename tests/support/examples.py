@@ -88,7 +88,7 @@ def example(stack: str, host: Committed, folder: Path) -> Iterator[World]:
     """A clone of the project with this stack made and nothing up yet; `folder` takes a key and a list of machines."""
     with ExitStack() as held:
         clone = Checkout.make(stack)
-        clone.timeout_s = 600
+        clone.timeout_s = 900
         held.callback(clone.discard)
         made = World(clone, host)
         for name, vendor in VENDORS.items():

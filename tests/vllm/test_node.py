@@ -95,7 +95,7 @@ def test_a_stack_of_real_vllms_serves_calls_a_tool_and_changes_unfelt(stack: Che
 
     stack.configure({"serving.maxNumSeqs": 8})
     with clients(reached["endpoint"], reached["endpointKey"], "tiny") as load:
-        wait_for(lambda: load.total >= 20)
+        wait_for(load, lambda: load.total >= 20)
         changed = stack.up("--policy-pack", "policies")
     print(load)
     for key in ("a", "b"):

@@ -2,7 +2,8 @@
 
 It waits until the node has finished what it had begun, at most LIMIT_S seconds, says so in one line, and then holds the
 node out for as long as whoever called stays connected: a caller that dies gives the node back. A HAProxy that is
-reloaded meanwhile, and takes all nodes in again, is told anew.
+reloaded meanwhile, and takes all nodes in again, is told anew. Of a node that serves again the caller says so, in any
+words, before it ends stdin: then the program ends once HAProxy's checks have seen it, or do not within BACK_S.
 
 `route.py --shows SECRET` says whether HAProxy, as it runs now, shows nodes that certificate: "yes", "no", or "silent"
 where none runs. Standard library only.
@@ -23,7 +24,10 @@ BACKEND = "vllm"
 SOCKET = "run/haproxy.sock"
 """Relative to the machine's root, the folder above this file's: the path of a socket ends at 108 bytes."""
 POLL_S = 0.2
-HOLD_S = 1.0
+HOLD_S = 0.2
+"""So long may a reloaded HAProxy send clients to a node that is held out."""
+BACK_S = 10.0
+"""Two checks, a second apart, and as many again."""
 
 
 def ask(command: str) -> str:
@@ -34,10 +38,15 @@ def ask(command: str) -> str:
         return b"".join(iter(lambda: s.recv(65536), b"")).decode().strip()
 
 
+def known_of(node: str) -> list[dict[str, str]]:
+    """HAProxy's row of the node; none where it has no such node."""
+    rows = csv.DictReader(ask(f"show stat {BACKEND} 4 -1").removeprefix("# ").splitlines())
+    return [row for row in rows if row["svname"] == node]
+
+
 def requests_on(node: str) -> int:
     """Requests that the node has not finished."""
-    rows = csv.DictReader(ask(f"show stat {BACKEND} 4 -1").removeprefix("# ").splitlines())
-    return sum(int(row["scur"]) for row in rows if row["svname"] == node)
+    return sum(int(row["scur"]) for row in known_of(node))
 
 
 def drain(node: str, limit_s: float) -> str:
@@ -52,12 +61,22 @@ def drain(node: str, limit_s: float) -> str:
     return f"{node} is out of rotation, all its requests finished"
 
 
-def hold(node: str) -> None:
-    """Until stdin ends."""
+def hold(node: str) -> bool:
+    """Until stdin ends. Whether the node serves again, by who called."""
     while not select.select([sys.stdin], [], [], HOLD_S)[0]:
         with contextlib.suppress(OSError):  # one that is being started again is told the next time
             ask(f"set server {BACKEND}/{node} state drain")
-    sys.stdin.buffer.read()
+    return bool(sys.stdin.buffer.read())
+
+
+def await_back(node: str) -> None:
+    """Until HAProxy sends it requests, or for BACK_S: a node that was down meanwhile must pass two checks first."""
+    end = time.monotonic() + BACK_S
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if not any(row["status"].startswith("DOWN") for row in known_of(node)):
+                return
+        time.sleep(POLL_S)
 
 
 def shows(secret: str) -> str:
@@ -73,8 +92,11 @@ if __name__ == "__main__":
     os.chdir(Path(__file__).resolve().parents[1])
     if sys.argv[1] == "--shows":
         sys.exit(print(shows(sys.argv[2])))
+    serves = False
     try:
         print(drain(sys.argv[1], float(sys.argv[2])), flush=True)
-        hold(sys.argv[1])
+        serves = hold(sys.argv[1])
     finally:  # also where the caller died meanwhile, and its pipe with it
         ask(f"set server {BACKEND}/{sys.argv[1]} state ready")
+    if serves:
+        await_back(sys.argv[1])

@@ -20,7 +20,10 @@ from images.remote.waiting import Waiting
 
 PROGRAM = "bin/route.py"
 """The gateway bundle's program: `route.py NODE LIMIT_S` drains, says one line, and holds until its stdin ends."""
+SERVES = b"serves\n"
+"""What it is told before its stdin ends, of a node that serves again. One of before hears the end alone."""
 SLACK_S = 15
+_BROKEN = (OSError, EOFError, paramiko.SSHException)
 _SHOWS = 'test ! -e "$1" || exec python3 "$1" --shows "$2"'
 
 
@@ -32,10 +35,14 @@ def out_of_rotation(
     limit_s: int,
     say: Callable[[str], None],
     cancelled: Callable[[], bool] = lambda: False,
+    *,
+    comes_back: bool = False,
 ) -> Iterator[None]:
     """Holds `node` out while the block runs. If this process dies, its connection ends and the gateway takes the node
-    back. A gateway that cannot be told stops no repair: that is said, and the block runs all the same. Raises
-    Cancelled."""
+    back. One that `comes_back` serves again at the end of the block: then the gateway's own checks have seen it, too,
+    before another one is held out. A gateway that cannot be told stops no repair: that is said, and the block runs all
+    the same. Raises Cancelled."""
+    channel = None
     with ExitStack() as held:
         try:
             connection = held.enter_context(_open(gateway, private_keys, cancelled))
@@ -48,6 +55,9 @@ def out_of_rotation(
         except RemoteError as e:
             say(f"changing {node} without the gateway's help: {e}")
         yield
+        if channel is not None and comes_back:
+            with suppress(*_BROKEN):
+                channel.sendall(SERVES)
 
 
 def shows(gateway: Host, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
@@ -83,7 +93,7 @@ def _first_line(channel: paramiko.Channel, watch: Waiting, node: str) -> str:
 
 def _give_back(channel: paramiko.Channel) -> None:
     """Ends the program's stdin, and waits until it has made the node ready again."""
-    with suppress(OSError, EOFError, paramiko.SSHException):
+    with suppress(*_BROKEN):
         channel.shutdown_write()
         channel.status_event.wait(SLACK_S)
 

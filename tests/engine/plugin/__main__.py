@@ -59,7 +59,7 @@ class RecordingInstaller:
         return ["vllm does not run"] if olds["bundle"].get("sick") else []
 
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
     ) -> AbstractContextManager[None]:
         write(f"drain {node} {gateway['id']}")
         return nullcontext()

@@ -206,7 +206,9 @@ class Drained:
         """Does nothing."""
 
     @contextmanager
-    def out_of_rotation(self, gateway: Any, node: str, private_keys: Any, waiting: Waiting) -> Iterator[None]:
+    def out_of_rotation(
+        self, gateway: Any, node: str, private_keys: Any, waiting: Waiting, *, comes_back: bool
+    ) -> Iterator[None]:
         self.gateways.append({"node": node, **gateway})
         yield
 

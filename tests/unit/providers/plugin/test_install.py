@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,13 +49,13 @@ class Installer:
 
     @contextmanager
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
     ) -> Iterator[None]:
         self.calls.append(f"drain {node} at {gateway['id']}")
         self.roots.append(gateway["root"])
         self.tunnels.append(gateway.get("tunnel", ""))
         yield
-        self.calls.append(f"back {node}")
+        self.calls.append(f"back {node}" if comes_back else f"{node} is gone")
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         self.calls.append(f"does {gateway['id']} show {secret}?")
@@ -100,6 +101,42 @@ def test_a_node_is_out_of_its_gateways_rotation_while_it_changes(cloud: FakeClou
     assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "back a"]
     handler.update("id", inputs(gateway, role="gateway"), inputs(gateway, role="gateway"), Waiting())
     assert installer.calls[3:] == ["install OLD->OLD"]
+
+
+def test_no_gateway_changes_while_a_node_is_out_of_its_rotation(cloud: FakeCloud) -> None:
+    """Its HAProxy is reloaded then, and takes the node in again, which restarts: clients were answered 500."""
+    machine, gateway = launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    waits, begun = threading.Event(), list[threading.Thread]()
+
+    class Meeting(Installer):
+        def install(self, news: Plain, previous_private_key: str | None, waiting: Waiting) -> dict[str, str]:
+            if news["role"] == "inference":
+                begun.append(threading.Thread(target=update, args=(of_gateway, Waiting(cancelled=asked))))
+                begun[0].start()
+                assert waits.wait(60), "the gateway's change does not wait for its turn"
+            self.calls.append(news["role"])
+            return {}
+
+    def asked() -> bool:
+        waits.set()
+        return False
+
+    def update(news: Plain, waiting: Waiting) -> None:
+        handler.update("id", news, news, waiting)
+
+    installer, of_gateway = Meeting(), {**inputs(gateway, role="gateway"), "fleet": "gateway"}
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    update(inputs(machine), Waiting())
+    begun[0].join(timeout=60)
+    assert installer.calls == [f"drain a at {gateway}", "inference", "back a", "gateway"]
+
+
+def test_a_node_that_does_not_come_back_is_not_waited_for(cloud: FakeCloud) -> None:
+    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    with handler.out_of_rotation(inputs(machine), inputs(machine), Waiting()):
+        pass
+    assert installer.calls == [f"drain a at {gateway}", "a is gone"]
 
 
 def test_a_gateway_of_another_stack_of_that_name_is_not_asked_to_drain(cloud: FakeCloud) -> None:

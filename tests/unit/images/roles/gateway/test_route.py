@@ -19,15 +19,17 @@ from tests.support.checkout import REPOSITORY
 from tests.support.eventually import DEADLINE_S, eventually
 
 PROGRAM = REPOSITORY / "images/roles/gateway/route.py"
-HEADER = "# pxname,svname,scur,"
+HEADER = "# pxname,svname,scur,status,"
 
 
 class Router:
-    """HAProxy's runtime API on a socket: one command a connection. `busy` is what the node has still to finish."""
+    """HAProxy's runtime API on a socket: one command a connection. `busy` is what the node has to finish, `status`
+    what checks say of it."""
 
     def __init__(self, root: Path) -> None:
         self.commands: list[str] = []
         self.busy = 0
+        self.status = "DOWN"
         self.loaded = ""
         self.asked = threading.Event()
         (root / "bin").mkdir()
@@ -45,7 +47,8 @@ class Router:
             with connection:
                 command = connection.recv(4096).decode().strip()
                 self.commands.append(command)
-                answer = f"{HEADER}\nvllm,a,{self.busy},\n" if command.startswith("show stat") else self.loaded
+                row = f"vllm,a,{self.busy},{self.status},"
+                answer = f"{HEADER}\n{row}\n" if command.startswith("show stat") else self.loaded
                 connection.sendall(answer.encode() + b"\n")
             if command.startswith("show stat"):
                 self.asked.set()
@@ -80,6 +83,25 @@ def test_a_haproxy_that_is_reloaded_meanwhile_is_told_anew(router: Router) -> No
     eventually(lambda: router.commands.count(drained) >= 3, "told twice more")
     program.communicate(timeout=DEADLINE_S)
     assert router.commands[-1] == "set server vllm/a state ready"
+
+
+def test_a_node_that_serves_again_is_waited_for_until_checks_have_seen_it(router: Router) -> None:
+    """Or else the next one is held out while this one is still down, and no node is left."""
+    program = router.start(5)
+    assert program.stdout is not None
+    assert program.stdin is not None
+    program.stdout.readline()
+    program.stdin.write("serves\n")
+    program.stdin.close()
+
+    def asked() -> int:
+        after = " | ".join(router.commands).partition("set server vllm/a state ready")[2]
+        return after.count("show stat")
+
+    eventually(lambda: asked() >= 2, "asked twice once it is ready")
+    assert program.poll() is None
+    router.status = "UP 1/3"
+    assert program.wait(timeout=60) == 0
 
 
 def test_requests_that_do_not_end_are_told_after_the_limit(router: Router) -> None:
