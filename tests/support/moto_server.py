@@ -16,8 +16,11 @@ from moto.ec2.models.instances import Instance
 from moto.ec2.responses.instances import InstanceResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
+from werkzeug.wrappers import Response
 
 ONE_AT_A_TIME = Lock()
+ANSWERED: dict[str, Response] = {}
+"""By the id that all attempts of one request have."""
 dispatch = DomainDispatcherApplication.__call__
 HOST = sys.argv[1]
 run_instances, terminate = InstanceResponse.run_instances, Instance.terminate
@@ -59,10 +62,21 @@ def ask(action: str, instance_id: str, **more: Any) -> Any:
 
 
 def one_at_a_time(self: Any, environ: Any, start_response: Any) -> Any:
-    """moto answers in threads and guards nothing. The provider was once told RouteAlreadyExists of a route that it had
-    just asked for: as if it had repeated a request that failed after its effect."""
+    """moto answers in threads and guards nothing. And AWS's SDK repeats a request whose answer it did not get, on a
+    computer that is busy: twice the provider was told that what it had just asked for was done already
+    (RouteAlreadyExists, InvalidPermission.NotFound). A repeated one gets the answer of the first."""
+    asked = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
     with ONE_AT_A_TIME:
-        return dispatch(self, environ, start_response)
+        if asked not in ANSWERED:
+            ANSWERED[asked] = answered(self, environ)
+            if not asked or ANSWERED[asked].status_code >= 500:
+                return ANSWERED.pop(asked)(environ, start_response)
+        return ANSWERED[asked](environ, start_response)
+
+
+def answered(self: Any, environ: Any) -> Response:
+    """Whole, so that it can be given twice."""
+    return Response.from_app(lambda *request: dispatch(self, *request), environ, buffered=True)
 
 
 RESERVED: dict[str, dict[str, Any]] = {}
