@@ -12,8 +12,8 @@ from images.remote.waiting import Waiting
 
 PAUSE_S = 0.01
 SILENT_LOOKS = 100
-"""So often is output looked for after a script's end: looks, and no seconds, which also pass while this computer, or
-the machine beside it, stands still."""
+"""So often is output looked for after a script's end. They are counted in looks: a computer that stands still would use
+up seconds without one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,13 @@ class Exchange:
         try:
             while True:
                 watch.check(step)
+                # Asked before the look: output, status and end may all come between a look and a question after it.
+                ended, whole = self._channel.exit_status_ready(), self._channel.eof_received
                 moved = self._feed() | self._drain()
-                if self._channel.exit_status_ready() and not moved:
+                if ended and not moved:
                     # Output may still follow the status. What the script left running may keep it open for ever.
                     silent += 1
-                    if self._channel.eof_received or silent > SILENT_LOOKS:
+                    if whole or silent > SILENT_LOOKS:
                         break
                 if not moved:
                     time.sleep(PAUSE_S)

@@ -47,6 +47,26 @@ class Channel:
         """It has ended."""
 
 
+class AtOnce(Channel):
+    """Output, status and end come together, right after a look that found nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(at_look=2)
+
+    def exit_status_ready(self) -> bool:
+        return self._left < 2
+
+    @property
+    def eof_received(self) -> bool:  # type: ignore[override]
+        return self._left < 2
+
+
+def test_output_that_comes_with_the_end_is_heard() -> None:
+    channel = cast(paramiko.Channel, cast(Any, AtOnce()))
+    result = Exchange(channel, "begin", b"", None).finish(Waiting(), "asking")
+    assert (result.status, result.stdout) == (0, "the last words\n")
+
+
 @pytest.mark.parametrize(("at_look", "said"), [(5, "the last words\n"), (-1, "")])
 def test_output_that_follows_the_status_is_heard_though_the_computer_stands_still_meanwhile(
     at_look: int, said: str, monkeypatch: pytest.MonkeyPatch
