@@ -22,6 +22,7 @@ from providers.renting import hostkeys
 COMMAND_TIMEOUT_S = 20.0
 ANSWER_TIMEOUT_S = 10.0
 """A refresh asks once: a machine that is only busy for some seconds must not be called unreachable."""
+REREAD_S, REREAD_POLL_S = 15.0, 0.2
 
 
 class NotSettled(CloudError):
@@ -133,13 +134,23 @@ def _keyed(machine: Machine, ssh_private_key: str, way: WayIn) -> Machine:
             _prove(known, session)
             return known
         _run(machine, session, ssh_private_key, _REPLACE_HOST_KEY, durable.private)
-    # Unreachable while its sshd reads the key, and where it has not heard yet that it is to; HostKeyChanged would be a
-    # lie of the script's.
-    with _met(settled, way) as session:
-        if session.shows(launched.public):
-            raise Unreachable(f"{session.way} has not read its new host key yet")
-        _prove(settled, session)
+    _await_durable(settled, launched.public, way)
     return settled
+
+
+def _await_durable(settled: Machine, launched: str, way: WayIn) -> None:
+    """Until the machine shows its durable key. A signal tells its sshd to read it, and sshd may take a connection
+    before it hears the signal. The key is not sent again meanwhile: whoever goes on showing that of the launch may be
+    another one, who has read it in the user data.
+
+    Raises Unreachable while sshd starts again, HostKeyChanged, Cancelled."""
+    waiting = Waiting(REREAD_S, way.cancelled)
+    while True:
+        with _met(settled, way) as session:
+            if not session.shows(launched) or waiting.remaining_s == 0:
+                _prove(settled, session)
+                return
+        waiting.pause(REREAD_POLL_S)
 
 
 def _met(machine: Machine, way: WayIn) -> Session:
