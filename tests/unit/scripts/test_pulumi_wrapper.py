@@ -105,6 +105,18 @@ def test_finding_22_what_it_writes_is_its_users_alone_whatever_the_umask(engine:
     assert {path: stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made} == dict.fromkeys(made, 0)
 
 
+def test_states_on_another_disk_are_made_private_too(engine: Sandbox) -> None:
+    """`.state/pulumi` is a link then."""
+    kept = engine.folder / "other disk" / "stacks" / "local.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    kept.chmod(0o644)
+    (engine.root / ".state").mkdir(exist_ok=True)
+    (engine.root / ".state/pulumi").symlink_to(engine.folder / "other disk")
+    ran(engine, "whoami")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
 def test_what_is_private_already_is_not_touched(engine: Sandbox) -> None:
     """An engine that is at work renames its files meanwhile: on one that is gone, chmod fails, and so did this."""
     engine.bash("umask 077; mkdir -p .state/pulumi/.pulumi/stacks; touch .state/pulumi/.pulumi/stacks/local.json")
