@@ -77,10 +77,14 @@ class Waiting:
 
     @contextmanager
     def turn(self, lock: threading.Lock) -> Iterator[None]:
-        """Holds `lock`; waiting for it can be interrupted. Raises Cancelled."""
+        """Holds `lock`; waiting for it is said, and can be interrupted. Raises Cancelled."""
+        said = False
         while not lock.acquire(timeout=POLL_S):
             if self.cancelled():
                 raise Cancelled("interrupted while waiting for its turn")
+            if not said:
+                self.say("waiting for its turn")
+                said = True
         try:
             yield
         finally:

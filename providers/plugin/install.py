@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from images.bundle import Bundle
 from images.remote.errors import RemoteError
 from images.remote.host import Host
-from images.remote.waiting import Locks, Waiting
+from images.remote.waiting import Waiting
 from images.sources import REPOSITORY, located
 from images.vehicles.ssh import inspect, install, remove
 from images.vehicles.ssh.drain import out_of_rotation, shows
@@ -22,6 +20,7 @@ from providers.errors import CloudError, NotFound
 from providers.plugin.handler import Handler, InitFailed
 from providers.plugin.machine import gateways_of, host_of, is_vacant, look, owner_of, siblings_of
 from providers.plugin.node_inputs import STACK_ID
+from providers.plugin.turns.rolling import RollingChange
 from providers.plugin.values import Plain
 from providers.renting.contact import WayIn, identified, tunnel_to
 from strict.names import GATEWAY_ROLE
@@ -41,10 +40,6 @@ FOUND = "found"
 """The output that says what the machine turned out to have."""
 
 
-class ChangeStopped(RemoteError):
-    """Another change of the fleet failed in this run, and nothing was changed here."""
-
-
 class Installer(Protocol):
     """What brings bundles onto machines. All raise RemoteError for what can be expected to go wrong."""
 
@@ -58,38 +53,13 @@ class Installer(Protocol):
         """Ends the bundle's services. A machine that is gone is fine."""
 
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
-    ) -> AbstractContextManager[None]:
-        """Holds the node of that key out of the gateway's rotation; never fails. One that `comes_back` serves again
-        afterwards, and is waited for."""
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Holds the node of that key out of the gateway's rotation; never fails. The block calls what it is given once
+        the node serves again, and then ends when the gateway has seen it."""
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         """Why the gateway does not show nodes that certificate; empty where it does, or none runs there."""
-
-
-@dataclass(slots=True)
-class RollingChange:
-    """Changes of one fleet go one by one, and the first failure stops the rest of this run. Gateways are one, too."""
-
-    locks: Locks = field(default_factory=Locks)
-    at_all: threading.Lock = field(default_factory=threading.Lock)
-    """For a change itself, within its fleet's turn: a HAProxy that is reloaded takes in again what is held out, and for
-    a moment clients would be sent to a node that restarts. So a gateway waits for one node at most."""
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def run(self, fleet: str, who: str, change: Callable[[], None], waiting: Waiting) -> None:
-        """Raises ChangeStopped without changing anything if an earlier change of the fleet failed."""
-        with waiting.turn(self.locks[fleet]):
-            if fleet in self.failed:
-                raise ChangeStopped(
-                    f"not changed, because the change failed on {self.failed[fleet]} and one broken node is enough: "
-                    "mend that, then run `up` again"
-                )
-            try:
-                change()
-            except BaseException:
-                self.failed[fleet] = who
-                raise
 
 
 class InstallHandler(Handler):
@@ -150,15 +120,8 @@ class InstallHandler(Handler):
             if late := self._gateway_behind(olds, news, waiting):
                 behind.append(late)
                 return
-            try:
-                with waiting.turn(self.rolling.at_all), self.out_of_rotation(olds, news, waiting, comes_back=True):
-                    found.update(self.installer.install(news, olds.get("sshPrivateKey"), waiting))
-            except CloudError:
-                raise
-            except RemoteError as e:
-                # The machine may know the old key only: a new one that is not proved must not displace it.
-                kept = {**news, "sshPrivateKey": olds["sshPrivateKey"]}
-                raise InitFailed(resource_id, kept, news, [str(e)]) from e
+            with waiting.turn(self.rolling.at_all):
+                found.update(self._change(resource_id, olds, news, waiting))
 
         if not is_vacant(news["machine"]):
             self.rolling.run(news["fleet"], news["serverName"], change, waiting)
@@ -172,20 +135,37 @@ class InstallHandler(Handler):
             return
         self.installer.remove(olds, waiting)
 
+    def _change(self, resource_id: str, olds: Plain, news: Plain, waiting: Waiting) -> Mapping[str, str]:
+        """What the machine turned out to have. Raises InitFailed where the change began and did not end well."""
+        try:
+            with self.out_of_rotation(olds, news, waiting) as serves:
+                found = self.installer.install(news, olds.get("sshPrivateKey"), waiting)
+                serves()
+            return found
+        except CloudError:
+            raise
+        except RemoteError as e:
+            # The machine may know the old key only: a new one that is not proved must not displace it.
+            kept = {**news, "sshPrivateKey": olds["sshPrivateKey"]}
+            raise InitFailed(resource_id, kept, news, [str(e)]) from e
+
     @contextmanager
-    def out_of_rotation(
-        self, olds: Plain, news: Plain, waiting: Waiting, *, comes_back: bool = False
-    ) -> Iterator[None]:
-        """A node's clients go elsewhere while it changes: by the values of an Install, or of a Node."""
-        keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
+    def out_of_rotation(self, olds: Plain, news: Plain, waiting: Waiting) -> Iterator[Callable[[], None]]:
+        """A node's clients go elsewhere while it changes: by the values of an Install, or of a Node. The block calls
+        what it is given once the node serves again, and then ends when every gateway has seen it."""
+        keys = _each_once(news["sshPrivateKey"], olds["sshPrivateKey"])
         with ExitStack() as held:
             owner = None if news["role"] == GATEWAY_ROLE else owner_of(news, self.clouds, waiting)
+            told = []
             for gateway in self._gateways(owner, keys, waiting):
                 assert owner is not None
-                held.enter_context(
-                    self.installer.out_of_rotation(gateway, owner.key, keys, waiting, comes_back=comes_back)
-                )
-            yield
+                told.append(held.enter_context(self.installer.out_of_rotation(gateway, owner.key, keys, waiting)))
+
+            def serves() -> None:
+                for tell in told:
+                    tell()
+
+            yield serves
 
     def _gateway_behind(self, olds: Plain, news: Plain, waiting: Waiting) -> str:
         """Which gateway does not show a certificate that the node asks for from now on, and why; empty if none.
@@ -196,7 +176,7 @@ class InstallHandler(Handler):
         secret = news["bundle"].get(CLIENTS_SHOW)
         if not secret or secret == olds["bundle"].get(CLIENTS_SHOW):
             return ""
-        keys = [news["sshPrivateKey"], olds["sshPrivateKey"]]
+        keys = _each_once(news["sshPrivateKey"], olds["sshPrivateKey"])
         for gateway in self._gateways(owner_of(news, self.clouds, waiting), keys, waiting):
             if missing := self.installer.missing(gateway, secret, keys, waiting.within(ASKING_S)):
                 return f"{gateway['address']}: {missing}"
@@ -214,6 +194,11 @@ class InstallHandler(Handler):
             return look(str(olds["machine"]["id"]), self.clouds, waiting) is None
         except RemoteError:
             return False
+
+
+def _each_once(*keys: str) -> list[str]:
+    """A machine that does not answer is not asked twice with one key."""
+    return list(dict.fromkeys(keys))
 
 
 def _with(news: Plain, found: Mapping[str, str] | None) -> Plain:
@@ -269,14 +254,11 @@ class SshInstaller:
             cancelled=waiting.cancelled,
         )
 
-    @contextmanager
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
-    ) -> Iterator[None]:
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> AbstractContextManager[Callable[[], None]]:
         host = host_of(gateway, self.clouds)
-        said = (waiting.say, waiting.cancelled)
-        with out_of_rotation(host, node, private_keys, DRAIN_S, *said, comes_back=comes_back):
-            yield
+        return out_of_rotation(host, node, private_keys, DRAIN_S, waiting.say, waiting.cancelled)
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         return shows(host_of(gateway, self.clouds), secret, private_keys, waiting)

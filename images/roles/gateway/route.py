@@ -2,8 +2,9 @@
 
 It waits until the node has finished what it had begun, at most LIMIT_S seconds, says so in one line, and then holds the
 node out for as long as whoever called stays connected: a caller that dies gives the node back. A HAProxy that is
-reloaded meanwhile, and takes all nodes in again, is told anew. Of a node that serves again the caller says so, in any
-words, before it ends stdin: then the program ends once HAProxy's checks have seen it, or do not within BACK_S.
+reloaded meanwhile, and takes all nodes in again, is told anew. A caller whose node serves again writes a word before it
+ends stdin: then the program also waits until HAProxy's checks have seen the node, and says so where they do not see it
+within BACK_S.
 
 `route.py --shows SECRET` says whether HAProxy, as it runs now, shows nodes that certificate: "yes", "no", or "silent"
 where none runs. Standard library only.
@@ -26,8 +27,8 @@ SOCKET = "run/haproxy.sock"
 POLL_S = 0.2
 HOLD_S = 0.2
 """So long may a reloaded HAProxy send clients to a node that is held out."""
-BACK_S = 10.0
-"""Two checks, a second apart, and as many again."""
+BACK_S = 20.0
+"""A node that was down must pass two checks. Each begins a second after the former and may take 8 s by default."""
 
 
 def ask(command: str) -> str:
@@ -69,14 +70,15 @@ def hold(node: str) -> bool:
     return bool(sys.stdin.buffer.read())
 
 
-def await_back(node: str) -> None:
-    """Until HAProxy sends it requests, or for BACK_S: a node that was down meanwhile must pass two checks first."""
+def await_back(node: str) -> str:
+    """Until HAProxy sends requests to the node, or for BACK_S. Says what is wrong; empty where nothing is."""
     end = time.monotonic() + BACK_S
     while time.monotonic() < end:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # one that is being started again is asked the next time
             if not any(row["status"].startswith("DOWN") for row in known_of(node)):
-                return
+                return ""
         time.sleep(POLL_S)
+    return f"{node} serves again, and after {BACK_S:g} s the gateway still sends it no requests"
 
 
 def shows(secret: str) -> str:
@@ -98,5 +100,5 @@ if __name__ == "__main__":
         serves = hold(sys.argv[1])
     finally:  # also where the caller died meanwhile, and its pipe with it
         ask(f"set server {BACKEND}/{sys.argv[1]} state ready")
-    if serves:
-        await_back(sys.argv[1])
+    if serves and (wrong := await_back(sys.argv[1])):
+        print(wrong, flush=True)

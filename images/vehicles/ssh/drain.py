@@ -10,19 +10,22 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import paramiko
 
 from images.remote.connection import Connection
 from images.remote.errors import AuthenticationFailed, Cancelled, CommandFailed, RemoteError, Unreachable
 from images.remote.host import Host
-from images.remote.waiting import Waiting
+from images.remote.waiting import POLL_S, Waiting
 
 PROGRAM = "bin/route.py"
 """The gateway bundle's program: `route.py NODE LIMIT_S` drains, says one line, and holds until its stdin ends."""
 SERVES = b"serves\n"
-"""What it is told before its stdin ends, of a node that serves again. One of before hears the end alone."""
-SLACK_S = 15
+"""Written before stdin ends: the program then also waits until the gateway's checks have seen the node. An older one
+ignores it."""
+SLACK_S = 30
+"""More than it waits for the checks."""
 _BROKEN = (OSError, EOFError, paramiko.SSHException)
 _SHOWS = 'test ! -e "$1" || exec python3 "$1" --shows "$2"'
 
@@ -35,29 +38,27 @@ def out_of_rotation(
     limit_s: int,
     say: Callable[[str], None],
     cancelled: Callable[[], bool] = lambda: False,
-    *,
-    comes_back: bool = False,
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Holds `node` out while the block runs. If this process dies, its connection ends and the gateway takes the node
-    back. One that `comes_back` serves again at the end of the block: then the gateway's own checks have seen it, too,
-    before another one is held out. A gateway that cannot be told stops no repair: that is said, and the block runs all
-    the same. Raises Cancelled."""
-    channel = None
+    back. A gateway that cannot be told stops no repair: that is said, and the block runs all the same.
+
+    The block calls what it is given once the node serves again: the gateway takes the node back at once, and the block
+    does not end before the gateway's checks have seen the node. So the next node is not held out before. Raises
+    Cancelled."""
     with ExitStack() as held:
+        serves: Callable[[], None] = lambda: None  # noqa: E731
         try:
             connection = held.enter_context(_open(gateway, private_keys, cancelled))
             program = shlex.quote(f"{gateway.root}/{PROGRAM}")
             channel = connection.start(f"exec python3 {program} {shlex.quote(node)} {limit_s}")
-            held.callback(_give_back, channel)
+            held.callback(_give_back, channel, Waiting(SLACK_S, cancelled, say))
+            serves = partial(_tell, channel)
             say(_first_line(channel, Waiting(limit_s + SLACK_S, cancelled), node))
         except Cancelled:
             raise
         except RemoteError as e:
             say(f"changing {node} without the gateway's help: {e}")
-        yield
-        if channel is not None and comes_back:
-            with suppress(*_BROKEN):
-                channel.sendall(SERVES)
+        yield serves
 
 
 def shows(gateway: Host, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
@@ -91,11 +92,21 @@ def _first_line(channel: paramiko.Channel, watch: Waiting, node: str) -> str:
     return heard.decode(errors="replace").strip()
 
 
-def _give_back(channel: paramiko.Channel) -> None:
-    """Ends the program's stdin, and waits until it has made the node ready again."""
+def _tell(channel: paramiko.Channel) -> None:
+    """That the node serves again. Nobody waits for the answer yet: all gateways of a stack hear it at once."""
+    with suppress(*_BROKEN):
+        channel.sendall(SERVES)
+        channel.shutdown_write()
+
+
+def _give_back(channel: paramiko.Channel, waiting: Waiting) -> None:
+    """Ends the program's stdin, waits until it has made the node ready again, and passes on what it says of that."""
     with suppress(*_BROKEN):
         channel.shutdown_write()
-        channel.status_event.wait(SLACK_S)
+        while not channel.status_event.wait(POLL_S) and waiting.remaining_s and not waiting.cancelled():
+            pass
+        if channel.recv_ready():
+            waiting.say(channel.recv(4096).decode(errors="replace").strip())
 
 
 def _open(gateway: Host, private_keys: Sequence[str], cancelled: Callable[[], bool]) -> Connection:

@@ -24,7 +24,7 @@ POLL_S = 1.0
 
 Fleet = tuple[str, str, str]
 """Project, stack and role."""
-Drain = Callable[[Plain, Waiting], AbstractContextManager[None]]
+Drain = Callable[[Plain, Waiting], AbstractContextManager[object]]
 """Holds a node, by its outputs or those of its Install, out of the rotation of its gateways."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -59,10 +59,10 @@ class RecordingInstaller:
         return ["vllm does not run"] if olds["bundle"].get("sick") else []
 
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
-    ) -> AbstractContextManager[None]:
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> AbstractContextManager[Callable[[], None]]:
         write(f"drain {node} {gateway['id']}")
-        return nullcontext()
+        return nullcontext(lambda: None)
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         return ""

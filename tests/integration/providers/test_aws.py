@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -207,10 +207,10 @@ class Drained:
 
     @contextmanager
     def out_of_rotation(
-        self, gateway: Any, node: str, private_keys: Any, waiting: Waiting, *, comes_back: bool
-    ) -> Iterator[None]:
+        self, gateway: Any, node: str, private_keys: Any, waiting: Waiting
+    ) -> Iterator[Callable[[], None]]:
         self.gateways.append({"node": node, **gateway})
-        yield
+        yield lambda: None
 
     def missing(self, gateway: Any, secret: str, private_keys: Any, waiting: Waiting) -> str:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,12 +12,13 @@ import pytest
 
 import providers.plugin.install
 from images.bundle import Bundle
-from images.remote.errors import CheckFailed
+from images.remote.errors import Cancelled, CheckFailed
 from images.remote.waiting import Waiting
 from providers.base import Machine, NodeSpec, Owner
 from providers.errors import Gone, Incomplete
 from providers.plugin.handler import InitFailed
-from providers.plugin.install import CLIENTS_SHOW, ChangeStopped, InstallHandler
+from providers.plugin.install import CLIENTS_SHOW, InstallHandler
+from providers.plugin.turns.rolling import ChangeStopped
 from providers.plugin.values import UNKNOWN, Plain, detailed_diff
 from providers.renting.contact import WayIn
 from providers.renting.naming import machine_name
@@ -49,13 +50,13 @@ class Installer:
 
     @contextmanager
     def out_of_rotation(
-        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting, *, comes_back: bool
-    ) -> Iterator[None]:
+        self, gateway: Plain, node: str, private_keys: Sequence[str], waiting: Waiting
+    ) -> Iterator[Callable[[], None]]:
         self.calls.append(f"drain {node} at {gateway['id']}")
         self.roots.append(gateway["root"])
         self.tunnels.append(gateway.get("tunnel", ""))
-        yield
-        self.calls.append(f"back {node}" if comes_back else f"{node} is gone")
+        yield lambda: self.calls.append(f"{node} serves")
+        self.calls.append(f"back {node}")
 
     def missing(self, gateway: Plain, secret: str, private_keys: Sequence[str], waiting: Waiting) -> str:
         self.calls.append(f"does {gateway['id']} show {secret}?")
@@ -98,9 +99,9 @@ def test_a_node_is_out_of_its_gateways_rotation_while_it_changes(cloud: FakeClou
     installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
     handler = InstallHandler(installer, lambda _: cloud, ("fake",))
     handler.update("id", inputs(machine), inputs(machine), Waiting())
-    assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "back a"]
+    assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD", "a serves", "back a"]
     handler.update("id", inputs(gateway, role="gateway"), inputs(gateway, role="gateway"), Waiting())
-    assert installer.calls[3:] == ["install OLD->OLD"]
+    assert installer.calls[4:] == ["install OLD->OLD"]
 
 
 def test_no_gateway_changes_while_a_node_is_out_of_its_rotation(cloud: FakeCloud) -> None:
@@ -128,15 +129,34 @@ def test_no_gateway_changes_while_a_node_is_out_of_its_rotation(cloud: FakeCloud
     handler = InstallHandler(installer, lambda _: cloud, ("fake",))
     update(inputs(machine), Waiting())
     begun[0].join(timeout=60)
-    assert installer.calls == [f"drain a at {gateway}", "inference", "back a", "gateway"]
+    assert installer.calls == [f"drain a at {gateway}", "inference", "a serves", "back a", "gateway"]
 
 
-def test_a_node_that_does_not_come_back_is_not_waited_for(cloud: FakeCloud) -> None:
-    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+def test_an_interruption_before_its_turn_leaves_a_change_not_begun(cloud: FakeCloud) -> None:
+    """An InitFailed would put the new values into the state, and the machine has the old ones."""
+    installer, machine = Installer(), launched(cloud, "inference", "a")
     handler = InstallHandler(installer, lambda _: cloud, ("fake",))
-    with handler.out_of_rotation(inputs(machine), inputs(machine), Waiting()):
-        pass
-    assert installer.calls == [f"drain a at {gateway}", "a is gone"]
+    with handler.rolling.at_all, pytest.raises(Cancelled):
+        handler.update("id", inputs(machine), inputs(machine, "NEW"), Waiting(cancelled=lambda: True))
+    assert installer.calls == []
+
+
+def test_all_gateways_hear_that_a_node_serves_before_one_is_waited_for(cloud: FakeCloud) -> None:
+    """One that cannot see it until it is changed itself would make all others wait."""
+    installer, machine = Installer(), launched(cloud, "inference", "a")
+    for key in ("g", "h"):
+        launched(cloud, "gateway", key)
+    InstallHandler(installer, lambda _: cloud, ("fake",)).update("id", inputs(machine), inputs(machine), Waiting())
+    assert installer.calls[2:] == ["install OLD->OLD", "a serves", "a serves", "back a", "back a"]
+
+
+def test_a_change_that_fails_tells_no_gateway_that_its_node_serves(cloud: FakeCloud) -> None:
+    installer, machine, gateway = Installer(), launched(cloud, "inference", "a"), launched(cloud, "gateway", "g")
+    installer.broken = True
+    handler = InstallHandler(installer, lambda _: cloud, ("fake",))
+    with pytest.raises(InitFailed):
+        handler.update("id", inputs(machine), inputs(machine), Waiting())
+    assert installer.calls == [f"drain a at {gateway}", "install OLD->OLD"]
 
 
 def test_a_gateway_of_another_stack_of_that_name_is_not_asked_to_drain(cloud: FakeCloud) -> None:
@@ -144,7 +164,7 @@ def test_a_gateway_of_another_stack_of_that_name_is_not_asked_to_drain(cloud: Fa
     installer, machine = Installer(), launched(cloud, "inference", "a", stack_id="")
     ours, _ = launched(cloud, "gateway", "g"), launched(cloud, "gateway", "g", stack_id="2b3c")
     InstallHandler(installer, lambda _: cloud, ("fake",)).update("id", inputs(machine), inputs(machine), Waiting())
-    assert installer.calls == [f"drain a at {ours}", "install OLD->OLD", "back a"]
+    assert installer.calls == [f"drain a at {ours}", "install OLD->OLD", "a serves", "back a"]
 
 
 ASKS: Plain = Bundle("inference", secrets=("client.pem",), clients_show="client.pem").to_dict()
@@ -171,12 +191,12 @@ def test_a_node_asks_for_a_certificate_only_once_its_gateways_show_it(cloud: Fak
 
     installer.calls.clear()
     done = handler.update("id", kept, after, Waiting(warn=warned.append))
-    changed = [f"drain a at {gateway}", "install OLD->NEW", "back a"]
+    changed = [f"drain a at {gateway}", "install OLD->NEW", "a serves", "back a"]
     assert installer.calls == [asked, *changed]
     assert {key: done[key] for key in handler.inputs} == after
     installer.calls.clear()
     handler.update("id", done, after, Waiting())  # it is asked for once
-    assert installer.calls == [changed[0], "install NEW->NEW", changed[2]]
+    assert installer.calls == [changed[0], "install NEW->NEW", *changed[2:]]
     assert len(warned) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -87,21 +88,36 @@ def test_a_haproxy_that_is_reloaded_meanwhile_is_told_anew(router: Router) -> No
 
 def test_a_node_that_serves_again_is_waited_for_until_checks_have_seen_it(router: Router) -> None:
     """Or else the next one is held out while this one is still down, and no node is left."""
-    program = router.start(5)
-    assert program.stdout is not None
-    assert program.stdin is not None
-    program.stdout.readline()
-    program.stdin.write("serves\n")
-    program.stdin.close()
+    program = told_that_it_serves(router)
 
     def asked() -> int:
         after = " | ".join(router.commands).partition("set server vllm/a state ready")[2]
         return after.count("show stat")
 
     eventually(lambda: asked() >= 2, "asked twice once it is ready")
-    assert program.poll() is None
     router.status = "UP 1/3"
-    assert program.wait(timeout=60) == 0
+    assert program.stdout is not None
+    assert (program.stdout.read(), program.wait(timeout=DEADLINE_S)) == ("", 0)
+
+
+def test_a_node_that_checks_do_not_see_is_told(router: Router) -> None:
+    program = router.program.read_text()
+    router.program.write_text(re.sub(r"(?m)^BACK_S = .*$", "BACK_S = 0.5", program))
+    waiting = told_that_it_serves(router)
+    assert waiting.stdout is not None
+    said = waiting.stdout.read()
+    assert said == "a serves again, and after 0.5 s the gateway still sends it no requests\n"
+    assert waiting.wait(timeout=DEADLINE_S) == 0
+
+
+def told_that_it_serves(router: Router) -> subprocess.Popen[str]:
+    program = router.start(5)
+    assert program.stdout is not None
+    assert program.stdin is not None
+    program.stdout.readline()
+    program.stdin.write("serves\n")
+    program.stdin.close()
+    return program
 
 
 def test_requests_that_do_not_end_are_told_after_the_limit(router: Router) -> None:
