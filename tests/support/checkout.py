@@ -125,9 +125,13 @@ class Checkout:
 
     def printed(self, *command: str, **environment: str) -> str:
         """What a program reads of it, without a word that Python or a library may add for a person. Asserts that the
-        command succeeded."""
+        command succeeded, and warned of nothing."""
         with tempfile.TemporaryFile("w+") as aside:
-            return printed(self.start(*command, aside=aside, **environment), aside, self.timeout_s)
+            output = printed(self.start(*command, aside=aside, **environment), aside, self.timeout_s)
+            aside.seek(0)
+            said = aside.read()
+        assert not [word for word in ("Traceback", "warning:") if word in said], said
+        return output
 
     def told(self, *command: str, fails: bool = False, **environment: str) -> Any:
         """The same as JSON. Asserts that the command succeeded, or failed."""

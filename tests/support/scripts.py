@@ -62,15 +62,16 @@ class Sandbox:
         path.write_text(f"#!/bin/bash\n{script}\n")
         path.chmod(0o755)
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """The command in a process group of its own, at the checkout's root, with its output on one pipe."""
+    def start(self, *command: str, aside: int = subprocess.STDOUT) -> subprocess.Popen[str]:
+        """The command in a process group of its own, at the checkout's root, with all output on one pipe, or what it
+        says to a person `aside`."""
         process = subprocess.Popen(
             command,
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=aside,
             text=True,
             process_group=0,
         )
@@ -93,12 +94,10 @@ class Sandbox:
 
     def told(self, *command: str) -> str:
         """What a program reads of a command that must succeed: its standard output alone."""
-        done = subprocess.run(
-            command, cwd=self.root, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=LONGEST_S,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        process = self.start(*command, aside=subprocess.PIPE)
+        output, said = process.communicate(timeout=LONGEST_S)
+        assert process.returncode == 0, output + said
+        return output
 
     def bash(self, script: str, status: int = 0) -> str:
         """What bash makes of `script` at the checkout's root."""

@@ -21,7 +21,8 @@ NAMES = ("--served-model-name", "tiny", "tiny-alias", "--api-key", KEY, "--max-m
 LIMITS = ("--max-num-seqs", "4", "--max-num-queued-reqs", "6")
 TOOLS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
 SIMULATED = ("--sim-sequence-tokens-per-s", "200", "--sim-teardown-s", "10")
-"""A teardown that a look falls into although the computer may stand still for seconds before it."""
+"""A test asks a server during its teardown. The computer may stand still for some seconds before the question: so the
+teardown takes 10 s."""
 
 Start = Callable[..., Server]
 

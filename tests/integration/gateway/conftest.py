@@ -42,7 +42,8 @@ from tests.support.ports import free_ports
 
 FAST_NODE = ("--sim-time-scale", "0.05", "--max-num-seqs", "64")
 IMPATIENT = {"canaryTimeoutMs": 2000}
-"""Three of them are more than this computer keeps a node that works waiting, and a node that hangs is out soon."""
+"""The gateway takes a node out after three canaries of 2 s without an answer. A node that works answers one of them,
+even on a busy computer; one that hangs is out soon."""
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,10 @@ def test_who_finds_too_many_waiting_goes_to_the_fallback_at_once(full: FullMaker
 
 def test_long_prompts_take_no_node_out(make_gateway: GatewayMaker) -> None:
     """Endpoint: 80 prompts of 29,500 tokens: busy is not hung. Here 24, for a gateway of less patience."""
-    rate = ("--sim-prefill-tokens-per-s", "60000")
+    # 24 * 29,500 / 30,000 are 23.6 s of work. Without the node's guard a canary waits behind all of it. Three that fail
+    # take 9.6 s, 3 s and a pause of 0.2 s each, and the third must begin 3 s before the work ends: so the first has
+    # until the 14th second to begin, and the prompts may take as long to come.
+    rate = ("--sim-prefill-tokens-per-s", "30000")
     gateway = make_gateway(nodes={"a": rate}, canaryTimeoutMs=3000, healthIntervalMs=200)
     states: list[bool] = []
     with ThreadPoolExecutor(24) as pool:

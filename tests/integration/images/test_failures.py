@@ -282,7 +282,8 @@ class TestChecks:
         assert bench.install(tiny_bundle(one="better")).checks == ("one", "two")
 
     def test_time_that_runs_out_during_a_try_still_shows_the_log(self, bench: Bench) -> None:
-        """What listens and never answers holds one try for longer than the whole install has."""
+        """What listens and never answers holds one try for longer than the last step has. That this is no more than
+        the install has: test_checks.py."""
         bench.install()
 
         def hurried(under_way: Installation) -> None:

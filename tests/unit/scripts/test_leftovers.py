@@ -83,5 +83,6 @@ def test_a_process_that_survives_is_a_failure_that_names_it(
     monkeypatch.setenv("CROSSOVER_LOCAL_STATE", str(client.config.state))
     monkeypatch.setattr(leftovers, "strays", lambda state: {4_194_304: "m-1"})  # above the kernel's largest pid
     monkeypatch.setattr(leftovers, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(leftovers, "KILLED_S", 0.0)
     assert leftovers.main(["local"]) == 1
     assert "processes [4194304] of machines that are gone do not end" in capsys.readouterr().err

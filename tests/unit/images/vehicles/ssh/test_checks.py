@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
 from images.bundle import REFUSED, HttpCheck
+from images.remote.errors import CheckFailed, DeadlineExceeded
+from images.remote.exchange import Result
 from images.remote.mask import Mask
 from images.remote.waiting import Waiting
 from images.vehicles.ssh import checks
 from images.vehicles.ssh.checks import SETTLING_PAUSE_S, Checks, check_arguments
+from images.vehicles.ssh.install import install
 from images.vehicles.ssh.probe import Probe
-from tests.unit.images.samples import BUNDLE, layout
+from images.vehicles.ssh.steps.accept import accept
+from images.vehicles.ssh.steps.order import STEPS
+from tests.unit.images.samples import BUNDLE, PLACEMENT, layout
 
 
 def test_over_tls_the_name_in_the_certificate_is_asked_for_where_the_service_listens() -> None:
@@ -65,3 +71,37 @@ def test_a_service_on_its_way_up_is_looked_at_again_after_a_pause(monkeypatch: p
     made = Checks(nothing, layout(), Waiting(60), lambda _: None, Mask([]), nothing)
     assert made.settle() is answers[-1]
     assert pauses == [SETTLING_PAUSE_S] * 2
+
+
+@dataclass
+class Mute:
+    """In place of a connection to a machine whose check never answers, and that says nothing else either."""
+
+    tries: list[tuple[int, Waiting]] = field(default_factory=list)
+    """Seconds that check.sh was given, and what waited for it."""
+
+    def run(self, _script: str, *words: str, watch: Waiting, step: str, **_: object) -> Result:
+        if step != "waiting for web":
+            return Result(1, "", "")
+        self.tries.append((int(words[0]), watch))
+        raise DeadlineExceeded(step)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_check_has_no_more_time_than_is_left_of_the_whole_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it may take 5000 s by itself. Minutes of 1000 s are left here however slow the computer is."""
+    mute = Mute()
+    bundle = replace(BUNDLE, checks=(replace(BUNDLE.checks[0], deadline_s=5000),))
+    monkeypatch.setitem(install.__globals__, "layout_for", lambda *_: layout(bundle))
+    monkeypatch.setitem(install.__globals__, "connect", lambda *_: mute)
+    last = [step for step in STEPS if step.run is accept]
+    with pytest.raises(CheckFailed, match=r"web was not ready within \d+ s, its last answer: none"):
+        install(
+            PLACEMENT, bundle, {"key": "k"}, "", say=lambda _: None, cancelled=lambda: False, deadline_s=1000,
+            steps=last,
+        )  # fmt: skip
+    [(seconds, watch)] = mute.tries
+    assert 500 < seconds <= 1000
+    assert 500 < watch.remaining_s <= 1000
