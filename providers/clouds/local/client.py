@@ -38,7 +38,8 @@ NO_SHELLS = ("nologin", "false")
 
 
 class LocalClient:
-    """Creates, lists and ends machine folders. Calls block for at most a few seconds."""
+    """Creates, lists and ends machine folders. A call takes at most a few seconds; only the end of a machine
+    that does not want to end takes longer (`destroy`)."""
 
     def __init__(self, config: LocalConfig) -> None:
         self.config = config

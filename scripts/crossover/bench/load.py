@@ -1,7 +1,7 @@
 """A closed loop of completion requests against one vLLM server, and the tokens per second that it served.
 
 The method, after `vllm bench serve --dataset-name random --ignore-eos --max-concurrency N`: N workers each send their
-next request when the last one is answered; every prompt is other random token ids, also than those of earlier runs, so
+next request when the last one is answered; each prompt is random token ids that no request and no earlier run had, so
 that no prefix cache helps; the server is told to generate exactly the asked number of tokens. Unlike there, nothing is
 counted while the load builds up or ebbs away: the window begins after the warm-up and ends with the duration, and a
 request that straddles an edge of it counts by its share of time inside. Tokens are the server's own count (`usage`).
