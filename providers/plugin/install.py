@@ -63,8 +63,8 @@ class Installer(Protocol):
 
 
 class InstallHandler(Handler):
-    """Inputs: machine (a node's output), role, fleet (name under which changes go one by one), serverName (in the
-    node's certificate), bundle, secrets {name: value}, sshPrivateKey, stackId, deadlineS.
+    """Inputs: machine (a node's output), role, fleet (a change that fails stops the rest of it), serverName (in its
+    certificate), bundle, secrets {name: value}, sshPrivateKey, stackId, deadlineS.
 
     Outputs: the inputs, and `found`: what the machine turned out to have, for people."""
 
@@ -120,8 +120,7 @@ class InstallHandler(Handler):
             if late := self._gateway_behind(olds, news, waiting):
                 behind.append(late)
                 return
-            with waiting.turn(self.rolling.at_all):
-                found.update(self._change(resource_id, olds, news, waiting))
+            found.update(self._change(resource_id, olds, news, waiting))
 
         if not is_vacant(news["machine"]):
             self.rolling.run(news["fleet"], news["serverName"], change, waiting)

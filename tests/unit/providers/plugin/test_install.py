@@ -136,7 +136,7 @@ def test_an_interruption_before_its_turn_leaves_a_change_not_begun(cloud: FakeCl
     """An InitFailed would put the new values into the state, and the machine has the old ones."""
     installer, machine = Installer(), launched(cloud, "inference", "a")
     handler = InstallHandler(installer, lambda _: cloud, ("fake",))
-    with handler.rolling.at_all, pytest.raises(Cancelled):
+    with handler.rolling.lock, pytest.raises(Cancelled):
         handler.update("id", inputs(machine), inputs(machine, "NEW"), Waiting(cancelled=lambda: True))
     assert installer.calls == []
 
